@@ -1,0 +1,1 @@
+"""Engines: each takes what perception saw and returns an avatar."""

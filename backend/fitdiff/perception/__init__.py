@@ -1,0 +1,1 @@
+"""What a photo shows: faces, landmarks, identity, skin."""
