@@ -43,6 +43,8 @@ class MorphableModel(torch.nn.Module):
         self.register_buffer("expression_basis", expression_basis)
         self.arkit_names = arkit_names
         self.register_buffer("arkit_shapes", arkit_shapes)
+        self.header: dict[str, str] = {}  # origins, licences, sha256: what the file said (face/storage.py)
+        self.extras: dict[str, np.ndarray] = {}  # what only a particular face has (eyeball centres, teeth, ...)
 
     @property
     def identity_count(self) -> int:
