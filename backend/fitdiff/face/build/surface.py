@@ -21,6 +21,7 @@ from .registration import (
 OPEN_MOUTH = 0.5  # weight of jawOpen on both heads while they are laid on each other
 TRUSTED = 0.12  # cm: a vertex further from ICT's surface than this is continued smoothly instead
 LID_OVERLAP = 0.06  # cm
+LID_TRAVEL = 0.17  # cm: the margins are the lids' inner edges, whose gap is wider than the slit one sees
 LID_CLEARANCE = 1.085  # of the eyeball's radius: above the cornea
 SOCKET_RINGS = ((0.38, 0.9), (0.8, 0.45), (1.25, 0.1))
 """Rings behind each eyelid: radians round the eyeball from the lid margin, and how far they follow the lid."""
@@ -91,9 +92,11 @@ class Head:
         lower = np.setdiff1d(margin, upper)
         upper, lower = upper[np.argsort(posed[upper, 0])], lower[np.argsort(posed[lower, 0])]
         gap = posed[upper, 1] - np.interp(posed[upper, 0], posed[lower, 0], posed[lower, 1]) + LID_OVERLAP
-        stretch = 1 + np.clip(gap, 0, 0.4) / -shape[upper, 1]
+        more = np.clip(gap, 0, LID_TRAVEL) / -shape[upper, 1]
+        ends = np.sort(self.vertices[corners, 0])
+        along = np.concatenate([ends[:1], posed[upper, 0], ends[1:]])
         lowered = np.clip(-shape[:, 1] / 0.5, 0, 1) * (y > line)
-        factor = 1 + (np.interp(posed[:, 0], posed[upper, 0], stretch, left=1, right=1) - 1) * lowered
+        factor = 1 + np.interp(posed[:, 0], along, np.concatenate([[0], more, [0]])) * lowered
         posed = self.vertices + shape * factor[:, None]
         centre, radius = self.eyes[eye][:3], self.eyes[eye][3]
         outward = posed - centre
