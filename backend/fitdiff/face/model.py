@@ -55,7 +55,7 @@ class MorphableModel(torch.nn.Module):
         return self.expression_basis.shape[0]
 
     def vertices(self, identity: Tensor, expression: Tensor | None = None, gaze: Tensor | None = None) -> Tensor:
-        """identity (B, I), expression (B, E), gaze (B, 2, 2) radians [left, right] x [yaw, pitch] -> (B, V, 3) metres."""
+        """identity (B, I), expression (B, E), gaze (B, 2, 2) radians [left, right] x [yaw, pitch] -> (B, V, 3) m."""
         flat = self.mean.reshape(1, -1) + identity @ self.identity_basis.flatten(1)
         if expression is not None:
             flat = flat + expression @ self.expression_basis.flatten(1)

@@ -324,7 +324,7 @@ def _digest(tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def _sorted_metadata(blob: bytes) -> bytes:
-    """The library writes the header's text entries in a random order: sort them, so that equal models are equal files."""
+    """The library writes the header's text entries in a random order: sort them, so equal models are equal files."""
     length = int.from_bytes(blob[:8], "little")
     header = json.loads(blob[8 : 8 + length])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))

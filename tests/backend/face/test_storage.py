@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from safetensors.numpy import load_file, save_file
-
 from fitdiff.errors import FitDiffError
 from fitdiff.face.model import MorphableModel
 from fitdiff.face.storage import load_model, read_header, save_model
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
 from .synthetic import synthetic_model
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, TiffImagePlugin
-
 from fitdiff.photo import Limits, open_photo
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from .samples import HEIGHT, WIDTH, encode, exif_block, picture, psnr
 
