@@ -94,10 +94,10 @@ class Crop:
         return whole
 
 
-def _bilinear(mask: Mask, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> Mask:
+def _bilinear(mask: Mask, xs: Points, ys: Points) -> Mask:
     """Separable bilinear lookup at pixel-centre coordinates."""
 
-    def rows(values: Mask, at: NDArray[np.float64]) -> Mask:
+    def rows(values: Mask, at: Points) -> Mask:
         at = np.clip(at, 0, len(values) - 1)
         low = np.minimum(at.astype(int), len(values) - 2)
         part = (at - low).astype(np.float32)[:, None]
@@ -132,7 +132,7 @@ def raised_oval(points: Points) -> Points:
 
 
 def lids_opened(points: Points, indices: tuple[int, ...], margin: float) -> Points:
-    """An eye's outline, at least as high as `margin` times its width, so that lashes are inside even when it is shut."""
+    """An eye's outline grown by `margin` of its width above and below: lashes are inside, even when it is shut."""
     outline = np.asarray(points, np.float64)[list(indices)]
     middle = outline.mean(0)
     along = outline[8] - outline[0]

@@ -8,7 +8,8 @@ background look like. The posterior of the two is then drawn to the photo's edge
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from . import regions
 from .regions import Crop, Mask, polygon
 from .types import Face
 
+CHANNELS = ("skin", "brows", "lips", "eyes", "mouth_inner", "face")
 CROP_SIZE = 288
 CROP_MARGIN = 1.75  # over the larger side of the landmarks: enough background to know it by
 DARKNESS = 0.004  # linear; added before logarithms so that black noise is no colour
@@ -51,21 +53,27 @@ class FaceMask:
     confidence: float  # 0..1, how well skin and its surroundings could be told apart
 
     def channels(self) -> dict[str, Mask]:
-        names = [field.name for field in fields(self) if field.name not in ("crop", "tone", "confidence")]
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in CHANNELS}
 
     def over_photo(self, name: str, shape: tuple[int, int]) -> Mask:
         """One channel at the size (height, width) of the photo."""
         return self.crop.paste(self.channels()[name], shape)
 
 
-def face_mask(pixels: NDArray[np.uint8], face: Face, size: int = CROP_SIZE, visible: Mask | None = None) -> FaceMask:
-    """pixels (H, W, 3) uint8 sRGB of the photo, one of its faces -> its masks.
+def mask_crop(face: Face, size: int = CROP_SIZE) -> Crop:
+    """The window that a face's masks are made in."""
+    return Crop.around(face.landmarks468[:, :2], size, CROP_MARGIN)
 
-    visible: (H, W) 0..1, where a posed face mesh shows skin that looks at the camera (`visible_skin`), when known: it
-    takes away what the head turns from us, and gives the forehead its true upper edge.
+
+def face_mask(
+    pixels: NDArray[np.uint8], face: Face, size: int = CROP_SIZE, visible: Callable[[Crop], Mask] | None = None
+) -> FaceMask:
+    """pixels (H, W, 3) uint8 sRGB of the photo, one of its faces -> its masks; size is even.
+
+    visible: crop -> (size, size) 0..1, where a posed face mesh shows skin that looks at the camera, when that is
+    known. It takes away what the head turns from us and the background behind a turned cheek.
     """
-    crop = Crop.around(face.landmarks468[:, :2], size, CROP_MARGIN)
+    crop = mask_crop(face, size)
     points = crop.inside(face.landmarks468)
     image = crop.read(pixels)
     eyes = _union(
@@ -81,7 +89,7 @@ def face_mask(pixels: NDArray[np.uint8], face: Face, size: int = CROP_SIZE, visi
     support = np.maximum(polygon(regions.raised_oval(points), size), oval)
     support = support * crop.coverage(pixels.shape[:2])
     if visible is not None:
-        support = support * _window(visible, crop)
+        support = support * visible(crop)
     holes = np.maximum.reduce([eyes, brows, whole_mouth])
 
     sure = _union(polygon(points[list(patch)], size) for patch in regions.SURE_SKIN) * support > 0.9
@@ -103,8 +111,17 @@ def face_mask(pixels: NDArray[np.uint8], face: Face, size: int = CROP_SIZE, visi
     face_wide = np.maximum(skin, np.maximum(brows * beside, lips * beside)) * (1 - np.maximum(eyes, mouth))
     linear = _linear(image)
     tone = np.median(linear[sure], axis=0) if sure.any() else np.full(3, 0.2)
-    result = [np.ascontiguousarray(mask, np.float32) for mask in (skin, brows, lips, eyes, mouth, face_wide)]
-    return FaceMask(crop, *result, tone=tuple(float(v) for v in tone), confidence=confidence)  # type: ignore[arg-type]
+    return FaceMask(
+        crop=crop,
+        skin=skin.astype(np.float32),
+        brows=brows,
+        lips=lips,
+        eyes=eyes,
+        mouth_inner=mouth,
+        face=face_wide.astype(np.float32),
+        tone=(float(tone[0]), float(tone[1]), float(tone[2])),
+        confidence=confidence,
+    )
 
 
 def _forehead(points: NDArray[np.float64], size: int) -> Mask:
@@ -126,8 +143,8 @@ def _linear(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def _union(masks: object) -> Mask:
-    return np.maximum.reduce(list(masks))  # type: ignore[call-overload]
+def _union(masks: Iterable[Mask]) -> Mask:
+    return np.asarray(np.maximum.reduce(list(masks)))
 
 
 def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -149,12 +166,6 @@ def _whole(probability: Mask, sure: NDArray[np.bool_]) -> Mask:
     pinhole = areas[gaps] < (size * 0.03) ** 2
     pinhole &= ~kept
     return np.where(pinhole, 1.0, probability * kept).astype(np.float32)
-
-
-def _window(mask: Mask, crop: Crop) -> Mask:
-    """(H, W) of the photo -> (size, size) of the crop."""
-    bytes_ = np.repeat((np.clip(mask, 0, 1) * 255).astype(np.uint8)[..., None], 3, 2)
-    return crop.read(bytes_)[..., 0]
 
 
 def _posterior(

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from fitdiff.face.model import MorphableModel
-from fitdiff.perception.pose import PoseFit, euler_degrees, solve_pose
+from fitdiff.perception.pose import solve_pose
+from fitdiff.perception.pose_fit import PoseFit, euler_degrees
 from fitdiff.render.camera import Camera
 
 from .synthetic import head
