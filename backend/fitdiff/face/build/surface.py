@@ -21,7 +21,7 @@ from .registration import (
 OPEN_MOUTH = 0.5  # weight of jawOpen on both heads while they are laid on each other
 TRUSTED = 0.12  # cm: a vertex further from ICT's surface than this is continued smoothly instead
 LID_OVERLAP = 0.06  # cm
-LID_TRAVEL = 0.17  # cm: the margins are the lids' inner edges, whose gap is wider than the slit one sees
+LID_TRAVEL = 0.1  # cm: the margins are the lids' inner edges, whose gap is wider than the slit one sees
 LID_CLEARANCE = 1.085  # of the eyeball's radius: above the cornea
 SOCKET_RINGS = ((0.38, 0.9), (0.8, 0.45), (1.25, 0.1))
 """Rings behind each eyelid: radians round the eyeball from the lid margin, and how far they follow the lid."""
