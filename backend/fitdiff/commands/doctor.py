@@ -16,8 +16,8 @@ from typing import Any
 
 from rich.console import Console
 
-from .. import __version__
-from ..failure_log import log_folder
+from fitdiff import __version__
+from fitdiff.failure_log import log_folder
 
 HELP = "look at this machine and at FitDiff's parts, and say what is missing"
 
@@ -95,26 +95,23 @@ def _installed(names: tuple[str, ...]) -> dict[str, bool]:
 
 
 def _assets(problems: list[str]) -> list[dict[str, Any]]:
-    """The committed face, then every file that assets/sources.json says a download is turned into."""
-    face = ASSETS / "face.safetensors"
-    rows = [_asset(face, "the face model", "get FitDiff's files again, it comes with them", problems)]
-    for source in json.loads((ASSETS / "sources.json").read_text(encoding="utf-8"))["sources"]:
-        for made in source["makes"]:
-            rows.append(_asset(ASSETS / made, source["purpose"], "run `python3 build.py assets`", problems))
+    """The committed face, then every network that `build.py assets` makes from the pinned packages."""
+    rows = [_asset("face.safetensors", "the face model", "get FitDiff's files again, it comes with them", problems)]
+    packages = json.loads((ASSETS.parent / "perception" / "packages.json").read_text(encoding="utf-8"))["packages"]
+    for package in packages:
+        if package["use"] == "weights":
+            origin = f"from {package['name']} {package['version']}"
+            for name in package["gives"]:
+                rows.append(_asset(f"weights/{name}.safetensors", origin, "run `python3 build.py assets`", problems))
     return rows
 
 
-def _asset(path: Path, purpose: str, remedy: str, problems: list[str]) -> dict[str, Any]:
-    present = path.is_file() and path.stat().st_size > 0
-    if not present:
-        problems.append(f"{path.name} ({purpose}) is missing: {remedy}.")
-    return {
-        "file": path.relative_to(ASSETS).as_posix(),
-        "purpose": purpose,
-        "present": present,
-        "bytes": path.stat().st_size if present else 0,
-        "remedy": None if present else remedy,
-    }
+def _asset(name: str, what: str, remedy: str, problems: list[str]) -> dict[str, Any]:
+    path = ASSETS / name
+    size = path.stat().st_size if path.is_file() else 0
+    if not size:
+        problems.append(f"{path.name} ({what}) is missing: {remedy}.")
+    return {"file": name, "what": what, "present": size > 0, "bytes": size, "remedy": None if size else remedy}
 
 
 def _disk_free(folder: Path) -> int:

@@ -20,6 +20,7 @@ import torch
 from ..errors import FitDiffError
 from .arkit import ARKIT_NAMES, expression_components
 from .geometry import mirror_map, vertex_landmarks
+from .matfile import check_zip
 from .model import MorphableModel
 from .topology import REGIONS, LandmarkSet, Topology
 
@@ -164,8 +165,7 @@ def _topology(arrays: IctArrays, mean: np.ndarray) -> Topology:
 
 def _read_npz(path: Path) -> IctArrays:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError("too large")
+        check_zip(path)
         with np.load(path, allow_pickle=False) as file:
             keys = ("neutral", "identity", "expression", "expression_names", "faces", "face_uv", "uv")
             missing = [key for key in keys if key not in file.files]
@@ -213,7 +213,7 @@ def read_obj_points(path: Path) -> np.ndarray:
 
 
 def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """An OBJ of triangles and quads with texture corners: points (V, 3), uv (U, 2), faces and face_uv (F, 4), -1 padded."""
+    """Triangles and quads with texture corners: points (V, 3), uv (U, 2), faces and face_uv (F, 4), -1 padded."""
     lines = _lines(path)
     faces = [line.split()[1:] for line in lines if line.startswith(b"f ")]
     corners = np.full((len(faces), 4, 2), -1, np.int64)

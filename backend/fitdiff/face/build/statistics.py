@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .hm08 import Hm08
+from .parts import affine_field
 
 IDENTITY_COMPONENTS, EXPRESSION_COMPONENTS = 158, 25
-ARTIST_PEOPLE, ARTIST_SHARE = 1200, 0.75
+ARTIST_PEOPLE, ARTIST_SHARE = 1200, 0.3
 EXPRESSION_SAMPLES = 3000
 
 _DETAIL_FOLDERS = ("eyes", "mouth", "ears", "nose", "head", "neck", "cheek", "chin", "forehead", "eyebrows", "asym")
@@ -82,19 +83,18 @@ class Components:
     total: float
 
 
-def remove_rigid(fields: np.ndarray, points: np.ndarray, weights: np.ndarray, scale: bool = False) -> np.ndarray:
-    """(N, V, 3) less the part that a rotation and shift (and growth) of the weighted points explains."""
-    zero = np.zeros(len(points))
-    x, y, z = (points - np.average(points, axis=0, weights=weights)).T
-    motions = [np.broadcast_to(np.eye(3)[k], (len(points), 3)) for k in range(3)]
-    motions += [np.stack(m, 1) for m in ((zero, -z, y), (z, zero, -x), (-y, x, zero))]
-    if scale:
-        motions.append(np.stack([x, y, z], 1))
-    basis = np.stack(motions).reshape(len(motions), -1).T
+def rigid_part(fields: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(N, V, 3) -> affine maps (N, 3, 4): the rotation and shift that explain the weighted points' motion best."""
+    middle = np.average(points, axis=0, weights=weights)
+    turns = np.array([[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, 1], [0, 0, 0], [-1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]])
+    motions = np.zeros((6, 3, 4))
+    motions[range(3), range(3), 3] = 1
+    motions[3:, :, :3] = turns
+    motions[3:, :, 3] = -turns @ middle
+    basis = affine_field(motions, points).reshape(6, -1).T
     root = np.sqrt(np.repeat(weights, 3))[:, None]
-    flat = fields.reshape(len(fields), -1).T
-    amount = np.linalg.lstsq(basis * root, flat * root, rcond=None)[0]
-    return (flat - basis @ amount).T.reshape(fields.shape)
+    amount = np.linalg.lstsq(basis * root, fields.reshape(len(fields), -1).T * root, rcond=None)[0]
+    return np.tensordot(amount.T, motions, 1)
 
 
 def identity_components(scans: np.ndarray, people: np.ndarray, weights: np.ndarray) -> Components:

@@ -1,0 +1,179 @@
+"""Finds faces of any size and turn in a photo of any size, with a network that sees 128 x 128 pixels.
+
+Several looks: at the photo as a whole, in overlapping tiles of half its size (and from further away), turned by
+quarters, in tiles of a quarter. Each square costs a few milliseconds; the caller says which looks are worth taking.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import alignment
+from .blazeface import BlazeFace, anchors
+from .types import Detection
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    score: float = 0.4  # weaker detections are dropped; what remains is looked at more closely before it counts
+    overlap: float = 0.3  # boxes that overlap more (intersection over union) are one face
+    contained: float = 0.7  # and so are boxes of which more than this share lies in a larger one
+    working_size: int = 1280  # the photo is looked at with its longer side shrunk to this
+    batch: int = 16  # tiles per run of the network
+
+
+@dataclass(frozen=True)
+class View:
+    """A square of the photo that the network looks at: centre and side in pixels, roll in radians."""
+
+    x: float
+    y: float
+    side: float
+    roll: float = 0.0
+
+
+QUARTER = math.pi / 2
+
+
+class Detector:
+    def __init__(self, network: BlazeFace, settings: DetectorSettings | None = None) -> None:
+        self.network = network
+        self.settings = settings or DetectorSettings()
+        self.anchors = anchors()
+
+    def search(self, image: Tensor) -> Callable[[str], list[Detection]]:
+        """image (1, 3, H, W) uint8 or 0..1 -> a function from a look's name to what all looks so far add up to."""
+        scale = max(max(image.shape[-2:]) / self.settings.working_size, 1.0)
+        if scale > 1:
+            size = tuple(max(round(length / scale), 1) for length in image.shape[-2:])
+            image = F.interpolate(image, size=size, mode="bilinear", antialias=True)
+        views = _views(image.shape[-1], image.shape[-2])
+        found: list[Detection] = []
+
+        def look(name: str) -> list[Detection]:
+            found[:] = self._merge(found + [one for _, one in self._look(image, views[name])])
+            return [_scaled(one, scale) for one in found]
+
+        return look
+
+    def settle(self, image: Tensor, found: Detection) -> Detection:
+        """Look again at one face from close by, at eight turns, and keep the surest: its keypoints tell which way is up.
+
+        The network finds a face that stands on its head too, but may place its keypoints as if it stood upright.
+        """
+        x, y = (found.box[0] + found.box[2]) / 2, (found.box[1] + found.box[3]) / 2
+        views = [View(x, y, 2 * found.size, turn * QUARTER / 2) for turn in range(8)]
+        again = [pair for pair in self._look(image, views) if overlap(pair[1].box, found.box)[1] > 0.5]
+        # A view in which the face stands upright says so in its keypoints too.
+        return max(again, key=lambda pair: pair[1].score * math.cos(roll(pair[1]) - pair[0].roll), default=(0, found))[1]
+
+    @torch.no_grad()
+    def _look(self, image: Tensor, views: list[View]) -> list[tuple[View, Detection]]:
+        found: list[tuple[View, Detection]] = []
+        for start in range(0, len(views), self.settings.batch):
+            some = views[start : start + self.settings.batch]
+            device = next(self.network.parameters()).device
+            column = torch.tensor([[v.x, v.y, v.side, v.roll] for v in some], dtype=torch.float32)
+            to_image = alignment.square(column[:, :2], column[:, 2], column[:, 3], self.network.size)
+            crops = alignment.crop(image.expand(len(some), -1, -1, -1), to_image.to(image.device), self.network.size)
+            logits, places = self.network(crops.to(device))
+            # The published graph clips its logits at 100; the sigmoid is 1 long before that.
+            found += self._decode(torch.sigmoid(logits).cpu(), places.cpu(), to_image, some)
+        return found
+
+    def _decode(
+        self, scores: Tensor, places: Tensor, to_image: Tensor, views: list[View]
+    ) -> list[tuple[View, Detection]]:
+        size = self.network.size
+        found: list[tuple[View, Detection]] = []
+        for number, view in enumerate(views):
+            keep = scores[number] > self.settings.score
+            if not keep.any():
+                continue
+            raw = places[number, keep].view(-1, 8, 2)
+            points = raw + self.anchors[keep][:, None] * size
+            points[:, 1] = raw[:, 1]  # width and height need no anchor
+            pixels = alignment.apply(to_image[number : number + 1], points.view(1, -1, 2)).view(-1, 8, 2)
+            # The network's boxes are squares, so a turn leaves them as they are.
+            sides = raw[:, 1] * (view.side / size)
+            here = []
+            for score, place, side in zip(scores[number, keep].tolist(), pixels, sides, strict=True):
+                low, high = (place[0] - side / 2).tolist(), (place[0] + side / 2).tolist()
+                here.append(Detection((low[0], low[1], high[0], high[1]), score, place[2:].numpy()))
+            found += [(view, one) for one in self._merge(here)]
+        return found
+
+    def _merge(self, found: list[Detection]) -> list[Detection]:
+        """Boxes of one face become their mean, weighted by score; the surest ones first."""
+        rest = sorted(found, key=lambda one: one.score, reverse=True)
+        merged: list[Detection] = []
+        while rest:
+            best = rest[0]
+            group = [one for one in rest if self._same(best, one)]
+            rest = [one for one in rest if not self._same(best, one)]
+            # Only boxes of nearly the same place are averaged: one cut by a tile's edge would shift the mean.
+            close = [one for one in group if overlap(best.box, one.box)[0] > 0.5] or [best]
+            weights = np.array([one.score for one in close])
+            x0, y0, x1, y1 = np.average([one.box for one in close], axis=0, weights=weights).tolist()
+            keypoints = np.average([one.keypoints for one in close], axis=0, weights=weights).astype(np.float32)
+            merged.append(Detection((x0, y0, x1, y1), best.score, keypoints))
+        return merged
+
+    def _same(self, first: Detection, second: Detection) -> bool:
+        union, share = overlap(first.box, second.box)
+        return union > self.settings.overlap or share > self.settings.contained
+
+
+def roll(found: Detection) -> float:
+    """How far the line from the right to the left eye is turned, radians, clockwise as seen."""
+    x, y = found.keypoints[1] - found.keypoints[0]
+    return math.atan2(y, x)
+
+
+def overlap(first: tuple, second: tuple) -> tuple[float, float]:
+    """Intersection over union, and over the smaller box."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    if width <= 0 or height <= 0:
+        return 0.0, 0.0
+    common = width * height
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)]
+    return common / (sum(areas) - common), common / max(min(areas), 1e-9)
+
+
+def _views(width: int, height: int) -> dict[str, list[View]]:
+    """What each named look looks at, in a photo of this size."""
+    longer = max(height, width)
+    whole = View(width / 2, height / 2, longer)
+    far = View(width / 2, height / 2, longer * 1.8)
+    return {
+        "whole": [whole],
+        "halves": [far, *_tiles(width, height, longer / 2)],
+        "turned": [View(v.x, v.y, v.side, turn * QUARTER) for turn in (1, 2, 3) for v in (whole, far)],
+        "quarters": _tiles(width, height, longer / 4),
+    }
+
+
+def _tiles(width: int, height: int, side: float) -> list[View]:
+    """Squares that cover the photo, each overlapping its neighbours by half."""
+    columns, rows = (_centres(length, side) for length in (width, height))
+    return [View(x, y, side) for y in rows for x in columns]
+
+
+def _centres(length: float, side: float) -> list[float]:
+    if length <= side:
+        return [length / 2]
+    count = math.ceil((length - side) / (side / 2)) + 1
+    return [side / 2 + (length - side) * i / (count - 1) for i in range(count)]
+
+
+def _scaled(one: Detection, scale: float) -> Detection:
+    x0, y0, x1, y1 = (float(value * scale) for value in one.box)
+    return Detection((x0, y0, x1, y1), one.score, one.keypoints * np.float32(scale))

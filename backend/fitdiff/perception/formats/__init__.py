@@ -1,0 +1,1 @@
+"""Small readers of the file formats that published weights come in: arrays out, nothing executed."""

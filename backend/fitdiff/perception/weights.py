@@ -1,0 +1,165 @@
+"""Finds, verifies and loads the weights of networks: safetensors files that say in their header what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..errors import FitDiffError
+
+Network = TypeVar("Network", bound=nn.Module)
+PACKAGED = Path(__file__).parent.parent / "assets" / "weights"
+GET_EMBEDDED = "Run `python3 build.py assets` in the project's folder; it fetches and converts them once."
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a weights file says of itself in its header."""
+
+    what: str
+    origin: str  # package, version and file that the weights were read from
+    licence: str
+    sha256: str  # of the tensors, see checksum()
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A network of the embedded stack: its file is <name>.safetensors."""
+
+    name: str
+    what: str
+    licence: str
+
+
+EMBEDDED = (
+    Embedded("blazeface", "face detector (MediaPipe, short range)", "Apache-2.0"),
+    Embedded("facemesh", "468 face landmarks (MediaPipe)", "Apache-2.0"),
+    Embedded("dlib_resnet", "identity, 128 numbers (dlib ResNet)", "CC0-1.0"),
+    Embedded("fr_feature", "identity, 512 numbers (MobileFaceNet, ArcFace-shaped)", "MIT as stated"),
+    Embedded("squeezenet", "perceptual features (SqueezeNet 1.1, ImageNet)", "MIT"),
+)
+
+
+def folders() -> list[Path]:
+    """Where weights are looked for, in this order: FITDIFF_WEIGHTS, the user's folder, the package's assets."""
+    places = [Path(place).expanduser() for place in os.environ.get("FITDIFF_WEIGHTS", "").split(os.pathsep) if place]
+    return [*places, user_folder(), PACKAGED]
+
+
+def user_folder() -> Path:
+    """The folder of this user for weights, by the platform's custom; it need not exist."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))
+    return base / "fitdiff" / "weights"
+
+
+def find(*file_names: str) -> Path | None:
+    """The first of these files that lies in one of the folders."""
+    for folder in folders():
+        for name in file_names:
+            if (folder / name).is_file():
+                return folder / name
+    return None
+
+
+def checksum(tensors: dict[str, Tensor]) -> str:
+    """sha256 over names, types, shapes and bytes, in the order of names: independent of a file's layout."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = tensors[name].detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def save(tensors: dict[str, Tensor], path: Path, what: str, origin: str, licence: str) -> None:
+    """Write a weights file with its card; the file appears whole or not at all."""
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {"what": what, "origin": origin, "licence": licence, "sha256": checksum(held)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    save_file(held, temporary, metadata=header)
+    temporary.chmod(0o644)  # the writer makes it private; packages and other users read it too
+    os.replace(temporary, path)
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], Card]:
+    """Tensors and card of a file, its checksum verified."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise _damaged(path, str(error)) from error
+    missing = [key for key in ("what", "origin", "licence", "sha256") if key not in header]
+    if missing:
+        raise _damaged(path, f"the header lacks {', '.join(missing)}")
+    found = checksum(tensors)
+    if found != header["sha256"]:
+        raise _damaged(path, f"checksum {found}, the header says {header['sha256']}")
+    return tensors, Card(header["what"], header["origin"], header["licence"], header["sha256"])
+
+
+def load(network: Network, name: str, device: torch.device | str = "cpu") -> Network:
+    """Fill a network from <name>.safetensors: float32, evaluation mode, no gradients for its own weights."""
+    path = find(f"{name}.safetensors")
+    if path is None:
+        what = next((known.what for known in EMBEDDED if known.name == name), name)
+        raise FitDiffError(
+            "weights-missing",
+            f"FitDiff cannot look at photos yet, because a network it needs is not installed: {what}. {GET_EMBEDDED}",
+            details=f"{name}.safetensors not found in: {', '.join(map(str, folders()))}",
+            data={"name": name, "looked_in": [str(folder) for folder in folders()]},
+        )
+    tensors, _ = read(path)
+    try:
+        network.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
+    except RuntimeError as error:
+        raise _damaged(path, str(error)) from error
+    return network.to(device).eval().requires_grad_(False)
+
+
+def report() -> list[dict]:
+    """One row per network, embedded and research, for `fitdiff doctor`: what, present, where, how to get, licence."""
+    rows = []
+    for known in EMBEDDED:
+        path = find(f"{known.name}.safetensors")
+        rows.append(
+            {
+                "name": known.name,
+                "stack": "embedded",
+                "what": known.what,
+                "present": path is not None,
+                "path": str(path) if path else None,
+                "looked_in": [str(folder) for folder in folders()],
+                "how_to_get": GET_EMBEDDED,
+                "licence": known.licence,
+            }
+        )
+    from .research import files
+
+    return rows + files.report()
+
+
+def _damaged(path: Path, details: str) -> FitDiffError:
+    return FitDiffError(
+        "weights-damaged",
+        f"The file {path.name} is damaged or not what it should be, so FitDiff does not use it. "
+        f"Delete it, then fetch it again. {GET_EMBEDDED}",
+        details=f"{path}: {details}",
+        data={"path": str(path)},
+    )
