@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import sph_harm_y
+
 from fitdiff.render.harmonics import (
     environment_directions,
     glossy_kernel,
@@ -14,7 +16,6 @@ from fitdiff.render.harmonics import (
     lambert_kernel,
     project_environment,
 )
-from scipy.special import sph_harm_y
 
 DOUBLE = torch.float64
 

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import sph_harm_y
+
 from fitdiff.render import shading
 from fitdiff.render.harmonics import environment_directions, project_environment
 from fitdiff.render.shading import DirectionalLight, HarmonicLight
-from scipy.special import sph_harm_y
 
 DOUBLE = torch.float64
 COUNT = 12

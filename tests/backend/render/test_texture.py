@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from fitdiff.render.texture import halved, level_of, sample
 
 DOUBLE = torch.float64
@@ -61,7 +62,9 @@ def test_levels_blend_between_averaged_maps(texture: torch.Tensor, places: tuple
 def test_gradients_reach_map_and_coordinates(texture: torch.Tensor) -> None:
     uv = torch.rand(10, 2, generator=torch.Generator().manual_seed(5), dtype=DOUBLE) * 0.8 + 0.1
     image, level = torch.arange(10) % 3, torch.linspace(0, 2.5, 10, dtype=DOUBLE)
-    assert torch.autograd.gradcheck(lambda t, p: sample(t, p, image, level), (texture.requires_grad_(), uv.requires_grad_()))
+    assert torch.autograd.gradcheck(
+        lambda t, p: sample(t, p, image, level), (texture.requires_grad_(), uv.requires_grad_())
+    )
 
 
 @pytest.mark.parametrize("shape", [(8, 16), (7, 5)])

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from fitdiff.errors import FitDiffError
 from fitdiff.render import Camera, Renderer
 from fitdiff.render import visibility as module
