@@ -1,0 +1,26 @@
+"""The result of a reconstruction, and the folder in which it is handed to Blender (docs/avatar-format.md)."""
+
+from .build import avatar_from_model
+from .folder import read_avatar, read_manifest, write_avatar
+from .images import linear_from_srgb, srgb_from_linear, stored, stored_diffuse
+from .manifest import Camera, FaceModel, Latent, Light, Manifest
+from .mesh import AvatarMesh
+from .result import Avatar
+
+__all__ = [
+    "Avatar",
+    "AvatarMesh",
+    "Camera",
+    "FaceModel",
+    "Latent",
+    "Light",
+    "Manifest",
+    "avatar_from_model",
+    "linear_from_srgb",
+    "read_avatar",
+    "read_manifest",
+    "srgb_from_linear",
+    "stored",
+    "stored_diffuse",
+    "write_avatar",
+]

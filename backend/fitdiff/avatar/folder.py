@@ -1,0 +1,172 @@
+"""The avatar folder: written whole or not at all, read without believing anything in it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from ..errors import FitDiffError
+from . import images, manifest, mesh
+from .manifest import MANIFEST_LIMIT, FileEntry, Manifest, broken
+from .result import Avatar
+from .swap import replacing
+
+MANIFEST = "avatar.json"
+MAP_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+REQUIRED = ("mesh.npz", "maps/diffuse.png", "maps/specular.png", "maps/normal.png")
+FILE_NAME = re.compile(r"mesh\.npz|preview\.png|photo\.png|maps/[a-z][a-z0-9_]{0,40}\.png")
+FILE_LIMIT = 1 << 29  # bytes of any one file
+COUNT_LIMIT = 64
+# No link is followed and no pipe waited for, should one appear between the look and the opening.
+_OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def write_avatar(avatar: Avatar, target: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write the folder and return its path. Raises FitDiffError `avatar-exists`, `avatar-cannot-write`, `disk-full`."""
+    target = Path(os.path.abspath(target))
+    manifest.check(avatar.manifest)
+    try:
+        _refuse_to_lose(target, overwrite)
+        with replacing(target) as folder:
+            (folder / "maps").mkdir()
+            files = {name: _write(folder / name, data) for name, data in _contents(avatar)}
+            photo = "photo.png" if "photo.png" in files else None
+            about = msgspec.structs.replace(avatar.manifest, files=files, photo=photo)
+            _write(folder / MANIFEST, manifest.encode(about))
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    return target
+
+
+def read_avatar(folder: str | os.PathLike[str]) -> Avatar:
+    """Read and check everything; raises nothing but FitDiffError `avatar-missing`, `avatar-broken`, `avatar-newer`."""
+    folder = Path(folder)
+    about = read_manifest(folder)
+    data = {name: _read_listed(folder, name, entry) for name, entry in about.files.items()}
+    geometry = mesh.decode(data["mesh.npz"])
+    unknown = set(about.arkit) - set(geometry.shape_key_names)
+    if unknown:
+        raise broken(MANIFEST, f"weights for shapes that the mesh lacks: {', '.join(sorted(unknown))}")
+    pictures = {name: images.decode(content, name) for name, content in data.items() if name.endswith(".png")}
+    maps = {
+        name[len("maps/") : -len(".png")]: picture for name, picture in pictures.items() if name.startswith("maps/")
+    }
+    return Avatar(about, geometry, maps, pictures.get("preview.png"), pictures.get("photo.png"))
+
+
+def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
+    """Read and check avatar.json alone; raises as read_avatar does."""
+    folder = Path(folder)
+    if "\0" in str(folder) or not _exists(folder / MANIFEST):
+        raise FitDiffError(
+            "avatar-missing",
+            f"There is no avatar in “{folder.name}”. Choose the folder that holds the file avatar.json.",
+            details=repr(str(folder)),
+        )
+    about = manifest.decode(_read(folder, MANIFEST, MANIFEST_LIMIT))
+    if len(about.files) > COUNT_LIMIT or not all(FILE_NAME.fullmatch(name) for name in about.files):
+        raise broken(MANIFEST, "lists files that do not belong to an avatar")
+    missing = [name for name in (*REQUIRED, *([about.photo] if about.photo else [])) if name not in about.files]
+    if missing:
+        raise broken(MANIFEST, f"does not list {', '.join(missing)}")
+    return about
+
+
+def _contents(avatar: Avatar) -> Iterator[tuple[str, bytes]]:
+    """(relative path, bytes) of every file but avatar.json, one at a time."""
+    missing = {"diffuse", "specular", "normal"} - set(avatar.maps)
+    strange = [name for name in avatar.maps if not MAP_NAME.fullmatch(name)]
+    unknown = set(avatar.manifest.arkit) - set(avatar.mesh.shape_key_names)
+    if missing or strange or unknown or len(avatar.maps) > COUNT_LIMIT - 3:
+        raise ValueError(
+            f"maps missing {sorted(missing)}, strange {strange}; weights without a shape {sorted(unknown)}"
+        )
+    yield "mesh.npz", mesh.encode(avatar.mesh)
+    for name, pixels in sorted(avatar.maps.items()):
+        yield f"maps/{name}.png", _png(f"maps/{name}.png", pixels, srgb=name.endswith("diffuse"))
+    if avatar.preview is not None:
+        yield "preview.png", _png("preview.png", avatar.preview, srgb=True)
+    if avatar.photo is not None:
+        yield "photo.png", _png("photo.png", avatar.photo, srgb=True, effort=1)  # megapixels: time before bytes
+
+
+def _png(name: str, pixels: np.ndarray, *, srgb: bool, effort: int = 4) -> bytes:
+    images.check(pixels, name)
+    return images.encode(pixels, srgb=srgb, effort=effort)
+
+
+def _write(path: Path, data: bytes) -> FileEntry:
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+
+
+def _refuse_to_lose(target: Path, overwrite: bool) -> None:
+    """An existing target is replaced only when asked, and only when it is an avatar."""
+    if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
+        return
+    if overwrite and not target.is_symlink() and (target / MANIFEST).is_file():
+        return
+    if overwrite:
+        sentence = f"“{target.name}” holds something other than an avatar and was left alone. Choose another name."
+    else:
+        sentence = f"“{target.name}” exists already. Choose another name, or allow it to be overwritten."
+    raise FitDiffError("avatar-exists", sentence, details=str(target))
+
+
+def _cannot_write(target: Path, error: OSError) -> FitDiffError:
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        sentence = f"The disk is full, so the avatar “{target.name}” was not saved. Free some space and try again."
+        return FitDiffError("disk-full", sentence, details=str(error))
+    sentence = (
+        f"The avatar “{target.name}” cannot be saved in “{target.parent}” ({error.strerror or error}). "
+        "Choose a folder that you may write to."
+    )
+    return FitDiffError("avatar-cannot-write", sentence, details=str(error))
+
+
+def _read_listed(folder: Path, name: str, entry: FileEntry) -> bytes:
+    """A file of the manifest, which must be exactly what the manifest says."""
+    if entry.bytes > FILE_LIMIT:
+        raise broken(name, f"{entry.bytes} bytes")
+    data = _read(folder, name, entry.bytes)
+    if len(data) != entry.bytes or hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise broken(name, f"{len(data)} bytes whose checksum or length is not the one in {MANIFEST}")
+    return data
+
+
+def _read(folder: Path, name: str, limit: int) -> bytes:
+    """At most `limit` bytes of a plain file that lies in the folder itself; links, pipes and devices are refused."""
+    try:
+        path = folder
+        for part in name.split("/"):
+            path = path / part
+            if path.is_symlink():
+                raise broken(name, "a link that may leave the folder")
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise broken(name, "not a file")
+        descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
+        with open(descriptor, "rb") as file:
+            size = os.fstat(descriptor).st_size
+            if size > limit:
+                raise broken(name, f"{size} bytes, expected at most {limit}")
+            return file.read(limit)
+    except (OSError, ValueError) as error:
+        raise broken(name, str(error)) from error
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return os.path.lexists(path)
+    except (OSError, ValueError):  # a name that no file can have
+        return False

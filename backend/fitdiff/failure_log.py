@@ -1,0 +1,51 @@
+"""Where an unexpected failure leaves its traceback: a small, self-pruning log folder of the user's."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from . import __version__
+
+KEPT = 20
+
+
+def log_folder() -> Path:
+    """FITDIFF_LOG_DIR, or the place where this system keeps a program's logs."""
+    chosen = os.environ.get("FITDIFF_LOG_DIR")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", tempfile.gettempdir())) / "FitDiff" / "logs"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Logs" / "FitDiff"
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "fitdiff" / "log"
+
+
+def write_failure_log(error: BaseException, argv: list[str]) -> Path | None:
+    """The traceback in a new file; falls back to the temporary folder, and to None when nothing can be written."""
+    text = "\n".join(
+        [
+            f"fitdiff {__version__}, Python {platform.python_version()}, {platform.platform()}",
+            f"arguments: {argv!r}",
+            "",
+            "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+        ]
+    )
+    name = f"failure-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    for folder in (log_folder(), Path(tempfile.gettempdir()) / "fitdiff-log"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / name
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+            for old in sorted(folder.glob("failure-*.log"))[:-KEPT]:
+                old.unlink()
+        except OSError:
+            continue
+        return path
+    return None

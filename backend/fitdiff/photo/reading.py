@@ -1,0 +1,242 @@
+"""Open a photo safely: what may be opened, how much of it, and in which order, so that nothing a file says is believed
+before it is checked."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+import unicodedata
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from ..errors import FitDiffError
+from . import colour, sniff
+from .focal import focal_in_pixels
+
+_EXIF_DIRECTORY = 0x8769
+_DNG_VERSION, _NEW_SUBFILE_TYPE = 50706, 254
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a photo may be at most."""
+
+    bytes: int = 256 * 2**20
+    pixels: int = 134_000_000  # a 108-megapixel phone passes; the decoded picture stays under 0.6 GB
+    long_side: int = 4096  # larger photos are reduced to this for working
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An upright photo ready to work on.
+
+    pixels         (H, W, 3) uint8 sRGB, row 0 on top
+    focal_px       focal length in these pixels, or None where EXIF does not tell; focal_source says which tag, or why
+    source_format  "JPEG", "PNG", "WEBP", "TIFF" or "HEIF"; "" for pixels that came from memory
+    original_size  (width, height) of the upright photo before reduction
+    scale          pixels / original pixels, at most 1
+    notes          what an artist may want to know, for example a profile left out
+    """
+
+    pixels: NDArray[np.uint8]
+    focal_px: float | None
+    focal_source: str
+    source_format: str
+    original_size: tuple[int, int]
+    scale: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return self.pixels.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.pixels.shape[0]
+
+
+def photo_from_pixels(pixels: NDArray[np.uint8], focal_px: float | None = None) -> Photo:
+    """(H, W, 3) uint8 sRGB -> Photo: for frames and renderings that never were a file."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise ValueError(f"expected (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}")
+    size = (pixels.shape[1], pixels.shape[0])
+    return Photo(pixels, focal_px, "given" if focal_px else "not recorded", "", size, 1.0)
+
+
+def open_photo(path: str | os.PathLike[str], limits: Limits | None = None) -> Photo:
+    """A file -> Photo, or FitDiffError photo-missing, photo-unreadable or photo-too-large with a sentence to show."""
+    limits = limits or Limits()
+    name = shown_name(path)
+    data = _read(path, name, limits)
+    kind = sniff.sniff(data[:4096], name)
+    notes: list[str] = []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own bomb and EXIF warnings: the limits here are the judges
+            return _decode(data, kind, name, limits, notes)
+    except FitDiffError:
+        raise
+    except Image.DecompressionBombError as problem:  # Pillow's own judgement, from the header, on the largest
+        raise FitDiffError(
+            "photo-too-large",
+            f"“{name}” claims far more pixels than the {limits.pixels / 1e6:,.0f} million that FitDiff reads: save a"
+            " smaller copy.",
+            details=str(problem),
+            data={"limit": limits.pixels},
+        ) from problem
+    except MemoryError as problem:
+        raise FitDiffError(
+            "photo-too-large",
+            f"“{name}” needs more memory than this computer has free: reduce it in an editor and try again.",
+            details=repr(problem),
+        ) from problem
+    except Exception as problem:  # decoders meet hostile bytes here and raise whatever they like
+        raise sniff.unreadable(
+            name,
+            f"is a damaged or incomplete {_spoken(kind)}: copy it again from the camera or phone, or save it afresh in"
+            " an editor.",
+            details=repr(problem),
+        ) from problem
+
+
+def shown_name(path: str | os.PathLike[str]) -> str:
+    """A file's name fit for a sentence: any printable Unicode, no control characters, no half characters."""
+    name = os.path.basename(os.fspath(path).rstrip("/\\")) or os.fspath(path)
+    name = name.encode("utf-8", "replace").decode("utf-8")
+    name = "".join("?" if unicodedata.category(c) in ("Cc", "Cs", "Cf") and c != "\u200d" else c for c in name)
+    return name if len(name) <= 80 else name[:60] + "…" + name[-16:]
+
+
+def _read(path: str | os.PathLike[str], name: str, limits: Limits) -> bytes:
+    """The whole file, after asking what it is: only regular files are opened, and no open or read can block."""
+    try:
+        _require_regular(os.stat(path).st_mode, name)
+        flags = os.O_RDONLY
+        for flag in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
+            flags |= getattr(os, flag, 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            _require_regular(status.st_mode, name)  # again: the path may have been exchanged in between
+            if status.st_size > limits.bytes:
+                raise _too_many_bytes(name, status.st_size, limits)
+            data = file.read(status.st_size)
+    except FileNotFoundError as problem:
+        raise FitDiffError(
+            "photo-missing", f"There is no file “{name}”: it was moved, renamed or not saved yet.", details=str(problem)
+        ) from problem
+    except PermissionError as problem:
+        raise sniff.unreadable(
+            name, "may not be read by you: change its permissions or copy it to a folder of your own.", str(problem)
+        ) from problem
+    except (OSError, ValueError) as problem:
+        if getattr(problem, "errno", None) == errno.ELOOP:
+            why = "is a link that leads back to itself: choose the photo itself."
+        elif getattr(problem, "errno", None) in (errno.ENAMETOOLONG, errno.ENOTDIR) or isinstance(problem, ValueError):
+            raise FitDiffError(
+                "photo-missing", f"There is no file “{name}”: check how its path is written.", details=str(problem)
+            ) from problem
+        else:
+            why = "could not be read from the disk: check that the drive or network folder is still connected."
+        raise sniff.unreadable(name, why, str(problem)) from problem
+    if not data:
+        raise sniff.unreadable(name, "is empty (0 bytes): it may not have finished downloading or copying.")
+    return data
+
+
+def _require_regular(mode: int, name: str) -> None:
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise sniff.unreadable(name, "is a folder: choose one photo inside it.")
+    raise sniff.unreadable(name, "is a device or a pipe, not a file: choose a photo file.")
+
+
+def _too_many_bytes(name: str, size: int, limits: Limits) -> FitDiffError:
+    return FitDiffError(
+        "photo-too-large",
+        f"“{name}” is {size / 2**20:,.0f} MB and FitDiff reads photos up to {limits.bytes / 2**20:,.0f} MB: save a"
+        " smaller copy, for example as JPEG.",
+        data={"bytes": size, "limit": limits.bytes},
+    )
+
+
+def _open(data: bytes, kind: str, name: str) -> Image.Image:
+    """Read the header only. Pillow gets the one decoder that the first bytes named, never its own guess."""
+    if kind != "HEIF":
+        return Image.open(io.BytesIO(data), formats=(kind,))
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as problem:
+        raise sniff.unreadable(
+            name, "is a HEIC photo and this installation cannot read those: save it as JPEG.", str(problem)
+        ) from problem
+    return HeifImageFile(io.BytesIO(data))
+
+
+def _decode(data: bytes, kind: str, name: str, limits: Limits, notes: list[str]) -> Photo:
+    with _open(data, kind, name) as image:
+        width, height = image.size
+        if width * height > limits.pixels:
+            raise FitDiffError(
+                "photo-too-large",
+                f"“{name}” has {width} x {height} pixels and FitDiff reads up to {limits.pixels / 1e6:,.0f} million:"
+                " save a smaller copy.",
+                data={"width": width, "height": height, "limit": limits.pixels},
+            )
+        sniff.check_plausible(kind, data, width, height, name)
+        _require_single_picture(image, kind, name, notes)
+        icc = image.info.get("icc_profile")
+        tags = _tags(image)
+        if kind == "JPEG":
+            # The decoder can give 1/2, 1/4, 1/8 for almost nothing; the rest of the way is resampled below.
+            image.draft(None, _reduced((width, height), limits.long_side))
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        if upright.size != image.size:
+            width, height = height, width
+    picture = colour.simplify(upright)
+    size = _reduced((width, height), limits.long_side)
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    pixels = np.array(colour.to_srgb(picture, icc, notes))  # a copy of our own: torch wants to be able to write
+    focal, source = focal_in_pixels(tags, *size)
+    scale = max(size) / max(width, height)
+    return Photo(pixels, focal, source, kind, (width, height), scale, tuple(notes))
+
+
+def _require_single_picture(image: Image.Image, kind: str, name: str, notes: list[str]) -> None:
+    frames = int(getattr(image, "n_frames", 1))
+    if kind in ("PNG", "WEBP") and frames > 1:
+        raise sniff.unreadable(name, f"is an animation of {frames} pictures: save one of them and choose that file.")
+    if kind == "TIFF":
+        tags: Any = getattr(image, "tag_v2", {})
+        if _DNG_VERSION in tags or int(tags.get(_NEW_SUBFILE_TYPE, 0)) & 1:
+            raise sniff.unreadable(name, "is a camera raw file: develop it to TIFF or JPEG and choose that file.")
+        if frames > 1:
+            notes.append(f"the first of {frames} pages was read")
+
+
+def _tags(image: Image.Image) -> dict[int, Any]:
+    """EXIF of the main and the Exif directory in one mapping; a broken block counts as none."""
+    try:
+        exif = image.getexif()
+        return {**dict(exif), **exif.get_ifd(_EXIF_DIRECTORY)}
+    except Exception:  # noqa: BLE001 - a damaged EXIF block must not cost the photo
+        return {}
+
+
+def _reduced(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    width, height = size
+    factor = min(1.0, long_side / max(width, height))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _spoken(kind: str) -> str:
+    return {"WEBP": "WebP", "HEIF": "HEIC"}.get(kind, kind)

@@ -1,0 +1,73 @@
+"""From a picture of triangle numbers to differentiable values per pixel."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .camera import Projected
+
+
+class Fragments(NamedTuple):
+    """The M pixels where something is seen, as flat rows; every later stage works on these rows only."""
+
+    pixel: Tensor  # (M,) int64 into B * H * W
+    image: Tensor  # (M,) int64 which picture of the batch
+    face: Tensor  # (M,) int64 triangle
+    weights: Tensor  # (M, 3) perspective-correct barycentrics, differentiable
+    nearness: Tensor  # (M,) as in Projected, without gradient
+    area: Tensor  # (M,) square pixels that the triangle covers, negative where its front is seen; without gradient
+
+
+def covered(face: Tensor, group: Tensor | None = None) -> Tensor:
+    """face (B, H, W), -1 for nothing -> (M,) flat pixels, sorted by the group (T,) of their triangle where given."""
+    pixel = (face.flatten() >= 0).nonzero()[:, 0]
+    if group is None:
+        return pixel
+    return pixel[group[face.flatten()[pixel]].argsort(stable=True)]
+
+
+def fragments(face: Tensor, projected: Projected, triangles: Tensor, pixel: Tensor | None = None) -> Fragments:
+    """face (B, H, W) from visible_faces, triangles (T, 3) vertices of projected; pixel: which pixels and in what order.
+
+    Barycentrics come afresh from the differentiable screen positions, at the pixel centre.
+    """
+    _, height, width = face.shape
+    pixel = covered(face) if pixel is None else pixel
+    image = pixel // (height * width)
+    seen = face.flatten()[pixel]
+    rows = _rows(triangles, seen, image, projected.depth.shape[1])
+    table = torch.cat([projected.screen, projected.scale[..., None]], -1).flatten(0, 1)
+    x, y, scale = table.index_select(0, rows).view(3, -1, 3).unbind(-1)  # (3 corners, M) each
+    inside = pixel - image * (height * width)
+    x = x - (inside % width + 0.5).to(x.dtype)
+    y = y - (inside // width + 0.5).to(y.dtype)
+    area = x.roll(-1, 0) * y.roll(-2, 0) - y.roll(-1, 0) * x.roll(-2, 0)
+    whole = area.sum(0)
+    flat = area / whole
+    near = projected.nearness.flatten()[rows].view(3, -1)
+    scaled = flat * scale
+    weights = scaled / scaled.sum(0)
+    return Fragments(pixel, image, seen, weights.T, (flat.detach() * near).sum(0), whole.detach() / 2)
+
+
+def interpolate(fragment: Fragments, values: Tensor, triangles: Tensor) -> Tensor:
+    """values (B, R, C) on rows, triangles (T, 3) of those rows -> (M, C)."""
+    rows = _rows(triangles, fragment.face, fragment.image, values.shape[1])
+    corner = values.flatten(0, 1).index_select(0, rows).view(3, -1, values.shape[2])
+    first, second, third = (fragment.weights.T[..., None] * corner).unbind(0)
+    return first + second + third
+
+
+def _rows(triangles: Tensor, face: Tensor, image: Tensor, count: int) -> Tensor:
+    """(3 M,) rows of a (B count) table: all first corners, then all second ones, then all third ones."""
+    return (triangles.T[:, face] + image * count).flatten()
+
+
+def picture(rows: Tensor, pixel: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Per-pixel rows (M, C) laid out as (B, C, H, W), zero elsewhere; shape is (B, H, W)."""
+    batch, height, width = shape
+    flat = rows.new_zeros(batch * height * width, rows.shape[1]).index_copy(0, pixel, rows)
+    return flat.view(batch, height, width, -1).permute(0, 3, 1, 2)

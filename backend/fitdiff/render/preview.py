@@ -1,0 +1,63 @@
+"""Pictures for people: the bare form in clay, for model previews and progress, where no maps exist yet."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..face.topology import REGIONS, Topology
+from .camera import Camera
+from .colour import to_srgb
+from .maps import Maps
+from .renderer import Renderer
+
+CLAY_LIGHT = (0.22, 0.85, 0.6, 1.0, 0.98, 0.95, -0.55, 0.65, 0.8)
+CLAY_COLOURS = {
+    "skin": ((0.42, 0.37, 0.33), 0.5),
+    "eyes": ((0.62, 0.61, 0.60), 0.9),
+    "teeth": ((0.62, 0.59, 0.54), 0.6),
+    "mouth": ((0.26, 0.16, 0.14), 0.4),
+}
+BACKGROUND = (0.035, 0.037, 0.042)
+
+
+@torch.no_grad()
+def clay(
+    vertices: Tensor | np.ndarray,
+    topology: Topology,
+    size: int | tuple[int, int] = 512,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+    supersample: int = 2,
+    camera: Camera | None = None,
+    renderer: Renderer | None = None,
+) -> np.ndarray:
+    """vertices (V, 3) in metres -> (H, W, 3) uint8 sRGB: the form alone, softly lit, framed to fit.
+
+    yaw and pitch are degrees of the camera round the head. A renderer made before for this topology may be handed in.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    points = torch.as_tensor(vertices, dtype=torch.float32)[None]
+    large = (height * supersample, width * supersample)
+    camera = framing(points[0], large, yaw, pitch) if camera is None else camera.resized(large)
+    renderer = renderer or Renderer(topology)
+    maps = {name: Maps.plain(*CLAY_COLOURS[name], like=points) for name in REGIONS}
+    rendering = renderer(points, maps, camera, points.new_tensor([CLAY_LIGHT]))
+    picture = rendering.over(points.new_tensor(BACKGROUND).view(1, 3, 1, 1))
+    return to_bytes(torch.nn.functional.avg_pool2d(picture, supersample))[0]
+
+
+def framing(points: Tensor, size: tuple[int, int], yaw: float = 0.0, pitch: float = 0.0) -> Camera:
+    """A portrait lens (V, 3 metres) that holds all points from any side, with a small margin."""
+    low, high = points.amin(0), points.amax(0)
+    middle = (low + high) / 2
+    radius = float((points - middle).norm(dim=-1).max())
+    distance = 5.0 * radius
+    angle = 2.1 * np.degrees(np.arcsin(radius / distance)) * max(1.0, size[0] / size[1])
+    return Camera.facing(size, distance, angle, yaw, pitch, target=middle)
+
+
+def to_bytes(linear: Tensor) -> np.ndarray:
+    """Linear (B, 3, H, W) -> sRGB (B, H, W, 3) uint8."""
+    return (to_srgb(linear) * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
