@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fitdiff.perception import Perception, weights
 from PIL import Image
+
+from fitdiff.perception import Perception, weights
 
 PHOTOS = Path(os.environ.get("FITDIFF_PHOTOS", Path(__file__).parents[3] / ".cache" / "photos"))
 NAMES = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png")

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from conftest import NAMES
-from fitdiff.perception.landmarks import IBUG68, ibug68
 from PIL import Image
+
+from fitdiff.perception.landmarks import IBUG68, ibug68
+
+from .conftest import NAMES
 
 
 def error(face, truth468: np.ndarray) -> float:

@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from fitdiff.perception.formats import dlib, onnx, pickled
 
 

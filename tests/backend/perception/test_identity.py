@@ -4,6 +4,7 @@ from itertools import combinations
 
 import pytest
 import torch
+
 from fitdiff.perception import IdentityNetwork, PerceptualNetwork
 
 SAME = {"obama.jpg", "obama2.jpg", "obama3.jpg"}

@@ -5,10 +5,11 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from fitdiff.errors import FitDiffError
 from fitdiff.perception import Perception, convert, weights
 from fitdiff.perception.blazeface import BlazeFace
-from safetensors.torch import save_file
 
 
 @pytest.fixture
