@@ -35,7 +35,6 @@ class Affine(nn.Module):
 
 
 class Convolution(nn.Sequential):
-
     def __init__(self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) -> None:
         # dlib pads only where the stride is 1.
         conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2 if stride == 1 else 0)

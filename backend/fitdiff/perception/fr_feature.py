@@ -47,7 +47,11 @@ class FrFeature(AlignedIdentity):
         self.first = nn.Sequential(Convolution(3, 64, 3, 2), Convolution(64, 64, 3, groups=64))
         self.stages = nn.ModuleList(
             nn.Sequential(Bottleneck(channels_in, down, out, 2), *(Bottleneck(out, width, out) for _ in range(blocks)))
-            for channels_in, down, out, width, blocks in ((64, 128, 64, 128, 4), (64, 256, 128, 256, 6), (128, 512, 128, 256, 2))
+            for channels_in, down, out, width, blocks in (
+                (64, 128, 64, 128, 4),
+                (64, 256, 128, 256, 6),
+                (128, 512, 128, 256, 2),
+            )
         )
         self.last = nn.Sequential(
             Convolution(128, 512, 1), nn.Conv2d(512, 512, 7, groups=512), nn.Conv2d(512, 512, 1), nn.Flatten()

@@ -48,7 +48,9 @@ def face_sheet(photo: Photo, face: Face, pose: PoseFit, mask: FaceMask, model: M
     """(TILE, 5 TILE, 3): the crop with box and 68 points, 468 points, mask, mean face posed, first shape."""
     crop = Crop.around(face.landmarks468[:, :2], TILE, SHEET_MARGIN)
     picture = crop.read(photo.pixels)
-    skin = crop.read(np.repeat((mask.over_photo("skin", photo.pixels.shape[:2])[..., None] * 255).astype(np.uint8), 3, 2))
+    skin = crop.read(
+        np.repeat((mask.over_photo("skin", photo.pixels.shape[:2])[..., None] * 255).astype(np.uint8), 3, 2)
+    )
     covered = picture * skin + HIDDEN * (1 - skin)
     camera = crop_camera(pose.camera(), crop)
     zeros = np.zeros_like(pose.identity), np.zeros_like(pose.expression)
@@ -116,9 +118,7 @@ def _posed(
     return picture * (1 - alpha) + colour * alpha
 
 
-def _label(
-    draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: float, above: bool = True
-) -> None:
+def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: float, above: bool = True) -> None:
     """Text on a dark plate that stays inside the picture."""
     font = ImageFont.load_default(size)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
