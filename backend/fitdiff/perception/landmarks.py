@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from . import alignment
+from .detector import roll
 from .facemesh import FaceMesh
 from .types import Detection, Face
 
 # The crop's side over the larger side of what it is cut around: the network was trained with this margin.
 MARGIN = 1.5
+PASSES = 4  # at most; one fewer where the crop has stopped moving
+STILL = 0.02  # of the crop's side, and radians
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners
 
 # iBUG's 68 points among the 468. Each is symmetric about the face's middle. The jaw follows the face oval.
@@ -34,26 +37,30 @@ class Landmarker:
     @torch.no_grad()
     def __call__(self, image: Tensor, found: Detection) -> Face:
         """image (1, 3, H, W) uint8 or 0..1 and one detection -> the face."""
-        eyes = found.keypoints[1] - found.keypoints[0]
-        x0, y0, x1, y1 = found.box
-        centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
-        side, roll = MARGIN * found.size, math.atan2(eyes[1], eyes[0])
-        points, _ = self._look(image, centre, side, roll)
+        centre, side, angle = _middle(found.box), MARGIN * found.size, roll(found)
+        for _ in range(PASSES):
+            points, presence = self._look(image, centre, side, angle)
+            before = centre, side, angle
+            eyes = points[LEFT_EYE] - points[RIGHT_EYE]
+            low, high = points[:, :2].min(0), points[:, :2].max(0)
+            centre, side = (low + high) / 2, MARGIN * float((high - low).max())
+            angle = math.atan2(eyes[1], eyes[0])
+            moved = max(np.abs(centre - before[0]).max() / side, abs(side / before[1] - 1), abs(angle - before[2]))
+            if moved < STILL:
+                break
+        marks = points[list(IBUG68), :2].copy()
+        return Face(found.box, found.score, found.keypoints, points, marks, presence)
 
-        eyes = points[LEFT_EYE] - points[RIGHT_EYE]
-        low, high = points[:, :2].min(0), points[:, :2].max(0)
-        centre, side = (low + high) / 2, MARGIN * float((high - low).max())
-        points, presence = self._look(image, centre, side, math.atan2(eyes[1], eyes[0]))
-        return Face(
-            found.box, found.score, found.keypoints, points, points[list(IBUG68), :2].copy(), presence
-        )
-
-    def _look(self, image: Tensor, centre: np.ndarray, side: float, roll: float) -> tuple[np.ndarray, float]:
+    def _look(self, image: Tensor, centre: np.ndarray, side: float, angle: float) -> tuple[np.ndarray, float]:
         size = self.network.size
         device = next(self.network.parameters()).device
-        place = torch.tensor([[centre[0], centre[1], side, roll]], dtype=torch.float32)
+        place = torch.tensor([[centre[0], centre[1], side, angle]], dtype=torch.float32)
         to_image = alignment.square(place[:, :2], place[:, 2], place[:, 3], size)
         crops = alignment.crop(image, to_image.to(image.device), size, padding="border")
         points, presence = (result.cpu() for result in self.network(crops.to(device)))
         flat = alignment.apply(to_image, points[..., :2])
         return torch.cat([flat, points[..., 2:] * (side / size)], 2)[0].numpy(), float(presence)
+
+
+def _middle(box: tuple[float, float, float, float]) -> np.ndarray:
+    return np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
