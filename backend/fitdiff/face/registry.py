@@ -78,7 +78,7 @@ def open_face(path: Path, expression: Path | None = None, landmarks: Path | None
             "usage-expression", "--expression belongs to .mat models only; this one brings its own expressions."
         )
     if path.suffix.lower() == SUFFIX:
-        model: MorphableModel = load_model(path)
+        model = load_model(path)
     elif is_ict(path):
         model = load_ict(path)
     else:
