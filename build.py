@@ -231,6 +231,8 @@ class Environment:
             stamp = json.loads(self.stamp.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
+        if not isinstance(stamp, dict):
+            return False
         code = (
             "import importlib.util, platform; print(platform.python_version(), "
             f"all(importlib.util.find_spec(name) for name in {self.modules!r}))"

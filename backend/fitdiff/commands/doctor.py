@@ -16,8 +16,8 @@ from typing import Any
 
 from rich.console import Console
 
-from .. import __version__
-from ..failure_log import log_folder
+from fitdiff import __version__
+from fitdiff.failure_log import log_folder
 
 HELP = "look at this machine and at FitDiff's parts, and say what is missing"
 

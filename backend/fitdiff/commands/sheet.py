@@ -1,0 +1,77 @@
+"""`fitdiff sheet`: lays pictures side by side, each with a caption, into one PNG that a person takes in at a glance."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from fitdiff.errors import FitDiffError
+
+HELP = "lay pictures side by side into one picture"
+
+GAP, CAPTION = 12, 36  # pixels
+BACKGROUND, TEXT = (24, 24, 26), (225, 225, 225)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pictures", type=Path, nargs="+", help="PNG or JPEG files, in reading order")
+    parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
+    parser.add_argument("--columns", type=int, help="pictures in one row (default: as square as possible)")
+    parser.add_argument("--height", type=int, default=512, help="pixels of one picture's height (default 512)")
+    parser.add_argument("--captions", nargs="*", help="one per picture (default: the files' names)")
+
+
+def run(args: argparse.Namespace, console: Console) -> dict:
+    captions = args.captions or [path.stem.replace("_", " ") for path in args.pictures]
+    if len(captions) != len(args.pictures):
+        raise FitDiffError(
+            "usage-captions", f"{len(captions)} captions were given for {len(args.pictures)} pictures: give one each."
+        )
+    columns = args.columns or math.ceil(math.sqrt(len(args.pictures)))
+    if columns < 1 or not 16 <= args.height <= 8192:
+        raise FitDiffError("usage-size", "A sheet needs at least one column, and pictures of 16 to 8192 pixels.")
+    size = make_sheet(args.pictures, captions, args.out, columns, args.height)
+    console.print(f"{len(args.pictures)} pictures in {args.out}", markup=False, highlight=False, soft_wrap=True)
+    return {"sheet": str(args.out), "pictures": len(args.pictures), "width": size[0], "height": size[1]}
+
+
+def make_sheet(pictures: list[Path], captions: list[str], out: Path, columns: int, height: int) -> tuple[int, int]:
+    """Write the sheet whole or not at all; gives its width and height in pixels."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    tiles = []
+    for path in pictures:
+        try:
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                rgb = picture.convert("RGB")
+        except OSError as error:
+            sentence = f"{path} cannot be read as a PNG or JPEG picture: check that it is there and whole."
+            raise FitDiffError("picture-unreadable", sentence, details=str(error)) from error
+        width = max(1, round(rgb.width * height / rgb.height))
+        tiles.append(rgb.resize((width, height), Image.Resampling.LANCZOS))
+    cell = max(tile.width for tile in tiles)
+    columns = min(columns, len(tiles))
+    rows = math.ceil(len(tiles) / columns)
+    size = (GAP + columns * (cell + GAP), GAP + rows * (height + CAPTION + GAP))
+    sheet = Image.new("RGB", size, BACKGROUND)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=20)
+    for number, (tile, caption) in enumerate(zip(tiles, captions)):
+        left = GAP + number % columns * (cell + GAP)
+        top = GAP + number // columns * (height + CAPTION + GAP)
+        sheet.paste(tile, (left + (cell - tile.width) // 2, top))
+        draw.text((left + cell / 2, top + height + CAPTION / 2), caption, TEXT, font, anchor="mm")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    handle, half_done = tempfile.mkstemp(dir=out.parent, suffix=".png")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            sheet.save(file, "PNG")
+        os.replace(half_done, out)
+    except BaseException:
+        os.unlink(half_done)
+        raise
+    return size
