@@ -57,12 +57,9 @@ def arrays(rows: int = 12, columns: int = 16) -> dict[str, np.ndarray]:
     v = np.cumsum([0] + [len(part["vertices"]) for part in parts])
     u = np.cumsum([0] + [len(part["uv"]) for part in parts])
     joined = {key: np.concatenate([part[key] for part in parts]) for key in ("vertices", "uv", "quad_region")}
-    joined["quads"] = np.concatenate(
-        [np.where(p["quads"] < 0, -1, p["quads"] + o) for p, o in zip(parts, v, strict=False)]
-    )
-    joined["uv_quads"] = np.concatenate(
-        [np.where(p["uv_quads"] < 0, -1, p["uv_quads"] + o) for p, o in zip(parts, u, strict=False)]
-    )
+    for key, starts in (("quads", v), ("uv_quads", u)):
+        moved = [np.where(p[key] < 0, -1, p[key] + start) for p, start in zip(parts, starts[:-1], strict=True)]
+        joined[key] = np.concatenate(moved)
     generator = np.random.default_rng(7)
     centres = joined["vertices"][generator.choice(v[1], ARKIT_COUNT, replace=False)]
     distance = np.linalg.norm(joined["vertices"][None] - centres[:, None], axis=-1)

@@ -170,7 +170,7 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
                 raise ValueError(f"unexpected member {info.filename!r}")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f"{info.filename} is compressed in an unknown way")
-            # Deflate packs at most 1032 to 1: a larger promise is a lie that would be believed when memory is set aside.
+            # Deflate packs at most 1032 to 1: a larger promise is a lie and memory would be set aside on it.
             if info.file_size > 1032 * info.compress_size + 1032:
                 raise ValueError(f"{info.filename} cannot be that large")
             with archive.open(info) as member:

@@ -73,7 +73,7 @@ ARKIT_NAMES: tuple[str, ...] = (
 
 SPARSITY = 2e-3
 """Weight of sum(w) against squared displacement, in units of a typical unit's own: enough that a pair of antagonists
-(mouthSmile and mouthFrown, jawLeft and jawRight) does not rise together for nothing; moves a true weight by about this."""
+(mouthSmile and mouthFrown, jawLeft and jawRight) does not rise together for nothing; weights move by about this."""
 RIDGE = 1e-5
 """Relative to the same. Units that no expression tells apart share their weight evenly instead of by accident."""
 
@@ -102,14 +102,17 @@ def named(weights: np.ndarray) -> dict[str, float]:
 def expression_components(shapes: np.ndarray, names: tuple[str, ...], count: int) -> np.ndarray:
     """Principal components of plausible faces made of units: (N, V, 3) at weight 1 -> (count, V, 3), one sigma each.
 
-    A plausible face activates each unit now and then (E[w^2] = 0.1) and mostly both sides of a pair together. Moments
-    are taken about the neutral face, so that coefficient zero is neutral.
+    A plausible face activates each unit now and then (E[w^2] = 0.1), mostly both sides of a pair together, and closes
+    its lips (mouthClose) only over an open jaw. Moments are taken about the neutral face: coefficient zero is neutral.
     """
     moments = 0.1 * np.eye(len(names))
     for index, name in enumerate(names):
         if name.endswith("Left") and name[:-4] + "Right" in names and name[:-4] not in _OPPOSED:
             other = names.index(name[:-4] + "Right")
             moments[index, other] = moments[other, index] = 0.06
+    if "mouthClose" in names and "jawOpen" in names:
+        close, jaw = names.index("mouthClose"), names.index("jawOpen")
+        moments[close, close], moments[close, jaw], moments[jaw, close] = 0.02, 0.03, 0.03
     root = np.linalg.cholesky(moments).T
     mixed = root @ shapes.reshape(len(names), -1).astype(np.float64)
     values, vectors = np.linalg.eigh(mixed @ mixed.T)

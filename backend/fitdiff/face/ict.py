@@ -213,7 +213,7 @@ def read_obj_points(path: Path) -> np.ndarray:
 
 
 def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """An OBJ of triangles and quads with texture corners: points (V, 3), uv (U, 2), faces and face_uv (F, 4), -1 padded."""
+    """Triangles and quads with texture corners: points (V, 3), uv (U, 2), faces and face_uv (F, 4), -1 padded."""
     lines = _lines(path)
     faces = [line.split()[1:] for line in lines if line.startswith(b"f ")]
     corners = np.full((len(faces), 4, 2), -1, np.int64)

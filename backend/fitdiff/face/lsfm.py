@@ -12,9 +12,9 @@ Also understood, because they are in use: identity and expression concatenated i
 `IDlands`; the Basel names (`shapeMU`, `shapePC`, `shapeEV`, `tl`); row or column vectors, transposed matrices, 1-based
 triangles, and x..y..z.. instead of xyz.. order. Files of MATLAB v5 are read with scipy, those of v7.3 with h5py.
 
-Units and axes are found from the mean face: the power of ten that makes it 0.12 to 0.6 m across, and, from the landmarks
-where there are some, otherwise from the side to which the shell bulges, which way it looks. LSFM has no texture
-coordinates: the face is unrolled around a vertical axis behind it (geometry.cylindrical_uv).
+Units and axes are found from the mean face: the unit that makes it 0.12 to 0.6 m across, and its direction from the
+landmarks where there are some, otherwise from the side to which the shell bulges. LSFM has no texture coordinates: the
+face is unrolled around a vertical axis behind it (geometry.cylindrical_uv).
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def _zero_based(triangles: np.ndarray, count: int) -> np.ndarray:
 
 
 def _is_planar(flat: np.ndarray, triangles: np.ndarray) -> bool:
-    """Whether the numbers run x..., y..., z...: the order in which the triangles have the shorter edges is the true one."""
+    """Whether the numbers run x..., y..., z...: the order with the shorter edges is the true one."""
     size = np.ptp(flat)
 
     def edge(points: np.ndarray) -> float:
@@ -275,6 +275,7 @@ def _build(matrix: MatrixModel, name: str) -> MorphableModel:
     mean = matrix.mean @ turn.T * scale
     mean -= 0.5 * (mean.min(0) + mean.max(0))
     triangles = _outward(mean, matrix.triangles)
+    triangles = triangles[(np.diff(np.sort(triangles, axis=1), axis=1) > 0).all(axis=1)]  # no face uses a vertex twice
 
     def basis(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array @ (turn.T * scale).astype(np.float32), dtype=np.float32))

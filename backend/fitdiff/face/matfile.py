@@ -66,7 +66,7 @@ def _read_hdf5(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
         import h5py
     except ImportError as error:
         raise FitDiffError(
-            "face-model-needs-h5py",
+            "environment-h5py",
             "This is a MATLAB v7.3 file, which needs the research extra; install it with "
             '`pip install "fitdiff[research]"`, or save the file with -v7 in MATLAB.',
             details=repr(error),

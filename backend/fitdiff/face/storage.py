@@ -263,7 +263,9 @@ class _Taken:
         array = self.left.pop(name, None)
         if array is None:
             raise _wrong(f"{name} is missing")
-        fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape))
+        fits = array.ndim == len(shape) and all(
+            want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+        )
         if not fits or array.dtype not in dtypes:
             raise _wrong(f"{name} is {array.dtype}{array.shape}, not {dtypes[0].__name__}{shape}")
         return array
@@ -324,7 +326,7 @@ def _digest(tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def _sorted_metadata(blob: bytes) -> bytes:
-    """The library writes the header's text entries in a random order: sort them, so equal models are equal files."""
+    """The library writes the header's text entries in a random order: sorted, equal models are equal files."""
     length = int.from_bytes(blob[:8], "little")
     header = json.loads(blob[8 : 8 + length])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))

@@ -22,7 +22,7 @@ from .types import Detection
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    score: float = 0.5  # weaker detections are dropped
+    score: float = 0.4  # weaker detections are dropped; what remains is looked at more closely before it counts
     overlap: float = 0.3  # boxes that overlap more (intersection over union) are one face
     contained: float = 0.7  # and so are boxes of which more than this share lies in a larger one
     working_size: int = 1280  # the photo is looked at with its longer side shrunk to this
@@ -58,14 +58,27 @@ class Detector:
         found: list[Detection] = []
 
         def look(name: str) -> list[Detection]:
-            found[:] = self._merge(found + self._look(image, views[name]))
+            found[:] = self._merge(found + [one for _, one in self._look(image, views[name])])
             return [_scaled(one, scale) for one in found]
 
         return look
 
+    def settle(self, image: Tensor, found: Detection) -> Detection:
+        """Look again at one face from close by, at eight turns, and keep the surest: its keypoints tell which way is up.
+
+        The network finds a face that stands on its head too, but may place its keypoints as if it stood upright.
+        """
+        x, y = (found.box[0] + found.box[2]) / 2, (found.box[1] + found.box[3]) / 2
+        views = [View(x, y, 2 * found.size, turn * QUARTER / 2) for turn in range(8)]
+        again = [pair for pair in self._look(image, views) if overlap(pair[1].box, found.box)[1] > 0.5]
+        # A view in which the face stands upright says so in its keypoints too.
+        return max(again, key=lambda pair: pair[1].score * math.cos(roll(pair[1]) - pair[0].roll), default=(0, found))[
+            1
+        ]
+
     @torch.no_grad()
-    def _look(self, image: Tensor, views: list[View]) -> list[Detection]:
-        found: list[Detection] = []
+    def _look(self, image: Tensor, views: list[View]) -> list[tuple[View, Detection]]:
+        found: list[tuple[View, Detection]] = []
         for start in range(0, len(views), self.settings.batch):
             some = views[start : start + self.settings.batch]
             device = next(self.network.parameters()).device
@@ -77,9 +90,11 @@ class Detector:
             found += self._decode(torch.sigmoid(logits).cpu(), places.cpu(), to_image, some)
         return found
 
-    def _decode(self, scores: Tensor, places: Tensor, to_image: Tensor, views: list[View]) -> list[Detection]:
+    def _decode(
+        self, scores: Tensor, places: Tensor, to_image: Tensor, views: list[View]
+    ) -> list[tuple[View, Detection]]:
         size = self.network.size
-        found: list[Detection] = []
+        found: list[tuple[View, Detection]] = []
         for number, view in enumerate(views):
             keep = scores[number] > self.settings.score
             if not keep.any():
@@ -88,13 +103,14 @@ class Detector:
             points = raw + self.anchors[keep][:, None] * size
             points[:, 1] = raw[:, 1]  # width and height need no anchor
             pixels = alignment.apply(to_image[number : number + 1], points.view(1, -1, 2)).view(-1, 8, 2)
+            # The network's boxes are squares, so a turn leaves them as they are.
             sides = raw[:, 1] * (view.side / size)
-            if round(view.roll / QUARTER) % 2:
-                sides = sides.flip(1)
+            here = []
             for score, place, side in zip(scores[number, keep].tolist(), pixels, sides, strict=True):
                 low, high = (place[0] - side / 2).tolist(), (place[0] + side / 2).tolist()
-                found.append(Detection((low[0], low[1], high[0], high[1]), score, place[2:].numpy()))
-        return self._merge(found)
+                here.append(Detection((low[0], low[1], high[0], high[1]), score, place[2:].numpy()))
+            found += [(view, one) for one in self._merge(here)]
+        return found
 
     def _merge(self, found: list[Detection]) -> list[Detection]:
         """Boxes of one face become their mean, weighted by score; the surest ones first."""
@@ -107,14 +123,20 @@ class Detector:
             # Only boxes of nearly the same place are averaged: one cut by a tile's edge would shift the mean.
             close = [one for one in group if overlap(best.box, one.box)[0] > 0.5] or [best]
             weights = np.array([one.score for one in close])
-            box = np.average([one.box for one in close], axis=0, weights=weights)
+            x0, y0, x1, y1 = np.average([one.box for one in close], axis=0, weights=weights).tolist()
             keypoints = np.average([one.keypoints for one in close], axis=0, weights=weights).astype(np.float32)
-            merged.append(Detection((box[0], box[1], box[2], box[3]), best.score, keypoints))
+            merged.append(Detection((x0, y0, x1, y1), best.score, keypoints))
         return merged
 
     def _same(self, first: Detection, second: Detection) -> bool:
         union, share = overlap(first.box, second.box)
         return union > self.settings.overlap or share > self.settings.contained
+
+
+def roll(found: Detection) -> float:
+    """How far the line from the right to the left eye is turned, radians, clockwise as seen."""
+    x, y = found.keypoints[1] - found.keypoints[0]
+    return math.atan2(y, x)
 
 
 def overlap(first: tuple, second: tuple) -> tuple[float, float]:

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from ..face.model import MorphableModel
 
-FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149)
-FACE_OVAL += (150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
+FACE_OVAL: tuple[int, ...] = (
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288),  # forehead, left temple and cheek
+    *(397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136),  # chin
+    *(172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),  # right cheek and temple
+)
 """FaceMesh's outline, from the top of the forehead towards the person's left ear and round."""
 
 OUTLINE_WEIGHT = 0.25

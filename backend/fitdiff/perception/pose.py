@@ -13,14 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..face.model import MorphableModel
-from ..render.camera import Camera
 from .landmark_basis import LandmarkBasis, landmark_basis
-
-Array = NDArray[np.float64]
+from .pose_fit import Array, PoseFit, euler_degrees
 
 
 @dataclass(frozen=True)
@@ -39,103 +36,6 @@ class PoseSettings:
     assumed_distance: float = 1.0  # m
     focal_spread: float = 0.4  # of log focal length and log distance: how much each assumption is believed
     distance_spread: float = 0.5
-
-
-@dataclass(frozen=True)
-class PoseFit:
-    """A camera, a first shape, and how far to trust them.
-
-    rotation, translation   (3, 3), (3,): world (head) to camera, X right, Y up, looking down -Z; metres
-    focal, principal, size  pixels; size is (height, width)
-    focal_source            "exif", or "assumed" from a customary lens and distance
-    identity, expression    (I,), (E,) coefficients
-    projected, residuals    landmark set -> (N, 2) where the fitted face has them, (N,) distance to the photo's, pixels
-    interocular             pixels between the outer eye corners of this face if it looked straight at the camera
-    yaw, pitch, roll        degrees: camera to the head's left, camera above the head, head tilted counter-clockwise in
-                            the picture
-    distance                metres from the camera to the head's origin
-    verdict, reasons        "good", "fair", or "bad": not to be built on; the reasons are for the log and for inspect
-    """
-
-    rotation: Array
-    translation: Array
-    focal: float
-    principal: tuple[float, float]
-    size: tuple[int, int]
-    focal_source: Literal["exif", "assumed"]
-    identity: Array
-    expression: Array
-    projected: dict[str, Array]
-    residuals: dict[str, Array]
-    interocular: float
-    inlier_fraction: float
-    verdict: Literal["good", "fair", "bad"]
-    reasons: tuple[str, ...]
-
-    @property
-    def median_px(self) -> float:
-        """Median distance between fitted and seen landmarks, pixels."""
-        return float(np.median(np.concatenate(list(self.residuals.values()))))
-
-    @property
-    def median_percent(self) -> float:
-        """The same in percent of the unturned inter-ocular distance."""
-        return 100.0 * self.median_px / self.interocular
-
-    @property
-    def mean_percent(self) -> float:
-        return 100.0 * float(np.mean(np.concatenate(list(self.residuals.values())))) / self.interocular
-
-    @property
-    def angles(self) -> tuple[float, float, float]:
-        """(yaw, pitch, roll), degrees."""
-        return euler_degrees(self.rotation)
-
-    @property
-    def distance(self) -> float:
-        return float(np.linalg.norm(self.translation))
-
-    def camera(self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Camera:
-        """The renderer's camera for the whole photo, batch of one."""
-
-        def tensor(value: object) -> torch.Tensor:
-            return torch.as_tensor(np.asarray(value, np.float64)[None], dtype=dtype, device=device)
-
-        return Camera(
-            tensor(self.rotation), tensor(self.translation), tensor(self.focal), tensor(self.principal), self.size
-        )
-
-    def to_json(self) -> dict[str, object]:
-        yaw, pitch, roll = self.angles
-        return {
-            "yaw": round(yaw, 2),
-            "pitch": round(pitch, 2),
-            "roll": round(roll, 2),
-            "distance": round(self.distance, 4),
-            "focal_px": round(self.focal, 2),
-            "focal_source": self.focal_source,
-            "rotation": self.rotation.round(8).tolist(),
-            "translation": self.translation.round(6).tolist(),
-            "principal": list(self.principal),
-            "residual": {
-                "median_px": round(self.median_px, 3),
-                "median_percent": round(self.median_percent, 3),
-                "mean_percent": round(self.mean_percent, 3),
-                "inliers": round(self.inlier_fraction, 4),
-            },
-            "verdict": self.verdict,
-            "reasons": list(self.reasons),
-        }
-
-
-def euler_degrees(rotation: Array) -> tuple[float, float, float]:
-    """World-to-camera rotation -> (yaw, pitch, roll) of `Camera.facing`, then roll about the viewing axis."""
-    pitch = math.asin(float(np.clip(rotation[2, 1], -1.0, 1.0)))
-    yaw = math.atan2(rotation[2, 0], rotation[2, 2])
-    roll = math.atan2(
-        *(rotation[:2] @ np.array([math.cos(yaw), 0.0, -math.sin(yaw)]))[::-1],
-    )
-    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 
 
 def solve_pose(
@@ -368,7 +268,7 @@ class _Solver:
 
 def affine_start(points: Array, seen: Array, weight: Array, rounds: int = 12) -> tuple[Array, float, Array]:
     """Scaled orthographic camera in closed form: (N, 3) metres, (N, 2) pixels, (N,) -> rotation, pixels a metre, (2,)
-    pixel of the world's origin. Least absolute deviations by reweighting, so that a fifth of wrong points is harmless."""
+    pixel of the world's origin. Least absolute deviations by reweighting: a fifth of wrong points is harmless."""
     system = np.concatenate([points, np.ones((len(points), 1))], axis=1)
     upright = seen * (1, -1)
     trust = weight.copy()

@@ -205,10 +205,10 @@ def _decode(data: bytes, kind: str, name: str, limits: Limits, notes: list[str])
     size = _reduced((width, height), limits.long_side)
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    pixels = np.asarray(colour.to_srgb(picture, icc, notes))
+    pixels = np.array(colour.to_srgb(picture, icc, notes))  # a copy of our own: torch wants to be able to write
     focal, source = focal_in_pixels(tags, *size)
     scale = max(size) / max(width, height)
-    return Photo(np.ascontiguousarray(pixels), focal, source, kind, (width, height), scale, tuple(notes))
+    return Photo(pixels, focal, source, kind, (width, height), scale, tuple(notes))
 
 
 def _require_single_picture(image: Image.Image, kind: str, name: str, notes: list[str]) -> None:

@@ -38,27 +38,32 @@ def fragments(face: Tensor, projected: Projected, triangles: Tensor, pixel: Tens
     pixel = covered(face) if pixel is None else pixel
     image = pixel // (height * width)
     seen = face.flatten()[pixel]
-    rows = (triangles[seen] + (image * projected.depth.shape[1])[:, None]).flatten()
+    rows = _rows(triangles, seen, image, projected.depth.shape[1])
     table = torch.cat([projected.screen, projected.scale[..., None]], -1).flatten(0, 1)
-    corner = table.index_select(0, rows).view(-1, 3, 3)
+    x, y, scale = table.index_select(0, rows).view(3, -1, 3).unbind(-1)  # (3 corners, M) each
     inside = pixel - image * (height * width)
-    centre = torch.stack([inside % width, inside // width], -1) + 0.5
-    offset = corner[..., :2] - centre[:, None].to(corner.dtype)
-    following, previous = offset.roll(-1, 1), offset.roll(-2, 1)
-    area = following[..., 0] * previous[..., 1] - previous[..., 0] * following[..., 1]
-    whole = area.sum(-1, keepdim=True)
+    x = x - (inside % width + 0.5).to(x.dtype)
+    y = y - (inside // width + 0.5).to(y.dtype)
+    area = x.roll(-1, 0) * y.roll(-2, 0) - y.roll(-1, 0) * x.roll(-2, 0)
+    whole = area.sum(0)
     flat = area / whole
-    near = projected.nearness.flatten()[rows].view(-1, 3)
-    scaled = flat * corner[..., 2]
-    weights = scaled / scaled.sum(-1, keepdim=True)
-    return Fragments(pixel, image, seen, weights, (flat.detach() * near).sum(-1), whole.detach()[:, 0] / 2)
+    near = projected.nearness.flatten()[rows].view(3, -1)
+    scaled = flat * scale
+    weights = scaled / scaled.sum(0)
+    return Fragments(pixel, image, seen, weights.T, (flat.detach() * near).sum(0), whole.detach() / 2)
 
 
 def interpolate(fragment: Fragments, values: Tensor, triangles: Tensor) -> Tensor:
     """values (B, R, C) on rows, triangles (T, 3) of those rows -> (M, C)."""
-    rows = triangles[fragment.face] + (fragment.image * values.shape[1])[:, None]
-    corner = values.flatten(0, 1).index_select(0, rows.flatten()).view(-1, 3, values.shape[2])
-    return (fragment.weights[..., None] * corner).sum(1)
+    rows = _rows(triangles, fragment.face, fragment.image, values.shape[1])
+    corner = values.flatten(0, 1).index_select(0, rows).view(3, -1, values.shape[2])
+    first, second, third = (fragment.weights.T[..., None] * corner).unbind(0)
+    return first + second + third
+
+
+def _rows(triangles: Tensor, face: Tensor, image: Tensor, count: int) -> Tensor:
+    """(3 M,) rows of a (B count) table: all first corners, then all second ones, then all third ones."""
+    return (triangles.T[:, face] + image * count).flatten()
 
 
 def picture(rows: Tensor, pixel: Tensor, shape: tuple[int, int, int]) -> Tensor:

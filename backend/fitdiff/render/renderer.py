@@ -59,7 +59,8 @@ class Rendering:
     def buffer(self, name: str) -> Tensor:
         """One of the surface's buffers as (B, C, H, W), 0 off the head; region: 0 is the first region, so mask it."""
         rows = getattr(self.surface, name)
-        return picture(rows if rows.dim() == 2 else rows[:, None], self.pixel, tuple(self.face.shape))
+        batch, height, width = self.face.shape
+        return picture(rows if rows.dim() == 2 else rows[:, None], self.pixel, (batch, height, width))
 
 
 class Directional:
@@ -112,7 +113,7 @@ class Renderer(torch.nn.Module):
         """vertices (B, V, 3) metres; maps of the skin, or per region name; light as the shading wants it, (B, 9) unless
         told otherwise. Any B may be 1. face (B, H, W): what an earlier call saw, to hold visibility still."""
         batch = max(len(vertices), len(camera), len(light))
-        vertices = vertices.expand(batch, -1, -1)
+        vertices = vertices.expand(batch, -1, -1)[:, : self.mesh.vertex_count]  # loose ones at the end are never seen
         projected = camera.project(vertices)
         if face is None:
             face = visible_faces(projected, self.mesh.triangles, camera.size, self.rasterizer)

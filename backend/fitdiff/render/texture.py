@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, interpolate, pad
 
 
 def sample(texture: Tensor, uv: Tensor, image: Tensor, level: Tensor | None = None) -> Tensor:
@@ -35,9 +37,23 @@ def sample(texture: Tensor, uv: Tensor, image: Tensor, level: Tensor | None = No
 
 def halved(texture: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, C, H // 2, W // 2): every 2x2 texels averaged."""
-    height, width = texture.shape[2] // 2 * 2, texture.shape[3] // 2 * 2
-    rows = texture[:, :, 0:height:2] + texture[:, :, 1:height:2]
-    return (rows[..., 0:width:2] + rows[..., 1:width:2]) * 0.25
+    return _Halved.apply(texture)
+
+
+class _Halved(torch.autograd.Function):
+    """avg_pool2d(texture, 2), several times faster on a CPU both ways."""
+
+    @staticmethod
+    def forward(ctx: Any, texture: Tensor) -> Tensor:
+        ctx.shape = texture.shape
+        height, width = texture.shape[2] // 2 * 2, texture.shape[3] // 2 * 2
+        rows = texture[:, :, 0:height:2] + texture[:, :, 1:height:2]
+        return (rows[..., 0:width:2] + rows[..., 1:width:2]) * 0.25
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        spread = interpolate(gradient * 0.25, scale_factor=2, mode="nearest")
+        return pad(spread, (0, ctx.shape[3] % 2, 0, ctx.shape[2] % 2))
 
 
 def level_of(texels: Tensor, pixels: Tensor) -> Tensor:

@@ -52,12 +52,14 @@ def test_what_is_written_is_read(avatar, written):
     assert again.manifest.photo == "photo.png"
     for name in ("vertices", "quads", "uv", "uv_quads", "quad_region", "shape_keys", "fit_residual"):
         one, other = getattr(avatar.mesh, name), getattr(again.mesh, name)
-        assert one.dtype == other.dtype and np.array_equal(one, other), name
+        assert one.dtype == other.dtype, name
+        assert np.array_equal(one, other), name
     assert again.mesh.shape_key_names == avatar.mesh.shape_key_names
     assert again.mesh.eye_pivots is None
     assert set(again.maps) == set(avatar.maps)
     for name, pixels in avatar.maps.items():
-        assert pixels.dtype == again.maps[name].dtype and np.array_equal(pixels, again.maps[name]), name
+        assert pixels.dtype == again.maps[name].dtype, name
+        assert np.array_equal(pixels, again.maps[name]), name
     assert np.array_equal(again.preview, avatar.preview)
     assert np.array_equal(again.photo, avatar.photo)
     on_disk = {path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from fitdiff.face.arkit import ARKIT_NAMES
 from fitdiff.face.model import MorphableModel
 from fitdiff.face.topology import LandmarkSet, Topology

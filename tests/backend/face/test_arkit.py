@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from fitdiff.errors import FitDiffError
 from fitdiff.face.arkit import ARKIT_NAMES, expression_components, from_arkit, named, to_arkit
 from fitdiff.face.model import MorphableModel
@@ -26,7 +27,9 @@ def displacement(weights: np.ndarray, shapes: torch.Tensor) -> np.ndarray:
 
 def test_the_names_are_apples() -> None:
     assert len(ARKIT_NAMES) == len(set(ARKIT_NAMES)) == 52
-    assert ARKIT_NAMES[0] == "eyeBlinkLeft" and ARKIT_NAMES[17] == "jawOpen" and ARKIT_NAMES[51] == "tongueOut"
+    assert ARKIT_NAMES[0] == "eyeBlinkLeft"
+    assert ARKIT_NAMES[17] == "jawOpen"
+    assert ARKIT_NAMES[51] == "tongueOut"
 
 
 def test_neutral_is_all_zero_both_ways() -> None:
@@ -60,7 +63,10 @@ def test_weights_stay_in_bounds_whatever_comes_in_and_batches_agree_with_single_
     model = synthetic_model()
     expression = np.random.default_rng(3).normal(0.0, 8.0, (7, 25))
     weights = to_arkit(model, expression)
-    assert weights.shape == (7, 52) and weights.min() >= 0.0 and weights.max() <= 1.0 and weights.max() > 0.99
+    assert weights.shape == (7, 52)
+    assert weights.min() >= 0.0
+    assert weights.max() <= 1.0
+    assert weights.max() > 0.99
     assert np.allclose(weights[4], to_arkit(model, expression[4]), atol=1e-9)
     assert np.array_equal(weights, to_arkit(synthetic_model(), expression))
 
@@ -74,8 +80,10 @@ def test_antagonists_do_not_rise_together() -> None:
         "opposed", "CC0", model.topology, model.mean, model.identity_basis, shapes[[smile]], ARKIT_NAMES, shapes
     )
     up, down = to_arkit(model, np.array([0.6])), to_arkit(model, np.array([-0.6]))
-    assert abs(up[smile] - 0.6) < 0.05 and up[frown] < 1e-3
-    assert abs(down[frown] - 0.6) < 0.05 and down[smile] < 1e-3
+    assert abs(up[smile] - 0.6) < 0.05
+    assert up[frown] < 1e-3
+    assert abs(down[frown] - 0.6) < 0.05
+    assert down[smile] < 1e-3
 
 
 def test_a_model_with_its_own_order_and_without_some_units_is_understood() -> None:
@@ -94,7 +102,8 @@ def test_a_model_with_its_own_order_and_without_some_units_is_understood() -> No
     weights = np.zeros(52)
     weights[[20, 40]] = 0.7
     back = to_arkit(partial, from_arkit(partial, weights))
-    assert np.abs(back - weights).max() < 0.05 and not back[:10].any()
+    assert np.abs(back - weights).max() < 0.05
+    assert not back[:10].any()
 
 
 def test_a_model_without_units_says_so() -> None:
@@ -108,7 +117,8 @@ def test_a_model_without_units_says_so() -> None:
 def test_components_of_units_reproduce_plausible_mixtures() -> None:
     shapes = synthetic_model(side=20).arkit_shapes.numpy()
     basis = expression_components(shapes, ARKIT_NAMES, 25)
-    assert basis.shape == (25, 400, 3) and basis.dtype == np.float32
+    assert basis.shape == (25, 400, 3)
+    assert basis.dtype == np.float32
     energy = (basis.reshape(25, -1) ** 2).sum(1)
     assert (np.diff(energy) <= 1e-9).all()
     everything = expression_components(shapes, ARKIT_NAMES, 52)

@@ -1,4 +1,4 @@
-"""ICT-FaceKit: a made-up file of the release's true size and names, an OBJ folder, wrong files, and the real one if given."""
+"""ICT-FaceKit: a made-up file of the true size and names, an OBJ folder, wrong files, and the real one if given."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fitdiff.errors import FitDiffError
 from fitdiff.face.arkit import ARKIT_NAMES
 from fitdiff.face.ict import FACES, KEPT_FACES, KEPT_VERTICES, VERTICES, arkit_name, load_ict, read_obj, read_obj_points
@@ -43,7 +44,7 @@ def made_up(identities: int = 3) -> dict[str, np.ndarray]:
     for start, number in TILES.items():
         tile[start:] = number
     corner = np.array([[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]])
-    uv = np.concatenate([corner + [number, 0] for number in range(5)])
+    uv = np.concatenate([corner + np.array([number, 0]) for number in range(5)])
     face_uv = tile[:, None] * 4 + np.arange(4)
     face_uv[faces < 0] = -1
     return {
@@ -70,15 +71,20 @@ def write(folder: Path, arrays: dict[str, np.ndarray], landmarks: list[int] | No
 
 
 def test_names_map_to_arkit() -> None:
-    assert arkit_name("browDown_L") == "browDownLeft" and arkit_name("mouthSmile_R") == "mouthSmileRight"
-    assert arkit_name("jawLeft") == "jawLeft" and arkit_name("browInnerUp_R") == "browInnerUp"
-    assert arkit_name("cheekRaiser_L") is None and arkit_name("PupilDilate_R") is None
+    assert arkit_name("browDown_L") == "browDownLeft"
+    assert arkit_name("mouthSmile_R") == "mouthSmileRight"
+    assert arkit_name("jawLeft") == "jawLeft"
+    assert arkit_name("browInnerUp_R") == "browInnerUp"
+    assert arkit_name("cheekRaiser_L") is None
+    assert arkit_name("PupilDilate_R") is None
     assert {arkit_name(name) for name in NAMES} == set(ARKIT_NAMES) - {"tongueOut"} | {None}
 
 
 def test_a_file_of_the_true_layout_becomes_a_model(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     model = load_ict(write(tmp_path, arrays, list(range(100, 168))))
-    assert model.mean.shape == (KEPT_VERTICES, 3) and model.identity_count == 3 and model.expression_count == 25
+    assert model.mean.shape == (KEPT_VERTICES, 3)
+    assert model.identity_count == 3
+    assert model.expression_count == 25
     assert np.allclose(model.mean.numpy(), 0.01 * arrays["neutral"][:KEPT_VERTICES])
     assert np.allclose(model.identity_basis[1], 0.01 * arrays["identity"][1, :KEPT_VERTICES].astype(np.float32))
     assert np.allclose(model.landmarks(model.mean[None])[0], model.mean[100:168], atol=1e-6)
@@ -95,7 +101,8 @@ def test_a_file_of_the_true_layout_becomes_a_model(tmp_path: Path, arrays: dict[
     for index in range(len(REGIONS)):
         rows = topology.uv_quads[topology.quad_region == index]
         u = topology.uv[rows[rows >= 0], 0]
-        assert index < u.min() and u.max() < index + 1
+        assert index < u.min()
+        assert u.max() < index + 1
 
 
 def test_without_landmark_file_there_are_no_landmarks(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -141,8 +148,10 @@ def test_obj_files_are_read_with_quads_and_triangles(tmp_path: Path) -> None:
     points = np.arange(12.0).reshape(4, 3)
     write_obj(tmp_path / "a.obj", points, faces=True)
     read, uv, faces, face_uv = read_obj(tmp_path / "a.obj")
-    assert np.array_equal(read, points) and np.array_equal(uv, [[0.25, 0.5], [0.5, 0.75]])
-    assert np.array_equal(faces, [[0, 1, 2, 3], [0, 1, 2, -1]]) and np.array_equal(face_uv[1], [0, 1, 0, -1])
+    assert np.array_equal(read, points)
+    assert np.array_equal(uv, [[0.25, 0.5], [0.5, 0.75]])
+    assert np.array_equal(faces, [[0, 1, 2, 3], [0, 1, 2, -1]])
+    assert np.array_equal(face_uv[1], [0, 1, 0, -1])
     (tmp_path / "b.obj").write_text("v 1 2 three\n")
     with pytest.raises(FitDiffError, match="damaged"):
         read_obj_points(tmp_path / "b.obj")
@@ -173,9 +182,11 @@ def test_the_obj_folder_gives_the_same_model_as_the_npz(tmp_path: Path) -> None:
 @pytest.mark.skipif("FITDIFF_ICT" not in os.environ, reason="set FITDIFF_ICT to an ICT-FaceKit folder or npz")
 def test_the_real_release_is_a_face() -> None:
     model = load_ict(os.environ["FITDIFF_ICT"])
-    assert model.identity_count == 100 and model.topology.mirror is not None
+    assert model.identity_count == 100
+    assert model.topology.mirror is not None
     height = float(model.mean[:, 1].max() - model.mean[:, 1].min())
     assert 0.25 < height < 0.45
     marks = model.landmarks(model.mean[None])[0]
     assert marks[36, 0] < -0.02 < 0.02 < marks[45, 0]  # image left is the person's right: negative x
-    assert marks[33, 2] > marks[0, 2] + 0.05 and marks[27, 1] > marks[8, 1] + 0.08
+    assert marks[33, 2] > marks[0, 2] + 0.05
+    assert marks[27, 1] > marks[8, 1] + 0.08

@@ -1,4 +1,4 @@
-"""LSFM files of the true layout and size, made here (the real ones are licence-gated), their relatives, and wrong ones."""
+"""LSFM files of the true layout and size, made here (the real ones are licence-gated), relatives, and wrong ones."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from scipy.io import savemat
+
 from fitdiff.errors import FitDiffError
 from fitdiff.face.lsfm import load_lsfm
-from scipy.io import savemat
 
 VERTICES, TRIANGLES = 53215, 105840
 
@@ -62,7 +63,7 @@ def full() -> dict[str, np.ndarray]:
     return layout(points, triangles, 170)
 
 
-@pytest.fixture()
+@pytest.fixture
 def small() -> dict[str, np.ndarray]:
     return layout(*shell(20, 50), 12)
 
@@ -94,8 +95,10 @@ def marks_for(points: np.ndarray) -> np.ndarray:
 
 def test_a_release_sized_file_is_read_from_both_matlab_formats(full: dict[str, np.ndarray], full_file: Path) -> None:
     model = load_lsfm(full_file)
-    assert model.mean.shape == (VERTICES, 3) and model.topology.triangles.shape == (TRIANGLES, 3)
-    assert model.identity_count == 158 and model.expression_count == 0
+    assert model.mean.shape == (VERTICES, 3)
+    assert model.topology.triangles.shape == (TRIANGLES, 3)
+    assert model.identity_count == 158
+    assert model.expression_count == 0
     assert model.header["units"] == "mm"
     expected = 0.001 * full["mean"].reshape(-1, 3)
     expected -= 0.5 * (expected.min(0) + expected.max(0))
@@ -105,7 +108,9 @@ def test_a_release_sized_file_is_read_from_both_matlab_formats(full: dict[str, n
         wanted = full["components"][:, column].reshape(-1, 3) * factor
         assert np.abs(model.identity_basis[row].numpy() - wanted).max() < 1e-6
     uv = model.topology.uv
-    assert uv.min() >= 0 and uv.max() < 1 and np.ptp(uv[:, 0]) > 0.9
+    assert uv.min() >= 0
+    assert uv.max() < 1
+    assert np.ptp(uv[:, 0]) > 0.9
 
 
 def test_relatives_of_the_layout_give_the_same_model(tmp_path: Path, small: dict[str, np.ndarray]) -> None:

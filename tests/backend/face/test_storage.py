@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fitdiff.errors import FitDiffError
-from fitdiff.face.model import MorphableModel
-from fitdiff.face.storage import load_model, read_header, save_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
+
+from fitdiff.errors import FitDiffError
+from fitdiff.face.model import MorphableModel
+from fitdiff.face.storage import load_model, read_header, save_model
 
 from .synthetic import synthetic_model
 
@@ -42,8 +43,10 @@ def test_round_trip_is_exact_in_float32(tmp_path: Path) -> None:
     assert set(back.topology.vertex_masks) == {"skin", "brow"}
     assert back.arkit_names == model.arkit_names
     assert (back.name, back.licence) == ("synthetic", "CC0-1.0")
-    assert back.header["origins"] == "made up" and back.header["sha256"] == digest
-    assert np.array_equal(back.extras["eye.centre"], EXTRAS["eye.centre"]) and back.extras["flag"].dtype == np.uint8
+    assert back.header["origins"] == "made up"
+    assert back.header["sha256"] == digest
+    assert np.array_equal(back.extras["eye.centre"], EXTRAS["eye.centre"])
+    assert back.extras["flag"].dtype == np.uint8
 
 
 def test_two_byte_storage_stays_within_a_micrometre_and_shrinks_the_file(tmp_path: Path) -> None:
@@ -74,7 +77,8 @@ def test_kind_and_dtype_are_honoured(tmp_path: Path) -> None:
 
     save_model(tmp_path / "face.safetensors", synthetic_model(), {})
     back = load_model(tmp_path / "face.safetensors", torch.float64, Special)
-    assert type(back) is Special and back.mean.dtype == torch.float64
+    assert type(back) is Special
+    assert back.mean.dtype == torch.float64
 
 
 def test_a_model_without_arkit_expressions_or_mirror_survives(tmp_path: Path) -> None:
@@ -83,7 +87,9 @@ def test_a_model_without_arkit_expressions_or_mirror_survives(tmp_path: Path) ->
     bare = MorphableModel("bare", "MIT", model.topology, model.mean, model.identity_basis, model.expression_basis)
     save_model(tmp_path / "face.safetensors", bare, {}, half=True)
     back = load_model(tmp_path / "face.safetensors")
-    assert back.arkit_shapes is None and back.arkit_names == () and back.expression_count == 0
+    assert back.arkit_shapes is None
+    assert back.arkit_names == ()
+    assert back.expression_count == 0
     assert back.topology.mirror is None
 
 

@@ -8,6 +8,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+
 from fitdiff.errors import FitDiffError
 from fitdiff.photo import Limits, open_photo
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fitdiff.errors import FitDiffError
-from fitdiff.photo import Limits, open_photo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
+from fitdiff.errors import FitDiffError
+from fitdiff.photo import Limits, open_photo
 
 from .samples import encode, exif_block, picture
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fitdiff.photo import Limits, open_photo
 from PIL import Image, ImageCms, TiffImagePlugin
+
+from fitdiff.photo import Limits, open_photo
 
 from .samples import HEIGHT, WIDTH, encode, exif_block, picture, psnr
 

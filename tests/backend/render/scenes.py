@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+
 from fitdiff.face.topology import Topology
 from fitdiff.render import Camera, Maps
 
@@ -15,7 +16,7 @@ def grid_quads(rows: int, columns: int) -> np.ndarray:
     return np.stack([index[1:, :-1], index[1:, 1:], index[:-1, 1:], index[:-1, :-1]], -1).reshape(-1, 4)
 
 
-def mask(rows: int = 41, columns: int = 41, seam: bool = True) -> tuple[np.ndarray, Topology]:
+def mask(rows: int = 41, columns: int = 41, seam: bool = True, eye: bool = True) -> tuple[np.ndarray, Topology]:
     """Vertices (V, 3) metres, some 0.2 m tall, and the topology: skin cut by a UV seam down the middle, an eyeball."""
     v, u = np.meshgrid(np.linspace(1, 0, rows), np.linspace(0, 1, columns), indexing="ij")
     turn, lift = (u - 0.5) * math.pi * 1.1, (v - 0.5) * math.pi * 0.9
@@ -30,8 +31,12 @@ def mask(rows: int = 41, columns: int = 41, seam: bool = True) -> tuple[np.ndarr
         right = (quads % columns).min(1) >= columns // 2
         uv = np.concatenate([uv, np.stack([1 - uv[:, 0], uv[:, 1]], -1)])
         uv_quads[right] += rows * columns
+    if not eye:
+        return skin, Topology(
+            quads.astype(np.int32), uv.astype(np.float32), uv_quads.astype(np.int32), np.zeros(len(quads), np.uint8)
+        )
     steps = 16
-    up, around = np.meshgrid(np.linspace(0.5, -0.5, steps), np.linspace(0, 2, steps), indexing="ij")
+    up, around = np.meshgrid(np.linspace(0.47, -0.47, steps), np.linspace(0, 2, steps), indexing="ij")
     ball = np.stack(
         [
             np.cos(up * math.pi) * np.sin(around * math.pi),
@@ -41,12 +46,13 @@ def mask(rows: int = 41, columns: int = 41, seam: bool = True) -> tuple[np.ndarr
         -1,
     ).reshape(-1, 3)
     ball = ball * 0.014 + np.array([0.028, 0.025, 0.064])
-    ball_quads = grid_quads(steps, steps)
+    ball_uv_quads = grid_quads(steps, steps)
+    ball_quads = np.where(ball_uv_quads % steps == steps - 1, ball_uv_quads - steps + 1, ball_uv_quads)  # closed
     ball_uv = np.stack([around / 2 + 1, up + 0.5], -1).reshape(-1, 2)
     topology = Topology(
         quads=np.concatenate([quads, ball_quads + len(skin)]).astype(np.int32),
         uv=np.concatenate([uv, ball_uv]).astype(np.float32),
-        uv_quads=np.concatenate([uv_quads, ball_quads + len(uv)]).astype(np.int32),
+        uv_quads=np.concatenate([uv_quads, ball_uv_quads + len(uv)]).astype(np.int32),
         quad_region=np.repeat([0, 1], [len(quads), len(ball_quads)]).astype(np.uint8),
     )
     return np.concatenate([skin, ball]), topology

@@ -139,7 +139,7 @@ def _carry_people(head: Head, hm08: Hm08, centres: np.ndarray) -> Fields:
         growth = fitted[:, 0, 0]
         motion[:, group, :, :3] = growth[:, None, None] * np.eye(3)
         motion[:, group, :, 3] = parts[group].mean(1) - growth[:, None] * centre[:3]
-    return Fields(head.follow_sockets(surface, _eye_shift(motion, centres)), motion)
+    return Fields(head.follow_skin(surface, _eye_shift(motion, centres)), motion)
 
 
 def _carry_units(head: Head, hm08: Hm08, ict: Ict, centres: np.ndarray) -> Fields:

@@ -11,7 +11,7 @@ from .hm08 import Hm08
 from .parts import affine_field
 
 IDENTITY_COMPONENTS, EXPRESSION_COMPONENTS = 158, 25
-ARTIST_PEOPLE, ARTIST_SHARE = 1200, 0.75
+ARTIST_PEOPLE, ARTIST_SHARE = 1200, 0.3
 EXPRESSION_SAMPLES = 3000
 
 _DETAIL_FOLDERS = ("eyes", "mouth", "ears", "nose", "head", "neck", "cheek", "chin", "forehead", "eyebrows", "asym")

@@ -20,6 +20,7 @@ from .registration import (
 
 OPEN_MOUTH = 0.5  # weight of jawOpen on both heads while they are laid on each other
 TRUSTED = 0.12  # cm: a vertex further from ICT's surface than this is continued smoothly instead
+CAVITY_SLACK = np.array([0.9, 0.75, 0.85])  # hm08's mouth cavity shrunk, so that no mouth's shape lets it poke out
 LID_OVERLAP = 0.06  # cm
 LID_TRAVEL = 0.1  # cm: the margins are the lids' inner edges, whose gap is wider than the slit one sees
 LID_CLEARANCE = 1.085  # of the eyeball's radius: above the cornea
@@ -65,7 +66,13 @@ class Head:
 
     def carry_hm08(self, field: np.ndarray, eye_motion: np.ndarray | None = None) -> np.ndarray:
         """A displacement field on hm08's vertices (..., 19158, 3) in decimetres -> (..., this mesh, 3) in centimetres."""
-        own = field[..., self.hm08[: self.count], :] @ self.scale.T
+        return self.follow_skin(field[..., self.hm08[: self.count], :] @ self.scale.T, eye_motion)
+
+    def follow_skin(self, own: np.ndarray, eye_motion: np.ndarray | None = None) -> np.ndarray:
+        """(..., count, 3) -> (..., V, 3): of an artist's target behind the lips and lids only that nothing pokes out."""
+        skin = np.zeros(self.count, bool)
+        skin[np.unique(self.quads[self.part == "skin"])] = True
+        own = extend(own, skin, self.vertices[: self.count], self._triangles(), membrane=5.0)
         return self.follow_sockets(own, eye_motion)
 
     def follow_sockets(self, own: np.ndarray, eye_motion: np.ndarray | None) -> np.ndarray:
@@ -152,7 +159,10 @@ def build_head(hm08: Hm08, ict: Ict, facemesh_draft: np.ndarray, eyes: list[np.n
     start = (scale * rest @ rotation.T + shift)[kept]
     vertices = start + extend(match.carry(ict.neutral) - start, match.trusted, start, triangulate(quads))
     vertices = _symmetric(vertices, lookup[_local(hm08.mirror[used[kept]], used)])
-    match = _match_cavity(match, moved[kept], quads, part, ict, target_vertices)
+    deep = _deep_cavity(quads, part)
+    middle = vertices[deep].mean(0)
+    vertices[deep] = middle + (vertices[deep] - middle) * CAVITY_SLACK
+    match = _match_cavity(match, moved[kept], deep, ict, target_vertices)
     return _with_sockets(vertices, quads, part, used[kept], match, scale * rotation, eyes)
 
 
@@ -175,15 +185,15 @@ def _pair_loops(source: np.ndarray, source_quads: np.ndarray, target: np.ndarray
     return pairs
 
 
-def _match_cavity(match: Match, posed: np.ndarray, quads: np.ndarray, part: np.ndarray, ict: Ict, target: np.ndarray):
-    """Let the mouth cavity move like ICT's: not lying on it, each vertex takes the motion of the nearest point there.
-
-    The first ring behind the lips is left to `extend`, so that skin and cavity pass into each other.
-    """
+def _deep_cavity(quads: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Vertices of the mouth cavity behind the first ring, which is left to pass from skin to cavity."""
     mouth, skin = np.unique(quads[part == "mouth"]), np.unique(quads[part == "skin"])
     lips = np.intersect1d(mouth, skin)
-    near = np.unique(quads[np.isin(quads, lips).any(1)])
-    deep = np.setdiff1d(mouth, near)
+    return np.setdiff1d(mouth, np.unique(quads[np.isin(quads, lips).any(1)]))
+
+
+def _match_cavity(match: Match, posed: np.ndarray, deep: np.ndarray, ict: Ict, target: np.ndarray) -> Match:
+    """Let the mouth cavity move like ICT's: not lying on it, each vertex takes the motion of the nearest point there."""
     triangles = ict.triangles("mouth")
     _, row, barycentric, _ = Surface(target, triangles).closest(posed[deep])
     corner, weight, trusted = match.triangle.copy(), match.barycentric.copy(), match.trusted.copy()

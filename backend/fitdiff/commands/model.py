@@ -1,0 +1,161 @@
+"""`fitdiff model`: what a face model holds, other models brought in, and pictures and people made from one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from ..errors import FitDiffError
+
+if TYPE_CHECKING:
+    from ..face.model import MorphableModel
+
+HELP = "look at a face model, import one, preview it, or make a random person"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    info = actions.add_parser("info", help="what a face model holds, and which there are")
+    _add_face_model(info)
+
+    bring = actions.add_parser("import", help="keep an LSFM .mat file or an ICT-FaceKit folder for later use by name")
+    bring.add_argument("file", type=Path, metavar="FILE", help="LSFM .mat, ICT-FaceKit folder or npz")
+    bring.add_argument("--name", required=True, help="what to call it from now on")
+    bring.add_argument(
+        "--expression", type=Path, metavar="FILE", help=".mat or .npz with an expression basis for a .mat"
+    )
+    bring.add_argument("--landmarks", type=Path, metavar="FILE", help="68 vertex numbers, .json or .txt, for a .mat")
+    bring.add_argument("--replace", action="store_true", help="replace an imported model of the same name")
+
+    preview = actions.add_parser("preview", help="a sheet of people, components or expressions in clay")
+    _add_face_model(preview)
+    preview.add_argument("--out", type=Path, required=True, metavar="PNG")
+    preview.add_argument("--count", type=_count, help="random people (24 unless rows are asked for)")
+    preview.add_argument("--components", type=_count, default=0, metavar="K", help="first K identity components")
+    preview.add_argument("--expressions", type=_count, default=0, metavar="K", help="first K expression components")
+    preview.add_argument("--arkit", default="", metavar="NAMES", help="ARKit units, comma-separated, or `all`")
+    preview.add_argument("--seed", type=int, default=0)
+    preview.add_argument("--size", type=_size, default=224, help="pixels of one picture (default 224)")
+
+    person = actions.add_parser("random", help="a seeded random person as an avatar folder")
+    _add_face_model(person)
+    person.add_argument("--seed", type=int, default=0)
+    person.add_argument("--out", type=Path, required=True, metavar="DIR")
+    person.add_argument("--overwrite", action="store_true", help="replace an avatar that is there")
+
+
+def run(args: argparse.Namespace, console: Console) -> dict:
+    return {"info": _info, "import": _import, "preview": _preview, "random": _random}[args.action](args, console)
+
+
+def _info(args: argparse.Namespace, console: Console) -> dict:
+    from ..face.registry import EMBEDDED, imported_faces, load_face_model, locate
+
+    path = locate(args.face_model)
+    model = load_face_model(args.face_model)
+    report = {"path": str(path), **_describe(model), "bytes": _bytes(path), "installed": [EMBEDDED, *imported_faces()]}
+    if not args.json:
+        for key, value in report.items():
+            text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+            text = ", ".join(map(str, value)) if isinstance(value, list) else text
+            console.print(f"[bold]{key.replace('_', ' '):>12}[/bold]  {text}", highlight=False)
+    return report
+
+
+def _import(args: argparse.Namespace, console: Console) -> dict:
+    from ..face.registry import import_face
+
+    path, model = import_face(args.file, args.name, args.expression, args.landmarks, args.replace)
+    report = {"path": str(path), **_describe(model), "bytes": _bytes(path)}
+    if not args.json:
+        console.print(
+            f"{args.name}: {report['vertices']} vertices, {model.identity_count} identity and "
+            f"{model.expression_count} expression components. Use it with --face-model {args.name}."
+        )
+    return report
+
+
+def _preview(args: argparse.Namespace, console: Console) -> dict:
+    from PIL import Image
+
+    from ..engines.pictures import rows_of_components, rows_of_people, rows_of_units
+    from ..face.registry import load_face_model
+    from ..render.sheet import contact_sheet
+
+    model = load_face_model(args.face_model)
+    asked = args.components or args.expressions or args.arkit
+    count = args.count if args.count is not None else 0 if asked else 24
+    rows = rows_of_people(model, count, args.seed, args.size)
+    rows += rows_of_components(model, "identity", args.components, args.size)
+    rows += rows_of_components(model, "expression", args.expressions, args.size)
+    rows += rows_of_units(model, args.arkit, args.seed, args.size)
+    if not rows:
+        raise FitDiffError("usage-preview", "There is nothing to show: ask for people, components or expressions.")
+    sheet = contact_sheet(rows, model.name, f"{len(model.mean)} vertices, {model.licence}, seed {args.seed}")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).save(args.out, format="PNG")
+    if not args.json:
+        console.print(f"{args.out}: {sheet.shape[1]} x {sheet.shape[0]} pixels", highlight=False)
+    return {"out": str(args.out), "size": [sheet.shape[1], sheet.shape[0]], "people": count, "rows": len(rows)}
+
+
+def _random(args: argparse.Namespace, console: Console) -> dict:
+    from ..avatar import write_avatar
+    from ..engines.person import random_person
+    from ..face.registry import load_face_model
+
+    model = load_face_model(args.face_model)
+    folder = write_avatar(random_person(model, args.seed), args.out, overwrite=args.overwrite)
+    if not args.json:
+        console.print(f"{folder}: person {args.seed} from {model.name}", highlight=False)
+    return {"avatar": str(folder), "seed": args.seed, "face_model": model.name}
+
+
+def _describe(model: MorphableModel) -> dict[str, Any]:
+    from ..face.topology import REGIONS
+
+    topology = model.topology
+    return {
+        "name": model.name,
+        "licence": model.licence,
+        "origins": model.header.get("origins", ""),
+        "sha256": model.header.get("sha256", ""),
+        "vertices": len(model.mean),
+        "quads": int((topology.quads[:, 3] >= 0).sum()),
+        "triangles": int((topology.quads[:, 3] < 0).sum()),
+        "identity": model.identity_count,
+        "expression": model.expression_count,
+        "arkit": len(model.arkit_names),
+        "regions": {name: int((topology.quad_region == index).sum()) for index, name in enumerate(REGIONS)},
+        "landmarks": {name: len(marks.triangle) for name, marks in topology.landmarks.items()},
+        "masks": sorted(topology.vertex_masks),
+        "mirror": topology.mirror is not None,
+        "extras": sorted(model.extras),
+    }
+
+
+def _bytes(path: Path) -> int:
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _add_face_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 500:
+        raise argparse.ArgumentTypeError("from 0 to 500")
+    return value
+
+
+def _size(text: str) -> int:
+    value = int(text)
+    if not 32 <= value <= 2048:
+        raise argparse.ArgumentTypeError("from 32 to 2048")
+    return value

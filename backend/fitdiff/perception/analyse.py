@@ -1,0 +1,133 @@
+"""One photo, one chosen face, and everything that can be known of it, each worked out when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..face.model import MorphableModel
+from ..face.topology import REGIONS
+from ..photo import Photo
+from ..render.camera import Camera
+from ..render.visibility import visible_faces
+from .bundle import Perception
+from .pose import PoseFit, solve_pose
+from .regions import Crop, Mask
+from .select import choose_face
+from .skin import FaceMask, face_mask
+from .types import Face, IdentityFeatures
+
+GRAZING = 0.12  # cosine between skin and viewing direction below which a photo shows nothing of use
+
+
+class Analysis:
+    """What the engines start from.
+
+    photo, faces, face   the photo, all its faces, the one meant
+    image                (1, 3, H, W) float32 sRGB 0..1, for the networks
+    pose                 camera and first shape from landmarks
+    mask                 which pixels show this face's skin
+    identity             features of the recogniser that guides; conditioning: of the one that conditions
+    """
+
+    def __init__(
+        self, photo: Photo, faces: list[Face], face: Face, model: MorphableModel, perception: Perception
+    ) -> None:
+        self.photo, self.faces, self.face = photo, faces, face
+        self.model, self.perception = model, perception
+
+    @cached_property
+    def image(self) -> Tensor:
+        pixels = torch.from_numpy(self.photo.pixels).to(self.perception.device)
+        return pixels.permute(2, 0, 1)[None].float() / 255.0
+
+    @cached_property
+    def pose(self) -> PoseFit:
+        return pose_of(self.photo, self.face, self.model)
+
+    @cached_property
+    def mask(self) -> FaceMask:
+        trusted = self.pose.verdict != "bad"
+        return face_mask(self.photo.pixels, self.face, visible=self._visible_skin if trusted else None)
+
+    @cached_property
+    def identity(self) -> IdentityFeatures:
+        with torch.no_grad():
+            return self.perception.identity.embed(self.image, self._landmarks)
+
+    @cached_property
+    def conditioning(self) -> IdentityFeatures:
+        with torch.no_grad():
+            return self.perception.conditioner.embed(self.image, self._landmarks)
+
+    @property
+    def _landmarks(self) -> Tensor:
+        """(1, 468, 2) pixels."""
+        return torch.from_numpy(np.ascontiguousarray(self.face.landmarks468[None, :, :2])).to(self.perception.device)
+
+    def _visible_skin(self, crop: Crop) -> Mask:
+        return visible_skin(self.model, self.pose, crop)
+
+
+def analyse(
+    photo: Photo,
+    face: int | None = None,
+    model: MorphableModel | None = None,
+    perception: Perception | None = None,
+) -> Analysis:
+    """Find the faces and choose one: its number from 1 as `fitdiff inspect` counts, or None where one is clearly meant.
+
+    Raises no-face, no-such-face, several-faces or face-too-small.
+    """
+    perception = perception or Perception.load()
+    faces = perception.detect(photo.pixels)
+    chosen = choose_face(faces, photo, face)
+    if model is None:
+        from ..face.registry import load_face_model
+
+        model = load_face_model()
+    return Analysis(photo, faces, chosen, model, perception)
+
+
+def pose_of(photo: Photo, face: Face, model: MorphableModel) -> PoseFit:
+    """Camera and first shape of one face of a photo."""
+    landmarks = {"facemesh468": face.landmarks468, "ibug68": face.landmarks68}
+    return solve_pose(model, landmarks, (photo.height, photo.width), photo.focal_px)
+
+
+@torch.no_grad()
+def visible_skin(model: MorphableModel, pose: PoseFit, crop: Crop) -> Mask:
+    """(size, size) 0..1: where the posed face shows skin that does not merely graze the line of sight."""
+    identity = torch.as_tensor(pose.identity, dtype=torch.float32)[None]
+    expression = torch.as_tensor(pose.expression, dtype=torch.float32)[None]
+    vertices = model.vertices(identity.to(model.mean), expression.to(model.mean)).float().cpu()
+    camera = crop_camera(pose.camera(), crop)
+    triangles = torch.from_numpy(model.topology.triangles.astype(np.int64))
+    seen = visible_faces(camera.project(vertices), triangles, camera.size)[0]
+    corners = vertices[0][triangles]
+    normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    towards = camera.position[0] - corners.mean(1)
+    cosine = torch.nn.functional.cosine_similarity(normal, towards, dim=1)
+    skin = torch.from_numpy(model.topology.triangle_region == REGIONS.index("skin"))
+    shows = torch.cat([skin & (cosine > GRAZING), torch.zeros(1, dtype=torch.bool)])
+    mask = shows[seen].float()[None, None]
+    # Eyes and mouth are the landmarks' business: close the holes they leave, then soften the edge by a pixel.
+    grown = torch.nn.functional.max_pool2d(mask, 31, 1, 15)
+    closed = -torch.nn.functional.max_pool2d(-grown, 29, 1, 14)
+    return torch.nn.functional.avg_pool2d(closed, 3, 1, 1, count_include_pad=False)[0, 0].numpy()
+
+
+def crop_camera(camera: Camera, crop: Crop) -> Camera:
+    """The same view of a square window of the photo."""
+    origin = torch.tensor([crop.origin], dtype=camera.principal.dtype, device=camera.principal.device)
+    return Camera(
+        camera.rotation,
+        camera.translation,
+        camera.focal / crop.step,
+        (camera.principal - origin) / crop.step,
+        (crop.size, crop.size),
+        camera.projection,
+    )

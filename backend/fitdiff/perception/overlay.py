@@ -1,0 +1,134 @@
+"""Pictures of what perception saw, for people: boxes with numbers, landmarks, the skin mask, the posed mean face."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from ..face.model import MorphableModel
+from ..photo import Photo
+from ..render.camera import Camera
+from ..render.preview import CLAY_COLOURS, CLAY_LIGHT
+from .analyse import crop_camera
+from .pose_fit import PoseFit
+from .regions import Crop
+from .skin import FaceMask
+from .types import Face
+
+Picture = NDArray[np.uint8]
+
+TILE = 480  # side of one tile of a face's sheet, pixels
+SHEET_MARGIN = 1.75
+WIDEST = 1600  # long side of the picture with all boxes
+INK, PAPER = (255, 196, 61), (18, 18, 20)
+DENSE, SPARSE = (92, 225, 255), (255, 196, 61)
+HIDDEN = np.array([24, 74, 58], np.float32) / 255  # what the mask takes away
+SMOOTH = 3  # drawn so many times larger, then averaged
+
+
+def numbered_boxes(photo: Photo, faces: Sequence[Face]) -> Picture:
+    """The photo, at most WIDEST pixels long, with a numbered box round every face."""
+    scale = min(1.0, WIDEST / max(photo.width, photo.height))
+    size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
+    image = Image.fromarray(photo.pixels).resize(size, Image.Resampling.LANCZOS)
+    draw = ImageDraw.Draw(image)
+    for number, face in enumerate(faces, 1):
+        x0, y0, x1, y1 = (float(v) * scale for v in face.box)
+        line = max(2, round((x1 - x0) / 90))
+        draw.rectangle((x0, y0, x1, y1), outline=INK, width=line)
+        _label(draw, (x0, y0), str(number), max(14.0, (x1 - x0) / 8))
+    return np.asarray(image)
+
+
+def face_sheet(photo: Photo, face: Face, pose: PoseFit, mask: FaceMask, model: MorphableModel, number: int) -> Picture:
+    """(TILE, 5 TILE, 3): the crop with box and 68 points, 468 points, mask, mean face posed, first shape."""
+    crop = Crop.around(face.landmarks468[:, :2], TILE, SHEET_MARGIN)
+    picture = crop.read(photo.pixels)
+    skin = crop.read(
+        np.repeat((mask.over_photo("skin", photo.pixels.shape[:2])[..., None] * 255).astype(np.uint8), 3, 2)
+    )
+    covered = picture * skin + HIDDEN * (1 - skin)
+    camera = crop_camera(pose.camera(), crop)
+    zeros = np.zeros_like(pose.identity), np.zeros_like(pose.expression)
+    tiles = [
+        _points(picture, crop, face.landmarks68, SPARSE, 2.6, box=face.box),
+        _points(picture, crop, face.landmarks468, DENSE, 1.3),
+        _bytes(covered),
+        _bytes(_posed(picture, model, *zeros, camera)),
+        _bytes(_posed(picture, model, pose.identity, pose.expression, camera)),
+    ]
+    yaw, pitch, roll = pose.angles
+    texts = [
+        f"face {number}: box, 68 landmarks",
+        "468 landmarks",
+        "bare skin",
+        f"mean face: yaw {yaw:.0f}, pitch {pitch:.0f}, roll {roll:.0f}",
+        f"first shape: {pose.verdict}, {pose.median_percent:.1f} %",
+    ]
+    sheet = Image.fromarray(np.concatenate(tiles, 1))
+    draw = ImageDraw.Draw(sheet)
+    for index, text in enumerate(texts):
+        _label(draw, (index * TILE + 8, TILE - 8), text, 17.0, above=False)
+    return np.asarray(sheet)
+
+
+def _points(
+    picture: NDArray[np.float32],
+    crop: Crop,
+    points: NDArray[np.floating],
+    colour: tuple[int, int, int],
+    radius: float,
+    box: tuple[float, float, float, float] | None = None,
+) -> Picture:
+    """Dots with a dark rim, so that they show on any skin."""
+    large = Image.fromarray(_bytes(picture)).resize((crop.size * SMOOTH, crop.size * SMOOTH), Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(large)
+    if box is not None:
+        corners = crop.inside(np.array(box).reshape(2, 2)) * SMOOTH
+        draw.rectangle([tuple(corner) for corner in corners], outline=INK, width=2 * SMOOTH)
+    for reach, fill in ((radius + 1.0, PAPER), (radius, colour)):
+        for x, y in crop.inside(points) * SMOOTH:
+            draw.ellipse((x - reach * SMOOTH, y - reach * SMOOTH, x + reach * SMOOTH, y + reach * SMOOTH), fill=fill)
+    return np.asarray(large.resize((crop.size, crop.size), Image.Resampling.BOX))
+
+
+@torch.no_grad()
+def _posed(
+    picture: NDArray[np.float32],
+    model: MorphableModel,
+    identity: NDArray[np.float64],
+    expression: NDArray[np.float64],
+    camera: Camera,
+) -> NDArray[np.float32]:
+    """A clay face over the photo, so thin that the photo's features show through beside its own."""
+    from ..render.colour import to_srgb
+    from ..render.maps import Maps
+    from ..render.renderer import Renderer
+
+    like = model.mean
+    vertices = model.vertices(torch.as_tensor(identity).to(like)[None], torch.as_tensor(expression).to(like)[None])
+    maps = {name: Maps.plain(*colour, like=like) for name, colour in CLAY_COLOURS.items()}
+    rendering = Renderer(model.topology).to(like.device)(vertices, maps, camera, like.new_tensor([CLAY_LIGHT]))
+    alpha = 0.72 * rendering.alpha[0].permute(1, 2, 0).cpu().numpy()
+    colour = to_srgb(rendering.image / rendering.alpha.clamp(min=1e-3))[0].permute(1, 2, 0).cpu().numpy()
+    return picture * (1 - alpha) + colour * alpha
+
+
+def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: float, above: bool = True) -> None:
+    """Text on a dark plate that stays inside the picture."""
+    font = ImageFont.load_default(size)
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    pad = size * 0.3
+    x, y = max(at[0], 0.0), at[1] - (bottom - top) - 2 * pad
+    if above and y < 0:
+        y = at[1]
+    draw.rectangle((x, y, x + right - left + 2 * pad, y + bottom - top + 2 * pad), fill=PAPER)
+    draw.text((x + pad - left, y + pad - top), text, font=font, fill=INK)
+
+
+def _bytes(picture: NDArray[np.float32]) -> Picture:
+    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)

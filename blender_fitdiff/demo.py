@@ -1,0 +1,197 @@
+"""From an avatar folder to a .blend and pictures, without a window: python -m blender_fitdiff.demo AVATAR_DIR OUT_DIR
+
+Runs in any Python that can import bpy, with the repository's root on PYTHONPATH; the extension need not be installed.
+Leaves head.blend (maps packed), cycles.png from the photo's camera, overlay.png over the photo, relit_1.png and on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from .errors import FitDiffError
+from .scene.importer import ImportedAvatar, import_avatar
+from .scene.nodes import node_tree
+
+BACKDROP = (0.13, 0.14, 0.16)  # sRGB, behind the pictures that have no photo
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0: every picture is there. 1: one sentence on stderr says why not. 2: wrong arguments."""
+    parser = argparse.ArgumentParser(prog="python -m blender_fitdiff.demo", description=__doc__.splitlines()[0])
+    parser.add_argument("avatar", type=Path, help="avatar folder")
+    parser.add_argument("out", type=Path, help="folder for head.blend and the pictures, made when missing")
+    parser.add_argument("--relight", type=int, default=3, choices=range(len(RELIGHTS) + 1), help="how many other lights")
+    parser.add_argument("--size", type=int, default=512, help="longest side of the pictures in pixels")
+    parser.add_argument("--samples", type=int, default=48, help="Cycles samples per pixel")
+    options = parser.parse_args(arguments)
+    try:
+        bpy.ops.wm.read_homefile(use_empty=True)
+        run(options.avatar, options.out, relight=options.relight, size=options.size, samples=options.samples)
+    except FitDiffError as error:
+        print(f"{error.sentence} [{error.code}]", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(avatar: Path, out: Path, *, relight: int, size: int, samples: int) -> list[Path]:
+    """Everything that the command leaves, in the current, empty scene."""
+    out.mkdir(parents=True, exist_ok=True)
+    clock = time.perf_counter()
+
+    def done(path: Path) -> Path:
+        nonlocal clock
+        now = time.perf_counter()
+        print(f"{path.name}: {now - clock:.1f} s", file=sys.stderr, flush=True)
+        clock = now
+        return path
+
+    imported = import_avatar(avatar, pack=True)
+    scene = bpy.context.scene
+    use_cycles(scene, samples)
+    bpy.ops.wm.save_as_mainfile(filepath=str(out / "head.blend"), compress=True)
+    files = [done(out / "head.blend")]
+
+    fit_into(scene, size)
+    match = render(scene)
+    save(over(match, np.array(BACKDROP)), out / "cycles.png")
+    files.append(done(out / "cycles.png"))
+    backgrounds = imported.camera.data.background_images
+    if len(backgrounds):
+        photo = backgrounds[0].image.copy()
+        photo.scale(match.shape[1], match.shape[0])
+        save(over(match, pixels(photo)[..., :3]), out / "overlay.png")
+        files.append(done(out / "overlay.png"))
+    imported.sun.hide_render = True
+    for number, light in enumerate(RELIGHTS[:relight], start=1):
+        made = light(scene, imported)
+        save(over(render(scene), np.array(BACKDROP)), out / f"relit_{number}.png")
+        bpy.data.batch_remove(made)
+        files.append(done(out / f"relit_{number}.png"))
+    return files
+
+
+def use_cycles(scene: bpy.types.Scene, samples: int) -> None:
+    """Cycles on the CPU; denoised where this build of Blender can."""
+    import _cycles
+
+    scene.render.engine = "CYCLES"
+    scene.cycles.device = "CPU"
+    scene.cycles.samples = samples
+    scene.cycles.use_denoising = bool(_cycles.with_openimagedenoise)
+    scene.cycles.max_bounces, scene.cycles.diffuse_bounces = 6, 3
+
+
+def fit_into(scene: bpy.types.Scene, size: int) -> None:
+    """Pictures of the photo's shape whose longest side is `size`."""
+    scale = size / max(scene.render.resolution_x, scene.render.resolution_y)
+    scene.render.resolution_x = max(1, round(scene.render.resolution_x * scale))
+    scene.render.resolution_y = max(1, round(scene.render.resolution_y * scale))
+
+
+def render(scene: bpy.types.Scene) -> np.ndarray:
+    """(H, W, 4) sRGB, bottom row first, transparent where there is no head."""
+    path = Path(bpy.app.tempdir) / "fitdiff_demo.png"
+    scene.render.film_transparent = True
+    scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGBA"
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True)
+    picture = bpy.data.images.load(str(path), check_existing=False)
+    values = pixels(picture)
+    bpy.data.images.remove(picture)
+    path.unlink()
+    return values
+
+
+def pixels(image: bpy.types.Image) -> np.ndarray:
+    values = np.empty(math.prod(image.size) * 4, np.float32)
+    image.pixels.foreach_get(values)
+    return values.reshape(image.size[1], image.size[0], 4)
+
+
+def over(picture: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """(H, W, 4) over (3,) or (H, W, 3) -> (H, W, 4), opaque."""
+    alpha = picture[..., 3:]
+    flat = picture[..., :3] * alpha + background * (1 - alpha)
+    return np.concatenate([flat, np.ones_like(alpha)], -1).astype(np.float32)
+
+
+def save(values: np.ndarray, path: Path) -> None:
+    height, width = values.shape[:2]
+    image = bpy.data.images.new(path.stem, width, height, alpha=False)
+    image.pixels.foreach_set(np.ascontiguousarray(values).ravel())
+    image.file_format = "PNG"
+    image.filepath_raw = str(path)
+    image.save()
+    bpy.data.images.remove(image)
+
+
+def strong_key(scene: bpy.types.Scene, _imported: ImportedAvatar) -> list[bpy.types.ID]:
+    """A hard window from the head's left, almost nothing from elsewhere."""
+    return [*sun("key", (1.0, 0.35, 0.45), 3.6, (1.0, 0.95, 0.88), 3.0), world(scene, (0.6, 0.75, 1.0), 0.08)]
+
+
+def warm_and_cool(scene: bpy.types.Scene, _imported: ImportedAvatar) -> list[bpy.types.ID]:
+    """Dusk and lamp: warm from one side, cool from the other, both a little behind the cheeks."""
+    warm = sun("warm", (-1.0, 0.25, 0.35), 3.2, (1.0, 0.55, 0.25), 8.0)
+    cool = sun("cool", (1.0, 0.45, 0.15), 2.6, (0.3, 0.5, 1.0), 8.0)
+    return [*warm, *cool, world(scene, (0.5, 0.5, 0.7), 0.06)]
+
+
+def studio(scene: bpy.types.Scene, _imported: ImportedAvatar) -> list[bpy.types.ID]:
+    """A real room: one of the HDRIs that come with Blender; three lamps where a build lacks them."""
+    folder = bpy.utils.system_resource("DATAFILES", path="studiolights/world")
+    path = Path(folder or "") / "interior.exr"
+    if not path.is_file():
+        lamps = [
+            sun("key", (0.6, 0.7, 1.0), 2.6, (1.0, 0.96, 0.9), 20.0),
+            sun("fill", (-1.0, 0.2, 0.6), 0.9, (0.85, 0.92, 1.0), 40.0),
+            sun("rim", (-0.5, 0.8, -1.0), 3.0, (1.0, 1.0, 1.0), 10.0),
+        ]
+        return [block for lamp in lamps for block in lamp] + [world(scene, (1.0, 1.0, 1.0), 0.15)]
+    room = world(scene, (1.0, 1.0, 1.0), 1.0)
+    tree = node_tree(room)
+    background = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBackground")
+    environment = tree.nodes.new("ShaderNodeTexEnvironment")
+    environment.image = bpy.data.images.load(str(path), check_existing=False)
+    tree.links.new(environment.outputs["Color"], background.inputs["Color"])
+    return [room, environment.image]
+
+
+Relight = Callable[[bpy.types.Scene, ImportedAvatar], list[bpy.types.ID]]
+RELIGHTS: tuple[Relight, ...] = (strong_key, warm_and_cool, studio)
+
+
+def sun(
+    name: str, towards: tuple[float, float, float], strength: float, colour: tuple[float, float, float], degrees: float
+) -> list[bpy.types.ID]:
+    """A sun seen from the head in direction `towards` (head space: x to its left, y up, z forward)."""
+    data = bpy.data.lights.new(name, "SUN")
+    data.energy, data.color, data.angle = strength, colour, math.radians(degrees)
+    lamp = bpy.data.objects.new(name, data)
+    x, y, z = towards
+    lamp.rotation_euler = Vector((x, -z, y)).to_track_quat("Z", "Y").to_euler()
+    bpy.context.scene.collection.objects.link(lamp)
+    return [lamp, data]
+
+
+def world(scene: bpy.types.Scene, colour: tuple[float, float, float], strength: float) -> bpy.types.World:
+    """The same light from everywhere, in place of the scene's own."""
+    made = bpy.data.worlds.new("relight")
+    background = next(node for node in node_tree(made).nodes if node.bl_idname == "ShaderNodeBackground")
+    background.inputs["Color"].default_value = (*colour, 1.0)
+    background.inputs["Strength"].default_value = strength
+    scene.world = made
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

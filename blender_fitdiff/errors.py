@@ -1,0 +1,13 @@
+"""The one exception that artists see, as in the backend: a stable code, one sentence, details for the log."""
+
+from __future__ import annotations
+
+
+class FitDiffError(Exception):
+    """A failure that has an answer. `sentence` says what happened, why, and what to do next."""
+
+    def __init__(self, code: str, sentence: str, *, details: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+        self.details = details

@@ -1,0 +1,41 @@
+"""The photo's camera: where it stood, its lens, and the photo behind the head."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from .mesh import to_blender
+from .reader import Camera
+
+SENSOR_MM = 36.0
+
+
+def build_camera(name: str, camera: Camera, photo: bpy.types.Image | None) -> bpy.types.Object:
+    """Blender's lens and shift are in units of the sensor's width when the fit is horizontal, whatever the aspect.
+
+    A shift to the right moves the picture to the left, and up moves it down: the principal point (pixels, y down) gives
+    shift_x = (width / 2 - x) / width and shift_y = (y - height / 2) / width.
+    """
+    data = bpy.data.cameras.new(name)
+    data.sensor_fit, data.sensor_width = "HORIZONTAL", SENSOR_MM
+    data.lens = camera.focal_px * SENSOR_MM / camera.width
+    data.shift_x = (camera.width / 2 - camera.principal[0]) / camera.width
+    data.shift_y = (camera.principal[1] - camera.height / 2) / camera.width
+    data.clip_start = 0.01
+    if photo is not None:
+        background = data.background_images.new()
+        background.image, background.alpha, background.frame_method = photo, 1.0, "FIT"
+        data.show_background_images = True
+    standing = bpy.data.objects.new(name, data)
+    standing.matrix_world = pose(camera)
+    return standing
+
+
+def pose(camera: Camera) -> Matrix:
+    """Camera to world. Both worlds' cameras have X right, Y up and look down -Z, so only the world's axes turn."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = to_blender(camera.rotation).T  # the rows of the rotation are the camera's axes in head space
+    matrix[:3, 3] = to_blender(-camera.rotation.T @ camera.translation)
+    return Matrix(matrix.tolist())

@@ -1,0 +1,92 @@
+"""An avatar folder becomes a head in the scene, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+
+import bpy
+
+from .camera import build_camera
+from .light import build_sun, build_world
+from .material import build_material
+from .mesh import build_mesh
+from .nodes import load_image
+from .ownership import owned
+from .reader import AvatarFolder, read_avatar
+from .shape_keys import add_shape_keys
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedAvatar:
+    """What an import leaves in the scene."""
+
+    collection: bpy.types.Collection
+    head: bpy.types.Object
+    sun: bpy.types.Object
+    camera: bpy.types.Object
+    world: bpy.types.World
+    materials: dict[str, bpy.types.Material]  # by region
+
+
+def import_avatar(
+    path: str | os.PathLike[str],
+    *,
+    scene: bpy.types.Scene | None = None,
+    match_photo: bool = True,
+    replace: bool = True,
+    subdivision: int = 1,
+    pack: bool = False,
+) -> ImportedAvatar:
+    """Build the collection "FitDiff <folder name>" in `scene` (the current one when None).
+
+    match_photo  give the scene the photo's camera, ambient light, resolution and a neutral view transform
+    replace      remove what an earlier import of the same folder made, once the new one stands
+    subdivision  levels of smooth subdivision when rendering; the viewport shows the mesh as it is
+    pack         keep the maps inside the .blend
+
+    Raises FitDiffError and leaves the file as it was when the folder cannot be used.
+    """
+    avatar = read_avatar(path)
+    scene = scene or bpy.context.scene
+    with owned(str(avatar.path), replace=replace):
+        imported = _build(avatar, subdivision=subdivision, pack=pack)
+        scene.collection.children.link(imported.collection)
+        if match_photo:
+            _match_photo(scene, imported, avatar)
+    return imported
+
+
+def _build(avatar: AvatarFolder, *, subdivision: int, pack: bool) -> ImportedAvatar:
+    name = f"FitDiff {avatar.name}"
+    mesh, regions = build_mesh(name, avatar.mesh)
+    head = bpy.data.objects.new(name, mesh)
+    materials = {}
+    for region in regions:
+        materials[region] = build_material(f"{name} {region}", region, avatar.maps, pack=pack)
+        mesh.materials.append(materials[region])
+    add_shape_keys(head, avatar.mesh, avatar.arkit)
+    if subdivision > 0:
+        modifier = head.modifiers.new("Subdivision", "SUBSURF")
+        modifier.levels, modifier.render_levels = 0, subdivision
+    photo = load_image(avatar.photo, f"{name} photo", srgb=True, pack=pack) if avatar.photo else None
+    sun = build_sun(f"{name} light", avatar.light)
+    camera = build_camera(f"{name} camera", avatar.camera, photo)
+    world = build_world(f"{name} ambient", avatar.light)
+    collection = bpy.data.collections.new(name)
+    for thing in (head, sun, camera):
+        collection.objects.link(thing)
+    return ImportedAvatar(collection, head, sun, camera, world, materials)
+
+
+def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: AvatarFolder) -> None:
+    render = scene.render
+    scene.camera, scene.world = imported.camera, imported.world
+    render.resolution_x, render.resolution_y = avatar.camera.width, avatar.camera.height
+    render.pixel_aspect_x = render.pixel_aspect_y = 1.0
+    with suppress(TypeError):  # a studio's own colour configuration may call it otherwise
+        scene.view_settings.view_transform = (
+            "Standard"  # AgX and Filmic change the colours that were fitted to the photo
+        )
+        scene.view_settings.look = "None"

@@ -1,0 +1,45 @@
+"""The nine light numbers as a sun and a world."""
+
+from __future__ import annotations
+
+import math
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from .mesh import to_blender
+from .nodes import node_tree
+from .reader import Light
+
+SUN_ANGLE = math.radians(4.0)  # the fit knows no shadows: an edge as soft as a window's, rather than the sun's own
+
+
+def build_sun(name: str, light: Light) -> bpy.types.Object:
+    """FitDiff shades albedo * colour * (ambient + diffuse * max(n.l, 0)).
+
+    A Lambert surface returns albedo / pi of the irradiance that reaches it, and a sun of strength S gives the
+    irradiance S * max(n.l, 0). So S / pi = diffuse, that is S = pi * diffuse. Highlights: Cycles has no knob for them
+    per lamp, which is right for a physical light (specular = diffuse); EEVEE takes the ratio.
+    """
+    sun = bpy.data.lights.new(name, "SUN")
+    sun.energy = math.pi * light.diffuse
+    sun.color = light.colour
+    sun.angle = SUN_ANGLE
+    sun.specular_factor = min(light.specular / light.diffuse, 1.0) if light.diffuse > 0 else 0.0
+    lamp = bpy.data.objects.new(name, sun)
+    towards = Vector(to_blender(np.array(light.direction)).tolist())
+    lamp.location = towards * 0.6  # a sun shines from everywhere; this is where its icon is out of the way
+    lamp.rotation_mode = "QUATERNION"
+    lamp.rotation_quaternion = towards.to_track_quat("Z", "Y")  # lamps shine along their own -Z
+    return lamp
+
+
+def build_world(name: str, light: Light) -> bpy.types.World:
+    """A world of radiance L from everywhere gives the irradiance pi * L, of which a Lambert surface returns albedo * L:
+    the background's strength is the ambient intensity itself."""
+    world = bpy.data.worlds.new(name)
+    background = next(node for node in node_tree(world).nodes if node.bl_idname == "ShaderNodeBackground")
+    background.inputs["Color"].default_value = (*light.colour, 1.0)
+    background.inputs["Strength"].default_value = light.ambient
+    return world

@@ -1,0 +1,29 @@
+"""What every node graph here needs, written once for Blender 4.2 to 5."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import bpy
+
+
+def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
+    """The owner's node tree; before 5.0 it had to be asked for."""
+    if bpy.app.version < (5, 0, 0):
+        owner.use_nodes = True
+    return owner.node_tree
+
+
+def load_image(path: Path, name: str, *, srgb: bool, pack: bool) -> bpy.types.Image:
+    """A picture of the avatar under its own name, its colour space said and not guessed."""
+    image = bpy.data.images.load(str(path), check_existing=False)
+    image.name = name
+    if srgb:
+        with suppress(TypeError):  # a studio's own colour configuration: its default for 8 bits is then the best guess
+            image.colorspace_settings.name = "sRGB"
+    else:
+        image.colorspace_settings.is_data = True
+    if pack:
+        image.pack()
+    return image

@@ -1,0 +1,31 @@
+"""Expressions as sliders that start where the fit ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import bpy
+import numpy as np
+
+from .arrays import MeshArrays
+from .mesh import to_blender
+
+FIT_RESIDUAL = "FitDiff Residual"
+"""What the photo shows beyond the sliders (and the gaze). At 1 the head is the fit; at 0 only the sliders speak."""
+
+
+def add_shape_keys(head: bpy.types.Object, arrays: MeshArrays, start: Mapping[str, float]) -> None:
+    """Basis, one key from 0 to 1 for every shape, and the residual at 1."""
+    basis = to_blender(arrays.vertices)
+    head.shape_key_add(name="Basis", from_mix=False)
+    for name, delta in zip(arrays.shape_key_names, arrays.shape_keys, strict=True):
+        _add(head, name, basis + to_blender(delta), start.get(name, 0.0))
+    if arrays.fit_residual is not None:
+        _add(head, FIT_RESIDUAL, basis + to_blender(arrays.fit_residual), 1.0)
+
+
+def _add(head: bpy.types.Object, name: str, positions: np.ndarray, value: float) -> None:
+    key = head.shape_key_add(name=name, from_mix=False)
+    key.points.foreach_set("co", positions.ravel())
+    key.slider_min, key.slider_max = 0.0, 1.0
+    key.value = value
