@@ -266,8 +266,9 @@ class Environment:
 
 def backend_environment() -> Environment:
     """torch goes in first and on its own, so that pip takes the build (CPU or CUDA) that this machine's pip prefers."""
-    # The rest of the file is the tools' configuration: a change there needs no new environment.
-    project = (ROOT / "backend" / "pyproject.toml").read_text(encoding="utf-8").split("\n[tool.")[0]
+    # Only what this environment installs counts: a change elsewhere in the file needs no new environment.
+    text = (ROOT / "backend" / "pyproject.toml").read_text(encoding="utf-8")
+    project = "\n".join(re.findall(r"^(?:requires|dependencies|dev) = \[.*?\]$|^fitdiff = .*?$", text, re.M | re.S))
     torch = re.search(r'"(torch==[^"]+)"', project)
     assert torch is not None
     return Environment(
@@ -556,7 +557,9 @@ def demo_scene(blender: Blender, avatar: Path, out: Path) -> None:
 
 
 def demo_sheet(backend: Environment, pictures: list[Path], sheet: Path) -> None:
-    step("demo: the sheet", [str(backend.program("fitdiff")), "sheet", *map(str, pictures), "--out", str(sheet)])
+    words = ["sheet", *map(str, pictures), "--out", str(sheet), "--captions", "Cycles"]
+    words += [f"relit {number}" for number in range(1, len(pictures))]
+    step("demo: the sheet", [str(backend.program("fitdiff")), *words])
     expect(sheet)
 
 

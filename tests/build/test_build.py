@@ -124,11 +124,13 @@ def test_make_writes_the_stamp_last_and_not_after_a_failure(monkeypatch):
     assert not some.folder.exists() or not list(some.folder.iterdir())
 
 
-def test_backend_requirements_ignore_the_tools_configuration():
+def test_backend_requirements_hold_what_is_installed_and_nothing_else():
     backend = build.backend_environment()
     assert backend.installs[0] == ("torch==2.13.0",)
-    assert "numpy==" in backend.depends
-    assert "mypy]" not in backend.depends
+    for line in ("hatchling==", "numpy==", "pytest==", "fitdiff.cli:main"):
+        assert line in backend.depends
+    for line in ("diffusers", "tool.", "description"):
+        assert line not in backend.depends
 
 
 # ------------------------------------------------------------------------------------------------ interpreters
