@@ -614,13 +614,13 @@ def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -
     parts = []
     if for_backend or not paths:
         own = child_environment(PYTHONPATH=str(ROOT / "backend"))
-        chosen = for_backend or ["tests/backend", "tests/build"]
+        chosen = for_backend or [str(ROOT / "tests" / "backend"), str(ROOT / "tests" / "build")]
         python = [str(backend.python), "-m", "pytest"]
         parts.append(pytest_part("backend", python, [*chosen, *words], own, bool(rest)))
     for blender in blenders if for_blender or not paths else []:
         if not blender.is_python:
             blender = with_pytest(blender, backend)
-        arguments = [*(for_blender or ["tests/blender"]), *words]
+        arguments = [*(for_blender or [str(ROOT / "tests" / "blender")]), *words]
         parts.append(pytest_part(blender.name, blender.command("pytest"), arguments, blender.environment(), bool(rest)))
     return parts
 
