@@ -297,7 +297,7 @@ def ensure_backend(options: argparse.Namespace) -> Environment:
 
 @dataclass(frozen=True)
 class Blender:
-    """Something that runs a Python module with bpy: an environment of ours, or an installed Blender."""
+    """Something that runs a Python module: an environment's Python, or an installed Blender with its own."""
 
     name: str
     program: Path
@@ -615,19 +615,22 @@ def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -
     if for_backend or not paths:
         own = child_environment(PYTHONPATH=str(ROOT / "backend"))
         chosen = for_backend or [str(ROOT / "tests" / "backend"), str(ROOT / "tests" / "build")]
-        python = [str(backend.python), "-m", "pytest"]
-        parts.append(pytest_part("backend", python, [*chosen, *words], own, bool(rest)))
+        run = Blender("backend", backend.python, is_python=True).command
+        parts.append(pytest_part("backend", run, [*chosen, *words], own, bool(rest)))
     for blender in blenders if for_blender or not paths else []:
         if not blender.is_python:
             blender = with_pytest(blender, backend)
         arguments = [*(for_blender or [str(ROOT / "tests" / "blender")]), *words]
-        parts.append(pytest_part(blender.name, blender.command("pytest"), arguments, blender.environment(), bool(rest)))
+        parts.append(pytest_part(blender.name, blender.command, arguments, blender.environment(), bool(rest)))
     return parts
 
 
-def pytest_part(name: str, command: list[str], words: list[str], environment: dict[str, str], selected: bool) -> Part:
+def pytest_part(
+    name: str, run: Callable[..., list[str]], words: list[str], environment: dict[str, str], selected: bool
+) -> Part:
     report = CACHE / "reports" / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.xml"
-    return Part(f"pytest: {name}", [*command, *words, f"--junit-xml={report}"], environment, ROOT, report, selected)
+    command = run("pytest", *words, f"--junit-xml={report}")
+    return Part(f"pytest: {name}", command, environment, ROOT, report, selected)
 
 
 def with_pytest(blender: Blender, backend: Environment) -> Blender:

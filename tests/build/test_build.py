@@ -367,6 +367,15 @@ def test_selected_paths_go_to_their_environment():
     ]
 
 
+def test_an_installed_blender_takes_pytests_words_as_code_and_not_as_files_to_open(monkeypatch):
+    monkeypatch.setattr(build, "with_pytest", lambda blender, backend: blender)
+    blender = build.Blender("Blender 4.3.2", Path("blender"), is_python=False)
+    (part,) = build.test_parts(environment(), [blender], ["tests/blender", "-x"])
+    assert part.command[-2] == "--python-expr"
+    for word in ("tests/blender", "-x", f"--junit-xml={part.report}"):
+        assert word in part.command[-1]
+
+
 def test_a_test_run_without_blender_fails_only_in_ci(monkeypatch, capsys):
     monkeypatch.setattr(build, "ensure_backend", lambda options: environment())
     monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [])
