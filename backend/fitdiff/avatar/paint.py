@@ -96,7 +96,9 @@ def brows_mask(points: np.ndarray, size: int) -> np.ndarray:
             lean = np.radians(75 - 70 * along**0.5 + generator.normal(0, 8))
             tip = place + length * np.array([outwards * np.cos(lean), np.sin(lean) * 0.8])
             draw.line(
-                _pixels(np.stack([place, tip]), 4 * size), fill=int(generator.uniform(110, 190)), width=size // 170
+                _pixels(np.stack([place, tip]), 4 * size),
+                fill=int(generator.uniform(110, 190)),
+                width=max(1, size // 170),
             )
     return np.clip(_softened(_reduced(picture, size), size / 900) * 1.1, 0, 0.85)
 
