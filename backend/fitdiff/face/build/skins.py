@@ -112,9 +112,9 @@ def texture_coordinates(hm08: Hm08, size: int) -> tuple[np.ndarray, np.ndarray, 
 
 
 def _bare(masks: dict[str, np.ndarray], vertices: np.ndarray) -> np.ndarray:
-    """(V,) where the skins are painted as skin: the face, the ears, and the throat."""
+    """(V,) where the skins are painted as skin alone: the face and the throat."""
     throat = (vertices[:, 1] < -0.07) & (vertices[:, 2] > 0.0)
-    return np.maximum(np.maximum(masks["face"], masks["ears"]), throat.astype(float))
+    return np.maximum(masks["face"], throat.astype(float))
 
 
 def fill(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
