@@ -72,7 +72,9 @@ class Detector:
         views = [View(x, y, 2 * found.size, turn * QUARTER / 2) for turn in range(8)]
         again = [pair for pair in self._look(image, views) if overlap(pair[1].box, found.box)[1] > 0.5]
         # A view in which the face stands upright says so in its keypoints too.
-        return max(again, key=lambda pair: pair[1].score * math.cos(roll(pair[1]) - pair[0].roll), default=(0, found))[1]
+        return max(again, key=lambda pair: pair[1].score * math.cos(roll(pair[1]) - pair[0].roll), default=(0, found))[
+            1
+        ]
 
     @torch.no_grad()
     def _look(self, image: Tensor, views: list[View]) -> list[tuple[View, Detection]]:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .identity import ARCFACE_GROUPS, ARCFACE_TEMPLATE, AlignedIdentity
-from .types import IdentityFeatures
+from .types import IdentityFeatures, Shapes
 
 
 class Convolution(nn.Sequential):
@@ -36,7 +36,7 @@ class Bottleneck(nn.Module):
 class FrFeature(AlignedIdentity):
     name = "fr"
     embedding_size = 512
-    map_shapes = ((64, 28, 28), (128, 14, 14), (128, 7, 7))
+    map_shapes: Shapes = ((64, 28, 28), (128, 14, 14), (128, 7, 7))
     crop_size = 112
     same_person = 0.5  # cosine distance; measured pairs: one person 0.16 to 0.24, two people 0.71 and up
     landmark_groups = ARCFACE_GROUPS
@@ -47,7 +47,11 @@ class FrFeature(AlignedIdentity):
         self.first = nn.Sequential(Convolution(3, 64, 3, 2), Convolution(64, 64, 3, groups=64))
         self.stages = nn.ModuleList(
             nn.Sequential(Bottleneck(channels_in, down, out, 2), *(Bottleneck(out, width, out) for _ in range(blocks)))
-            for channels_in, down, out, width, blocks in ((64, 128, 64, 128, 4), (64, 256, 128, 256, 6), (128, 512, 128, 256, 2))
+            for channels_in, down, out, width, blocks in (
+                (64, 128, 64, 128, 4),
+                (64, 256, 128, 256, 6),
+                (128, 512, 128, 256, 2),
+            )
         )
         self.last = nn.Sequential(
             Convolution(128, 512, 1), nn.Conv2d(512, 512, 7, groups=512), nn.Conv2d(512, 512, 1), nn.Flatten()

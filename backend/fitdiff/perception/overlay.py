@@ -12,7 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from ..face.model import MorphableModel
 from ..photo import Photo
 from ..render.camera import Camera
+from ..render.colour import to_srgb
+from ..render.maps import Maps
 from ..render.preview import CLAY_COLOURS, CLAY_LIGHT
+from ..render.renderer import Renderer
 from .analyse import crop_camera
 from .pose_fit import PoseFit
 from .regions import Crop
@@ -48,7 +51,9 @@ def face_sheet(photo: Photo, face: Face, pose: PoseFit, mask: FaceMask, model: M
     """(TILE, 5 TILE, 3): the crop with box and 68 points, 468 points, mask, mean face posed, first shape."""
     crop = Crop.around(face.landmarks468[:, :2], TILE, SHEET_MARGIN)
     picture = crop.read(photo.pixels)
-    skin = crop.read(np.repeat((mask.over_photo("skin", photo.pixels.shape[:2])[..., None] * 255).astype(np.uint8), 3, 2))
+    skin = crop.read(
+        np.repeat((mask.over_photo("skin", photo.pixels.shape[:2])[..., None] * 255).astype(np.uint8), 3, 2)
+    )
     covered = picture * skin + HIDDEN * (1 - skin)
     camera = crop_camera(pose.camera(), crop)
     zeros = np.zeros_like(pose.identity), np.zeros_like(pose.expression)
@@ -103,10 +108,6 @@ def _posed(
     camera: Camera,
 ) -> NDArray[np.float32]:
     """A clay face over the photo, so thin that the photo's features show through beside its own."""
-    from ..render.colour import to_srgb
-    from ..render.maps import Maps
-    from ..render.renderer import Renderer
-
     like = model.mean
     vertices = model.vertices(torch.as_tensor(identity).to(like)[None], torch.as_tensor(expression).to(like)[None])
     maps = {name: Maps.plain(*colour, like=like) for name, colour in CLAY_COLOURS.items()}
@@ -116,9 +117,7 @@ def _posed(
     return picture * (1 - alpha) + colour * alpha
 
 
-def _label(
-    draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: float, above: bool = True
-) -> None:
+def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: float, above: bool = True) -> None:
     """Text on a dark plate that stays inside the picture."""
     font = ImageFont.load_default(size)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
@@ -130,5 +129,5 @@ def _label(
     draw.text((x + pad - left, y + pad - top), text, font=font, fill=INK)
 
 
-def _bytes(picture: NDArray[np.float32]) -> Picture:
+def _bytes(picture: NDArray[np.floating]) -> Picture:
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
