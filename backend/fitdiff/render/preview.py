@@ -75,7 +75,7 @@ def framing(points: Tensor, size: tuple[int, int], yaw: float = 0.0, pitch: floa
     radius = float((points - middle).norm(dim=-1).max())
     distance = 5.0 * radius
     angle = 2.1 * np.degrees(np.arcsin(radius / distance)) * max(1.0, size[0] / size[1])
-    return Camera.facing(size, distance, angle, yaw, pitch, target=middle)
+    return Camera.facing(size, distance, angle, yaw, pitch, target=middle, dtype=points.dtype, device=points.device)
 
 
 def to_bytes(linear: Tensor) -> np.ndarray:
