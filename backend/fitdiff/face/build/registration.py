@@ -109,7 +109,9 @@ def laplacian(vertices: np.ndarray, triangles: np.ndarray) -> tuple[csr_matrix, 
         columns += [j, i]
         values += [cot, cot]
         np.add.at(areas, i, cross / 6)
-    weights = coo_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (count, count)).tocsr()
+    weights = coo_matrix(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (count, count)
+    ).tocsr()
     return (diags(np.asarray(weights.sum(1)).ravel()) - weights).tocsr(), np.maximum(areas, np.median(areas) * 0.05)
 
 
