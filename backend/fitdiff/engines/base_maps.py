@@ -9,34 +9,17 @@ import torch
 from torch import Tensor
 
 from ..avatar import linear_from_srgb, stored, stored_diffuse
-from ..face.appearance import head_maps
+from ..face.appearance import head_maps, toned_skin
 from ..face.model import MorphableModel
-from ..face.skin import MEAN_SIZE, load_skin
 from ..render.maps import UNPAINTED, Maps
 
 EYE_SIZE = 512  # of a stored map: the iris is an eighth of it
-PLAIN = 64  # side of a map that holds one colour
 
 
 def base_maps(model: MorphableModel, tone: tuple[float, float, float]) -> dict[str, np.ndarray]:
     """As an avatar stores them. tone: linear RGB albedo of cheek skin."""
     with torch.no_grad():
         return stored_maps(head_maps(model, toned_skin(model, model.mean.new_tensor([tone])), eye_size=EYE_SIZE))
-
-
-def toned_skin(model: MorphableModel, tone: Tensor, size: int = MEAN_SIZE) -> Tensor:
-    """tone (B, 3) linear albedo of the cheeks -> (B, 3, S, S): the mean skin in that tone; even where the layout of the
-    skin basis is not the model's own."""
-    if not has_skin_basis(model):
-        return tone[..., None, None].expand(-1, -1, PLAIN, PLAIN)
-    basis = load_skin(tone.dtype)
-    mean = basis.albedo(tone.new_zeros(1, basis.count).cpu(), size).to(tone)
-    cheeks = _cheeks(model, mean)
-    return (mean * (tone / cheeks)[..., None, None]).clamp(max=0.95)
-
-
-def has_skin_basis(model: MorphableModel) -> bool:
-    return model.name == "embedded"
 
 
 def stored_maps(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:
@@ -75,12 +58,3 @@ def renderable(maps: Mapping[str, np.ndarray], like: Tensor) -> dict[str, Maps]:
             diffuse = picture(linear_from_srgb(maps[f"{region}_diffuse"] / 255.0))
             result[region] = Maps.plain(*UNPAINTED[region], like=like)._replace(diffuse=diffuse)
     return result
-
-
-def _cheeks(model: MorphableModel, albedo: Tensor) -> Tensor:
-    """(1, 3, S, S) -> (1, 3) mean colour of the cheeks."""
-    topology, size = model.topology, albedo.shape[-1]
-    rows = (topology.triangle_region == 0) & (topology.vertex_masks["cheeks"][topology.triangles].min(1) > 0.9)
-    uv = topology.uv[topology.uv_triangles[rows]].mean(1)
-    x, y = (uv[:, 0] * size).astype(int), ((1 - uv[:, 1]) * size).astype(int)
-    return albedo[..., torch.from_numpy(y).to(albedo.device), torch.from_numpy(x).to(albedo.device)].mean(-1)

@@ -6,14 +6,14 @@ import torch
 
 from ..avatar import Avatar, Light, avatar_from_model
 from ..avatar import Camera as StoredCamera
-from ..face.appearance import head_maps
+from ..face.looks import look_maps, random_look
 from ..face.model import MorphableModel
 from ..face.people import random_identity
+from ..face.skin import load_skin
 from ..render.camera import Camera
-from ..render.maps import UNPAINTED
 from ..render.preview import BACKGROUND, to_bytes
 from ..render.renderer import Renderer
-from .base_maps import EYE_SIZE, stored_maps, toned_skin
+from .base_maps import EYE_SIZE, stored_maps
 from .pictures import portrait_camera
 
 KEY_LIGHT = (0.35, 0.75, 0.5, 1.0, 0.97, 0.93, -0.5, 0.55, 0.8)
@@ -21,7 +21,7 @@ PICTURE = (640, 640)  # height, width of the preview
 
 
 def random_person(model: MorphableModel, seed: int) -> Avatar:
-    """A neutral head with plain materials, lit from the upper left; equal seeds give equal avatars."""
+    """A neutral head, its skin, eyes and brows drawn with it, lit from the upper left; equal seeds give equal avatars."""
     generator = torch.Generator().manual_seed(seed)
     identity = random_identity(model, 1, generator)
     expression = identity.new_zeros(model.expression_count)
@@ -29,7 +29,7 @@ def random_person(model: MorphableModel, seed: int) -> Avatar:
     camera = portrait_camera(model, PICTURE, yaw=-18.0)
 
     with torch.no_grad():
-        maps = head_maps(model, toned_skin(model, vertices.new_tensor([UNPAINTED["skin"][0]])), eye_size=EYE_SIZE)
+        maps = look_maps(model, [random_look(generator, load_skin().count)], eye_size=EYE_SIZE)
         rendering = Renderer(model.topology)(vertices, maps, camera, vertices.new_tensor([KEY_LIGHT]))
         picture = to_bytes(rendering.over(vertices.new_tensor(BACKGROUND).view(1, 3, 1, 1)))[0]
     return avatar_from_model(

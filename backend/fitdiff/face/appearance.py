@@ -15,7 +15,7 @@ from ..render.colour import to_linear
 from ..render.maps import UNPAINTED, Maps
 from . import texels
 from .model import MorphableModel
-from .skin import relief
+from .skin import MEAN_SIZE, has_skin_basis, load_skin, relief
 from .topology import REGIONS, Topology
 
 IRIS_ANGLE = float(np.radians(22.9))
@@ -34,6 +34,7 @@ SPECULAR = {
 LIPS_SPECULAR = 0.72
 EYE_SPECULAR = (0.75, 1.0)  # the white, the cornea
 EYE_MAP = 256  # texels; the iris is an eighth of the tile
+PLAIN = 64  # side of a map that holds one colour
 PUPIL = 0.36  # of the iris' radius, indoors
 
 RGB = tuple[float, float, float]
@@ -76,6 +77,17 @@ def head_maps(
     return maps
 
 
+def toned_skin(model: MorphableModel, tone: Tensor, size: int = MEAN_SIZE) -> Tensor:
+    """tone (B, 3) linear albedo of the cheeks -> (B, 3, S, S): the mean skin in that tone; even where the layout of the
+    skin basis is not the model's own."""
+    if not has_skin_basis(model):
+        return tone[..., None, None].expand(-1, -1, PLAIN, PLAIN)
+    basis = load_skin(tone.dtype)
+    mean = basis.albedo(tone.new_zeros(1, basis.count).cpu(), size).to(tone)
+    cheeks = _cheeks(model, mean)
+    return (mean * (tone / cheeks)[..., None, None]).clamp(max=0.95)
+
+
 def eye_maps(iris: Tensor, sclera: Tensor, pupil: Tensor, size: int = EYE_MAP) -> Maps:
     """Arguments as of `eye_map` -> the eyes' Maps: colour, and a cornea glossier than the white."""
     diffuse = eye_map(iris, sclera, pupil, size)
@@ -97,7 +109,7 @@ def eye_map(iris: Tensor, sclera: Tensor, pupil: Tensor, size: int = EYE_MAP) ->
     texel = _radius_per_texel(size)
     colour, white, pupil = iris[..., None, None], sclera[..., None, None], pupil.view(-1, 1, 1, 1)
     # A warm collarette round the pupil, pale and dark fibres, a dark limbus.
-    warm = colour.mean(1, keepdim=True) * iris.new_tensor([1.5, 0.95, 0.55]).view(1, 3, 1, 1)
+    warm = colour.mean(1, keepdim=True) * iris.new_tensor([1.2, 1.0, 0.6]).view(1, 3, 1, 1)
     near = ((fixed["radius"] - pupil) / 0.16).clamp(min=0)
     colour = colour + 0.45 * torch.exp(-near * near) * (warm - colour)
     colour = colour * fixed["fibres"] * fixed["limbus"]
@@ -179,6 +191,15 @@ def gloss(topology: Topology, size: int) -> np.ndarray:
 def lips_mask(topology: Topology, size: int) -> np.ndarray:
     """(size, size), 1 on the lips."""
     return texels.polygon(texels.landmark_uv(topology, topology.landmarks["ibug68"])[48:60], size)
+
+
+def _cheeks(model: MorphableModel, albedo: Tensor) -> Tensor:
+    """(1, 3, S, S) -> (1, 3) mean colour of the cheeks."""
+    topology, size = model.topology, albedo.shape[-1]
+    rows = (topology.triangle_region == 0) & (topology.vertex_masks["cheeks"][topology.triangles].min(1) > 0.9)
+    uv = topology.uv[topology.uv_triangles[rows]].mean(1)
+    x, y = (uv[:, 0] * size).astype(int), ((1 - uv[:, 1]) * size).astype(int)
+    return albedo[..., torch.from_numpy(y).to(albedo.device), torch.from_numpy(x).to(albedo.device)].mean(-1)
 
 
 def _own(model: MorphableModel, region: str, like: Tensor) -> Maps:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry import boundary_loops
 from .hm08 import Hm08
 from .ict import Ict, triangulate
 from .registration import (
     Match,
     Surface,
-    boundary_loops,
     extend,
     register,
     similarity,

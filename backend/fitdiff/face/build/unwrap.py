@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import splu
 
-from .registration import boundary_loops
+from ..geometry import boundary_loops
 
 MARGIN = 0.006  # of the map, all round
 FRONT, BACK = 1.0, 0.25  # relative size of the face and of the back of the head
