@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m blender_fitdiff.demo", description=__doc__.splitlines()[0])
     parser.add_argument("avatar", type=Path, help="avatar folder")
     parser.add_argument("out", type=Path, help="folder for head.blend and the pictures, made when missing")
-    parser.add_argument("--relight", type=int, default=3, choices=range(len(RELIGHTS) + 1), help="how many other lights")
+    parser.add_argument(
+        "--relight", type=int, default=3, choices=range(len(RELIGHTS) + 1), help="how many other lights"
+    )
     parser.add_argument("--size", type=int, default=512, help="longest side of the pictures in pixels")
     parser.add_argument("--samples", type=int, default=48, help="Cycles samples per pixel")
     options = parser.parse_args(arguments)
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bpy.ops.wm.read_homefile(use_empty=True)
         run(options.avatar, options.out, relight=options.relight, size=options.size, samples=options.samples)
     except FitDiffError as error:
-        print(f"{error.sentence} [{error.code}]", file=sys.stderr)
+        sys.stderr.write(f"{error.sentence} [{error.code}]\n")
         return 1
     return 0
 
@@ -50,7 +52,7 @@ def run(avatar: Path, out: Path, *, relight: int, size: int, samples: int) -> li
     def done(path: Path) -> Path:
         nonlocal clock
         now = time.perf_counter()
-        print(f"{path.name}: {now - clock:.1f} s", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{path.name}: {now - clock:.1f} s\n")
         clock = now
         return path
 

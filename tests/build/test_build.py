@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -13,7 +14,14 @@ from pathlib import Path
 
 import pytest
 
-import build
+ROOT = Path(__file__).resolve().parents[2]
+# Loaded by its path: a module of this tests' own folder may already be known as `build`.
+_spec = importlib.util.spec_from_file_location("fitdiff_build_script", ROOT / "build.py")
+assert _spec is not None
+assert _spec.loader is not None
+build = importlib.util.module_from_spec(_spec)
+sys.modules[_spec.name] = build  # dataclasses look their module up
+_spec.loader.exec_module(build)
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="fake programs are shell scripts")
 

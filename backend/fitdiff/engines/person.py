@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..avatar import Avatar, Light, avatar_from_model, stored, stored_diffuse
+from ..avatar import Avatar, Light, avatar_from_model, linear_from_srgb, stored, stored_diffuse
 from ..avatar import Camera as StoredCamera
 from ..face.model import MorphableModel
 from ..face.people import random_identity
+from ..face.topology import REGIONS
 from ..render.camera import Camera
 from ..render.maps import UNPAINTED, Maps
 from ..render.preview import BACKGROUND, to_bytes
@@ -28,9 +29,13 @@ def random_person(model: MorphableModel, seed: int) -> Avatar:
     vertices = model.vertices(identity)
     camera = portrait_camera(model, PICTURE, yaw=-18.0)
 
-    maps = {name: Maps.plain(*UNPAINTED[name], like=vertices) for name in UNPAINTED}
+    maps = _maps(model)
     with torch.no_grad():
-        rendering = Renderer(model.topology)(vertices, maps, camera, vertices.new_tensor([KEY_LIGHT]))
+        painted = {name: _for_renderer(maps, name).to(vertices) for name in REGIONS}
+        rendered = {
+            name: Maps.plain(*UNPAINTED[name], like=vertices)._replace(diffuse=painted[name]) for name in REGIONS
+        }
+        rendering = Renderer(model.topology)(vertices, rendered, camera, vertices.new_tensor([KEY_LIGHT]))
         picture = to_bytes(rendering.over(vertices.new_tensor(BACKGROUND).view(1, 3, 1, 1)))[0]
     return avatar_from_model(
         model,
@@ -44,7 +49,7 @@ def random_person(model: MorphableModel, seed: int) -> Avatar:
             direction=KEY_LIGHT[6:],
         ),
         camera=stored_camera(camera),
-        maps=_plain_maps(),
+        maps=maps,
         engine="random",
         seed=seed,
         preview=picture,
@@ -64,13 +69,23 @@ def stored_camera(camera: Camera) -> StoredCamera:
     )
 
 
-def _plain_maps() -> dict[str, np.ndarray]:
-    """What every avatar must have, and the other regions' colours, one value per map."""
+def _maps(model: MorphableModel) -> dict[str, np.ndarray]:
+    """What every avatar must have, and the other regions' colours: the model's own small maps, or one plain value."""
     maps = {
         "specular": stored(np.full((PLAIN, PLAIN), UNPAINTED["skin"][1])),
         "normal": stored(np.broadcast_to(np.array([0.5, 0.5, 1.0]), (PLAIN, PLAIN, 3))),
     }
     for region, (colour, _) in UNPAINTED.items():
-        name = "diffuse" if region == "skin" else f"{region}_diffuse"
-        maps[name] = stored_diffuse(np.broadcast_to(np.array(colour), (PLAIN, PLAIN, 3)))
+        plain = stored_diffuse(np.broadcast_to(np.array(colour), (PLAIN, PLAIN, 3)))
+        maps[_diffuse(region)] = model.extras.get(f"map.{region}", plain)
     return maps
+
+
+def _diffuse(region: str) -> str:
+    return "diffuse" if region == "skin" else f"{region}_diffuse"
+
+
+def _for_renderer(maps: dict[str, np.ndarray], region: str) -> torch.Tensor:
+    """(1, 3, H, W) linear."""
+    linear = linear_from_srgb(maps[_diffuse(region)].astype(np.float32) / 255.0)
+    return torch.from_numpy(np.ascontiguousarray(linear.transpose(2, 0, 1)))[None]

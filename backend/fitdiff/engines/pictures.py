@@ -17,7 +17,7 @@ from ..render.preview import clay
 from ..render.renderer import Renderer
 from ..render.sheet import Row
 
-TURN, SIDE = -22.0, -65.0  # degrees: towards the light, three-quarter and nearly profile
+SLIGHT, TURN, SIDE = -12.0, -22.0, -65.0  # degrees towards the light: both eyes seen well, three-quarter, profile
 SIGMA = 2.0
 FEW = 6  # units up to this number are shown on several people, more of them on the mean only
 
@@ -60,9 +60,14 @@ def rows_of_units(model: MorphableModel, names: str, seed: int, size: int, colum
     if not wanted or model.arkit_shapes is None:
         return []
     draw = partial(_clay, model, Renderer(model.topology), size, close=True)
-    shapes = [model.arkit_shapes[model.arkit_names.index(name)] for name in wanted]
+    unit = dict(zip(model.arkit_names, model.arkit_shapes.detach(), strict=True))
+    # mouthClose is defined over an open jaw; alone it would push the lips through each other.
+    if "mouthClose" in wanted and "jawOpen" in unit:
+        unit["mouthClose + jawOpen"] = unit["mouthClose"] + unit["jawOpen"]
+        wanted[wanted.index("mouthClose")] = "mouthClose + jawOpen"
+    shapes = [unit[name] for name in wanted]
     if len(wanted) > FEW:
-        return _grid([draw(model.mean + shape, TURN) for shape in shapes], wanted, columns)
+        return _grid([draw(model.mean + shape, SLIGHT) for shape in shapes], wanted, columns)
     one, two = model.vertices(random_identity(model, 2, torch.Generator().manual_seed(seed)))
     rows = []
     for index, (name, shape) in enumerate(zip(wanted, shapes, strict=True)):

@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import shutil
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -153,7 +154,7 @@ def main() -> None:
     arguments = parser.parse_args()
     shutil.rmtree(arguments.out / "licences", ignore_errors=True)
     for path in convert(arguments.downloads, arguments.out, arguments.photos):
-        print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
+        sys.stdout.write(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB\n")
 
 
 if __name__ == "__main__":

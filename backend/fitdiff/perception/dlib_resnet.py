@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .identity import AlignedIdentity
-from .types import IdentityFeatures
+from .types import IdentityFeatures, Shapes
 
 MEAN = (122.782, 117.001, 104.298)  # RGB, as dlib's input layer holds it
 
@@ -65,7 +65,8 @@ def _grow(x: Tensor, channels: int, height: int, width: int) -> Tensor:
 class DlibResNet(AlignedIdentity):
     name = "dlib"
     embedding_size = 128
-    map_shapes = ((32, 35, 35), (64, 17, 17), (128, 8, 8), (256, 4, 4), (256, 2, 2))
+    mean: Tensor
+    map_shapes: Shapes = ((32, 35, 35), (64, 17, 17), (128, 8, 8), (256, 4, 4), (256, 2, 2))
     crop_size = 150
     same_person = 0.6
     landmark_groups = ((263,), (362,), (33,), (133,), (2,))

@@ -21,7 +21,7 @@ LOOKS = (("whole", 1.0), ("halves", 0.3), ("turned", 0.0), ("quarters", 0.15))
 def as_batch(image: NDArray | Tensor) -> Tensor:
     """(H, W, 3) sRGB, uint8 or float 0..1, array or tensor -> (1, 3, H, W), uint8 or float32."""
     # np.require copies only what torch cannot take as it is: strided or read-only arrays.
-    tensor = torch.from_numpy(np.require(image, requirements="CW")) if isinstance(image, np.ndarray) else image
+    tensor = torch.from_numpy(np.require(image, requirements=["C", "W"])) if isinstance(image, np.ndarray) else image
     if tensor.ndim != 3 or tensor.shape[2] != 3:
         raise ValueError(f"expected a picture of shape (H, W, 3), got {tuple(tensor.shape)}")
     if tensor.dtype != torch.uint8:

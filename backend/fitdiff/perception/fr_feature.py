@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .identity import ARCFACE_GROUPS, ARCFACE_TEMPLATE, AlignedIdentity
-from .types import IdentityFeatures
+from .types import IdentityFeatures, Shapes
 
 
 class Convolution(nn.Sequential):
@@ -36,7 +36,7 @@ class Bottleneck(nn.Module):
 class FrFeature(AlignedIdentity):
     name = "fr"
     embedding_size = 512
-    map_shapes = ((64, 28, 28), (128, 14, 14), (128, 7, 7))
+    map_shapes: Shapes = ((64, 28, 28), (128, 14, 14), (128, 7, 7))
     crop_size = 112
     same_person = 0.5  # cosine distance; measured pairs: one person 0.16 to 0.24, two people 0.71 and up
     landmark_groups = ARCFACE_GROUPS

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import alignment
-from .types import IdentityFeatures
+from .types import IdentityFeatures, Shapes
 
 # ArcFace's five points in a 112 x 112 crop: eyes (the image's left one first), nose tip, mouth corners.
 ARCFACE_TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
@@ -24,7 +24,7 @@ class AlignedIdentity(nn.Module):
 
     name: str
     embedding_size: int
-    map_shapes: tuple[tuple[int, int, int], ...]
+    map_shapes: Shapes
     crop_size: int
     same_person: float
     landmark_groups: tuple[tuple[int, ...], ...]

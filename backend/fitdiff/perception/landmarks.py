@@ -19,15 +19,32 @@ PASSES = 4  # at most; one fewer where the crop has stopped moving
 STILL = 0.02  # of the crop's side, and radians
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners
 
-# iBUG's 68 points among the 468. Each is symmetric about the face's middle. The jaw follows the face oval.
-IBUG68 = (
-    *(127, 234, 93, 132, 58, 172, 136, 149, 152, 378, 365, 397, 288, 361, 323, 454, 356),  # jaw
-    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),  # brows
-    *(168, 197, 5, 4, 98, 97, 2, 326, 327),  # nose
-    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),  # eyes
-    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),  # outer lips
-    *(78, 82, 13, 312, 308, 317, 14, 87),  # inner lips
+
+def _at(*points: int) -> tuple[tuple[int, int, float], ...]:
+    return tuple((point, point, 0.0) for point in points)
+
+
+# iBUG's 68 points on the mesh of 468: each lies between two of them, at this share of the way. The jaw divides the
+# face oval into even lengths (measured on upright faces and their mirror images); the face's two halves mirror each
+# other.
+IBUG68: tuple[tuple[int, int, float], ...] = (
+    *((127, 127, 0.0), (234, 93, 0.37), (93, 132, 0.7), (132, 58, 0.85), (172, 172, 0.0), (136, 150, 0.3)),  # jaw
+    *((150, 149, 0.8), (176, 148, 0.43), (152, 152, 0.0), (400, 377, 0.43), (379, 378, 0.8), (365, 379, 0.3)),
+    *((397, 397, 0.0), (361, 288, 0.85), (323, 361, 0.7), (454, 323, 0.37), (356, 356, 0.0)),
+    *((70, 46, 0.5), *_at(63, 105, 66), (107, 55, 0.5)),  # right brow
+    *((336, 285, 0.5), *_at(296, 334, 293), (300, 276, 0.5)),  # left brow
+    *_at(168, 197, 5, 4, 98, 97, 2, 326, 327),  # nose
+    *_at(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),  # eyes
+    *(*_at(61, 39, 37, 0, 267, 269, 291), (405, 321, 0.4), *_at(314, 17, 84), (181, 91, 0.4)),  # outer lips
+    *_at(78, 82, 13, 312, 308, 317, 14, 87),  # inner lips
 )
+_FIRST, _SECOND, _SHARE = (np.array(column) for column in zip(*IBUG68, strict=True))
+
+
+def ibug68(points468: np.ndarray) -> np.ndarray:
+    """(..., 468, D) -> (..., 68, D): iBUG's points from the mesh's."""
+    share = _SHARE.astype(points468.dtype)[:, None]
+    return points468[..., _FIRST, :] * (1 - share) + points468[..., _SECOND, :] * share
 
 
 class Landmarker:
@@ -48,8 +65,7 @@ class Landmarker:
             moved = max(np.abs(centre - before[0]).max() / side, abs(side / before[1] - 1), abs(angle - before[2]))
             if moved < STILL:
                 break
-        marks = points[list(IBUG68), :2].copy()
-        return Face(found.box, found.score, found.keypoints, points, marks, presence)
+        return Face(found.box, found.score, found.keypoints, points, ibug68(points[:, :2]), presence)
 
     def _look(self, image: Tensor, centre: np.ndarray, side: float, angle: float) -> tuple[np.ndarray, float]:
         size = self.network.size

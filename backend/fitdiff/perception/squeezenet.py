@@ -25,6 +25,7 @@ class Fire(nn.Module):
 
 class SqueezeNet(nn.Module):
     name = "squeezenet"
+    mean: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Float = NDArray[np.float32]
+Shapes = tuple[tuple[int, int, int], ...]  # (C, h, w) each
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class IdentityNetwork(Protocol):
 
     name: str
     embedding_size: int
-    map_shapes: tuple[tuple[int, int, int], ...]  # (C, h, w) of IdentityFeatures.maps
+    map_shapes: Shapes  # of IdentityFeatures.maps
     crop_size: int
     same_person: float  # pairs whose distance is below this are one person
 

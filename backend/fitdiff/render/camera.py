@@ -104,10 +104,15 @@ class Camera:
         factor = size[0] / self.size[0]
         return replace(self, focal=self.focal * factor, principal=self.principal * factor, size=size)
 
-    def to(self, *args, **kwargs) -> Camera:
+    def to(self, target: torch.device | torch.dtype | str) -> Camera:
         """Moved or cast like a tensor."""
-        moved = (x.to(*args, **kwargs) for x in (self.rotation, self.translation, self.focal, self.principal))
-        return Camera(*moved, self.size, self.projection)
+        return replace(
+            self,
+            rotation=self.rotation.to(target),
+            translation=self.translation.to(target),
+            focal=self.focal.to(target),
+            principal=self.principal.to(target),
+        )
 
 
 def rotation_from_axis_angle(vector: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ def _read_region(maps: Maps, fragment: Fragments, uv: Tensor, mesh: MeshTables, 
     groups = defaultdict(list)
     for name, one in zip(Maps._fields, maps, strict=True):
         if one is not None:
-            groups[(one.shape[0], *one.shape[2:])].append((name, one))
+            groups[one.shape[0], one.shape[2], one.shape[3]].append((name, one))
     found = {"occlusion": torch.ones_like(uv[:, :1]), "translucency": torch.zeros_like(uv[:, :1])}
     for (_, height, width), members in groups.items():
         level = None

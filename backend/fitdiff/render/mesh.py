@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,11 +15,15 @@ class IncidenceTable(torch.nn.Module):
     """N corners each reading one of R rows, and the way back, so that gather and scatter are both plain gathers.
 
     reads    (N,) int64: the row that each corner reads
-    readers  (R, D) int64: the corners that read each row, padded with N
+    readers  (R, D) int64: the corners that read each row, padded with N; D is what all but a few rows need
+    crowded  (Q,) int64: the rows with more readers, such as the pole of an eyeball, and
+    rest     (Q, D2) int64: their further readers, padded with N
     """
 
     reads: Tensor
     readers: Tensor
+    crowded: Tensor
+    rest: Tensor
 
     def __init__(self, reads: np.ndarray, rows: int) -> None:
         super().__init__()
@@ -26,44 +32,53 @@ class IncidenceTable(torch.nn.Module):
         place = np.arange(len(reads)) - np.repeat(np.cumsum(count) - count, count)
         readers = np.full((rows, max(int(count.max(initial=0)), 1)), len(reads), dtype=np.int64)
         readers[reads[order], place] = order
-        self.register_buffer("reads", torch.from_numpy(reads.astype(np.int64)), persistent=False)
-        self.register_buffer("readers", torch.from_numpy(readers), persistent=False)
+        usual = max(int(np.quantile(count, 0.98)), 1) if rows else 1
+        crowded = np.flatnonzero(count > usual)
+        for name, table in {
+            "reads": reads.astype(np.int64),
+            "readers": readers[:, :usual],
+            "crowded": crowded,
+            "rest": readers[crowded, usual:],
+        }.items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(table)), persistent=False)
 
     def gather(self, rows: Tensor) -> Tensor:
         """(B, R, C) -> (B, N, C)."""
-        return _Gather.apply(rows, self.reads, self.readers)
+        return _Gather.apply(rows, self)
 
     def scatter(self, corners: Tensor) -> Tensor:
         """(B, N, C) -> (B, R, C): what all readers of a row bring, summed; in a fixed order, so every run agrees."""
-        return _Scatter.apply(corners, self.reads, self.readers)
+        return _Scatter.apply(corners, self)
 
-
-def _collect(corners: Tensor, readers: Tensor) -> Tensor:
-    padded = torch.nn.functional.pad(corners, (0, 0, 0, 1))
-    picked = padded.index_select(1, readers.reshape(-1))
-    return picked.view(len(corners), *readers.shape, -1).sum(2)
+    def _collect(self, corners: Tensor) -> Tensor:
+        padded = torch.nn.functional.pad(corners, (0, 0, 0, 1))
+        total = padded.index_select(1, self.readers.flatten()).view(len(corners), *self.readers.shape, -1).sum(2)
+        if len(self.crowded):
+            more = padded.index_select(1, self.rest.flatten()).view(len(corners), *self.rest.shape, -1).sum(2)
+            total[:, self.crowded] += more
+        return total
 
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, rows, reads, readers):
-        ctx.save_for_backward(readers)
-        return rows.index_select(1, reads)
+    def forward(ctx: Any, rows: Tensor, table: IncidenceTable) -> Tensor:
+        ctx.table = table
+        return rows.index_select(1, table.reads)
 
     @staticmethod
-    def backward(ctx, gradient):
-        return _collect(gradient, ctx.saved_tensors[0]), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return ctx.table._collect(gradient), None
 
 
 class _Scatter(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, corners, reads, readers):
-        ctx.save_for_backward(reads)
-        return _collect(corners, readers)
+    def forward(ctx: Any, corners: Tensor, table: IncidenceTable) -> Tensor:
+        ctx.table = table
+        return table._collect(corners)
 
     @staticmethod
-    def backward(ctx, gradient):
-        return gradient.index_select(1, ctx.saved_tensors[0]), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.index_select(1, ctx.table.reads), None
 
 
 class MeshTables(torch.nn.Module):

@@ -6,7 +6,9 @@ import numpy as np
 from numba import njit
 
 
-def _draw(screen, nearness, triangles, buffer, face):
+def _draw(
+    screen: np.ndarray, nearness: np.ndarray, triangles: np.ndarray, buffer: np.ndarray, face: np.ndarray
+) -> None:
     """screen (B, V, 2) float64 pixels, nearness (B, V) float64, triangles (T, 3) int32; fills buffer (B, H, W) float32
     with the nearest nearness and face (B, H, W) int32 with whose it is. Both sides of a triangle are drawn."""
     height, width = face.shape[1], face.shape[2]

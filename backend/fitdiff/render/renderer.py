@@ -59,7 +59,8 @@ class Rendering:
     def buffer(self, name: str) -> Tensor:
         """One of the surface's buffers as (B, C, H, W), 0 off the head; region: 0 is the first region, so mask it."""
         rows = getattr(self.surface, name)
-        return picture(rows if rows.dim() == 2 else rows[:, None], self.pixel, tuple(self.face.shape))
+        batch, height, width = self.face.shape
+        return picture(rows if rows.dim() == 2 else rows[:, None], self.pixel, (batch, height, width))
 
 
 class Directional:

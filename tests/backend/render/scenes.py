@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+
 from fitdiff.face.topology import Topology
 from fitdiff.render import Camera, Maps
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from fitdiff.render import Camera
 from fitdiff.render.geometry import point_tangents, vertex_normals
 from fitdiff.render.mesh import IncidenceTable, MeshTables
@@ -14,8 +15,10 @@ from . import scenes
 def test_gather_and_scatter_are_index_select_and_index_add() -> None:
     generator = torch.Generator().manual_seed(0)
     reads = torch.randint(0, 40, (200,), generator=generator)
-    reads[reads == 7] = 8  # a row that nobody reads
+    reads[reads == 7] = 8  # a row that nobody reads, and one that many do
+    reads[:30] = 8
     table = IncidenceTable(reads.numpy(), 40)
+    assert table.crowded.tolist() == [8]
     rows = torch.randn(2, 40, 3, dtype=torch.float64, generator=generator, requires_grad=True)
     corners = torch.randn(2, 200, 3, dtype=torch.float64, generator=generator, requires_grad=True)
     assert torch.equal(table.gather(rows), rows.index_select(1, reads))

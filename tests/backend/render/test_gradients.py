@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from fitdiff.render import Renderer, rotation_from_axis_angle
 from fitdiff.render.renderer import detailed, harmonic
-from torch import Tensor
 
 from . import scenes
 
@@ -21,7 +22,9 @@ def random(shape: tuple[int, ...] | torch.Size, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE)
 
 
-def slopes(function: Callable[[Tensor], Tensor], at: Tensor, step: float, directions: int = 4) -> list[tuple[float, float]]:
+def slopes(
+    function: Callable[[Tensor], Tensor], at: Tensor, step: float, directions: int = 4
+) -> list[tuple[float, float]]:
     """Pairs of derivatives along random directions: by autograd, by central differences."""
     variable = at.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(function(variable), variable)
@@ -56,7 +59,11 @@ def picture_sum(rendering: object) -> Tensor:
 def test_vertices_with_visibility_held(head: tuple[Tensor, Renderer], projection: str) -> None:
     vertices, renderer = head
     renderer.mipmaps = False  # the level that a map is read at moves with the vertices, without gradient
-    camera, maps, light = scenes.camera(48, dtype=DOUBLE, projection=projection), scenes.painted(32, DOUBLE), scenes.light(DOUBLE)
+    camera, maps, light = (
+        scenes.camera(48, dtype=DOUBLE, projection=projection),
+        scenes.painted(32, DOUBLE),
+        scenes.light(DOUBLE),
+    )
     face = renderer(vertices, maps, camera, light).face
     pairs = slopes(lambda x: picture_sum(renderer(x, maps, camera, light, face=face)), vertices, 1e-9)
     renderer.mipmaps = True

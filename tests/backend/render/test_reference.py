@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
+
 from fitdiff.face.topology import Topology
 from fitdiff.render import Camera, geometry
 from fitdiff.render.interpolate import Fragments, fragments, interpolate, picture
 from fitdiff.render.mesh import MeshTables
 from fitdiff.render.visibility import RASTERIZERS, visible_faces
-from torch.nn.functional import normalize
 
 REFERENCE = np.load(Path(__file__).with_name("pytorch3d_0_7_9.npz"))
 SCENES = ("bumpy_sphere", "triangle_soup")

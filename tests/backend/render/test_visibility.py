@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from fitdiff.errors import FitDiffError
 from fitdiff.render import Camera, Renderer
 from fitdiff.render import visibility as module
@@ -110,7 +111,7 @@ def test_nothing_in_view_is_a_black_picture(rasterizer: str) -> None:
     points = torch.from_numpy(vertices).float()[None] + torch.tensor([50.0, 0.0, 0.0])
     points.requires_grad_()
     rendering = Renderer(topology, rasterizer)(points, scenes.painted(8), scenes.camera(32), scenes.light())
-    assert float(rendering.image.abs().max()) == 0 == float(rendering.alpha.max())
+    assert rendering.image.abs().max().item() == 0 == rendering.alpha.max().item()
     rendering.image.sum().backward()
     assert points.grad is not None and float(points.grad.abs().max()) == 0
 

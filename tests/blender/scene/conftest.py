@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import struct
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,7 @@ import bpy
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-import synthetic_head  # noqa: E402
+from tests import synthetic_head
 
 ANGLE = 0.3
 ROTATION = [[np.cos(ANGLE), 0, -np.sin(ANGLE)], [0, 1, 0], [np.sin(ANGLE), 0, np.cos(ANGLE)]]

@@ -11,7 +11,6 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-import synthetic_head
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
 
@@ -20,6 +19,7 @@ from blender_fitdiff.errors import FitDiffError
 from blender_fitdiff.scene.importer import import_avatar
 from blender_fitdiff.scene.ownership import KINDS
 from blender_fitdiff.scene.shape_keys import FIT_RESIDUAL
+from tests import synthetic_head
 
 HEAD = synthetic_head.arrays()
 

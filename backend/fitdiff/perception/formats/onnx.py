@@ -44,7 +44,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def _bytes(value: int | bytes) -> bytes:
     if not isinstance(value, bytes):
-        raise ValueError("not an ONNX file: a number where a message should be")
+        raise TypeError("not an ONNX file: a number where a message should be")
     return value
 
 

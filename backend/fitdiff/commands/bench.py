@@ -1,0 +1,100 @@
+"""`fitdiff bench`: how long the parts take on this machine. One benchmark per function, all listed in BENCHMARKS."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+
+from fitdiff.errors import FitDiffError
+
+if TYPE_CHECKING:
+    import torch
+
+HELP = "measure how long the parts take on this machine"
+
+
+class Benchmark(NamedTuple):
+    help: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Console], dict]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True)
+    for name, benchmark in BENCHMARKS.items():
+        child = which.add_parser(name, help=benchmark.help, description=benchmark.help)
+        child.add_argument("--device", default=None, help="cpu, cuda, ... (default: cuda where there is one)")
+        child.add_argument("--repeats", type=_positive, default=15, help="timed rounds; the median counts (default 15)")
+        benchmark.configure(child)
+
+
+def run(args: argparse.Namespace, console: Console) -> dict:
+    return BENCHMARKS[args.benchmark].run(args, console)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not 1 or more")
+    return value
+
+
+def _configure_render(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--size", type=_positive, default=256, help="pixels of the square picture (default 256)")
+    parser.add_argument("--maps", type=_positive, default=512, help="texels of the square maps (default 512)")
+    parser.add_argument("--batch", type=_positive, default=1, help="pictures at once (default 1)")
+    parser.add_argument("--rasterizer", choices=("numba", "torch", "pytorch3d"), help="default: the fastest here")
+    parser.add_argument(
+        "--sweep", action="store_true", help="also twice the picture, a mesh four times as dense, other rasterisers"
+    )
+
+
+def _render(args: argparse.Namespace, console: Console) -> dict:
+    """Forward and backward of the embedded head; the first case's fields, and with --sweep all cases in a list."""
+    from fitdiff.evaluation.render_speed import Case, time_case
+    from fitdiff.face.embedded import load
+
+    device = _device(args.device)
+    first = Case(args.size, args.maps, args.batch, rasterizer=args.rasterizer)
+    cases = [first]
+    if args.sweep:
+        cases += [
+            replace(first, size=2 * first.size),
+            replace(first, dense=True),
+            replace(first, size=2 * first.size, dense=True),
+        ]
+        slow_too = [] if device.type == "cpu" else ["pytorch3d"]  # on a processor it takes minutes: ask for it by name
+        cases += [replace(first, rasterizer=name) for name in ("torch", *slow_too) if find_spec(name)]
+    timings = []
+    for case in cases:
+        timing = time_case(case, load(), device, args.repeats)
+        timings.append(timing.to_json())
+        floor = "" if timing.floor_fraction is None else f", {timing.floor_fraction:.1%} of the memory floor"
+        console.print(
+            f"{timing.faces} faces, {case.size} px, {case.maps} maps, batch {case.batch}, {timing.rasterizer} on "
+            f"{timing.device}: forward {timing.forward_ms:.1f} ms, backward {timing.backward_ms:.1f} ms{floor}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return timings[0] | ({"cases": timings} if args.sweep else {})
+
+
+def _device(name: str | None) -> torch.device:
+    import torch
+
+    chosen = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise FitDiffError(
+            "device-missing", "There is no CUDA device here: leave --device away to run on the processor."
+        )
+    return chosen
+
+
+BENCHMARKS = {
+    "render": Benchmark("the differentiable renderer, forward and backward", _configure_render, _render),
+}

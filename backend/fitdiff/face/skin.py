@@ -1,0 +1,97 @@
+"""Skin from few numbers: a basis of log albedo (melanin, haemoglobin, and what else skins differ in), and the gloss
+and relief that go with it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from ..errors import FitDiffError
+
+ASSET = Path(__file__).resolve().parent.parent / "assets" / "skin.safetensors"
+MEAN_SIZE, COMPONENT_SIZE = 512, 256
+MELANIN = np.array([-0.36, -0.52, -0.62])
+HAEMOGLOBIN = np.array([-0.015, -0.08, -0.05])
+"""One standard deviation of either pigment in log albedo RGB: two of melanin reach from the palest skin to the darkest."""
+ALBEDO_RANGE = (0.01, 0.92)
+
+
+@dataclass(frozen=True)
+class SkinBasis:
+    """mean (3, S, S) and components (K, 3, s, s) of log linear albedo; a unit normal sample is a plausible skin."""
+
+    mean: Tensor
+    components: Tensor
+
+    @property
+    def count(self) -> int:
+        return self.components.shape[0]
+
+    def albedo(self, coefficients: Tensor, size: int = MEAN_SIZE) -> Tensor:
+        """(B, K) -> (B, 3, size, size) linear."""
+        mixed = (coefficients @ self.components.flatten(1)).view(-1, *self.components.shape[1:])
+        log = _resized(self.mean[None], size) + _resized(mixed, size)
+        return log.exp().clamp(*ALBEDO_RANGE)
+
+
+def relief(albedo: Tensor, strength: float = 0.35) -> Tensor:
+    """(B, 3, S, S) linear albedo -> (B, 3, S, S) tangent-space normals (unit length): pores and lines are darker than
+    the skin round them, so the fine part of the tone stands for height."""
+    log = albedo.clamp_min(1e-3).log().mean(1, keepdim=True)
+    broad = F.avg_pool2d(F.pad(log, (6, 6, 6, 6), mode="replicate"), 13, 1)
+    height = (log - broad).clamp(-0.25, 0.25)
+    height = F.avg_pool2d(F.pad(height, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    padded = F.pad(height, (1, 1, 1, 1), mode="replicate")
+    slope_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    slope_y = (padded[..., :-2, 1:-1] - padded[..., 2:, 1:-1]) / 2  # rows run down, v runs up
+    scale = strength * albedo.shape[-1] / MEAN_SIZE * 4
+    return F.normalize(torch.cat([-scale * slope_x, -scale * slope_y, torch.ones_like(height)], 1), dim=1)
+
+
+@cache
+def load_skin(dtype: torch.dtype = torch.float32) -> SkinBasis:
+    try:
+        data = load_file(ASSET)
+        components = data["components"].astype(np.float32) * data["scale"][:, None, None, None]
+        mean = data["mean"].astype(np.float32)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise FitDiffError(
+            "missing-skin", "FitDiff's skin file is missing or damaged; install FitDiff again.", details=repr(error)
+        ) from error
+    return SkinBasis(
+        torch.from_numpy(mean).permute(2, 0, 1).to(dtype).contiguous(),
+        torch.from_numpy(components).permute(0, 3, 1, 2).to(dtype).contiguous(),
+    )
+
+
+def save_basis(path: Path, mean: np.ndarray, components: np.ndarray) -> None:
+    """mean (S, S, 3), components (K, s, s, 3) of log albedo; components are kept in 8-bit steps."""
+    scale = np.abs(components).max((1, 2, 3)) / 127
+    tensors = {
+        "mean": mean.astype(np.float16),
+        "components": np.rint(components / scale[:, None, None, None]).astype(np.int8),
+        "scale": scale.astype(np.float32),
+    }
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors)))
+    header = {
+        "what": "FitDiff skin basis: log linear albedo over the embedded face's skin tile",
+        "origins": "MakeHuman base skins (CC0-1.0), resampled; pigment components are FitDiff's own",
+        "licence": "CC0-1.0",
+        "sha256": digest.hexdigest(),
+    }
+    save_file(tensors, path, header)
+
+
+def _resized(maps: Tensor, size: int) -> Tensor:
+    if maps.shape[-1] == size:
+        return maps
+    return F.interpolate(maps, (size, size), mode="bilinear", align_corners=False)

