@@ -28,14 +28,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", metavar="PHOTO", help="JPEG, PNG, WebP, TIFF or HEIC")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for pictures and report.json")
     parser.add_argument("--face", metavar="N", type=int, help="the face to draw out, counted from 1; else all of them")
-    parser.add_argument("--model", metavar="FACE", help="face model to pose: a name or a path (default: embedded)")
+    parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     try:
-        report = _inspect(args.photo, out, args.face, args.model)
+        report = _inspect(args.photo, out, args.face, args.face_model)
     except FitDiffError as problem:
         _write_report(out, {"photo": None, "faces": [], "error": problem.to_json()})
         raise
@@ -94,9 +94,7 @@ def _inspect(path: str, out: Path, number: int | None, model_name: str | None) -
     }
 
 
-def _face_entry(
-    photo: Photo, model: MorphableModel, face: Any, number: int, out: Path, drawn: bool
-) -> dict[str, Any]:
+def _face_entry(photo: Photo, model: MorphableModel, face: Any, number: int, out: Path, drawn: bool) -> dict[str, Any]:
     from ..perception import Perception
     from ..perception.analyse import Analysis
     from ..perception.overlay import face_sheet

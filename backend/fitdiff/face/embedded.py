@@ -26,26 +26,25 @@ class EmbeddedFace(MorphableModel):
     """The embedded face. Gaze turns the eyeballs about their own centres, wherever identity has put them."""
 
     eye_spheres: Tensor  # (2, 4) centre xyz and radius on the mean face, metres, left eye first
-    eye_weights: Tensor  # (V, 2) 1 on the vertices of each eyeball
+    eye_rows: tuple[slice, slice]  # the vertices of the left and of the right eyeball, one run each
 
     def vertices(self, identity: Tensor, expression: Tensor | None = None, gaze: Tensor | None = None) -> Tensor:
         vertices = super().vertices(identity, expression, gaze)
         if gaze is None:
             return vertices
-        centres = self.eye_centres(vertices)
-        for eye in range(2):
-            weight = self.eye_weights[:, eye]
-            offset = vertices - centres[:, eye, None]
-            turned = offset @ gaze_rotation(gaze[:, eye]).transpose(1, 2)
-            vertices = vertices + weight[None, :, None] * (turned - offset)
-        return vertices
+        # Only the eyeballs' own rows, cut out and put back: this runs in every step of a fit.
+        centres, parts, start = self.eye_centres(vertices), [], 0
+        for eye, rows in enumerate(self.eye_rows):
+            offset = vertices[:, rows] - centres[:, eye, None]
+            turned = centres[:, eye, None] + offset @ gaze_rotation(gaze[:, eye]).transpose(1, 2)
+            parts += [vertices[:, start : rows.start], turned]
+            start = rows.stop
+        return torch.cat([*parts, vertices[:, start:]], 1)
 
     def eye_centres(self, vertices: Tensor) -> Tensor:
         """(B, V, 3) unturned or turned -> (B, 2, 3): the eyeballs only grow and shift, so their mean vertex tells."""
-        share = self.eye_weights / self.eye_weights.sum(0)
-        means = torch.einsum("bvc,ve->bec", vertices, share)
-        rest = torch.einsum("vc,ve->ec", self.mean, share)
-        return means + (self.eye_spheres[:, :3] - rest)
+        shift = [(vertices[:, rows] - self.mean[rows]).mean(1) for rows in self.eye_rows]
+        return torch.stack(shift, 1) + self.eye_spheres[:, :3]
 
 
 def gaze_rotation(gaze: Tensor) -> Tensor:
@@ -86,12 +85,20 @@ def compose(surface: MorphableModel) -> EmbeddedFace:
         surface.arkit_names,
         follow("arkit", surface.arkit_shapes),
     )
-    weights = torch.zeros(len(model.mean), 2).to(inner)
-    weights[surface.mean.shape[0] :] = groups[:, 2:]
     model.register_buffer("eye_spheres", torch.from_numpy(extras["eyes"]).to(inner))
-    model.register_buffer("eye_weights", weights)
+    left, right = (_run(groups[:, eye] > 0.5, len(surface.mean)) for eye in (2, 3))
+    assert left.stop <= right.start
+    model.eye_rows = left, right
     model.header, model.extras = surface.header, extras
     return model
+
+
+def _run(chosen: Tensor, offset: int) -> slice:
+    """The rows (V,) bool that are chosen, as one slice; assemble.py lays every eyeball's vertices in one run."""
+    rows = chosen.nonzero()[:, 0]
+    start, stop = int(rows[0]), int(rows[-1]) + 1
+    assert stop - start == len(rows)
+    return slice(offset + start, offset + stop)
 
 
 def _topology(surface: Topology, extras: dict[str, np.ndarray], added: int) -> Topology:
@@ -111,7 +118,7 @@ def _topology(surface: Topology, extras: dict[str, np.ndarray], added: int) -> T
         uv_quads,
         np.concatenate([surface.quad_region, extras["inner.region"]]),
         {name: moved(marks) for name, marks in surface.landmarks.items()},
-        np.concatenate([surface.mirror, count + _inner_mirror(extras["inner.vertices"])]),  # type: ignore[list-item]
+        np.concatenate([surface.mirror, count + _inner_mirror(extras["inner.vertices"])]),
         {name: np.concatenate([mask, np.zeros(added, np.float32)]) for name, mask in surface.vertex_masks.items()},
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ..errors import FitDiffError
+from . import embedded
 from .geometry import vertex_landmarks
 from .ict import is_ict, load_ict
 from .lsfm import load_lsfm, read_landmark_file
@@ -17,7 +18,6 @@ from .model import MorphableModel
 from .storage import load_model, save_model
 
 EMBEDDED = "embedded"
-EMBEDDED_FILE = Path(__file__).resolve().parent.parent / "assets" / "face.safetensors"
 SUFFIX = ".safetensors"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
@@ -44,7 +44,7 @@ def imported_faces() -> dict[str, Path]:
 def locate(spec: str | None) -> Path:
     """The file or folder that `load_face_model(spec)` reads."""
     if spec is None or spec == EMBEDDED:
-        return EMBEDDED_FILE
+        return embedded.ASSET
     faces = imported_faces()
     if spec in faces:
         return faces[spec]
@@ -64,10 +64,8 @@ def load_face_model(spec: str | None = None, dtype: torch.dtype = torch.float32)
     """None or "embedded", the name of an imported face, or a path: a FitDiff face file, an LSFM .mat, an ICT-FaceKit
     folder or npz. Imported faces load in a fraction of a second, foreign files in seconds."""
     path = locate(spec)
-    if path == EMBEDDED_FILE:
-        from .embedded import load
-
-        return load(dtype)
+    if path == embedded.ASSET:
+        return embedded.load(dtype)
     return open_face(path).to(dtype)
 
 
@@ -80,7 +78,7 @@ def open_face(path: Path, expression: Path | None = None, landmarks: Path | None
             "usage-expression", "--expression belongs to .mat models only; this one brings its own expressions."
         )
     if path.suffix.lower() == SUFFIX:
-        model: MorphableModel = load_model(path)
+        model = load_model(path)
     elif is_ict(path):
         model = load_ict(path)
     else:

@@ -25,7 +25,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import numpy as np
 import torch
@@ -87,11 +87,13 @@ def save_model(
     return digest
 
 
+@overload
+def load_model(path: Path | str, dtype: torch.dtype = ...) -> MorphableModel: ...
+@overload
+def load_model(path: Path | str, dtype: torch.dtype, kind: type[Model]) -> Model: ...
 def load_model(
-    path: Path | str,
-    dtype: torch.dtype = torch.float32,
-    kind: type[Model] = MorphableModel,  # type: ignore[assignment]
-) -> Model:
+    path: Path | str, dtype: torch.dtype = torch.float32, kind: type[MorphableModel] = MorphableModel
+) -> MorphableModel:
     """Read a face file. `kind` is the class to build: it is called like MorphableModel.
 
     The model's `header` holds the file's text entries, its `extras` the arrays stored under extra.*.

@@ -115,9 +115,15 @@ def visible_skin(model: MorphableModel, pose: PoseFit, crop: Crop) -> Mask:
     shows = torch.cat([skin & (cosine > GRAZING), torch.zeros(1, dtype=torch.bool)])
     mask = shows[seen].float()[None, None]
     # Eyes and mouth are the landmarks' business: close the holes they leave, then soften the edge by a pixel.
-    grown = torch.nn.functional.max_pool2d(mask, 31, 1, 15)
-    closed = -torch.nn.functional.max_pool2d(-grown, 29, 1, 14)
+    grown = _dilated(mask, 31)
+    closed = -_dilated(-grown, 29)
     return torch.nn.functional.avg_pool2d(closed, 3, 1, 1, count_include_pad=False)[0, 0].numpy()
+
+
+def _dilated(mask: Tensor, width: int) -> Tensor:
+    """Square maximum, one axis after the other."""
+    wide = torch.nn.functional.max_pool2d(mask, (1, width), 1, (0, width // 2))
+    return torch.nn.functional.max_pool2d(wide, (width, 1), 1, (width // 2, 0))
 
 
 def crop_camera(camera: Camera, crop: Crop) -> Camera:

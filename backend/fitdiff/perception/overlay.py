@@ -12,7 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from ..face.model import MorphableModel
 from ..photo import Photo
 from ..render.camera import Camera
+from ..render.colour import to_srgb
+from ..render.maps import Maps
 from ..render.preview import CLAY_COLOURS, CLAY_LIGHT
+from ..render.renderer import Renderer
 from .analyse import crop_camera
 from .pose_fit import PoseFit
 from .regions import Crop
@@ -105,10 +108,6 @@ def _posed(
     camera: Camera,
 ) -> NDArray[np.float32]:
     """A clay face over the photo, so thin that the photo's features show through beside its own."""
-    from ..render.colour import to_srgb
-    from ..render.maps import Maps
-    from ..render.renderer import Renderer
-
     like = model.mean
     vertices = model.vertices(torch.as_tensor(identity).to(like)[None], torch.as_tensor(expression).to(like)[None])
     maps = {name: Maps.plain(*colour, like=like) for name, colour in CLAY_COLOURS.items()}
@@ -130,5 +129,5 @@ def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: 
     draw.text((x + pad - left, y + pad - top), text, font=font, fill=INK)
 
 
-def _bytes(picture: NDArray[np.float32]) -> Picture:
+def _bytes(picture: NDArray[np.floating]) -> Picture:
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)

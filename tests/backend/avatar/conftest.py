@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-import synthetic_head
-
 from fitdiff import avatar as av
 from fitdiff.face.model import MorphableModel
 from fitdiff.face.topology import Topology
+from tests import synthetic_head
 
 CAMERA = av.Camera(
     width=320,

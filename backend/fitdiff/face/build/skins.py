@@ -75,7 +75,9 @@ def resample(hm08: Hm08, skin: np.ndarray, crop: tuple[int, int], scale: int) ->
     x, y = uv[..., 0] * scale - crop[0], (1 - uv[..., 1]) * scale - crop[1]
     inside = covered & bare & (x > 2) & (y > 2) & (x < skin.shape[1] - 3) & (y < skin.shape[0] - 3)
     sharp = np.stack([gaussian_filter(skin[..., c], 0.5) for c in range(3)], -1)
-    picture = np.stack([map_coordinates(sharp[..., c], [y - 0.5, x - 0.5], order=1, mode="nearest") for c in range(3)], -1)
+    picture = np.stack(
+        [map_coordinates(sharp[..., c], [y - 0.5, x - 0.5], order=1, mode="nearest") for c in range(3)], -1
+    )
     return fill(picture, inside)
 
 
@@ -112,9 +114,9 @@ def texture_coordinates(hm08: Hm08, size: int) -> tuple[np.ndarray, np.ndarray, 
 
 
 def _bare(masks: dict[str, np.ndarray], vertices: np.ndarray) -> np.ndarray:
-    """(V,) where the skins are painted as skin: the face, the ears, and the throat."""
+    """(V,) where the skins are painted as skin alone: the face and the throat."""
     throat = (vertices[:, 1] < -0.07) & (vertices[:, 2] > 0.0)
-    return np.maximum(np.maximum(masks["face"], masks["ears"]), throat.astype(float))
+    return np.maximum(masks["face"], throat.astype(float))
 
 
 def fill(picture: np.ndarray, known: np.ndarray) -> np.ndarray:

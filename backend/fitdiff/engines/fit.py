@@ -1,0 +1,415 @@
+"""The direct engine: one photo fitted by plain optimisation, no learned generator.
+
+landmarks -> camera, shape, skin, light together (prior) -> the residual albedo (likeness) -> the photo's fine detail.
+Reads from top to bottom in that order.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..avatar import Avatar, Light, avatar_from_model, stored, stored_diffuse
+from ..errors import FitDiffError
+from ..face.appearance import BROWN, SCLERA, Paint, head_maps
+from ..face.arkit import named, to_arkit
+from ..face.skin import load_skin, relief
+from ..likeness.detail import depth_picture, facing, fine_detail, read_photo, texels_in_photo, unseen_by_camera
+from ..likeness.residual import Residual, ResidualPriors, residual_prior
+from ..likeness.spread import feathered, spread
+from ..perception.analyse import Analysis, crop_camera
+from ..perception.gaze import gaze_of
+from ..render.atlas import Atlas
+from ..render.camera import Camera, rotation_from_axis_angle
+from ..render.colour import to_linear, to_srgb
+from ..render.geometry import vertex_normals
+from ..render.maps import Maps
+from ..render.occlusion import ambient_occlusion, cast_shadow
+from ..render.preview import to_bytes
+from ..render.renderer import Renderer, Rendering, Surface
+from ..render.shading import DirectionalLight, blinn_phong
+from . import losses
+from .light_guess import guess_light
+from .person import stored_camera
+from .progress import Progress, Report, silent
+
+NAME = "fit"
+MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
+EYE_SIZE = 128
+FLAT = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
+
+
+@dataclass(frozen=True)
+class Weights:
+    photo: float = 5000.0
+    landmarks: float = 60 / 0.02**2
+    landmarks_end: float = 0.3  # what is left of it in the last step
+    identity: float = 60.0
+    shape: float = 1.0
+    expression: float = 4.0
+    skin: float = 2.0
+    light: float = 60.0
+    gaze: float = 200.0
+    iris: float = 3000.0
+    residual: ResidualPriors = field(default_factory=ResidualPriors)
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    steps: int = 150
+    resolution: int = 512  # of the finished maps
+    likeness: float = 1.0
+    weights: Weights = field(default_factory=Weights)
+    identity_from: float = 0.3  # share of the steps after which the recogniser joins
+    residual_from: float = 0.2  # share of the steps after which the residual is let go
+    occlusion_every: int = 40  # steps between looks at what shades what
+    preview_every: int = 25
+    preview_side: int = 1024
+
+
+def reconstruct(
+    analysis: Analysis, settings: FitSettings | None = None, seed: int = 0, report: Report = silent
+) -> Avatar:
+    """What perception saw -> an avatar. Deterministic; the seed is only written down."""
+    settings = settings or FitSettings()
+    if analysis.pose.verdict == "bad":
+        raise FitDiffError(
+            "face-unclear",
+            "The face cannot be made out well enough to build on: use a sharper photo with the whole face in view.",
+            details="; ".join(analysis.pose.reasons),
+            data={"reasons": list(analysis.pose.reasons)},
+        )
+    started = time.perf_counter()
+    fit = _Fit(analysis, settings, report)
+    ready = time.perf_counter()
+    fit.optimise()
+    optimised = time.perf_counter()
+    maps = fit.finished_maps()
+    avatar = fit.avatar(maps, seed)
+    finished = time.perf_counter()
+    timings = {"look": ready - started, "fit": optimised - ready, "maps": finished - optimised}
+    return avatar.with_timings(timings) if hasattr(avatar, "with_timings") else avatar
+
+
+class _Fit:
+    """The state of one fit: what is known of the photo, what is being solved for, and the steps that solve it."""
+
+    def __init__(self, analysis: Analysis, settings: FitSettings, report: Report) -> None:
+        self.analysis, self.settings, self.report = analysis, settings, report
+        self.model, self.pose = analysis.model, analysis.pose
+        self.renderer = Renderer(self.model.topology)
+        self.triangles = torch.from_numpy(self.model.topology.triangles.astype(np.int64))
+        self.atlas = Atlas(self.model.topology, MAP_SIZE)
+        self.basis = load_skin()
+        self._read_photo()
+        self._start()
+
+    # --- what the photo says ------------------------------------------------------------------------------------------
+
+    def _read_photo(self) -> None:
+        mask = self.analysis.mask
+        self.crop = mask.crop
+        self.photo = torch.from_numpy(self.crop.read(self.analysis.photo.pixels)).permute(2, 0, 1)[None].float()
+        self.mask = torch.from_numpy(mask.face)[None, None]
+        self.eyes = torch.from_numpy(mask.eyes)[None, None]
+        face = self.analysis.face
+        points = {"facemesh468": face.landmarks468, "ibug68": face.landmarks68}
+        self.seen = {
+            name: torch.from_numpy(self.crop.inside(values)).float()
+            for name, values in points.items()
+            if name in self.model.topology.landmarks
+        }
+        self.mesh_points = torch.from_numpy(self.crop.inside(face.landmarks468)).float()[None]
+        self.unit = self.pose.interocular / self.crop.step
+        self.recogniser = self.analysis.perception.identity
+        with torch.no_grad():
+            whole = self.recogniser.embed(self.photo, self.mesh_points).embedding
+            alone = self.recogniser.embed(self._on_grey(self.photo, self.mask), self.mesh_points).embedding
+        self.wanted = (whole, alone)
+
+    @staticmethod
+    def _on_grey(picture: Tensor, mask: Tensor) -> Tensor:
+        return picture * mask + 0.5 * (1 - mask)
+
+    # --- what is solved for -------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        pose = self.pose
+
+        def free(values: object) -> Tensor:
+            return torch.as_tensor(np.asarray(values), dtype=torch.float32).clone().requires_grad_()
+
+        self.identity, self.expression = free(pose.identity[None]), free(pose.expression[None])
+        self.gaze = free(gaze_of(self.analysis.photo, self.analysis.face, pose, self.model)[None])
+        self.gaze_start = self.gaze.detach().clone()
+        self.turn, self.shift = free(np.zeros(3)), free(np.zeros(3))
+        self.skin = free(np.zeros((1, self.basis.count)))
+        self.iris, self.sclera = free([BROWN]), free([SCLERA])
+        self.residual = Residual(MAP_SIZE)
+        self.light = free([[0.55, 0.65, 0.65, 1.0, 1.0, 1.0, 0.2, 0.5, 0.85]])
+        self.occlusion = torch.ones(1, 2, MAP_SIZE, MAP_SIZE)
+        self._first_light()
+
+    @torch.no_grad()
+    def _first_light(self) -> None:
+        """Light and tone as the landmark engine guesses them: melanin and haemoglobin for the guessed albedo."""
+        rendering = self.renderer(self._vertices(), {}, self._camera(), self.light)
+        rows = rendering.pixel
+        surface = rendering.surface
+        pixels = to_linear(self.photo)[0].flatten(1).T[rows]
+        facing_ = (surface.normal * surface.view).sum(1).clamp(min=0)
+        weight = torch.from_numpy(self.analysis.mask.skin).flatten()[rows] * (surface.region == 0) * facing_
+        weight = weight * (pixels.amax(1) < 0.95)
+        guess = guess_light(surface.normal.numpy(), pixels.numpy(), weight.numpy())
+        self.light[:] = torch.tensor([guess.numbers])
+        wanted = torch.tensor(guess.albedo).log() - self.basis.mean.mean((1, 2))
+        pigments = self.basis.components[:2].mean((2, 3)).T
+        self.skin[0, :2] = torch.linalg.lstsq(pigments, wanted[:, None]).solution[:, 0].clamp(-2.5, 2.5)
+
+    def _vertices(self) -> Tensor:
+        return self.model.vertices(self.identity, self.expression, self.gaze)
+
+    def _full_camera(self) -> Camera:
+        camera = self.pose.camera()
+        turn = rotation_from_axis_angle(self.turn[None])
+        distance = camera.translation.norm()
+        moved = camera.translation + self.shift * distance
+        return Camera(turn @ camera.rotation, moved, camera.focal, camera.principal, camera.size)
+
+    def _camera(self) -> Camera:
+        return crop_camera(self._full_camera(), self.crop)
+
+    def _albedo(self) -> Tensor:
+        return (self.basis.albedo(self.skin, MAP_SIZE) * (self.settings.likeness * self.residual()).exp()).clamp(0.004, 0.97)
+
+    def _maps(self, albedo: Tensor, normal: Tensor = FLAT) -> dict[str, Maps]:
+        paint = Paint(iris=self.iris.clamp(0.004, 0.6), sclera=self.sclera.clamp(0.05, 0.9), normal=normal)
+        return head_maps(self.model, albedo, paint, EYE_SIZE)
+
+    def _shade(self, surface: Surface, light: Tensor) -> Tensor:
+        """The contract's shading, with the head's own occlusion of the room and shadow of the lamp on the skin."""
+        lamp = DirectionalLight.of(light)
+        grid = torch.stack([surface.uv[:, 0] * 2 - 1, 1 - 2 * surface.uv[:, 1]], -1).detach()
+        read = F.grid_sample(self.occlusion, grid.view(1, 1, -1, 2), align_corners=False)[0, :, 0].T
+        on_skin = (surface.region == 0)[:, None]
+        open_, lit = (torch.where(on_skin, read[:, k : k + 1], torch.full_like(read[:, :1], f)) for k, f in ((0, 0.75), (1, 0.85)))
+        shaded = lamp._replace(ambient=lamp.ambient * open_, diffuse=lamp.diffuse * lit, specular=lamp.specular * lit)
+        return blinn_phong(surface.albedo, surface.specular, surface.normal, surface.view, shaded)
+
+    @torch.no_grad()
+    def _look_at_shadows(self) -> None:
+        vertices = self._vertices()[0]
+        normals = vertex_normals(vertices[None], self.renderer.mesh)[0]
+        room = ambient_occlusion(vertices, normals, self.triangles, 48)
+        lamp = cast_shadow(vertices, self.triangles, self.light[0, 6:], softness=0.25)
+        self.occlusion = self.atlas.bake(torch.stack([0.25 + 0.75 * room, lamp], 1))
+        for _ in range(2):
+            self.occlusion = F.avg_pool2d(F.pad(self.occlusion, (4,) * 4, mode="replicate"), 9, 1)
+
+    # --- the steps ----------------------------------------------------------------------------------------------------
+
+    def optimise(self) -> None:
+        steps = self.settings.steps
+        groups = [
+            {"params": [self.turn, self.shift], "lr": 0.002},
+            {"params": [self.identity, self.expression], "lr": 0.004},
+            {"params": [self.gaze, self.iris, self.sclera], "lr": 0.01},
+            {"params": [self.skin], "lr": 0.05},
+            {"params": [self.light], "lr": 0.015},
+            {"params": list(self.residual.parameters()), "lr": 0.012},
+        ]
+        optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        rates = [group["lr"] for group in groups]
+        for step in range(steps):
+            share = step / steps
+            if step % self.settings.occlusion_every == 0:
+                self._look_at_shadows()
+            slow = 0.4 if share > 2 / 3 else 1.0
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * slow
+            if share < self.settings.residual_from:
+                optimiser.param_groups[-1]["lr"] = 0.0
+            optimiser.zero_grad()
+            loss, picture = self._loss(step, share)
+            loss.backward()
+            optimiser.step()
+            with torch.no_grad():
+                self.light[:, :6].clamp_(min=0.02)
+            shown = step == 0 or (step + 1) % self.settings.preview_every == 0
+            self.report(Progress("fitting", step + 1, steps, to_bytes(to_linear(picture))[0] if shown else None))
+
+    def _loss(self, step: int, share: float) -> tuple[Tensor, Tensor]:
+        weights = self.settings.weights
+        camera, vertices = self._camera(), self._vertices()
+        rendering = self.renderer(vertices, self._maps(self._albedo()), camera, self.light, self._shade)
+        rendered = to_srgb(rendering.over(to_linear(self.photo)))
+        seen = self._visible_mask(rendering)
+        loss = weights.photo * losses.photometric(rendered, self.photo, torch.maximum(seen, 0.5 * self.eyes * rendering.alpha.detach()))
+        decay = 1 - (1 - weights.landmarks_end) * share
+        for name, wanted in self.seen.items():
+            projected = camera.project(self.model.landmarks(vertices, name)).screen[0]
+            loss = loss + 0.5 * weights.landmarks * decay * losses.landmarks(projected, wanted, self._trust(name), self.unit)
+        if share >= self.settings.identity_from and weights.identity:
+            alone = step % 2
+            mask = (self.mask + self.eyes).clamp(max=1) * rendering.alpha
+            shown = rendered * mask + (0.5 if alone else self.photo) * (1 - mask)
+            features = self.recogniser.embed(shown, self.mesh_points).embedding
+            loss = loss + weights.identity * losses.cosine(features, self.wanted[alone])
+        loss = loss + weights.shape * self.identity.square().sum() + weights.expression * self.expression.square().sum()
+        loss = loss + weights.skin * self.skin.square().sum() + weights.light * losses.light_prior(self.light)
+        loss = loss + residual_prior(self.residual.coarse(), weights.residual)
+        loss = loss + weights.gaze * (self.gaze - self.gaze_start).square().sum()
+        loss = loss + weights.iris * (self.iris - self.iris.new_tensor([BROWN])).square().sum()
+        return loss, rendered.detach()
+
+    def _visible_mask(self, rendering: Rendering) -> Tensor:
+        surface = rendering.surface
+        facing_ = (surface.normal * surface.view).sum(1).detach()
+        shown = ((facing_ - 0.12) / 0.35).clamp(0, 1) * (surface.region == 0)
+        flat = torch.zeros(rendering.face.numel())
+        flat[rendering.pixel] = shown
+        return self.mask * flat.view(1, 1, *rendering.face.shape[1:])
+
+    def _trust(self, name: str) -> Tensor:
+        from ..perception.landmark_basis import FACE_OVAL
+
+        weight = torch.ones(len(self.seen[name]))
+        if name == "facemesh468":
+            weight[list(FACE_OVAL)] = 0.25
+        else:
+            weight[:17] = 0.25
+        return weight
+
+    # --- the finished maps --------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def finished_maps(self) -> dict[str, np.ndarray]:
+        size = self.settings.resolution
+        atlas = self.atlas if size == MAP_SIZE else Atlas(self.model.topology, size)
+        vertices, camera = self._vertices()[0], self._full_camera()
+        seen = self._seen_texels(atlas, vertices, camera)
+        soft = feathered(seen, size // 40)
+        residual = _resized(self.residual(), size) * self.settings.likeness
+        small = _resized(self.residual(), 256) * self.settings.likeness
+        small_seen = _resized(soft, 256)
+        residual = residual * soft + _resized(spread(small, small_seen), size) * (1 - soft)
+        albedo = self.basis.albedo(self.skin, size) * residual.exp()
+        if self.settings.likeness > 0:
+            albedo = albedo * (self.settings.likeness * self._photo_detail(atlas, albedo, vertices, camera, soft)).exp()
+        albedo = albedo.clamp(0.004, 0.97)
+        painted = self._maps(albedo, relief(albedo))
+        maps = {
+            "diffuse": _stored_colour(albedo),
+            "specular": stored(painted["skin"].specular[0, 0].numpy()),
+            "normal": stored((0.5 + 0.5 * painted["skin"].normal)[0].permute(1, 2, 0).numpy()),
+        }
+        return maps | {f"{name}_diffuse": _stored_colour(painted[name].diffuse) for name in ("eyes", "teeth", "mouth")}
+
+    def _seen_texels(self, atlas: Atlas, vertices: Tensor, camera: Camera) -> Tensor:
+        """(1, 1, S, S) how far the photo shows each texel's skin: mask, angle, and nothing in between."""
+        window = crop_camera(camera, self.crop)
+        projected = window.project(vertices[None])
+        face = self.renderer(vertices[None], {}, window, self.light).face
+        depth = depth_picture(face, projected.screen[0], projected.depth[0], self.triangles)
+        normals = vertex_normals(vertices[None], self.renderer.mesh)[0]
+        angle = ((facing(atlas, vertices, normals, camera) - 0.2) / 0.4).clamp(0, 1)
+        mask = read_photo(self.mask, texels_in_photo(atlas, vertices, window))
+        open_ = ~unseen_by_camera(atlas, vertices, depth, window)
+        return atlas.picture(angle * mask * open_)
+
+    def _photo_detail(self, atlas: Atlas, albedo: Tensor, vertices: Tensor, camera: Camera, soft: Tensor) -> Tensor:
+        """Finer than the fit's own picture: read from the photo itself where that is sharper."""
+        photo = self.analysis.image
+        linear = to_linear(photo)
+        places = texels_in_photo(atlas, vertices, camera)
+        observed = atlas.picture(read_photo(linear, places))
+        # Divide by the shading that the fit has there: what it renders over its albedo, at the same places.
+        rendering = self.renderer(vertices[None], self._maps(self._albedo()), self._camera(), self.light, self._shade)
+        fitted = read_photo(rendering.image, texels_in_photo(atlas, vertices, self._camera()))
+        own = _resized(self._albedo(), albedo.shape[-1])
+        shading = atlas.picture(fitted) / own.clamp(min=0.02)
+        return fine_detail(observed, albedo * shading, soft, radius=max(3, atlas.size // 100))
+
+    # --- the result ---------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def avatar(self, maps: dict[str, np.ndarray], seed: int) -> Avatar:
+        camera = self._full_camera()
+        numbers = self.light[0].tolist()
+        colour = np.array(numbers[3:6])
+        preview = self._preview(maps, camera)
+        return avatar_from_model(
+            self.model,
+            identity=self.identity[0],
+            expression=self.expression[0],
+            gaze=self.gaze[0],
+            arkit=named(to_arkit(self.model, self.expression[0].numpy())),
+            light=Light(
+                ambient=numbers[0],
+                diffuse=numbers[1],
+                specular=numbers[2],
+                colour=tuple(colour.tolist()),
+                direction=tuple((np.array(numbers[6:]) / np.linalg.norm(numbers[6:])).tolist()),
+            ),
+            camera=stored_camera(camera),
+            maps=maps,
+            engine=NAME,
+            seed=seed,
+            settings=_plain(asdict(self.settings)),
+            metrics=self._metrics(),
+            preview=preview,
+            photo=self.analysis.photo.pixels,
+        )
+
+    def _metrics(self) -> dict[str, float]:
+        rendering = self.renderer(self._vertices(), self._maps(self._albedo()), self._camera(), self.light, self._shade)
+        rendered = to_srgb(rendering.over(to_linear(self.photo)))
+        mask = (self.mask + self.eyes).clamp(max=1) * rendering.alpha
+        features = self.recogniser.embed(self._on_grey(rendered, mask), self.mesh_points).embedding
+        projected = self._camera().project(self.model.landmarks(self._vertices(), "ibug68")).screen[0]
+        missed = (projected - self.seen["ibug68"]).norm(dim=1)
+        return {
+            "identity_guide": 1 - float(losses.cosine(features, self.wanted[1])),
+            "photometric": float(losses.photometric(rendered, self.photo, self._visible_mask(rendering))),
+            "landmarks_mean_percent": 100 * float(missed[17:].mean()) / self.unit,
+        }
+
+    def _preview(self, maps: dict[str, np.ndarray], camera: Camera) -> np.ndarray:
+        from PIL import Image
+
+        from .base_maps import renderable
+
+        photo, side = self.analysis.photo, self.settings.preview_side
+        scale = min(1.0, side / max(photo.width, photo.height))
+        width, height = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
+        small = np.asarray(Image.fromarray(photo.pixels).resize((width, height), Image.Resampling.LANCZOS))
+        background = to_linear(torch.from_numpy(small.transpose(2, 0, 1).copy())[None] / 255.0)
+        view = camera.resized((height, width))
+        rendering = self.renderer(self._vertices(), renderable(maps, self.light), view, self.light, self._shade)
+        return to_bytes(rendering.over(background))[0]
+
+
+def _resized(maps: Tensor, size: int) -> Tensor:
+    if maps.shape[-1] == size:
+        return maps
+    return F.interpolate(maps, (size, size), mode="bilinear", align_corners=False, antialias=maps.shape[-1] > size)
+
+
+def _stored_colour(linear: Tensor) -> np.ndarray:
+    return stored_diffuse(linear[0].permute(1, 2, 0).numpy())
+
+
+def _plain(settings: dict) -> dict:
+    """Nested settings flattened to names with dots, as the manifest keeps them."""
+    flat = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": v for inner, v in _plain(value).items()}
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,157 @@
+"""The instant engine: camera, shape, expression, gaze from landmarks; light and tone from bare skin. No optimisation
+over pixels: well under two seconds, the fallback and the baseline of all others."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..avatar import Avatar, Light, avatar_from_model, linear_from_srgb
+from ..errors import FitDiffError
+from ..perception.analyse import Analysis, crop_camera
+from ..perception.gaze import gaze_of
+from ..render.camera import Camera
+from ..render.colour import to_linear
+from ..render.preview import to_bytes
+from ..render.renderer import Renderer, Rendering
+from .base_maps import base_maps, renderable
+from .light_guess import LightGuess, guess_light
+from .person import stored_camera
+from .progress import Progress, Report, silent
+
+NAME = "landmarks"
+STAGES = ("camera and shape", "skin and light", "eyes and expression", "picture")
+
+
+@dataclass(frozen=True)
+class LandmarkSettings:
+    preview_side: int = 1024  # pixels, long side of the picture over the photo
+
+
+def reconstruct(
+    analysis: Analysis, settings: LandmarkSettings | None = None, seed: int = 0, report: Report = silent
+) -> Avatar:
+    """What perception saw -> an avatar. Deterministic: the seed is only written down.
+
+    Raises `face-unclear` where the landmarks do not agree with any face, so that nothing could be built on them.
+    """
+    settings = settings or LandmarkSettings()
+    clock = _Clock(report)
+    model, pose = analysis.model, analysis.pose
+    if pose.verdict == "bad":
+        raise FitDiffError(
+            "face-unclear",
+            "The face cannot be made out well enough to build on: use a sharper photo with the whole face in view.",
+            details="; ".join(pose.reasons),
+            data={"reasons": list(pose.reasons)},
+        )
+    clock.done()
+
+    like = model.mean
+    identity, expression = (torch.as_tensor(values).to(like) for values in (pose.identity, pose.expression))
+    vertices = model.vertices(identity[None], expression[None])
+    renderer = Renderer(model.topology).to(like.device)
+    camera = pose.camera(like.dtype, like.device)
+    guess = _light(analysis, renderer, vertices, camera)
+    clock.done()
+
+    gaze = torch.as_tensor(gaze_of(analysis.photo, analysis.face, pose, model)).to(like)
+    arkit = _sliders(analysis, pose.expression)
+    maps = base_maps(model, guess.albedo)
+    clock.done()
+
+    vertices = model.vertices(identity[None], expression[None], gaze[None])
+    preview = _preview(analysis, renderer, vertices, maps, guess, camera, settings.preview_side)
+    clock.done(preview)
+    return avatar_from_model(
+        model,
+        identity=identity,
+        expression=expression,
+        gaze=gaze,
+        arkit=arkit,
+        light=Light(
+            ambient=guess.ambient,
+            diffuse=guess.diffuse,
+            specular=guess.diffuse,
+            colour=guess.colour,
+            direction=guess.direction,
+        ),
+        camera=stored_camera(camera),
+        maps=maps,
+        engine=NAME,
+        seed=seed,
+        settings={**asdict(settings), "focal_source": pose.focal_source},
+        metrics={
+            "landmarks_median_percent": pose.median_percent,
+            "landmarks_mean_percent": pose.mean_percent,
+            "landmarks_inliers": pose.inlier_fraction,
+        },
+        timings=clock.seconds,
+        preview=preview,
+        photo=analysis.photo.pixels,
+    )
+
+
+class _Clock:
+    """Times the stages and reports each when it is done."""
+
+    def __init__(self, report: Report) -> None:
+        self.report, self.seconds, self.started = report, {}, time.perf_counter()  # type: ignore[var-annotated]
+
+    def done(self, preview: np.ndarray | None = None) -> None:
+        step = len(self.seconds)
+        now = time.perf_counter()
+        self.seconds[STAGES[step]] = now - self.started
+        self.started = now
+        self.report(Progress(STAGES[step], step + 1, len(STAGES), preview))
+
+
+def _sliders(analysis: Analysis, expression: np.ndarray) -> dict[str, float]:
+    model = analysis.model
+    if model.arkit_shapes is None or not model.arkit_names or model.expression_count == 0:
+        return {}
+    from ..face.arkit import named, to_arkit
+
+    return {name: weight for name, weight in named(to_arkit(model, expression)).items() if name in model.arkit_names}
+
+
+@torch.no_grad()
+def _light(analysis: Analysis, renderer: Renderer, vertices: Tensor, camera: Camera) -> LightGuess:
+    """Normals of the posed head where the mask sees bare skin, with the photo's colours there."""
+    mask = analysis.mask
+    window = crop_camera(camera, mask.crop)
+    plain = renderer(vertices, {}, window, vertices.new_tensor([[1.0, 0, 0, 1, 1, 1, 0, 0, 1]]))
+    rows = plain.pixel.cpu().numpy()
+    on_skin = (plain.surface.region == 0).cpu().numpy()
+    pixels = linear_from_srgb(mask.crop.read(analysis.photo.pixels)).reshape(-1, 3)[rows]
+    clipped = pixels.max(1) > 0.95  # a burnt-out pixel tells nothing of its brightness
+    weight = mask.skin.reshape(-1)[rows] * on_skin * ~clipped
+    facing = (plain.surface.normal * plain.surface.view).sum(1).cpu().numpy()
+    return guess_light(plain.surface.normal.cpu().numpy(), pixels, weight * np.clip(facing, 0, 1))
+
+
+@torch.no_grad()
+def _preview(
+    analysis: Analysis,
+    renderer: Renderer,
+    vertices: Tensor,
+    maps: dict[str, np.ndarray],
+    guess: LightGuess,
+    camera: Camera,
+    side: int,
+) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB: the head over the photo."""
+    from PIL import Image
+
+    photo = analysis.photo
+    scale = min(1.0, side / max(photo.width, photo.height))
+    width, height = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
+    small = np.asarray(Image.fromarray(photo.pixels).resize((width, height), Image.Resampling.LANCZOS))
+    background = to_linear(torch.from_numpy(small.transpose(2, 0, 1).copy()).to(vertices)[None] / 255.0)
+    light = vertices.new_tensor([guess.numbers])
+    rendering: Rendering = renderer(vertices, renderable(maps, vertices), camera.resized((height, width)), light)
+    return to_bytes(rendering.over(background))[0]

@@ -1,0 +1,32 @@
+"""What a fit pays for, one small function each; engines/fit.py holds the weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def photometric(rendered: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
+    """Charbonnier distance of two sRGB pictures (1, 3, H, W) under a soft mask (1, 1, H, W)."""
+    distance = ((rendered - photo).square() + 1e-4).sqrt()
+    return (distance * mask).sum() / (3 * mask.sum() + 1.0)
+
+
+def landmarks(projected: Tensor, seen: Tensor, weight: Tensor, unit: float, scale: float = 0.05) -> Tensor:
+    """Geman-McClure on points (N, 2) in pixels, weights (N,); unit: inter-ocular pixels. A wrong point costs a constant."""
+    squared = (projected - seen).square().sum(1) / unit**2
+    return (weight * squared / (1 + squared / scale**2)).sum() / weight.sum()
+
+
+def cosine(features: Tensor, wanted: Tensor) -> Tensor:
+    """1 - cosine of two embeddings (1, D)."""
+    return 1 - torch.nn.functional.cosine_similarity(features, wanted).mean()
+
+
+def light_prior(light: Tensor) -> Tensor:
+    """(1, 9): a lamp and a room of ordinary strength, both nearly white, from in front rather than behind."""
+    ambient, diffuse, specular, colour = light[:, 0], light[:, 1], light[:, 2], light[:, 3:6]
+    strength = (ambient + 0.6 * diffuse).clamp(min=1e-3).log().square().mean()
+    tint = (colour - colour.mean(1, keepdim=True)).square().sum()
+    balance = (ambient - 0.55).square().mean() + 0.5 * (specular - diffuse).square().mean()
+    return strength + 8.0 * tint + 0.5 * balance + 2.0 * (colour.mean() - 1).square()

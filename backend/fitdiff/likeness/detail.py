@@ -1,0 +1,74 @@
+"""The photo's own fine detail, read texel by texel: what is finer than the optimised residual can say."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..render.atlas import Atlas
+from ..render.camera import Camera
+
+
+def texels_in_photo(atlas: Atlas, vertices: Tensor, camera: Camera) -> Tensor:
+    """(M, 2) where each covered texel lies in the camera's picture, pixels."""
+    return camera.project(atlas.gather(vertices)[None]).screen[0]
+
+
+def read_photo(photo: Tensor, places: Tensor) -> Tensor:
+    """photo (1, C, H, W), places (M, 2) pixels -> (M, C), bilinear; the border's colour outside."""
+    height, width = photo.shape[-2:]
+    grid = places / places.new_tensor([width, height]) * 2 - 1
+    sampled = F.grid_sample(photo, grid.view(1, 1, -1, 2), padding_mode="border", align_corners=False)
+    return sampled[0, :, 0].T
+
+
+def facing(atlas: Atlas, vertices: Tensor, normals: Tensor, camera: Camera) -> Tensor:
+    """(M, 1) cosine between each covered texel's normal and the way to the camera."""
+    normal = F.normalize(atlas.gather(normals), dim=1)
+    towards = F.normalize(camera.position[0] - atlas.gather(vertices), dim=1)
+    return (normal * towards).sum(1, keepdim=True)
+
+
+def unseen_by_camera(atlas: Atlas, vertices: Tensor, depth: Tensor, camera: Camera, slack: float = 0.006) -> Tensor:
+    """(M, 1) True where something nearer stands before a texel; depth (1, 1, H, W) metres of the camera's picture."""
+    projected = camera.project(atlas.gather(vertices)[None])
+    return read_photo(depth, projected.screen[0]) < projected.depth[0][:, None] - slack
+
+
+def fine_detail(observed: Tensor, fitted: Tensor, weight: Tensor, radius: int, limit: float = 0.35) -> Tensor:
+    """Log observed minus log fitted colour (1, 3, S, S), less its own neighbourhood: only what is finer than `radius`.
+
+    Brightness alone: at a pixel's scale a photo's colour is the sensor's noise and the JPEG's blocks.
+    """
+    ratio = (observed.clamp(min=0.004).log() - fitted.clamp(min=0.004).log()).mean(1, keepdim=True)
+    total = _box(weight, radius)
+    broad = _box(ratio * weight, radius) / total.clamp(min=1e-4)
+    fine = ((ratio - broad) * weight).clamp(-limit, limit)
+    return fine.expand(-1, 3, -1, -1)
+
+
+def _box(values: Tensor, radius: int) -> Tensor:
+    for _ in range(2):
+        values = F.avg_pool2d(F.pad(values, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
+    return values
+
+
+def depth_picture(face: Tensor, screen: Tensor, depth: Tensor, triangles: Tensor) -> Tensor:
+    """Face ids (1, H, W), screen (V, 2), depth (V,) -> (1, 1, H, W) metres to what each pixel shows, far where nothing.
+
+    The mean of the triangle's corners would do for shading; here each pixel gets its own plane's depth.
+    """
+    height, width = face.shape[-2:]
+    corner = triangles[face[0].clamp(min=0)]
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    point = torch.stack([columns + 0.5, rows + 0.5], -1).to(screen)
+    a, b, c = (screen[corner[..., k]] - point for k in range(3))
+
+    def cross(u: Tensor, w: Tensor) -> Tensor:
+        return u[..., 0] * w[..., 1] - u[..., 1] * w[..., 0]
+
+    weights = torch.stack([cross(b, c), cross(c, a), cross(a, b)], -1)
+    weights = weights / weights.sum(-1, keepdim=True)
+    value = 1 / (weights / depth[corner]).sum(-1)
+    return torch.where(face[0] < 0, torch.full_like(value, 1e3), value)[None, None]

@@ -1,0 +1,59 @@
+"""The residual albedo: log albedo beyond what the skin basis says, as a small pyramid over the skin tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ResidualPriors:
+    """How dear a residual is. All terms are means over the tile, so that weights do not depend on its size."""
+
+    spread: float = 0.15  # log albedo that counts as one
+    level: float = 60.0
+    broad: float = 300.0  # on its low frequencies: shading must go to the light instead
+    chroma: float = 12.0  # times level, on what is no change of brightness
+    symmetry: float = 500.0
+    roughness: float = 900.0
+
+
+class Residual(torch.nn.Module):
+    """(1, 3, S, S) log albedo, the sum of levels from coarse to fine."""
+
+    def __init__(self, size: int = 512, levels: tuple[int, ...] = (64, 256)) -> None:
+        super().__init__()
+        self.size = size
+        self.levels = torch.nn.ParameterList([torch.zeros(1, 3, side, side) for side in levels])
+
+    def forward(self) -> Tensor:
+        total = sum(
+            F.interpolate(level, (self.size, self.size), mode="bilinear", align_corners=False) for level in self.levels
+        )
+        assert isinstance(total, Tensor)
+        return total
+
+    def coarse(self) -> Tensor:
+        """The same at the finest level's own size, for the priors."""
+        side = self.levels[-1].shape[-1]
+        total = sum(F.interpolate(level, (side, side), mode="bilinear", align_corners=False) for level in self.levels)
+        assert isinstance(total, Tensor)
+        return total
+
+
+def residual_prior(residual: Tensor, priors: ResidualPriors) -> Tensor:
+    """(1, 3, s, s) -> scalar."""
+    grey = residual.mean(1, keepdim=True)
+    level = residual.square().mean() + priors.chroma * (residual - grey).square().mean()
+    broad = F.avg_pool2d(residual, residual.shape[-1] // 16).square().mean()
+    symmetry = (residual - residual.flip(3)).abs().mean()
+    rough = (residual[..., 1:] - residual[..., :-1]).abs().mean()
+    rough = rough + (residual[..., 1:, :] - residual[..., :-1, :]).abs().mean()
+    return (
+        (priors.level * level + priors.broad * broad) / priors.spread**2
+        + priors.symmetry * symmetry
+        + priors.roughness * rough
+    )
