@@ -10,9 +10,17 @@ from ..face.topology import REGIONS, Topology
 from .camera import Camera
 from .colour import to_srgb
 from .maps import Maps
-from .renderer import Renderer
+from .renderer import Renderer, Surface
+from .shading import DirectionalLight, blinn_phong
 
-CLAY_LIGHT = (0.22, 0.85, 0.6, 1.0, 0.98, 0.95, -0.55, 0.65, 0.8)
+STUDIO = (
+    (0.16, 0.78, 0.6, 1.0, 0.97, 0.93, -0.65, 0.7, 0.75),  # key, and the ambient light
+    (0.0, 0.22, 0.2, 0.85, 0.92, 1.0, 0.95, 0.1, 0.45),  # fill
+    (0.0, 0.5, 0.5, 1.0, 1.0, 1.0, 0.7, 0.55, -0.75),  # rim
+)
+"""Three lamps that stand with the camera, so that a turned head is as well lit; nine numbers each, camera axes."""
+CLAY_LIGHT = (0.22, *STUDIO[0][1:])
+"""The key lamp alone, for a picture shaded under the nine numbers."""
 CLAY_COLOURS = {
     "skin": ((0.42, 0.37, 0.33), 0.5),
     "eyes": ((0.62, 0.61, 0.60), 0.9),
@@ -43,9 +51,21 @@ def clay(
     camera = framing(points[0], large, yaw, pitch) if camera is None else camera.resized(large)
     renderer = renderer or Renderer(topology)
     maps = {name: Maps.plain(*CLAY_COLOURS[name], like=points) for name in REGIONS}
-    rendering = renderer(points, maps, camera, points.new_tensor([CLAY_LIGHT]))
+    rendering = renderer(points, maps, camera, _studio(camera, points), shade=_lit_by_all)
     picture = rendering.over(points.new_tensor(BACKGROUND).view(1, 3, 1, 1))
     return to_bytes(torch.nn.functional.avg_pool2d(picture, supersample))[0]
+
+
+def _studio(camera: Camera, like: Tensor) -> Tensor:
+    """(3, 9) the lamps in world axes."""
+    numbers, directions = like.new_tensor(STUDIO).split([6, 3], 1)
+    return torch.cat([numbers, directions @ camera.rotation[0].to(like)], 1)
+
+
+def _lit_by_all(surface: Surface, lamps: Tensor) -> Tensor:
+    s = surface
+    each = (blinn_phong(s.albedo, s.specular, s.normal, s.view, DirectionalLight.of(lamp)) for lamp in lamps.split(1))
+    return torch.stack(list(each)).sum(0)
 
 
 def framing(points: Tensor, size: tuple[int, int], yaw: float = 0.0, pitch: float = 0.0) -> Camera:
@@ -55,7 +75,7 @@ def framing(points: Tensor, size: tuple[int, int], yaw: float = 0.0, pitch: floa
     radius = float((points - middle).norm(dim=-1).max())
     distance = 5.0 * radius
     angle = 2.1 * np.degrees(np.arcsin(radius / distance)) * max(1.0, size[0] / size[1])
-    return Camera.facing(size, distance, angle, yaw, pitch, target=middle)
+    return Camera.facing(size, distance, angle, yaw, pitch, target=middle, dtype=points.dtype, device=points.device)
 
 
 def to_bytes(linear: Tensor) -> np.ndarray:

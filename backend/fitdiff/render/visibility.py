@@ -144,15 +144,16 @@ def _pytorch3d(projected: Projected, triangles: Tensor, size: tuple[int, int]) -
     from pytorch3d.structures import Meshes
 
     height, width = size
-    batch = projected.screen.shape[0]
+    near = projected.nearness.detach()
     middle = projected.screen.new_tensor([width / 2, height / 2])
     flat = (middle - projected.screen.detach()) * (2.0 / min(size))
-    behind = projected.nearness.detach() <= 0
-    depth = torch.where(behind, -1.0, 1.0 / projected.nearness.detach().clamp(min=1e-12))
-    meshes = Meshes(list(torch.cat([flat, depth[..., None]], -1).float()), [triangles] * batch)
+    points = torch.cat([flat, 1.0 / near.clamp(min=1e-12)[..., None]], -1).float()
+    drawable = (near[:, triangles] > 0).all(-1)  # it would draw what reaches behind the camera
+    meshes = Meshes(list(points), [triangles[row] for row in drawable])
     # "perspective correct" makes it interpolate depth as 1 / nearness, which is what orders our pixels
     packed = rasterize_meshes(meshes, image_size=size, faces_per_pixel=1, perspective_correct=True)[0][..., 0]
-    return torch.where(packed >= 0, packed % triangles.shape[0], -1)
+    number = torch.nn.functional.pad(drawable.nonzero()[:, 1], (0, 1), value=-1)  # packed -1 reads the last
+    return number[packed]
 
 
 RASTERIZERS: dict[str, Callable[[Projected, Tensor, tuple[int, int]], Tensor]] = {

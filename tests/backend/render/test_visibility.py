@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -143,3 +145,75 @@ def test_the_choice_of_rasteriser(monkeypatch: pytest.MonkeyPatch) -> None:
         assert choose("pytorch3d", cpu) == "pytorch3d"
     with pytest.raises(FitDiffError, match="processor only"):
         choose("numba", torch.device("cuda"))
+
+
+class FakeMeshes:
+    """What the adapter uses of pytorch3d.structures.Meshes."""
+
+    def __init__(self, verts: list[torch.Tensor], faces: list[torch.Tensor]) -> None:
+        self.verts, self.faces = verts, faces
+
+
+def fake_rasterize_meshes(
+    meshes: FakeMeshes, image_size: tuple[int, int], faces_per_pixel: int, perspective_correct: bool
+) -> tuple[torch.Tensor]:
+    """pytorch3d's conventions in plain Python: +X left, +Y up, the shorter side from -1 to 1, faces numbered through the
+    whole batch, the smallest depth wins, a face is skipped only when all of it lies behind the camera."""
+    assert faces_per_pixel == 1 and perspective_correct
+
+    def centre(index: int, count: int, other: int) -> float:
+        reach = 2.0 if count <= other else 2.0 * count / other
+        return -reach / 2 + (reach * index + reach / 2) / count
+
+    height, width = image_size
+    answer = torch.full((len(meshes.verts), height, width, 1), -1)
+    first = 0
+    for image, (points, faces) in enumerate(zip(meshes.verts, meshes.faces, strict=True)):
+        best = np.full((height, width), np.inf)
+        for number, face in enumerate(faces.tolist()):
+            (xi, yi, zi), (xj, yj, zj), (xk, yk, zk) = points[face].double().tolist()
+            if max(zi, zj, zk) < 0:
+                continue
+            for row in range(height):
+                for column in range(width):
+                    x, y = centre(width - 1 - column, width, height), centre(height - 1 - row, height, width)
+                    parts = np.array(
+                        [
+                            (xj - x) * (yk - y) - (xk - x) * (yj - y),
+                            (xk - x) * (yi - y) - (xi - x) * (yk - y),
+                            (xi - x) * (yj - y) - (xj - x) * (yi - y),
+                        ]
+                    )
+                    if parts.sum() == 0 or (parts / parts.sum()).min() < 0:
+                        continue
+                    depth = 1 / (parts / parts.sum() / [zi, zj, zk]).sum()
+                    if 0 <= depth < best[row, column]:
+                        best[row, column], answer[image, row, column] = depth, first + number
+        first += len(faces)
+    return (answer,)
+
+
+def test_the_pytorch3d_adapter_speaks_its_conventions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pytorch3d cannot be installed, this stands for it; test_reference.py uses the real one where it imports."""
+    for name, content in {
+        "pytorch3d": {},
+        "pytorch3d.structures": {"Meshes": FakeMeshes},
+        "pytorch3d.renderer": {},
+        "pytorch3d.renderer.mesh": {},
+        "pytorch3d.renderer.mesh.rasterize_meshes": {"rasterize_meshes": fake_rasterize_meshes},
+    }.items():
+        stand_in = types.ModuleType(name)
+        stand_in.__dict__.update(content)
+        monkeypatch.setitem(sys.modules, name, stand_in)
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: object())
+    generator = torch.Generator().manual_seed(4)
+    points = torch.rand(2, 30, 3, generator=generator) * torch.tensor([1.4, 1.4, 2.2]) - torch.tensor([0.7, 0.7, 0.4])
+    triangles = torch.randint(0, 30, (25, 3), generator=generator)
+    for size in ((16, 24), (24, 16)):
+        projected = Camera.facing(size, 1.4, 60.0).project(points)  # some of them behind the camera
+        assert (projected.nearness == 0).any()
+        with pytest.warns(RuntimeWarning, match="many seconds"):
+            theirs = visible_faces(projected, triangles, size, "pytorch3d")
+        ours = visible_faces(projected, triangles, size, "numba")
+        assert len(ours.unique()) > 8
+        assert (ours != theirs).float().mean() < 0.01  # their float32 on the faces' edges
