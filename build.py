@@ -266,8 +266,9 @@ class Environment:
 
 def backend_environment() -> Environment:
     """torch goes in first and on its own, so that pip takes the build (CPU or CUDA) that this machine's pip prefers."""
-    # The rest of the file is the tools' configuration: a change there needs no new environment.
-    project = (ROOT / "backend" / "pyproject.toml").read_text(encoding="utf-8").split("\n[tool.")[0]
+    # Only what this environment installs counts: a change elsewhere in the file needs no new environment.
+    text = (ROOT / "backend" / "pyproject.toml").read_text(encoding="utf-8")
+    project = "\n".join(re.findall(r"^(?:requires|dependencies|dev) = \[.*?\]$|^fitdiff = .*?$", text, re.M | re.S))
     torch = re.search(r'"(torch==[^"]+)"', project)
     assert torch is not None
     return Environment(
@@ -296,7 +297,7 @@ def ensure_backend(options: argparse.Namespace) -> Environment:
 
 @dataclass(frozen=True)
 class Blender:
-    """Something that runs a Python module with bpy: an environment of ours, or an installed Blender."""
+    """Something that runs a Python module: an environment's Python, or an installed Blender with its own."""
 
     name: str
     program: Path
@@ -556,7 +557,9 @@ def demo_scene(blender: Blender, avatar: Path, out: Path) -> None:
 
 
 def demo_sheet(backend: Environment, pictures: list[Path], sheet: Path) -> None:
-    step("demo: the sheet", [str(backend.program("fitdiff")), "sheet", *map(str, pictures), "--out", str(sheet)])
+    words = ["sheet", *map(str, pictures), "--out", str(sheet), "--captions", "Cycles"]
+    words += [f"relit {number}" for number in range(1, len(pictures))]
+    step("demo: the sheet", [str(backend.program("fitdiff")), *words])
     expect(sheet)
 
 
@@ -611,20 +614,23 @@ def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -
     parts = []
     if for_backend or not paths:
         own = child_environment(PYTHONPATH=str(ROOT / "backend"))
-        chosen = for_backend or ["tests/backend", "tests/build"]
-        python = [str(backend.python), "-m", "pytest"]
-        parts.append(pytest_part("backend", python, [*chosen, *words], own, bool(rest)))
+        chosen = for_backend or [str(ROOT / "tests" / "backend"), str(ROOT / "tests" / "build")]
+        run = Blender("backend", backend.python, is_python=True).command
+        parts.append(pytest_part("backend", run, [*chosen, *words], own, bool(rest)))
     for blender in blenders if for_blender or not paths else []:
         if not blender.is_python:
             blender = with_pytest(blender, backend)
-        arguments = [*(for_blender or ["tests/blender"]), *words]
-        parts.append(pytest_part(blender.name, blender.command("pytest"), arguments, blender.environment(), bool(rest)))
+        arguments = [*(for_blender or [str(ROOT / "tests" / "blender")]), *words]
+        parts.append(pytest_part(blender.name, blender.command, arguments, blender.environment(), bool(rest)))
     return parts
 
 
-def pytest_part(name: str, command: list[str], words: list[str], environment: dict[str, str], selected: bool) -> Part:
+def pytest_part(
+    name: str, run: Callable[..., list[str]], words: list[str], environment: dict[str, str], selected: bool
+) -> Part:
     report = CACHE / "reports" / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.xml"
-    return Part(f"pytest: {name}", [*command, *words, f"--junit-xml={report}"], environment, ROOT, report, selected)
+    command = run("pytest", *words, f"--junit-xml={report}")
+    return Part(f"pytest: {name}", command, environment, ROOT, report, selected)
 
 
 def with_pytest(blender: Blender, backend: Environment) -> Blender:

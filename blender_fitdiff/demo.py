@@ -1,7 +1,8 @@
 """From an avatar folder to a .blend and pictures, without a window: python -m blender_fitdiff.demo AVATAR_DIR OUT_DIR
 
 Runs in any Python that can import bpy, with the repository's root on PYTHONPATH; the extension need not be installed.
-Leaves head.blend (maps packed), cycles.png from the photo's camera, overlay.png over the photo, relit_1.png and on.
+Leaves head.blend (the photo's camera, maps packed) and square portraits cut from that camera's view: cycles.png, photo.png,
+overlay.png (one over the other), and relit_1.png and on under other lights.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import numpy as np
 from mathutils import Vector
 
 from .errors import FitDiffError
-from .scene.importer import ImportedAvatar, import_avatar
+from .scene.camera import build_camera
+from .scene.importer import import_avatar
 from .scene.nodes import node_tree
+from .scene.reader import AvatarFolder
 
-BACKDROP = (0.13, 0.14, 0.16)  # sRGB, behind the pictures that have no photo
+BACKDROP = np.array([0.13, 0.14, 0.16])  # sRGB, behind the pictures that have no photo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--relight", type=int, default=3, choices=range(len(RELIGHTS) + 1), help="how many other lights"
     )
-    parser.add_argument("--size", type=int, default=512, help="longest side of the pictures in pixels")
-    parser.add_argument("--samples", type=int, default=48, help="Cycles samples per pixel")
+    parser.add_argument("--size", type=int, default=512, help="side of the pictures in pixels")
+    parser.add_argument("--samples", type=int, default=32, help="Cycles samples per pixel")
     options = parser.parse_args(arguments)
     try:
         bpy.ops.wm.read_homefile(use_empty=True)
@@ -62,23 +65,51 @@ def run(avatar: Path, out: Path, *, relight: int, size: int, samples: int) -> li
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "head.blend"), compress=True)
     files = [done(out / "head.blend")]
 
-    fit_into(scene, size)
+    left, top, side = portrait(imported.source)
+    scene.camera = build_camera("portrait", imported.source.camera.cropped(left, top, side, side), None)
+    scene.collection.objects.link(scene.camera)
+    scene.render.resolution_x = scene.render.resolution_y = size
     match = render(scene)
-    save(over(match, np.array(BACKDROP)), out / "cycles.png")
+    save(over(match, BACKDROP), out / "cycles.png")
     files.append(done(out / "cycles.png"))
     backgrounds = imported.camera.data.background_images
     if len(backgrounds):
-        photo = backgrounds[0].image.copy()
-        photo.scale(match.shape[1], match.shape[0])
-        save(over(match, pixels(photo)[..., :3]), out / "overlay.png")
-        files.append(done(out / "overlay.png"))
+        photo = cropped(pixels(backgrounds[0].image), left, top, side, size)
+        save(photo, out / "photo.png")
+        save(over(match, photo[..., :3]), out / "overlay.png")
+        files += [out / "photo.png", done(out / "overlay.png")]
     imported.sun.hide_render = True
     for number, light in enumerate(RELIGHTS[:relight], start=1):
-        made = light(scene, imported)
-        save(over(render(scene), np.array(BACKDROP)), out / f"relit_{number}.png")
+        made = light(scene)
+        save(over(render(scene), BACKDROP), out / f"relit_{number}.png")
         bpy.data.batch_remove(made)
         files.append(done(out / f"relit_{number}.png"))
     return files
+
+
+def portrait(avatar: AvatarFolder) -> tuple[int, int, int]:
+    """Left, top and side of a square round the head, in pixels of the photo; within the photo as far as it goes."""
+    points = avatar.camera.project(avatar.mesh.vertices.astype(float))
+    low, high = points.min(0), points.max(0)
+    size = np.array([avatar.camera.width, avatar.camera.height])
+    side = max(8, int(np.ceil(min((high - low).max() * 1.25, size.max()))))
+    corner = np.round((low + high) / 2 - side / 2)
+    inside = np.where(size >= side, np.clip(corner, 0, np.maximum(size - side, 0)), corner)
+    return int(inside[0]), int(inside[1]), side
+
+
+def cropped(picture: np.ndarray, left: int, top: int, side: int, size: int) -> np.ndarray:
+    """(H, W, 4), bottom row first -> (size, size, 4) of the same part that `portrait` named; backdrop beyond the edge."""
+    height, width = picture.shape[:2]
+    part = np.concatenate([np.tile(BACKDROP, (side, side, 1)), np.ones((side, side, 1))], -1).astype(np.float32)
+    x0, x1, y0, y1 = max(left, 0), min(left + side, width), max(top, 0), min(top + side, height)
+    part[y0 - top : y1 - top, x0 - left : x1 - left] = picture[::-1][y0:y1, x0:x1]
+    image = bpy.data.images.new("crop", side, side, alpha=False, float_buffer=True)
+    image.pixels.foreach_set(np.ascontiguousarray(part[::-1]).ravel())
+    image.scale(size, size)
+    values = pixels(image)
+    bpy.data.images.remove(image)
+    return values
 
 
 def use_cycles(scene: bpy.types.Scene, samples: int) -> None:
@@ -90,13 +121,6 @@ def use_cycles(scene: bpy.types.Scene, samples: int) -> None:
     scene.cycles.samples = samples
     scene.cycles.use_denoising = bool(_cycles.with_openimagedenoise)
     scene.cycles.max_bounces, scene.cycles.diffuse_bounces = 6, 3
-
-
-def fit_into(scene: bpy.types.Scene, size: int) -> None:
-    """Pictures of the photo's shape whose longest side is `size`."""
-    scale = size / max(scene.render.resolution_x, scene.render.resolution_y)
-    scene.render.resolution_x = max(1, round(scene.render.resolution_x * scale))
-    scene.render.resolution_y = max(1, round(scene.render.resolution_y * scale))
 
 
 def render(scene: bpy.types.Scene) -> np.ndarray:
@@ -136,19 +160,19 @@ def save(values: np.ndarray, path: Path) -> None:
     bpy.data.images.remove(image)
 
 
-def strong_key(scene: bpy.types.Scene, _imported: ImportedAvatar) -> list[bpy.types.ID]:
+def strong_key(scene: bpy.types.Scene) -> list[bpy.types.ID]:
     """A hard window from the head's left, almost nothing from elsewhere."""
-    return [*sun("key", (1.0, 0.35, 0.45), 3.6, (1.0, 0.95, 0.88), 3.0), world(scene, (0.6, 0.75, 1.0), 0.08)]
+    return [*sun("key", (1.0, 0.4, 0.6), 4.6, (1.0, 0.95, 0.88), 3.0), world(scene, (0.6, 0.75, 1.0), 0.12)]
 
 
-def warm_and_cool(scene: bpy.types.Scene, _imported: ImportedAvatar) -> list[bpy.types.ID]:
+def warm_and_cool(scene: bpy.types.Scene) -> list[bpy.types.ID]:
     """Dusk and lamp: warm from one side, cool from the other, both a little behind the cheeks."""
     warm = sun("warm", (-1.0, 0.25, 0.35), 3.2, (1.0, 0.55, 0.25), 8.0)
     cool = sun("cool", (1.0, 0.45, 0.15), 2.6, (0.3, 0.5, 1.0), 8.0)
     return [*warm, *cool, world(scene, (0.5, 0.5, 0.7), 0.06)]
 
 
-def studio(scene: bpy.types.Scene, _imported: ImportedAvatar) -> list[bpy.types.ID]:
+def studio(scene: bpy.types.Scene) -> list[bpy.types.ID]:
     """A real room: one of the HDRIs that come with Blender; three lamps where a build lacks them."""
     folder = bpy.utils.system_resource("DATAFILES", path="studiolights/world")
     path = Path(folder or "") / "interior.exr"
@@ -168,7 +192,7 @@ def studio(scene: bpy.types.Scene, _imported: ImportedAvatar) -> list[bpy.types.
     return [room, environment.image]
 
 
-Relight = Callable[[bpy.types.Scene, ImportedAvatar], list[bpy.types.ID]]
+Relight = Callable[[bpy.types.Scene], list[bpy.types.ID]]
 RELIGHTS: tuple[Relight, ...] = (strong_key, warm_and_cool, studio)
 
 

@@ -22,6 +22,7 @@ from .shape_keys import add_shape_keys
 class ImportedAvatar:
     """What an import leaves in the scene."""
 
+    source: AvatarFolder
     collection: bpy.types.Collection
     head: bpy.types.Object
     sun: bpy.types.Object
@@ -77,7 +78,7 @@ def _build(avatar: AvatarFolder, *, subdivision: int, pack: bool) -> ImportedAva
     collection = bpy.data.collections.new(name)
     for thing in (head, sun, camera):
         collection.objects.link(thing)
-    return ImportedAvatar(collection, head, sun, camera, world, materials)
+    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials)
 
 
 def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: AvatarFolder) -> None:

@@ -8,7 +8,7 @@ import math
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,6 +47,16 @@ class Camera:
     principal: tuple[float, float]  # x right, y down
     rotation: np.ndarray  # (3, 3)
     translation: np.ndarray  # (3,) metres
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) metres, head space -> (N, 2) pixels."""
+        seen = points @ self.rotation.T + self.translation
+        return np.array(self.principal) + self.focal_px * seen[:, :2] * [1, -1] / -seen[:, 2:]
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
+        """The same camera, of whose picture only a part is kept; the part may reach beyond the picture."""
+        principal = self.principal[0] - left, self.principal[1] - top
+        return replace(self, width=width, height=height, principal=principal)
 
 
 @dataclass(frozen=True, eq=False)

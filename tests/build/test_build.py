@@ -124,11 +124,13 @@ def test_make_writes_the_stamp_last_and_not_after_a_failure(monkeypatch):
     assert not some.folder.exists() or not list(some.folder.iterdir())
 
 
-def test_backend_requirements_ignore_the_tools_configuration():
+def test_backend_requirements_hold_what_is_installed_and_nothing_else():
     backend = build.backend_environment()
     assert backend.installs[0] == ("torch==2.13.0",)
-    assert "numpy==" in backend.depends
-    assert "mypy]" not in backend.depends
+    for line in ("hatchling==", "numpy==", "pytest==", "fitdiff.cli:main"):
+        assert line in backend.depends
+    for line in ("diffusers", "tool.", "description"):
+        assert line not in backend.depends
 
 
 # ------------------------------------------------------------------------------------------------ interpreters
@@ -363,6 +365,15 @@ def test_selected_paths_go_to_their_environment():
         ["pytest: bpy 5.0.1"],
         ["pytest: backend"],
     ]
+
+
+def test_an_installed_blender_takes_pytests_words_as_code_and_not_as_files_to_open(monkeypatch):
+    monkeypatch.setattr(build, "with_pytest", lambda blender, backend: blender)
+    blender = build.Blender("Blender 4.3.2", Path("blender"), is_python=False)
+    (part,) = build.test_parts(environment(), [blender], ["tests/blender", "-x"])
+    assert part.command[-2] == "--python-expr"
+    for word in ("tests/blender", "-x", f"--junit-xml={part.report}"):
+        assert word in part.command[-1]
 
 
 def test_a_test_run_without_blender_fails_only_in_ci(monkeypatch, capsys):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -66,12 +65,10 @@ def make_sheet(pictures: list[Path], captions: list[str], out: Path, columns: in
         sheet.paste(tile, (left + (cell - tile.width) // 2, top))
         draw.text((left + cell / 2, top + height + CAPTION / 2), caption, TEXT, font, anchor="mm")
     out.parent.mkdir(parents=True, exist_ok=True)
-    handle, half_done = tempfile.mkstemp(dir=out.parent, suffix=".png")
+    half_done = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            sheet.save(file, "PNG")
+        sheet.save(half_done, "PNG")
         os.replace(half_done, out)
-    except BaseException:
-        os.unlink(half_done)
-        raise
+    finally:
+        half_done.unlink(missing_ok=True)
     return size

@@ -1,4 +1,4 @@
-"""Maps for a head whose skin nobody has fitted: the mean skin, brought to a tone."""
+"""A head's maps between the renderer and the avatar folder, and the maps of a head whose skin nobody has fitted."""
 
 from __future__ import annotations
 
@@ -6,32 +6,55 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..avatar import linear_from_srgb, stored, stored_diffuse
+from ..face.appearance import PLAIN, has_skin_basis, head_maps
 from ..face.model import MorphableModel
 from ..render.maps import UNPAINTED, Maps
 
-PLAIN = 64  # side of a map that holds one colour
+EYE_SIZE = 512  # of a stored map: the iris is an eighth of it
 
 
-def base_maps(model: MorphableModel, tone: tuple[float, float, float]) -> dict[str, np.ndarray]:
-    """As an avatar stores them. tone: linear RGB albedo of cheek skin."""
-    extras: Mapping[str, np.ndarray] = getattr(model, "extras", {})
-    maps = {
-        "diffuse": _flat_diffuse(tone),
-        "specular": stored(np.full((PLAIN, PLAIN), UNPAINTED["skin"][1])),
-        "normal": stored(np.broadcast_to(np.array([0.5, 0.5, 1.0]), (PLAIN, PLAIN, 3))),
+def mean_albedo(model: MorphableModel, melanin: float = 0.0, haemoglobin: float = 0.0) -> Tensor:
+    """(1, 3, S, S) linear: the mean skin with these pigments; one colour for models with a layout of their own."""
+    if has_skin_basis(model):
+        skin = load_skin()
+        coefficients = torch.zeros(1, skin.count)
+        coefficients[0, 0], coefficients[0, 1] = melanin, haemoglobin
+        return skin.albedo(coefficients)
+    plain = np.array(UNPAINTED["skin"][0]) * np.exp(melanin * MELANIN + haemoglobin * HAEMOGLOBIN)
+    return torch.from_numpy(plain).float().view(1, 3, 1, 1).expand(1, 3, PLAIN, PLAIN).clamp(0, 0.95)
+
+
+def base_maps(model: MorphableModel, melanin: float, haemoglobin: float) -> dict[str, np.ndarray]:
+    """All maps of an avatar, 8 bits, as it stores them."""
+    with torch.no_grad():
+        return stored_maps(head_maps(model, mean_albedo(model, melanin, haemoglobin), eye_size=EYE_SIZE))
+
+
+def stored_maps(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:
+    """The first person of what the renderer reads -> an avatar's 8-bit maps."""
+
+    def picture(values: Tensor) -> np.ndarray:
+        return values[0].detach().double().cpu().numpy().transpose(1, 2, 0)
+
+    skin = maps["skin"]
+    result = {
+        "diffuse": stored_diffuse(picture(skin.diffuse)),
+        "specular": stored(picture(skin.specular).mean(-1)),
+        "normal": stored(picture(skin.normal) * 0.5 + 0.5),
     }
     for region in ("eyes", "teeth", "mouth"):
-        painted = extras.get(f"map.{region}")
-        maps[f"{region}_diffuse"] = _flat_diffuse(UNPAINTED[region][0]) if painted is None else np.asarray(painted)
-    return maps
+        if region in maps:
+            result[f"{region}_diffuse"] = stored_diffuse(picture(maps[region].diffuse))
+    return result
 
 
-def renderable(maps: Mapping[str, np.ndarray], like: torch.Tensor) -> dict[str, Maps]:
+def renderable(maps: Mapping[str, np.ndarray], like: Tensor) -> dict[str, Maps]:
     """An avatar's 8-bit maps -> what the renderer reads, region by region."""
 
-    def picture(values: np.ndarray) -> torch.Tensor:
+    def picture(values: np.ndarray) -> Tensor:
         values = values[..., None] if values.ndim == 2 else values
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None].to(like)
 
@@ -42,11 +65,7 @@ def renderable(maps: Mapping[str, np.ndarray], like: torch.Tensor) -> dict[str, 
     )
     result = {"skin": skin}
     for region in ("eyes", "teeth", "mouth"):
-        diffuse = picture(linear_from_srgb(maps[f"{region}_diffuse"] / 255.0))
-        plain = Maps.plain(*UNPAINTED[region], like=like)
-        result[region] = plain._replace(diffuse=diffuse)
+        if f"{region}_diffuse" in maps:
+            diffuse = picture(linear_from_srgb(maps[f"{region}_diffuse"] / 255.0))
+            result[region] = Maps.plain(*UNPAINTED[region], like=like)._replace(diffuse=diffuse)
     return result
-
-
-def _flat_diffuse(linear: tuple[float, float, float]) -> np.ndarray:
-    return stored_diffuse(np.broadcast_to(np.array(linear), (PLAIN, PLAIN, 3)))

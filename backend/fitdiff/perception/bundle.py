@@ -71,7 +71,8 @@ class Perception:
             return self.conditioner
         from .fr_feature import FrFeature
 
-        return weights.load(FrFeature(), "fr_feature", self.device)
+        # On CPUs this one network is four times slower with its channels last; the others gain.
+        return weights.load(FrFeature(), "fr_feature", self.device, torch.contiguous_format)
 
     @cached_property
     def perceptual(self) -> PerceptualNetwork:

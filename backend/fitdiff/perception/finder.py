@@ -14,8 +14,8 @@ from .types import Detection, Face
 CERTAIN = 0.6  # product of what both networks believe; real faces measured 0.85 to 1, things taken for faces up to 0.57
 
 # The looks of the detector in turn, each taken only while the largest face so far is below this share of the photo's
-# shorter side: where the subject is small there may be others of its size; 0 means only while there is none.
-LOOKS = (("whole", 1.0), ("halves", 0.3), ("turned", 0.0), ("quarters", 0.15))
+# longer side: where the subject is small there may be others of its size; 0 means only while there is none.
+LOOKS = (("whole", 1.0), ("halves", 0.2), ("turned", 0.0), ("quarters", 0.1))
 
 
 def as_batch(image: NDArray | Tensor) -> Tensor:
@@ -38,17 +38,20 @@ class EmbeddedFinder:
     def __call__(self, image: NDArray | Tensor) -> list[Face]:
         """image (H, W, 3) sRGB, uint8 or float 0..1 -> faces, the most likely subject (large, certain) first."""
         batch = as_batch(image)
-        shorter = min(batch.shape[-2:])
+        longer = max(batch.shape[-2:])
         faces: list[Face] = []
         seen: list[Detection] = []
         search = self.detector.search(batch)
         for look, share in LOOKS:
-            if faces and faces[0].size >= share * shorter:
+            if faces and faces[0].size >= share * longer:
                 continue
             for detection in search(look):
-                if not any(overlap(detection.box, old.box)[0] > 0.6 for old in seen):
-                    seen.append(detection)
-                    faces.append(self.landmarker(batch, self.detector.settle(batch, detection)))
+                if any(overlap(detection.box, old.box)[0] > 0.6 for old in seen):
+                    continue
+                settled = self.detector.settle(batch, detection)
+                seen += [detection, settled]
+                if settled.score > CERTAIN:
+                    faces.append(self.landmarker(batch, settled))
             faces = distinct([face for face in faces if certainty(face) > CERTAIN])
         return faces
 

@@ -114,7 +114,12 @@ def read(path: Path) -> tuple[dict[str, Tensor], Card]:
     return tensors, Card(header["what"], header["origin"], header["licence"], header["sha256"])
 
 
-def load(network: Network, name: str, device: torch.device | str = "cpu") -> Network:
+def load(
+    network: Network,
+    name: str,
+    device: torch.device | str = "cpu",
+    memory_format: torch.memory_format = torch.channels_last,
+) -> Network:
     """Fill a network from <name>.safetensors: float32, evaluation mode, no gradients for its own weights."""
     path = find(f"{name}.safetensors")
     if path is None:
@@ -130,7 +135,8 @@ def load(network: Network, name: str, device: torch.device | str = "cpu") -> Net
         network.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
     except RuntimeError as error:
         raise _damaged(path, str(error)) from error
-    return network.to(device).eval().requires_grad_(False)
+    network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
+    return network.eval().requires_grad_(False)
 
 
 def report() -> list[dict]:

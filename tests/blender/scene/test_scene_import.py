@@ -206,13 +206,14 @@ def test_cycles_shades_a_lambert_surface_as_the_fit_does(make_folder, tmp_path):
     assert np.allclose(pixels, expected, rtol=0.02)
 
 
-def test_importing_again_changes_nothing(make_folder):
-    folder = make_folder()
+@pytest.mark.parametrize("name", ["Ada", "Zoë 头像", "photo.001", "x" * 90])
+def test_importing_again_changes_nothing(make_folder, name):
+    folder = make_folder(name)
     import_avatar(folder)
     first = everything()
     again = import_avatar(folder)
     assert everything() == first
-    assert again.collection.name == "FitDiff Ada"
+    assert again.collection.name[:60] == f"FitDiff {name}"[:60]
     assert bpy.context.scene.camera == again.camera
 
 
@@ -231,6 +232,19 @@ def test_what_the_artist_uses_elsewhere_survives_a_second_import(make_folder):
     import_avatar(folder)
     assert cube.materials[0] is not None
     assert cube.materials[0].name.startswith("FitDiff Ada skin")
+
+
+def test_what_the_artist_renamed_or_duplicated_survives_a_second_import(make_folder):
+    folder = make_folder()
+    head = import_avatar(folder).head
+    copy = head.copy()
+    copy.data = head.data.copy()
+    bpy.context.scene.collection.objects.link(copy)
+    head.name = "Hero"
+    import_avatar(folder)
+    assert {"Hero", copy.name, "FitDiff Ada"} <= set(bpy.context.scene.objects.keys())
+    assert len(bpy.data.objects) == 5  # and one light, one camera
+    assert copy.data.materials[0].name.startswith("FitDiff Ada skin")
 
 
 def test_the_scene_is_left_alone_when_asked(make_folder):

@@ -43,9 +43,10 @@ SCRFD = UserWeights(
 FAN = UserWeights(
     "fan",
     "68 face landmarks (face-alignment's 2DFAN-4)",
-    ("2DFAN4-cd938726ad.zip", "2DFAN4.pth", "fan.pth"),
+    ("2DFAN4-11f355bf06.pth.tar", "2DFAN4.pth", "fan.pth"),
     (),
-    f"Let the face-alignment package download 2DFAN4-cd938726ad.zip once, and {_FOLDER}.",
+    "Let the face-alignment package (1.5 or later) download 2DFAN4-11f355bf06.pth.tar once; the TorchScript .zip files "
+    f"of its older versions will not do. Then {_FOLDER}.",
     "BSD-3-Clause code; weights trained on 300W-LP: non-commercial research only",
 )
 LPIPS_VGG = UserWeights(

@@ -1,4 +1,4 @@
-"""An avatar folder as docs/avatar-format.md says, written by numpy and the standard library, and an empty scene."""
+"""Writes an avatar folder as docs/avatar-format.md says, with numpy and the standard library."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ import io
 import json
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
-import bpy
 import numpy as np
-import pytest
-
-from tests import synthetic_head
 
 ANGLE = 0.3
 ROTATION = [[np.cos(ANGLE), 0, -np.sin(ANGLE)], [0, 1, 0], [np.sin(ANGLE), 0, np.cos(ANGLE)]]
@@ -67,26 +62,3 @@ def write_folder(
     listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
     (folder / "avatar.json").write_text(json.dumps({**about, "files": listed}))
     return folder
-
-
-@pytest.fixture
-def make_folder(tmp_path: Path) -> Callable[..., Path]:
-    """make_folder(name, about=..., maps=..., **arrays): a valid folder with whatever is given put in place."""
-
-    def make(name: str = "Ada", *, about: dict | None = None, maps: dict | None = None, **arrays: np.ndarray) -> Path:
-        photo = np.zeros((400, 300, 3), np.uint8) + 90
-        return write_folder(
-            tmp_path / name,
-            {**synthetic_head.arrays(), **arrays},
-            synthetic_head.maps() if maps is None else maps,
-            {**ABOUT, **(about or {})},
-            photo,
-        )
-
-    return make
-
-
-@pytest.fixture(autouse=True)
-def empty_scene() -> bpy.types.Scene:
-    bpy.ops.wm.read_homefile(use_empty=True)
-    return bpy.context.scene

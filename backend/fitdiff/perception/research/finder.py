@@ -1,0 +1,41 @@
+"""Photo in, faces out, with SCRFD and FAN; the 468 points still come from the embedded FaceMesh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .. import weights
+from ..facemesh import FaceMesh
+from ..finder import as_batch, distinct
+from ..landmarks import Landmarker
+from ..types import Face
+from .fan import Fan
+from .scrfd import Scrfd
+
+
+class ResearchFinder:
+    name = "research"
+
+    def __init__(self, detector: Scrfd, landmarker: Fan, mesh: Landmarker) -> None:
+        self.detector, self.landmarker, self.mesh = detector, landmarker, mesh
+
+    @classmethod
+    def load(cls, device: torch.device | str = "cpu") -> ResearchFinder:
+        mesh = Landmarker(weights.load(FaceMesh(), "facemesh", device))
+        return cls(Scrfd.load(device), Fan.load(device), mesh)
+
+    def __call__(self, image: NDArray | Tensor) -> list[Face]:
+        """image (H, W, 3) sRGB, uint8 or float 0..1 -> faces, the most likely subject (large, certain) first."""
+        batch = as_batch(image)
+        faces = []
+        for found in self.detector(batch.to(next(self.detector.parameters()).device)):
+            face = self.mesh(batch, found)
+            keypoints = found.keypoints.copy()
+            keypoints[4:] = face.landmarks468[[234, 454], :2]  # SCRFD does not know the ears
+            marks = self.landmarker.landmarks(batch, found)
+            faces.append(replace(face, keypoints=keypoints, landmarks68=marks.astype(face.landmarks68.dtype)))
+        return distinct(faces)

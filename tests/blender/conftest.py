@@ -1,0 +1,37 @@
+"""For every test in Blender: an empty scene, and avatar folders to fill it from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from tests import synthetic_head
+
+from .avatar_folders import ABOUT, write_folder
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """make_folder(name, about=..., maps=..., **arrays): a valid folder with whatever is given put in place."""
+
+    def make(name: str = "Ada", *, about: dict | None = None, maps: dict | None = None, **arrays: np.ndarray) -> Path:
+        photo = np.zeros((400, 300, 3), np.uint8) + 90
+        return write_folder(
+            tmp_path / name,
+            {**synthetic_head.arrays(), **arrays},
+            synthetic_head.maps() if maps is None else maps,
+            {**ABOUT, **(about or {})},
+            photo,
+        )
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def empty_scene() -> bpy.types.Scene:
+    bpy.ops.wm.read_homefile(use_empty=True)
+    return bpy.context.scene
