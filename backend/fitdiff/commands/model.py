@@ -31,10 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     bring.add_argument("--landmarks", type=Path, metavar="FILE", help="68 vertex numbers, .json or .txt, for a .mat")
     bring.add_argument("--replace", action="store_true", help="replace an imported model of the same name")
 
-    preview = actions.add_parser("preview", help="a sheet of people, components or expressions in clay")
+    preview = actions.add_parser("preview", help="a sheet of people, components or expressions")
     _add_face_model(preview)
     preview.add_argument("--out", type=Path, required=True, metavar="PNG")
     preview.add_argument("--count", type=_count, help="random people (24 unless rows are asked for)")
+    preview.add_argument("--textured", action="store_true", help="people with skin, eyes and brows instead of clay")
     preview.add_argument("--components", type=_count, default=0, metavar="K", help="first K identity components")
     preview.add_argument("--expressions", type=_count, default=0, metavar="K", help="first K expression components")
     preview.add_argument("--arkit", default="", metavar="NAMES", help="ARKit units, comma-separated, or `all`")
@@ -89,7 +90,7 @@ def _preview(args: argparse.Namespace, console: Console) -> dict:
     model = load_face_model(args.face_model)
     asked = args.components or args.expressions or args.arkit
     count = args.count if args.count is not None else 0 if asked else 24
-    rows = rows_of_people(model, count, args.seed, args.size)
+    rows = rows_of_people(model, count, args.seed, args.size, textured=args.textured)
     rows += rows_of_components(model, "identity", args.components, args.size)
     rows += rows_of_components(model, "expression", args.expressions, args.size)
     rows += rows_of_units(model, args.arkit, args.seed, args.size)

@@ -1,4 +1,4 @@
-"""Maps for a head whose skin nobody has fitted: the mean skin with the right pigments, painted eyes, teeth and mouth."""
+"""A head's maps between the renderer and the avatar folder, and the maps of a head whose skin nobody has fitted."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import torch
 from torch import Tensor
 
 from ..avatar import linear_from_srgb, stored, stored_diffuse
-from ..face.embedded import EmbeddedFace
-from ..face.eyes import eye_map
+from ..face.appearance import PLAIN, has_skin_basis, head_maps
 from ..face.model import MorphableModel
-from ..face.skin import HAEMOGLOBIN, MELANIN, load_skin, relief
 from ..render.maps import UNPAINTED, Maps
 
-PLAIN = 64  # side of a map that holds one colour
+EYE_SIZE = 512  # of a stored map: the iris is an eighth of it
 
 
 def mean_albedo(model: MorphableModel, melanin: float = 0.0, haemoglobin: float = 0.0) -> Tensor:
     """(1, 3, S, S) linear: the mean skin with these pigments; one colour for models with a layout of their own."""
-    if isinstance(model, EmbeddedFace):
+    if has_skin_basis(model):
         skin = load_skin()
         coefficients = torch.zeros(1, skin.count)
         coefficients[0, 0], coefficients[0, 1] = melanin, haemoglobin
@@ -31,46 +29,43 @@ def mean_albedo(model: MorphableModel, melanin: float = 0.0, haemoglobin: float 
 
 def base_maps(model: MorphableModel, melanin: float, haemoglobin: float) -> dict[str, np.ndarray]:
     """All maps of an avatar, 8 bits, as it stores them."""
-    albedo = mean_albedo(model, melanin, haemoglobin)
-    normal = relief(albedo) if isinstance(model, EmbeddedFace) else torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
-    normal = normal.expand(1, 3, *albedo.shape[2:])
-    maps = {
-        "diffuse": stored_diffuse(_picture(albedo)),
-        "specular": stored(np.full((PLAIN, PLAIN), UNPAINTED["skin"][1])),
-        "normal": stored(0.5 + 0.5 * _picture(normal)),
+    with torch.no_grad():
+        return stored_maps(head_maps(model, mean_albedo(model, melanin, haemoglobin), eye_size=EYE_SIZE))
+
+
+def stored_maps(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:
+    """The first person of what the renderer reads -> an avatar's 8-bit maps."""
+
+    def picture(values: Tensor) -> np.ndarray:
+        return values[0].detach().double().cpu().numpy().transpose(1, 2, 0)
+
+    skin = maps["skin"]
+    result = {
+        "diffuse": stored_diffuse(picture(skin.diffuse)),
+        "specular": stored(picture(skin.specular).mean(-1)),
+        "normal": stored(picture(skin.normal) * 0.5 + 0.5),
     }
-    painted: Mapping[str, np.ndarray] = model.extras if isinstance(model, EmbeddedFace) else {}
     for region in ("eyes", "teeth", "mouth"):
-        if f"map.{region}" in painted:
-            maps[f"{region}_diffuse"] = np.asarray(painted[f"map.{region}"])
-        elif region == "eyes" and isinstance(model, EmbeddedFace):
-            maps["eyes_diffuse"] = stored_diffuse(eye_map())
-        else:
-            maps[f"{region}_diffuse"] = stored_diffuse(np.broadcast_to(UNPAINTED[region][0], (PLAIN, PLAIN, 3)))
-    return maps
+        if region in maps:
+            result[f"{region}_diffuse"] = stored_diffuse(picture(maps[region].diffuse))
+    return result
 
 
 def renderable(maps: Mapping[str, np.ndarray], like: Tensor) -> dict[str, Maps]:
     """An avatar's 8-bit maps -> what the renderer reads, region by region."""
 
-    def linear(name: str) -> Tensor:
-        return _tensor(linear_from_srgb(maps[name] / np.float32(255)), like)
+    def picture(values: np.ndarray) -> Tensor:
+        values = values[..., None] if values.ndim == 2 else values
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None].to(like)
 
     skin = Maps(
-        linear("diffuse"),
-        _tensor(maps["specular"][..., None] / np.float32(255), like),
-        _tensor(maps["normal"] / np.float32(255) * 2 - 1, like),
+        picture(linear_from_srgb(maps["diffuse"] / 255.0)),
+        picture(maps["specular"] / 255.0),
+        picture(maps["normal"] / 255.0 * 2 - 1),
     )
-    others = {
-        region: Maps.plain(*UNPAINTED[region], like=like)._replace(diffuse=linear(f"{region}_diffuse"))
-        for region in ("eyes", "teeth", "mouth")
-    }
-    return {"skin": skin, **others}
-
-
-def _picture(maps: Tensor) -> np.ndarray:
-    return maps[0].permute(1, 2, 0).numpy()
-
-
-def _tensor(values: np.ndarray, like: Tensor) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None].to(like)
+    result = {"skin": skin}
+    for region in ("eyes", "teeth", "mouth"):
+        if f"{region}_diffuse" in maps:
+            diffuse = picture(linear_from_srgb(maps[f"{region}_diffuse"] / 255.0))
+            result[region] = Maps.plain(*UNPAINTED[region], like=like)._replace(diffuse=diffuse)
+    return result

@@ -1,4 +1,4 @@
-"""Pictures of a face model in clay, for people who want to see what it can do: people, components, units."""
+"""Pictures of a face model, for people who want to see what it can do: people, components, units."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from ..errors import FitDiffError
+from ..face.looks import Look, look_maps, random_look
 from ..face.model import MorphableModel
 from ..face.people import random_identity
+from ..face.skin import load_skin
 from ..render.camera import Camera
-from ..render.preview import clay
+from ..render.preview import BACKGROUND, CLAY_LIGHT, clay, to_bytes
 from ..render.renderer import Renderer
 from ..render.sheet import Row
 
@@ -22,15 +24,21 @@ SIGMA = 2.0
 FEW = 6  # units up to this number are shown on several people, more of them on the mean only
 
 
-def rows_of_people(model: MorphableModel, count: int, seed: int, size: int, columns: int = 6) -> list[Row]:
-    """`count` random people, `columns` in a row, numbered from 1."""
+def rows_of_people(
+    model: MorphableModel, count: int, seed: int, size: int, columns: int = 6, textured: bool = False
+) -> list[Row]:
+    """`count` random people, `columns` in a row, numbered from 1; in clay, or with skins, eyes and brows of their own."""
     if count == 0:
         return []
-    identity = random_identity(model, count, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    identity, renderer = random_identity(model, count, generator), Renderer(model.topology)
     with torch.no_grad():
         vertices = model.vertices(identity)
-    draw = partial(_clay, model, Renderer(model.topology), size)
-    pictures = [draw(points, TURN) for points in vertices]
+    if textured:
+        looks = [random_look(generator, load_skin().count) for _ in range(count)]
+        pictures = [_painted(model, renderer, size, *person) for person in zip(vertices, looks, strict=True)]
+    else:
+        pictures = [_clay(model, renderer, size, points, TURN) for points in vertices]
     return _grid(pictures, [str(number + 1) for number in range(count)], columns)
 
 
@@ -107,6 +115,14 @@ def _clay(
 ) -> np.ndarray:
     camera = portrait_camera(model, (size, size), yaw, close=close)
     return clay(vertices.detach(), model.topology, size, camera=camera, renderer=renderer)
+
+
+@torch.no_grad()
+def _painted(model: MorphableModel, renderer: Renderer, size: int, vertices: Tensor, look: Look) -> np.ndarray:
+    camera = portrait_camera(model, (2 * size, 2 * size), SLIGHT)
+    rendering = renderer(vertices[None], look_maps(model, [look]), camera, vertices.new_tensor([CLAY_LIGHT]))
+    picture = rendering.over(vertices.new_tensor(BACKGROUND).view(1, 3, 1, 1))
+    return to_bytes(torch.nn.functional.avg_pool2d(picture, 2))[0]
 
 
 def _grid(pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int) -> list[Row]:

@@ -53,3 +53,24 @@ def cylindrical_uv(vertices: np.ndarray, margin: float = 0.01) -> np.ndarray:
     flat = np.stack([angle, vertices[:, 1]], axis=1)
     flat = (flat - flat.min(0)) / np.maximum(flat.max(0) - flat.min(0), 1e-9)
     return (margin + (1.0 - 2.0 * margin) * flat).astype(np.float32)
+
+
+def boundary_loops(faces: np.ndarray) -> list[np.ndarray]:
+    """Every boundary loop of a mesh of (F, 3 or 4) faces (-1 marks a missing corner), longest first.
+
+    A loop runs as the edges of its faces do.
+    """
+    edges: set[tuple[int, int]] = set()
+    for face in faces.tolist():
+        corners = [corner for corner in face if corner >= 0]
+        edges |= set(zip(corners, corners[1:] + corners[:1], strict=True))
+    follow = {a: b for a, b in edges if (b, a) not in edges}
+    left = set(follow)
+    loops = []
+    while left:
+        loop = [next(iter(left))]
+        while follow[loop[-1]] != loop[0]:
+            loop.append(follow[loop[-1]])
+        left -= set(loop)
+        loops.append(np.array(loop))
+    return sorted(loops, key=len, reverse=True)

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from ..errors import FitDiffError
+from .model import MorphableModel
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "skin.safetensors"
 MEAN_SIZE, COMPONENT_SIZE = 512, 256
@@ -41,6 +42,11 @@ class SkinBasis:
         mixed = (coefficients @ self.components.flatten(1)).view(-1, *self.components.shape[1:])
         log = _resized(self.mean[None], size) + _resized(mixed, size)
         return log.exp().clamp(*ALBEDO_RANGE)
+
+
+def has_skin_basis(model: MorphableModel) -> bool:
+    """Whether the basis is laid out as this model's texture is."""
+    return model.name == "embedded"
 
 
 def relief(albedo: Tensor, strength: float = 0.35) -> Tensor:

@@ -37,7 +37,9 @@ class Topology:
         object.__setattr__(self, "uv_triangles", _fan(self.uv_quads, four))
         object.__setattr__(self, "triangle_region", np.concatenate([self.quad_region, self.quad_region[four]]))
 
-    triangles: np.ndarray = field(init=False)  # (T, 3) int32: first every quad's (0,1,2), then the four-sided ones' (0,2,3)
+    triangles: np.ndarray = field(
+        init=False
+    )  # (T, 3) int32: first every quad's (0,1,2), then the four-sided ones' (0,2,3)
     uv_triangles: np.ndarray = field(init=False)  # (T, 3) int32 rows of uv
     triangle_region: np.ndarray = field(init=False)  # (T,) uint8
 

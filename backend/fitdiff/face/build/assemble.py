@@ -94,7 +94,9 @@ def build(hm08: Hm08, ict: Ict, facemesh_draft: np.ndarray, say: Callable[[str],
         ARKIT_NAMES,
         _metres(units.surface),
     )
-    return Built(model, _extras(inner, head, topology, centres, identity, expression, units), components.energy, head, inner)
+    return Built(
+        model, _extras(inner, head, topology, centres, identity, expression, units), components.energy, head, inner
+    )
 
 
 def _metres(array: np.ndarray) -> torch.Tensor:
@@ -201,7 +203,10 @@ def _topology(hm08: Hm08, head: Head, inner: Inner, ict: Ict, units: Fields, fac
         np.concatenate([layout.uv, hidden_uv]).astype(np.float32),
         uv_quads.astype(np.int32),
         region,
-        {name: LandmarkSet(m.triangle.astype(np.int32), m.barycentric.astype(np.float32)) for name, m in landmarks.items()},
+        {
+            name: LandmarkSet(m.triangle.astype(np.int32), m.barycentric.astype(np.float32))
+            for name, m in landmarks.items()
+        },
         mirror.astype(np.int32),
         vertex_masks(head),
     )

@@ -22,7 +22,7 @@ from ...render.maps import UNPAINTED, Maps
 from ...render.preview import to_bytes
 from ...render.renderer import Renderer, Rendering
 from ..embedded import ASSET, EmbeddedFace, compose
-from ..eyes import eye_map
+from ..appearance import BROWN, PUPIL, SCLERA, eye_map
 from ..people import random_identity
 from ..skin import load_skin, relief
 from ..storage import load_model, save_model
@@ -98,7 +98,7 @@ def facemesh_landmarks(model: EmbeddedFace, seed: int = 0) -> tuple[LandmarkSet,
 def _maps(albedo: torch.Tensor) -> dict[str, Maps]:
     """Photographic skin, and eyes with an iris: without them the network misjudges the lids."""
     skin = Maps(albedo, torch.full((1, 1, 1, 1), 0.5), relief(albedo))
-    eyes = torch.from_numpy(eye_map()).permute(2, 0, 1)[None].to(albedo)
+    eyes = eye_map(albedo.new_tensor([BROWN]), albedo.new_tensor([SCLERA]), albedo.new_tensor([PUPIL]))
     return {"skin": skin, "eyes": Maps.plain(*UNPAINTED["eyes"], like=albedo)._replace(diffuse=eyes)}
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 BODY_VERTICES = 13380
-NECK_LOOP_HEIGHT = 5.69  # decimetres: of the closed edge loops round the neck, the one nearest to this height is the cut
+NECK_LOOP_HEIGHT = (
+    5.69  # decimetres: of the closed edge loops round the neck, the one nearest to this height is the cut
+)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import torch
 
 from ...render.camera import Projected
 from ...render.visibility import visible_faces
+from ..appearance import IRIS_ANGLE
 from .ict import Ict
 
 GROUPS = ("skull", "jaw", "eye_left", "eye_right")
 EYE_RINGS, EYE_SEGMENTS = 14, 24
-IRIS_ANGLE = np.radians(22.9)  # an iris of 11.9 mm on ICT's eyeball of 30.6 mm
 CORNEA_HEIGHT = 0.055  # of the eyeball's radius
 FIRST_MOLAR = 6.9  # cm: teeth behind this are never seen
 GUM_TILE_WIDTH = 0.74  # of the mouth tile; the rest holds the cavity and the sockets
@@ -61,7 +61,9 @@ def eyeball(ict: Ict, name: str) -> np.ndarray:
 def eye_mesh(centre_radius: np.ndarray, group: int) -> Inner:
     """A sphere with its pole at the pupil and a corneal bulge; the map is azimuthal: the distance from the middle of
     the tile is the angle from the pupil over pi, so that the iris is a disc."""
-    angles = np.concatenate([np.linspace(0, 1, 8)[1:] * IRIS_ANGLE * 1.25, np.linspace(IRIS_ANGLE * 1.25, np.pi, EYE_RINGS - 6)[1:-1]])
+    angles = np.concatenate(
+        [np.linspace(0, 1, 8)[1:] * IRIS_ANGLE * 1.25, np.linspace(IRIS_ANGLE * 1.25, np.pi, EYE_RINGS - 6)[1:-1]]
+    )
     turn = np.arange(EYE_SEGMENTS) / EYE_SEGMENTS * 2 * np.pi
     theta, phi = np.meshgrid(angles, turn, indexing="ij")
     directions = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1).reshape(-1, 3)

@@ -109,7 +109,9 @@ def laplacian(vertices: np.ndarray, triangles: np.ndarray) -> tuple[csr_matrix, 
         columns += [j, i]
         values += [cot, cot]
         np.add.at(areas, i, cross / 6)
-    weights = coo_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (count, count)).tocsr()
+    weights = coo_matrix(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (count, count)
+    ).tocsr()
     return (diags(np.asarray(weights.sum(1)).ravel()) - weights).tocsr(), np.maximum(areas, np.median(areas) * 0.05)
 
 
@@ -196,34 +198,3 @@ def extend(
     flat = np.moveaxis(field, -2, 0).reshape(len(vertices), -1).astype(float)
     flat[free] = solver.solve(-(energy[free][:, fixed] @ flat[fixed]))
     return np.moveaxis(flat.reshape(len(vertices), *field.shape[:-2], 3), 0, -2)
-
-
-def boundary_loop(faces: np.ndarray, through: int) -> np.ndarray:
-    """The closed loop of boundary edges that holds the vertex `through`, in order."""
-    follow: dict[int, int] = {}
-    edges = set()
-    for face in faces:
-        corners = [int(c) for c in face if c >= 0]
-        edges |= set(zip(corners, corners[1:] + corners[:1], strict=True))
-    for a, b in edges:
-        if (b, a) not in edges:
-            follow[a] = b
-    loop = [through]
-    while follow[loop[-1]] != through:
-        loop.append(follow[loop[-1]])
-    return np.array(loop)
-
-
-def boundary_loops(faces: np.ndarray) -> list[np.ndarray]:
-    """Every boundary loop of a mesh, longest first."""
-    edges = set()
-    for face in faces:
-        corners = [int(c) for c in face if c >= 0]
-        edges |= set(zip(corners, corners[1:] + corners[:1], strict=True))
-    left = {a for a, b in edges if (b, a) not in edges}
-    loops = []
-    while left:
-        loop = boundary_loop(faces, next(iter(left)))
-        left -= set(loop.tolist())
-        loops.append(loop)
-    return sorted(loops, key=len, reverse=True)

@@ -75,7 +75,9 @@ def resample(hm08: Hm08, skin: np.ndarray, crop: tuple[int, int], scale: int) ->
     x, y = uv[..., 0] * scale - crop[0], (1 - uv[..., 1]) * scale - crop[1]
     inside = covered & bare & (x > 2) & (y > 2) & (x < skin.shape[1] - 3) & (y < skin.shape[0] - 3)
     sharp = np.stack([gaussian_filter(skin[..., c], 0.5) for c in range(3)], -1)
-    picture = np.stack([map_coordinates(sharp[..., c], [y - 0.5, x - 0.5], order=1, mode="nearest") for c in range(3)], -1)
+    picture = np.stack(
+        [map_coordinates(sharp[..., c], [y - 0.5, x - 0.5], order=1, mode="nearest") for c in range(3)], -1
+    )
     return fill(picture, inside)
 
 

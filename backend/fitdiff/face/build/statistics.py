@@ -86,7 +86,9 @@ class Components:
 def rigid_part(fields: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(N, V, 3) -> affine maps (N, 3, 4): the rotation and shift that explain the weighted points' motion best."""
     middle = np.average(points, axis=0, weights=weights)
-    turns = np.array([[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, 1], [0, 0, 0], [-1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]])
+    turns = np.array(
+        [[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, 1], [0, 0, 0], [-1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]]
+    )
     motions = np.zeros((6, 3, 4))
     motions[range(3), range(3), 3] = 1
     motions[3:, :, :3] = turns
@@ -113,7 +115,9 @@ def identity_components(scans: np.ndarray, people: np.ndarray, weights: np.ndarr
     # beyond = share * extra - (share * onto / s @ u.T) @ modes: keep it as a mix of the fields that went in.
     from_modes = -share * (onto / span[1]) @ span[0].T
     rows = np.concatenate([modes, beyond])
-    as_fields = np.block([[np.eye(len(scans)), np.zeros((len(scans), len(people)))], [from_modes, share * np.eye(len(people))]])
+    as_fields = np.block(
+        [[np.eye(len(scans)), np.zeros((len(scans), len(people)))], [from_modes, share * np.eye(len(people))]]
+    )
     return _principal(rows, as_fields, IDENTITY_COMPONENTS)
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry import boundary_loops
 from .hm08 import Hm08
 from .ict import Ict, triangulate
 from .registration import (
     Match,
     Surface,
-    boundary_loops,
     extend,
     register,
     similarity,
@@ -174,7 +174,7 @@ def _ear(rest: np.ndarray) -> np.ndarray:
 
 def _pair_loops(source: np.ndarray, source_quads: np.ndarray, target: np.ndarray, target_quads: np.ndarray):
     """Lips and eyelid margins of one head with those of the other: (source rows, target polyline)."""
-    loops = [loop for loop in boundary_loops(target_quads)]
+    loops = boundary_loops(target_quads)
     middles = np.array([target[loop].mean(0) for loop in loops])
     pairs = []
     for loop in boundary_loops(source_quads):

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import splu
 
-from .registration import boundary_loops
+from ..geometry import boundary_loops
 
 MARGIN = 0.006  # of the map, all round
 FRONT, BACK = 1.0, 0.25  # relative size of the face and of the back of the head
@@ -153,7 +153,9 @@ def _tutte(points, triangles, border, positions) -> np.ndarray:
             rows.append(a)
             columns.append(b)
             values.append(np.tan(angle / 2) / length)
-    weights = coo_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (count, count)).tocsr()
+    weights = coo_matrix(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (count, count)
+    ).tocsr()
     free = np.setdiff1d(np.arange(count), border)
     uv = np.zeros((count, 2))
     uv[border] = positions
@@ -186,7 +188,9 @@ def _relax(uv, points, triangles, size, border) -> np.ndarray:
     index = np.broadcast_to(triangles[:, :, None], stiff.shape), np.broadcast_to(triangles[:, None, :], stiff.shape)
     matrix = coo_matrix((stiff.ravel(), (index[0].ravel(), index[1].ravel())), (len(points), len(points))).tocsc()
     free = np.setdiff1d(np.arange(len(points)), border)
-    solver = splu(matrix[free][:, free] + 1e-9 * coo_matrix((np.ones(len(free)), (range(len(free)), range(len(free))))).tocsc())
+    solver = splu(
+        matrix[free][:, free] + 1e-9 * coo_matrix((np.ones(len(free)), (range(len(free)), range(len(free))))).tocsc()
+    )
 
     def energy(uv, gradient=False):
         jacobian = np.einsum("fki,fka->fia", uv[triangles], g)
@@ -198,7 +202,11 @@ def _relax(uv, points, triangles, size, border) -> np.ndarray:
         if not gradient:
             return total, None
         cofactor = np.stack(
-            [np.stack([jacobian[:, 1, 1], -jacobian[:, 1, 0]], 1), np.stack([-jacobian[:, 0, 1], jacobian[:, 0, 0]], 1)], 1
+            [
+                np.stack([jacobian[:, 1, 1], -jacobian[:, 1, 0]], 1),
+                np.stack([-jacobian[:, 0, 1], jacobian[:, 0, 0]], 1),
+            ],
+            1,
         )
         slope = 2 * jacobian * (1 + det**-2)[:, None, None] - 2 * (squared * det**-3)[:, None, None] * cofactor
         per_corner = np.einsum("fia,fka->fki", slope * weight[:, None, None], g)
