@@ -138,7 +138,7 @@ def _light(analysis: Analysis, renderer: Renderer, vertices: Tensor, camera: Cam
     burnt_out = pixels.max(1) > 0.95  # tells nothing of its brightness
     weight = mask.skin.reshape(-1)[rows] * (surface.region == REGIONS.index("skin")).cpu().numpy() * ~burnt_out
     facing = (surface.normal * surface.view).sum(1).clamp(0, 1).cpu().numpy()
-    return guess_light(surface.normal.cpu().numpy(), pixels, weight * facing, surface.albedo.cpu().numpy())
+    return guess_light(surface.normal.cpu().numpy(), pixels, surface.albedo.cpu().numpy(), weight * facing)
 
 
 def _seen(rendering: Rendering) -> tuple[Surface, np.ndarray]:

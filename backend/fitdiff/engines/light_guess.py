@@ -17,7 +17,6 @@ from ..face.skin import HAEMOGLOBIN, MELANIN
 Array = NDArray[np.float64]
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
-MEAN_TONE = np.array([0.33, 0.19, 0.13])  # linear albedo of the skin basis' mean
 BRIGHTNESS_SPREAD = 0.45  # of the log of what lit skin gets, about 1
 COLOUR_SPREAD = 0.13  # of the log of the light's channels, about white
 LEAST_PIXELS = 50.0
@@ -36,11 +35,6 @@ class LightGuess:
     haemoglobin: float
 
     @property
-    def albedo(self) -> tuple[float, float, float]:
-        """Linear RGB of cheek skin with these pigments."""
-        return _triple(MEAN_TONE * np.exp(self.melanin * MELANIN + self.haemoglobin * HAEMOGLOBIN))
-
-    @property
     def numbers(self) -> list[float]:
         """The nine light numbers."""
         return [self.ambient, self.diffuse, self.diffuse, *self.colour, *self.direction]
@@ -52,13 +46,11 @@ UNKNOWN = LightGuess(0.45, 0.55, (1.0, 1.0, 1.0), (0.3, 0.5, 0.8), 0.0, 0.0)
 def guess_light(
     normals: NDArray[np.floating],
     colours: NDArray[np.floating],
+    base: NDArray[np.floating],
     weight: NDArray[np.floating],
-    base: NDArray[np.floating] | None = None,
 ) -> LightGuess:
-    """Skin pixels: world normals (M, 3), the photo's linear RGB (M, 3), trust (M,), and the mean skin's linear albedo
-    there (M, 3), which knows lips and sockets; without it all skin counts as equally coloured."""
-    normals, colours, weight = (np.asarray(values, np.float64) for values in (normals, colours, weight))
-    base = np.broadcast_to(MEAN_TONE, colours.shape) if base is None else np.asarray(base, np.float64)
+    """Skin pixels: world normals (M, 3), photo's linear RGB (M, 3), mean skin's linear albedo (M, 3), trust (M,)."""
+    normals, colours, base, weight = (np.asarray(values, np.float64) for values in (normals, colours, base, weight))
     if weight.sum() < LEAST_PIXELS:
         return UNKNOWN
     relative = colours / np.maximum(base, 1e-3)
