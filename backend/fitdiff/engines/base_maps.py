@@ -9,17 +9,29 @@ import torch
 from torch import Tensor
 
 from ..avatar import linear_from_srgb, stored, stored_diffuse
-from ..face.appearance import head_maps, toned_skin
+from ..face.appearance import PLAIN, head_maps
 from ..face.model import MorphableModel
+from ..face.skin import HAEMOGLOBIN, MELANIN, has_skin_basis, load_skin
 from ..render.maps import UNPAINTED, Maps
 
 EYE_SIZE = 512  # of a stored map: the iris is an eighth of it
 
 
-def base_maps(model: MorphableModel, tone: tuple[float, float, float]) -> dict[str, np.ndarray]:
-    """As an avatar stores them. tone: linear RGB albedo of cheek skin."""
+def mean_albedo(model: MorphableModel, melanin: float = 0.0, haemoglobin: float = 0.0) -> Tensor:
+    """(1, 3, S, S) linear: the mean skin with these pigments; one colour for models with a layout of their own."""
+    if has_skin_basis(model):
+        skin = load_skin()
+        coefficients = torch.zeros(1, skin.count)
+        coefficients[0, 0], coefficients[0, 1] = melanin, haemoglobin
+        return skin.albedo(coefficients)
+    plain = np.array(UNPAINTED["skin"][0]) * np.exp(melanin * MELANIN + haemoglobin * HAEMOGLOBIN)
+    return torch.from_numpy(plain).float().view(1, 3, 1, 1).expand(1, 3, PLAIN, PLAIN).clamp(0, 0.95)
+
+
+def base_maps(model: MorphableModel, melanin: float, haemoglobin: float) -> dict[str, np.ndarray]:
+    """All maps of an avatar, 8 bits, as it stores them."""
     with torch.no_grad():
-        return stored_maps(head_maps(model, toned_skin(model, model.mean.new_tensor([tone])), eye_size=EYE_SIZE))
+        return stored_maps(head_maps(model, mean_albedo(model, melanin, haemoglobin), eye_size=EYE_SIZE))
 
 
 def stored_maps(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:

@@ -12,14 +12,16 @@ from torch import Tensor
 
 from ..avatar import Avatar, Light, avatar_from_model, linear_from_srgb
 from ..errors import FitDiffError
+from ..face.topology import REGIONS
 from ..perception.analyse import Analysis, crop_camera
 from ..perception.gaze import gaze_of
 from ..render.camera import Camera
 from ..render.colour import to_linear
+from ..render.maps import UNPAINTED, Maps
 from ..render.preview import to_bytes
-from ..render.renderer import Renderer, Rendering
-from .base_maps import base_maps, renderable
-from .light_guess import LightGuess, guess_light
+from ..render.renderer import Renderer, Rendering, Surface
+from .base_maps import base_maps, mean_albedo, renderable
+from .light_guess import UNKNOWN, LightGuess, guess_light
 from .person import stored_camera
 from .progress import Progress, Report, silent
 
@@ -61,7 +63,7 @@ def reconstruct(
 
     gaze = torch.as_tensor(gaze_of(analysis.photo, analysis.face, pose, model)).to(like)
     arkit = _sliders(analysis, pose.expression)
-    maps = base_maps(model, guess.albedo)
+    maps = base_maps(model, guess.melanin, guess.haemoglobin)
     clock.done()
 
     vertices = model.vertices(identity[None], expression[None], gaze[None])
@@ -84,7 +86,12 @@ def reconstruct(
         maps=maps,
         engine=NAME,
         seed=seed,
-        settings={**asdict(settings), "focal_source": pose.focal_source},
+        settings={
+            **asdict(settings),
+            "focal_source": pose.focal_source,
+            "melanin": guess.melanin,
+            "haemoglobin": guess.haemoglobin,
+        },
         metrics={
             "landmarks_median_percent": pose.median_percent,
             "landmarks_mean_percent": pose.mean_percent,
@@ -121,17 +128,21 @@ def _sliders(analysis: Analysis, expression: np.ndarray) -> dict[str, float]:
 
 @torch.no_grad()
 def _light(analysis: Analysis, renderer: Renderer, vertices: Tensor, camera: Camera) -> LightGuess:
-    """Normals of the posed head where the mask sees bare skin, with the photo's colours there."""
+    """The posed head's normals and mean skin where the mask sees bare skin, held against the photo's colours there."""
     mask = analysis.mask
+    albedo = mean_albedo(analysis.model).to(vertices)
+    skin = Maps.plain(*UNPAINTED["skin"], like=vertices)._replace(diffuse=albedo)
     window = crop_camera(camera, mask.crop)
-    plain = renderer(vertices, {}, window, vertices.new_tensor([[1.0, 0, 0, 1, 1, 1, 0, 0, 1]]))
-    rows = plain.pixel.cpu().numpy()
-    on_skin = (plain.surface.region == 0).cpu().numpy()
+    surface, rows = _seen(renderer(vertices, {"skin": skin}, window, vertices.new_tensor([UNKNOWN.numbers])))
     pixels = linear_from_srgb(mask.crop.read(analysis.photo.pixels)).reshape(-1, 3)[rows]
-    clipped = pixels.max(1) > 0.95  # a burnt-out pixel tells nothing of its brightness
-    weight = mask.skin.reshape(-1)[rows] * on_skin * ~clipped
-    facing = (plain.surface.normal * plain.surface.view).sum(1).cpu().numpy()
-    return guess_light(plain.surface.normal.cpu().numpy(), pixels, weight * np.clip(facing, 0, 1))
+    burnt_out = pixels.max(1) > 0.95  # tells nothing of its brightness
+    weight = mask.skin.reshape(-1)[rows] * (surface.region == REGIONS.index("skin")).cpu().numpy() * ~burnt_out
+    facing = (surface.normal * surface.view).sum(1).clamp(0, 1).cpu().numpy()
+    return guess_light(surface.normal.cpu().numpy(), pixels, surface.albedo.cpu().numpy(), weight * facing)
+
+
+def _seen(rendering: Rendering) -> tuple[Surface, np.ndarray]:
+    return rendering.surface, rendering.pixel.cpu().numpy()
 
 
 @torch.no_grad()

@@ -93,8 +93,14 @@ def analyse(
 
 
 def pose_of(photo: Photo, face: Face, model: MorphableModel) -> PoseFit:
-    """Camera and first shape of one face of a photo."""
-    landmarks = {"facemesh468": face.landmarks468, "ibug68": face.landmarks68}
+    """Camera and first shape of one face of a photo, from the 468 points where the model knows them.
+
+    The 68 are chosen among the 468 and add nothing to them; by themselves they serve models that know only those.
+    """
+    if "facemesh468" in model.topology.landmarks:
+        landmarks = {"facemesh468": face.landmarks468}
+    else:
+        landmarks = {"ibug68": face.landmarks68}
     return solve_pose(model, landmarks, (photo.height, photo.width), photo.focal_px)
 
 

@@ -16,11 +16,13 @@ from .types import Face
 SIZE = 96  # side of an eye's crop, pixels
 OPEN = 0.14  # lid opening over eye width, below which an eye says nothing
 MOST_YAW, MOST_PITCH = 0.6, 0.4  # radians
-IRIS = 0.24  # radius over the eye's width
+IRIS = 0.0615  # radius over the distance of the outer eye corners: hardly any two people differ
 
 
-def iris_centre(photo: Photo, face: Face, eye: tuple[int, ...]) -> tuple[NDArray[np.float64], float] | None:
-    """-> photo pixel of the iris' middle and its clearness 0..1, or None where the eye is shut or hidden."""
+def iris_centre(
+    photo: Photo, face: Face, eye: tuple[int, ...], interocular: float
+) -> tuple[NDArray[np.float64], float] | None:
+    """interocular: pixels, of the unturned face -> photo pixel of the iris' middle and its clearness 0..1, or None where the eye is shut or hidden."""
     points = np.asarray(face.landmarks468, np.float64)[list(eye), :2]
     width = float(np.linalg.norm(points[0] - points[8]))
     along = (points[8] - points[0]) / max(width, 1e-9)
@@ -36,7 +38,7 @@ def iris_centre(photo: Photo, face: Face, eye: tuple[int, ...]) -> tuple[NDArray
         return None
     darkness = np.clip((bright - grey) / (bright - dark), 0, 1) * inside
     # The disc that holds most darkness and whose surrounding ring holds least; what lids hide of it does not count.
-    radius = IRIS * width / crop.step
+    radius = IRIS * interocular / crop.step
     y, x = np.mgrid[-SIZE // 2 : SIZE // 2 + 1, -SIZE // 2 : SIZE // 2 + 1]
     distance = np.hypot(x, y)
     disc = (distance <= radius).astype(np.float32)
@@ -49,7 +51,7 @@ def iris_centre(photo: Photo, face: Face, eye: tuple[int, ...]) -> tuple[NDArray
     score = share(disc) - share(ring)
     score = np.where(inside > 0.5, score, -1)
     best = np.unravel_index(int(score.argmax()), score.shape)
-    near = np.clip(score - score[best] + 0.08, 0, None)
+    near = np.clip(score - score[best] + 0.02, 0, None)
     window = ndimage.label(near > 0)[0]
     near = near * (window == window[best])
     centre = np.array([(near.sum(0) * np.arange(SIZE)).sum(), (near.sum(1) * np.arange(SIZE)).sum()]) / near.sum() + 0.5
@@ -69,7 +71,7 @@ def gaze_of(photo: Photo, face: Face, pose: PoseFit, model: MorphableModel) -> N
     camera = -(pose.rotation.T @ pose.translation)
     total, weight = np.zeros(2), 0.0
     for centre, radius, eye in zip(centres, spheres[:, 3].tolist(), (LEFT_EYE, RIGHT_EYE), strict=True):
-        found = iris_centre(photo, face, eye)
+        found = iris_centre(photo, face, eye, pose.interocular)
         if found is None:
             continue
         pixel, clear = found

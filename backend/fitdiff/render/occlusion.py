@@ -23,7 +23,9 @@ def visibility(vertices: Tensor, triangles: Tensor, directions: Tensor, bias: fl
     """
     low, high = vertices.amin(0), vertices.amax(0)
     middle, radius = (low + high) / 2, (high - low).norm() / 2
-    helper = torch.where(directions[:, 1:2].abs() < 0.9, directions.new_tensor([0.0, 1, 0]), directions.new_tensor([1.0, 0, 0]))
+    helper = torch.where(
+        directions[:, 1:2].abs() < 0.9, directions.new_tensor([0.0, 1, 0]), directions.new_tensor([1.0, 0, 0])
+    )
     across = normalize(torch.linalg.cross(helper, directions, dim=1), dim=1)
     up = torch.linalg.cross(directions, across, dim=1)
     frame = torch.stack([across, up, directions], 1)  # (D, 3, 3)
@@ -63,7 +65,9 @@ def ambient_occlusion(vertices: Tensor, normals: Tensor, triangles: Tensor, coun
     return (facing * open_).sum(1) / facing.sum(1).clamp(min=1e-6)
 
 
-def cast_shadow(vertices: Tensor, triangles: Tensor, direction: Tensor, softness: float = 0.12, count: int = 12) -> Tensor:
+def cast_shadow(
+    vertices: Tensor, triangles: Tensor, direction: Tensor, softness: float = 0.12, count: int = 12
+) -> Tensor:
     """(V,) in [0, 1]: share of a lamp of angular radius `softness` (radians) that each vertex sees; 1 is unshadowed."""
     jitter = sphere(64).to(vertices)[:count] * softness
     directions = normalize(normalize(direction, dim=-1) + jitter, dim=1)
