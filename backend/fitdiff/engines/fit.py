@@ -24,6 +24,7 @@ from ..likeness.residual import Residual, ResidualPriors, residual_prior
 from ..likeness.spread import feathered, spread
 from ..perception.analyse import Analysis, crop_camera
 from ..perception.gaze import gaze_of
+from ..perception.landmark_basis import FACE_OVAL
 from ..render.atlas import Atlas
 from ..render.camera import Camera, rotation_from_axis_angle
 from ..render.colour import to_linear, to_srgb
@@ -42,6 +43,7 @@ NAME = "fit"
 MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
 EYE_SIZE = 128
 BEHIND_SKIN = (0.75, 0.85)  # how much of the room and of the lamp eyes and teeth get
+CONTOUR = 0.5  # how far the landmarks of the outline are believed: they slide with the view
 FLAT = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
 
 
@@ -281,13 +283,11 @@ class _Fit:
         return self.mask * flat.view(1, 1, *rendering.face.shape[1:])
 
     def _trust(self, name: str) -> Tensor:
-        from ..perception.landmark_basis import FACE_OVAL
-
         weight = torch.ones(len(self.seen[name]))
         if name == "facemesh468":
-            weight[list(FACE_OVAL)] = 0.25
+            weight[list(FACE_OVAL)] = CONTOUR
         else:
-            weight[:17] = 0.25
+            weight[:17] = CONTOUR
         return weight
 
     # --- the finished maps --------------------------------------------------------------------------------------------
