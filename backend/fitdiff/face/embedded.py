@@ -1,7 +1,7 @@
 """The face that ships: hm08's head with scan statistics, and eyes, teeth, gums and tongue that follow it.
 
 The file (face/storage.py) holds the surface component by component. What lies behind it is stored once, with weights
-over four groups (skull, jaw, left eye, right eye), and one affine map per component and group; `compose` multiplies
+over five groups (skull, jaw, left eye, right eye, tongue), and one affine map per component and group; `compose` multiplies
 that out, so that nothing else need know.
 """
 

@@ -68,7 +68,7 @@ def boundary_loops(faces: np.ndarray) -> list[np.ndarray]:
     left = set(follow)
     loops = []
     while left:
-        loop = [next(iter(left))]
+        loop = [min(left)]
         while follow[loop[-1]] != loop[0]:
             loop.append(follow[loop[-1]])
         left -= set(loop)

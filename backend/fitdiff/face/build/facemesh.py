@@ -21,8 +21,8 @@ from ...render.camera import Camera
 from ...render.maps import UNPAINTED, Maps
 from ...render.preview import to_bytes
 from ...render.renderer import Renderer, Rendering
-from ..embedded import ASSET, EmbeddedFace, compose
 from ..appearance import BROWN, PUPIL, SCLERA, eye_map
+from ..embedded import ASSET, EmbeddedFace, compose
 from ..people import random_identity
 from ..skin import load_skin, relief
 from ..storage import load_model, save_model
