@@ -148,7 +148,7 @@ class _Fit:
             return torch.as_tensor(np.asarray(values), dtype=torch.float32).clone().requires_grad_()
 
         self.identity, self.expression = free(pose.identity[None]), free(pose.expression[None])
-        self.gaze = free(gaze_of(self.analysis.photo, self.analysis.face, pose, self.model)[None])
+        self.gaze = free(gaze_of(self.analysis.face, pose, self.model)[None])
         self.gaze_start = self.gaze.detach().clone()
         self.turn, self.shift = free(np.zeros(3)), free(np.zeros(3))
         self.skin = free(np.zeros((1, self.basis.count)))
