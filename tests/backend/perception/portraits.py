@@ -62,5 +62,7 @@ def portrait(
     seen = rendering.face[0]
     on_skin = (seen >= 0) & (regions[seen.clamp(min=0)] == 0)
     picture = to_bytes(rendering.over(torch.tensor(BACKDROP).view(1, 3, 1, 1)))[0]
-    eyes = float(camera.focal[0]) / distance * float((model.eye_spheres[0, :3] - model.eye_spheres[1, :3]).norm()) * 1.54
+    eyes = (
+        float(camera.focal[0]) / distance * float((model.eye_spheres[0, :3] - model.eye_spheres[1, :3]).norm()) * 1.54
+    )
     return Portrait(picture, camera, landmarks, on_skin.numpy(), (seen >= 0).numpy(), eyes)
