@@ -22,7 +22,7 @@ from ..face.skin import load_skin, relief
 from ..likeness.detail import depth_picture, facing, fine_detail, read_photo, texels_in_photo, unseen_by_camera
 from ..likeness.residual import Residual, ResidualPriors, residual_prior
 from ..likeness.spread import feathered, spread
-from ..perception.analyse import Analysis, crop_camera
+from ..perception.analyse import Analysis, crop_camera, landmarks_for
 from ..perception.gaze import gaze_of
 from ..perception.landmark_basis import FACE_OVAL
 from ..render.atlas import Atlas
@@ -121,11 +121,9 @@ class _Fit:
         self.mask = torch.from_numpy(mask.face)[None, None]
         self.eyes = torch.from_numpy(mask.eyes)[None, None]
         face = self.analysis.face
-        points = {"facemesh468": face.landmarks468, "ibug68": face.landmarks68}
         self.seen = {
             name: torch.from_numpy(self.crop.inside(values)).float()
-            for name, values in points.items()
-            if name in self.model.topology.landmarks
+            for name, values in landmarks_for(face, self.model).items()
         }
         self.mesh_points = torch.from_numpy(self.crop.inside(face.landmarks468)).float()[None]
         self.unit = self.pose.interocular / self.crop.step
@@ -258,7 +256,7 @@ class _Fit:
         decay = 1 - (1 - weights.landmarks_end) * share
         for name, wanted in self.seen.items():
             projected = camera.project(self.model.landmarks(vertices, name)).screen[0]
-            loss = loss + 0.5 * weights.landmarks * decay * losses.landmarks(
+            loss = loss + weights.landmarks * decay / len(self.seen) * losses.landmarks(
                 projected, wanted, self._trust(name), self.unit
             )
         if share >= self.settings.identity_from and weights.identity:
@@ -376,12 +374,13 @@ class _Fit:
         rendered = to_srgb(rendering.over(to_linear(self.photo)))
         mask = (self.mask + self.eyes).clamp(max=1) * rendering.alpha
         features = self.recogniser.embed(self._on_grey(rendered, mask), self.mesh_points).embedding
-        projected = self._camera().project(self.model.landmarks(self._vertices(), "ibug68")).screen[0]
-        missed = (projected - self.seen["ibug68"]).norm(dim=1)
+        name, wanted = next(iter(self.seen.items()))
+        projected = self._camera().project(self.model.landmarks(self._vertices(), name)).screen[0]
+        missed = (projected - wanted).norm(dim=1)[self._trust(name) == 1]
         return {
             "identity_guide": 1 - float(losses.cosine(features, self.wanted[1])),
             "photometric": float(losses.photometric(rendered, self.photo, self._visible_mask(rendering))),
-            "landmarks_mean_percent": 100 * float(missed[17:].mean()) / self.unit,
+            "landmarks_mean_percent": 100 * float(missed.mean()) / self.unit,
         }
 
     def _preview(self, maps: dict[str, np.ndarray], camera: Camera) -> np.ndarray:
