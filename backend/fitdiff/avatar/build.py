@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..face.embedded import EmbeddedFace
 from ..face.model import MorphableModel
 from .manifest import Camera, FaceModel, Latent, Light, Manifest
 from .mesh import AvatarMesh
@@ -58,6 +59,7 @@ def avatar_from_model(
         shape_key_names=tuple(model.arkit_names),
         shape_keys=shapes,
         fit_residual=residual.astype(np.float32),
+        eye_pivots=_eye_pivots(model, neutral),
     )
     ambient, diffuse, specular = light.ambient, light.diffuse, light.specular
     about = Manifest(
@@ -99,6 +101,13 @@ def _vertices(model: MorphableModel, identity: Tensor, expression: Tensor | None
 
     vertices = model.vertices(identity.detach().to(model.mean)[None], batched(expression), batched(gaze))
     return vertices[0].cpu().numpy().astype(np.float64)
+
+
+def _eye_pivots(model: MorphableModel, neutral: np.ndarray) -> np.ndarray | None:
+    """(2, 3) float32 metres, left eye first, where the model knows its eyeballs."""
+    if not isinstance(model, EmbeddedFace):
+        return None
+    return model.eye_centres(torch.from_numpy(neutral).to(model.mean)[None])[0].cpu().numpy().astype(np.float32)
 
 
 def _numbers(x: Tensor) -> list[float]:

@@ -22,7 +22,7 @@ from ..face.skin import load_skin, relief
 from ..likeness.detail import depth_picture, facing, fine_detail, read_photo, texels_in_photo, unseen_by_camera
 from ..likeness.residual import Residual, ResidualPriors, residual_prior
 from ..likeness.spread import feathered, spread
-from ..perception.analyse import Analysis, crop_camera
+from ..perception.analyse import Analysis, crop_camera, landmarks_for
 from ..perception.gaze import gaze_of
 from ..perception.landmark_basis import FACE_OVAL
 from ..render.atlas import Atlas
@@ -96,7 +96,7 @@ def reconstruct(
     avatar = fit.avatar(maps, seed)
     finished = time.perf_counter()
     timings = {"look": ready - started, "fit": optimised - ready, "maps": finished - optimised}
-    return avatar.with_timings(timings) if hasattr(avatar, "with_timings") else avatar
+    return avatar.with_timings(timings)
 
 
 class _Fit:
@@ -121,11 +121,9 @@ class _Fit:
         self.mask = torch.from_numpy(mask.face)[None, None]
         self.eyes = torch.from_numpy(mask.eyes)[None, None]
         face = self.analysis.face
-        points = {"facemesh468": face.landmarks468, "ibug68": face.landmarks68}
         self.seen = {
             name: torch.from_numpy(self.crop.inside(values)).float()
-            for name, values in points.items()
-            if name in self.model.topology.landmarks
+            for name, values in landmarks_for(face, self.model).items()
         }
         self.mesh_points = torch.from_numpy(self.crop.inside(face.landmarks468)).float()[None]
         self.unit = self.pose.interocular / self.crop.step
@@ -148,7 +146,7 @@ class _Fit:
             return torch.as_tensor(np.asarray(values), dtype=torch.float32).clone().requires_grad_()
 
         self.identity, self.expression = free(pose.identity[None]), free(pose.expression[None])
-        self.gaze = free(gaze_of(self.analysis.photo, self.analysis.face, pose, self.model)[None])
+        self.gaze = free(gaze_of(self.analysis.face, pose, self.model)[None])
         self.gaze_start = self.gaze.detach().clone()
         self.turn, self.shift = free(np.zeros(3)), free(np.zeros(3))
         self.skin = free(np.zeros((1, self.basis.count)))
@@ -258,7 +256,7 @@ class _Fit:
         decay = 1 - (1 - weights.landmarks_end) * share
         for name, wanted in self.seen.items():
             projected = camera.project(self.model.landmarks(vertices, name)).screen[0]
-            loss = loss + 0.5 * weights.landmarks * decay * losses.landmarks(
+            loss = loss + weights.landmarks * decay / len(self.seen) * losses.landmarks(
                 projected, wanted, self._trust(name), self.unit
             )
         if share >= self.settings.identity_from and weights.identity:
@@ -298,7 +296,7 @@ class _Fit:
         atlas = self.atlas if size == MAP_SIZE else Atlas(self.model.topology, size)
         vertices, camera = self._vertices()[0], self._full_camera()
         seen = self._seen_texels(atlas, vertices, camera)
-        soft = feathered(seen, size // 40)
+        soft = feathered(seen, size // 22)
         residual = _resized(self.residual(), size) * self.settings.likeness
         small = _resized(self.residual(), 256) * self.settings.likeness
         small_seen = _resized(soft, 256)
@@ -376,12 +374,13 @@ class _Fit:
         rendered = to_srgb(rendering.over(to_linear(self.photo)))
         mask = (self.mask + self.eyes).clamp(max=1) * rendering.alpha
         features = self.recogniser.embed(self._on_grey(rendered, mask), self.mesh_points).embedding
-        projected = self._camera().project(self.model.landmarks(self._vertices(), "ibug68")).screen[0]
-        missed = (projected - self.seen["ibug68"]).norm(dim=1)
+        name, wanted = next(iter(self.seen.items()))
+        projected = self._camera().project(self.model.landmarks(self._vertices(), name)).screen[0]
+        missed = (projected - wanted).norm(dim=1)[self._trust(name) == 1]
         return {
             "identity_guide": 1 - float(losses.cosine(features, self.wanted[1])),
             "photometric": float(losses.photometric(rendered, self.photo, self._visible_mask(rendering))),
-            "landmarks_mean_percent": 100 * float(missed[17:].mean()) / self.unit,
+            "landmarks_mean_percent": 100 * float(missed.mean()) / self.unit,
         }
 
     def _preview(self, maps: dict[str, np.ndarray], camera: Camera) -> np.ndarray:
