@@ -26,7 +26,7 @@ from .statistics import (
     identity_components,
     rigid_part,
 )
-from .surface import Head, build_head, facemesh_draft
+from .surface import Head, build_head
 from .unwrap import unwrap_skin
 
 METRES = 0.01
@@ -209,11 +209,10 @@ def _topology(hm08: Hm08, head: Head, parted: Head, inner: Inner, ict: Ict, unit
     uv_quads[skin] = layout.uv_quads
     uv_quads[~skin] = hidden_quads + len(layout.uv)
     region = np.where(skin, REGIONS.index("skin"), REGIONS.index("mouth")).astype(np.uint8)
-    triangles = triangulate(head.quads)
     jaw_open = units.surface[ARKIT_NAMES.index("jawOpen")]
     landmarks = {
         "ibug68": ibug_landmarks(head, ict, jaw_open),
-        "facemesh468": facemesh_landmarks(head, facemesh_draft(), hm08.vertices, triangles),
+        "facemesh468": facemesh_landmarks(head),
     }
     return Topology(
         head.quads.astype(np.int32),
