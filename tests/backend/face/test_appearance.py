@@ -92,7 +92,7 @@ def test_pigments_span_human_skins() -> None:
 def test_relief_is_unit_length_and_flat_where_nothing_is() -> None:
     flat = relief(torch.full((1, 3, 32, 32), 0.3))
     assert torch.allclose(flat, torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1).expand_as(flat))
-    rough = relief(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.3)
+    rough = relief(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.3, strength=6.0)
     assert torch.allclose(rough.norm(dim=1), torch.ones(1, 32, 32), atol=1e-6)
     assert (rough[:, 2] > 0).all() and rough[:, :2].abs().max() > 0.05
 

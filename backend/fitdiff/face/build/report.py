@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..arkit import ARKIT_NAMES
+from ..arkit import ARKIT_NAMES, from_arkit, to_arkit
 from ..embedded import EmbeddedFace, compose
 from ..people import random_expression, random_identity
 from ..storage import load_model
@@ -27,6 +27,7 @@ from .surface import build_head
 PEOPLE, SEED = 20, 7
 ROUNDS, RIDGE = 8, 1e-2  # of fitting; metres^2 per squared sigma are negligible at this ridge (millimetres)
 LEAK_PEOPLE, BLINK_PEOPLE, LEAK_SHARE = 200, 100, 2e-4
+SLIDER_FACES, UNITS_AT_ONCE = 200, 6
 REPEATS = 15
 MILLIMETRES = 1e3
 
@@ -54,6 +55,8 @@ def report(hm08: Hm08, ict: Ict, path: Path, say: Callable[[str], None]) -> str:
         lines.append(f"| {name} | {distance.mean():.2f} | {np.percentile(distance, 95):.2f} |")
     say("52 units")
     lines += ["", *unit_lines(model, ict)]
+    say(f"{SLIDER_FACES} faces from sliders and back")
+    lines += ["", *slider_lines(model)]
     say(f"{LEAK_PEOPLE} people from the front")
     lines += ["", *leak_lines(model)]
     say("speed")
@@ -110,6 +113,33 @@ def unit_lines(model: EmbeddedFace, ict: Ict) -> list[str]:
         f"| neutral | {rest.mean():.2f} | {np.percentile(rest, 95):.2f} |",
         f"| {len(found)} units | {everything.mean():.2f} | {np.percentile(everything, 95):.2f} |",
         f"| furthest: {named} | | |",
+    ]
+
+
+def slider_lines(model: EmbeddedFace) -> list[str]:
+    """Faces made of a few ARKit units each: as expression components, and those as sliders again."""
+    assert model.arkit_shapes is not None
+    random = np.random.default_rng(SEED)
+    live = [row for row, name in enumerate(ARKIT_NAMES) if name != "tongueOut"]
+    weights = np.zeros((SLIDER_FACES, len(ARKIT_NAMES)))
+    for row in weights:
+        row[random.choice(live, UNITS_AT_ONCE, replace=False)] = random.uniform(0, 1, UNITS_AT_ONCE)
+    rows = model.topology.vertex_masks["face"] > 0.5
+    shapes, basis = (field[:, rows].double().numpy() for field in (model.arkit_shapes, model.expression_basis))
+    expression = from_arkit(model, weights)
+    meant, fitted = np.tensordot(weights, shapes, 1), np.tensordot(expression, basis, 1)
+    back = np.tensordot(to_arkit(model, expression), shapes, 1)
+
+    def millimetres(field: np.ndarray) -> str:
+        return f"{np.linalg.norm(field, axis=-1).mean() * MILLIMETRES:.2f}"
+
+    return [
+        f"| {SLIDER_FACES} faces of {UNITS_AT_ONCE} units | mean mm |",
+        "|---|---|",
+        f"| how far they move | {millimetres(meant)} |",
+        f"| units to {model.expression_count} components | {millimetres(fitted - meant)} |",
+        f"| components to sliders | {millimetres(back - fitted)} |",
+        f"| there and back | {millimetres(back - meant)} |",
     ]
 
 
