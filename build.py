@@ -561,8 +561,8 @@ def demo(options: argparse.Namespace) -> int:
         say(NO_BLENDER)
         return MISSING
     demo_scene(blenders[0], out / "avatar", out)
-    pictures = [out / "cycles.png", *(out / f"relit_{number}.png" for number in (1, 2, 3))]
-    demo_sheet(backend, pictures, out / "sheet.png")
+    demo_relight(backend, out / "avatar", out / "fitdiff.png")
+    demo_sheet(backend, out, out / "sheet.png")
     say(f"Done in {time.monotonic() - began:.0f} s. Look at {out / 'sheet.png'}; open {out / 'head.blend'} in Blender.")
     return OK
 
@@ -582,9 +582,25 @@ def demo_scene(blender: Blender, avatar: Path, out: Path) -> None:
     expect(*(out / name for name in ("head.blend", "cycles.png", "relit_1.png", "relit_2.png", "relit_3.png")))
 
 
-def demo_sheet(backend: Environment, pictures: list[Path], sheet: Path) -> None:
-    words = ["sheet", *map(str, pictures), "--out", str(sheet), "--captions", "Cycles"]
-    words += [f"relit {number}" for number in range(1, len(pictures))]
+def demo_relight(backend: Environment, avatar: Path, picture: Path) -> None:
+    words = ["relight", str(avatar), "--out", str(picture)]
+    step("demo: the same head in FitDiff's own renderer", [str(backend.program("fitdiff")), *words])
+    expect(picture)
+
+
+def demo_sheet(backend: Environment, out: Path, sheet: Path) -> None:
+    shown = {
+        "photo.png": "the photo",
+        "overlay.png": "the head over it",
+        "cycles.png": "Cycles",
+        "fitdiff.png": "FitDiff's renderer",
+        "relit_1.png": "a lamp from the side",
+        "relit_2.png": "two lamps",
+        "relit_3.png": "an HDRI of Blender's",
+        "avatar/maps/diffuse.png": "the diffuse map",
+    }
+    words = ["sheet", *(str(out / name) for name in shown), "--out", str(sheet), "--columns", "4"]
+    words += ["--captions", *shown.values()]
     step("demo: the sheet", [str(backend.program("fitdiff")), *words])
     expect(sheet)
 

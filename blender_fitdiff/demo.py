@@ -186,7 +186,7 @@ def outdoors(scene: bpy.types.Scene) -> list[bpy.types.ID]:
             sun("rim", (-0.5, 0.8, -1.0), 3.0, (1.0, 1.0, 1.0), 10.0),
         ]
         return [block for lamp in lamps for block in lamp] + [world(scene, (1.0, 1.0, 1.0), 0.15)]
-    place = world(scene, (1.0, 1.0, 1.0), 1.2)
+    place = world(scene, (1.0, 1.0, 1.0), 0.85)
     tree = node_tree(place)
     background = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBackground")
     environment = tree.nodes.new("ShaderNodeTexEnvironment")

@@ -96,7 +96,7 @@ def reconstruct(
     avatar = fit.avatar(maps, seed)
     finished = time.perf_counter()
     timings = {"look": ready - started, "fit": optimised - ready, "maps": finished - optimised}
-    return avatar.with_timings(timings) if hasattr(avatar, "with_timings") else avatar
+    return avatar.with_timings(timings)
 
 
 class _Fit:
@@ -296,7 +296,7 @@ class _Fit:
         atlas = self.atlas if size == MAP_SIZE else Atlas(self.model.topology, size)
         vertices, camera = self._vertices()[0], self._full_camera()
         seen = self._seen_texels(atlas, vertices, camera)
-        soft = feathered(seen, size // 40)
+        soft = feathered(seen, size // 22)
         residual = _resized(self.residual(), size) * self.settings.likeness
         small = _resized(self.residual(), 256) * self.settings.likeness
         small_seen = _resized(soft, 256)

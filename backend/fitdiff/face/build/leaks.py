@@ -12,7 +12,7 @@ from torch import Tensor
 from ...render.camera import Camera
 from ...render.visibility import visible_faces
 from ..embedded import EmbeddedFace
-from ..geometry import boundary_loops
+from ..geometry import boundary_loops, loop_at
 from ..topology import REGIONS
 from .mouth import lip_rings
 
@@ -35,13 +35,11 @@ class LeakCheck:
         skin = topology.quads[topology.quad_region == REGIONS.index("skin")]
         mean = model.mean.double().numpy()
         marks = model.landmarks(model.mean[None])[0].double().numpy()
-        loops = boundary_loops(skin)
-
-        def nearest(rows: slice) -> np.ndarray:
-            return min(loops, key=lambda loop: float(np.linalg.norm(mean[loop].mean(0) - marks[rows].mean(0))))
-
-        mouth = lip_rings(mean, skin, nearest(slice(60, 68)))[LIP_RING]
-        self.outlines = [mouth, nearest(slice(36, 42)), nearest(slice(42, 48))]
+        mouth, *eyes = (
+            loop_at(boundary_loops(skin), mean, marks[rows].mean(0))
+            for rows in (slice(60, 68), slice(36, 42), slice(42, 48))
+        )
+        self.outlines = [lip_rings(mean, skin, mouth)[LIP_RING], *eyes]
         self.triangles = torch.from_numpy(topology.triangles.astype(np.int64))
         self.is_skin = topology.triangle_region == REGIONS.index("skin")
         self.is_eye = topology.triangle_region == REGIONS.index("eyes")

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 
-from ..geometry import boundary_loops
+from ..geometry import boundary_loops, rings_round
 from .ict import triangulate
 from .parts import GROUPS, Inner
 from .surface import Head
@@ -99,17 +99,7 @@ def lip_rings(vertices: np.ndarray, quads: np.ndarray, loop: np.ndarray) -> np.n
     loop = np.roll(loop, -start)
     if vertices[loop[1], 0] < 0:
         loop = np.roll(loop[::-1], 1)
-    beside: dict[int, set[int]] = {}
-    for a, b in np.concatenate([quads[:, [k, (k + 1) % 4]] for k in range(4)]).tolist():
-        beside.setdefault(a, set()).add(b)
-        beside.setdefault(b, set()).add(a)
-    rings, seen = [loop], set(loop.tolist())
-    while len(rings) < RINGS:
-        following = [beside[vertex] - seen for vertex in rings[-1].tolist()]
-        assert all(len(found) == 1 for found in following), "the rings round hm08's mouth are not closed"
-        rings.append(np.array([found.pop() for found in following]))
-        seen |= set(rings[-1].tolist())
-    return np.stack(rings)
+    return rings_round(quads, loop, RINGS)
 
 
 def _along_surface(head: Head, upper: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
