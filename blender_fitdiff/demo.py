@@ -88,14 +88,17 @@ def run(avatar: Path, out: Path, *, relight: int, size: int, samples: int) -> li
 
 
 def portrait(avatar: AvatarFolder) -> tuple[int, int, int]:
-    """Left, top and side of a square round the head, in pixels of the photo; within the photo as far as it goes."""
+    """Left, top and side of a square round the head, in pixels of the photo; inside the photo, if there is one, as far as
+    that goes."""
     points = avatar.camera.project(avatar.mesh.vertices.astype(float))
     low, high = points.min(0), points.max(0)
     size = np.array([avatar.camera.width, avatar.camera.height])
-    side = max(8, int(np.ceil(min((high - low).max() * 1.25, size.max()))))
+    side = (high - low).max() * 1.25
+    side = max(8, int(np.ceil(min(side, size.max()) if avatar.photo else side)))
     corner = np.round((low + high) / 2 - side / 2)
-    inside = np.where(size >= side, np.clip(corner, 0, np.maximum(size - side, 0)), corner)
-    return int(inside[0]), int(inside[1]), side
+    if avatar.photo:
+        corner = np.where(size >= side, np.clip(corner, 0, np.maximum(size - side, 0)), corner)
+    return int(corner[0]), int(corner[1]), side
 
 
 def cropped(picture: np.ndarray, left: int, top: int, side: int, size: int) -> np.ndarray:
@@ -172,10 +175,10 @@ def warm_and_cool(scene: bpy.types.Scene) -> list[bpy.types.ID]:
     return [*warm, *cool, world(scene, (0.5, 0.5, 0.7), 0.06)]
 
 
-def studio(scene: bpy.types.Scene) -> list[bpy.types.ID]:
-    """A real room: one of the HDRIs that come with Blender; three lamps where a build lacks them."""
+def outdoors(scene: bpy.types.Scene) -> list[bpy.types.ID]:
+    """A real place: one of the HDRIs that come with Blender; three lamps where a build lacks them."""
     folder = bpy.utils.system_resource("DATAFILES", path="studiolights/world")
-    path = Path(folder or "") / "interior.exr"
+    path = Path(folder or "") / "forest.exr"
     if not path.is_file():
         lamps = [
             sun("key", (0.6, 0.7, 1.0), 2.6, (1.0, 0.96, 0.9), 20.0),
@@ -183,17 +186,17 @@ def studio(scene: bpy.types.Scene) -> list[bpy.types.ID]:
             sun("rim", (-0.5, 0.8, -1.0), 3.0, (1.0, 1.0, 1.0), 10.0),
         ]
         return [block for lamp in lamps for block in lamp] + [world(scene, (1.0, 1.0, 1.0), 0.15)]
-    room = world(scene, (1.0, 1.0, 1.0), 1.0)
-    tree = node_tree(room)
+    place = world(scene, (1.0, 1.0, 1.0), 0.85)
+    tree = node_tree(place)
     background = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBackground")
     environment = tree.nodes.new("ShaderNodeTexEnvironment")
     environment.image = bpy.data.images.load(str(path), check_existing=False)
     tree.links.new(environment.outputs["Color"], background.inputs["Color"])
-    return [room, environment.image]
+    return [place, environment.image]
 
 
 Relight = Callable[[bpy.types.Scene], list[bpy.types.ID]]
-RELIGHTS: tuple[Relight, ...] = (strong_key, warm_and_cool, studio)
+RELIGHTS: tuple[Relight, ...] = (strong_key, warm_and_cool, outdoors)
 
 
 def sun(

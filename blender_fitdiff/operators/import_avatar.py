@@ -42,7 +42,7 @@ class FITDIFF_OT_import_avatar(bpy.types.Operator, ImportHelper):
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             imported = import_avatar(
-                self.filepath,
+                bpy.path.abspath(self.filepath),
                 scene=context.scene,
                 match_photo=self.match_photo,
                 replace=self.replace,

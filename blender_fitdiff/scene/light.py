@@ -26,7 +26,7 @@ def build_sun(name: str, light: Light) -> bpy.types.Object:
     sun.energy = math.pi * light.diffuse
     sun.color = light.colour
     sun.angle = SUN_ANGLE
-    sun.specular_factor = min(light.specular / light.diffuse, 1.0) if light.diffuse > 0 else 0.0
+    sun.specular_factor = light.specular / light.diffuse if light.diffuse > 0 else 0.0
     lamp = bpy.data.objects.new(name, sun)
     towards = Vector(to_blender(np.array(light.direction)).tolist())
     lamp.location = towards * 0.6  # a sun shines from everywhere; this is where its icon is out of the way

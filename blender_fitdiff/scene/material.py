@@ -21,14 +21,16 @@ class Look:
     subsurface: float = 0.0
     radius: tuple[float, float, float] = (1.0, 0.37, 0.19)  # how far red, green and blue travel in flesh, relative
     scale: float = 0.0
+    specular: float = 0.5  # where there is no map
     coat: float = 0.0  # a film of water
     coat_roughness: float = 0.03
 
 
-# 0.49 is the roughness of the highlight that the fit renders (docs/shading.md). Flesh lets red travel about 3 mm.
+# 0.49 is the roughness of the highlight that the fit renders (docs/shading.md). Flesh lets red travel about 3 mm. An eye
+# reflects at its film of water alone: two glossy layers would turn pupils grey under a bright sky.
 LOOKS = {
     "skin": Look((0.5, 0.32, 0.25), roughness=0.49, subsurface=0.5, scale=0.003),
-    "eyes": Look((0.8, 0.78, 0.75), roughness=0.25, coat=1.0),
+    "eyes": Look((0.8, 0.78, 0.75), roughness=0.25, specular=0.0, coat=1.0),
     "teeth": Look((0.7, 0.63, 0.5), roughness=0.25, subsurface=0.3, radius=(1.0, 0.8, 0.6), scale=0.001, coat=0.3),
     "mouth": Look((0.35, 0.1, 0.09), roughness=0.35, subsurface=0.3, scale=0.003, coat=0.3),
 }
@@ -48,6 +50,7 @@ def build_material(name: str, region: str, maps: Mapping[str, Path], *, pack: bo
     sockets = principled.inputs
     sockets["Base Color"].default_value = (*look.colour, 1.0)
     sockets["Roughness"].default_value = look.roughness
+    sockets["Specular IOR Level"].default_value = look.specular
     sockets["IOR"].default_value = 1.5  # the index at which a specular map's 0.5 means 4 %
     sockets["Subsurface Weight"].default_value = look.subsurface
     sockets["Subsurface Radius"].default_value = look.radius

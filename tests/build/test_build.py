@@ -8,8 +8,10 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -314,6 +316,53 @@ def test_assets_are_converted_once_and_again_when_a_reader_changes(monkeypatch, 
     made[1].unlink()
     with pytest.raises(build.Problem, match=r"without face\.jpg"):
         build.ensure_assets(backend)
+
+
+def archive(path: Path, *members: tuple[str, int]) -> Path:
+    """A wheel of these names, each with its Unix mode."""
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, mode in members:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            wheel.writestr(info, "content of " + name)
+    return path
+
+
+def test_unpacking_takes_only_what_was_asked_for(tmp_path):
+    wheel = archive(tmp_path / "a.whl", ("pkg/data/a/b.txt", 0o644), ("pkg/code.py", 0o644), ("pkg/data/c.txt", 0o644))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old.txt").touch()
+    build.unpack(wheel, "pkg/data/", tmp_path / "out")
+    found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert found == {"a/b.txt", "c.txt"}
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        ("pkg/data/../../../evil.txt", 0o644),
+        ("pkg/data//etc/evil.txt", 0o644),
+        ("pkg/data/..\\..\\evil.txt", 0o644),
+        ("pkg/data/link", stat.S_IFLNK | 0o777),
+    ],
+)
+def test_members_that_would_leave_the_folder_are_refused(tmp_path, member):
+    wheel = archive(tmp_path / "a.whl", member)
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(build.Problem, match="outside its folder"):
+        build.unpack(wheel, "pkg/data/", tmp_path / "out")
+    assert not [path for path in set(tmp_path.rglob("*")) - before if path.is_file() or path.is_symlink()]
+
+
+def test_an_archive_that_is_too_large_or_empty_is_refused(monkeypatch, tmp_path):
+    wheel = archive(tmp_path / "a.whl", ("pkg/data/a", 0o644), ("pkg/data/b", 0o644))
+    with pytest.raises(build.Problem, match="nothing under"):
+        build.unpack(wheel, "other/", tmp_path / "out")
+    for limit in ("MOST_MEMBERS", "MOST_BYTES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(build, limit, 1)
+            with pytest.raises(build.Problem, match="unpacks to more"):
+                build.unpack(wheel, "pkg/data/", tmp_path / "out")
 
 
 # ----------------------------------------------------------------------------------------- parts of a test run

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..face.embedded import EmbeddedFace
 from ..face.model import MorphableModel
 from .manifest import Camera, FaceModel, Latent, Light, Manifest
 from .mesh import AvatarMesh
@@ -43,7 +44,7 @@ def avatar_from_model(
     expression that no slider reaches, and the gaze - is kept as one more shape, so that the imported head lies exactly
     on the photo. maps, preview and photo are as in Avatar.
     """
-    shapes = _shapes(model)
+    shapes = _shapes(model, identity)
     start = {name: float(np.clip(weight, 0, 1)) for name, weight in (arkit or {}).items() if name in model.arkit_names}
     neutral, fitted = _vertices(model, identity, None, None), _vertices(model, identity, expression, gaze)
     weights = np.array([start.get(name, 0.0) for name in model.arkit_names])
@@ -58,6 +59,7 @@ def avatar_from_model(
         shape_key_names=tuple(model.arkit_names),
         shape_keys=shapes,
         fit_residual=residual.astype(np.float32),
+        eye_pivots=_eye_pivots(model, neutral),
     )
     ambient, diffuse, specular = light.ambient, light.diffuse, light.specular
     about = Manifest(
@@ -83,11 +85,13 @@ def avatar_from_model(
     return Avatar(about, mesh, dict(maps), preview, photo)
 
 
-def _shapes(model: MorphableModel) -> np.ndarray:
-    """(K, V, 3) float16 metres: half precision leaves 8 micrometres at most in a motion of 3 cm."""
-    if model.arkit_shapes is None:
+@torch.no_grad()
+def _shapes(model: MorphableModel, identity: Tensor) -> np.ndarray:
+    """As they fit this person, (K, V, 3) float16 metres: half precision leaves 8 micrometres at most in a motion of 3 cm."""
+    shapes = model.shapes_on(identity.detach().to(model.mean))
+    if shapes is None:
         return np.zeros((0, len(model.mean), 3), np.float16)
-    return model.arkit_shapes.detach().cpu().numpy().astype(np.float16)
+    return shapes.detach().cpu().numpy().astype(np.float16)
 
 
 @torch.no_grad()
@@ -97,6 +101,13 @@ def _vertices(model: MorphableModel, identity: Tensor, expression: Tensor | None
 
     vertices = model.vertices(identity.detach().to(model.mean)[None], batched(expression), batched(gaze))
     return vertices[0].cpu().numpy().astype(np.float64)
+
+
+def _eye_pivots(model: MorphableModel, neutral: np.ndarray) -> np.ndarray | None:
+    """(2, 3) float32 metres, left eye first, where the model knows its eyeballs."""
+    if not isinstance(model, EmbeddedFace):
+        return None
+    return model.eye_centres(torch.from_numpy(neutral).to(model.mean)[None])[0].cpu().numpy().astype(np.float32)
 
 
 def _numbers(x: Tensor) -> list[float]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from .manifest import Manifest
@@ -25,4 +26,9 @@ class Avatar:
         str, np.ndarray
     ]  # "diffuse", "specular", "normal", "eyes_diffuse", "teeth_diffuse", "mouth_diffuse", ...
     preview: np.ndarray | None = None  # (H, W, 3) uint8 sRGB: the render over the photo
-    photo: np.ndarray | None = field(default=None)  # (H, W, 3) uint8 sRGB: the upright photo that the camera belongs to
+    photo: np.ndarray | None = None  # (H, W, 3) uint8 sRGB: the upright photo that the camera belongs to
+
+    def with_timings(self, seconds: Mapping[str, float]) -> Avatar:
+        """The same avatar with the seconds of these stages added: they are known only once it is made."""
+        timings = {**self.manifest.timings, **{stage: float(value) for stage, value in seconds.items()}}
+        return replace(self, manifest=msgspec.structs.replace(self.manifest, timings=timings))

@@ -6,7 +6,6 @@ import argparse
 import ctypes
 import importlib
 import importlib.util
-import json
 import os
 import platform
 import shutil
@@ -22,6 +21,8 @@ from fitdiff.failure_log import log_folder
 HELP = "look at this machine and at FitDiff's parts, and say what is missing"
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+COMMITTED = {"face.safetensors": "the face model", "skin.safetensors": "skins for random people"}
+COMES_WITH = "It comes with FitDiff: get FitDiff's files again."
 # What the work needs; a machine below it gets a sentence, not a refusal.
 MEMORY_WANTED = 4 * 1024**3
 DISK_WANTED = 2 * 1024**3
@@ -95,23 +96,22 @@ def _installed(names: tuple[str, ...]) -> dict[str, bool]:
 
 
 def _assets(problems: list[str]) -> list[dict[str, Any]]:
-    """The committed face, then every network that `build.py assets` makes from the pinned packages."""
-    rows = [_asset("face.safetensors", "the face model", "get FitDiff's files again, it comes with them", problems)]
-    packages = json.loads((ASSETS.parent / "perception" / "packages.json").read_text(encoding="utf-8"))["packages"]
-    for package in packages:
-        if package["use"] == "weights":
-            origin = f"from {package['name']} {package['version']}"
-            for name in package["gives"]:
-                rows.append(_asset(f"weights/{name}.safetensors", origin, "run `python3 build.py assets`", problems))
+    """The files that come with FitDiff, then every network of both stacks; a missing research network is no problem."""
+    rows = []
+    for name, what in COMMITTED.items():
+        present = (ASSETS / name).is_file()
+        rows.append({"name": name, "stack": "embedded", "what": what, "present": present, "how_to_get": COMES_WITH})
+    try:
+        from ..perception.weights import report
+    except ImportError:  # torch is broken: already told by _packages
+        networks = []
+    else:
+        networks = report()
+    rows += networks
+    for row in rows:
+        if row["stack"] == "embedded" and not row["present"]:
+            problems.append(f"{row['name']} ({row['what']}) is missing. {row['how_to_get']}")
     return rows
-
-
-def _asset(name: str, what: str, remedy: str, problems: list[str]) -> dict[str, Any]:
-    path = ASSETS / name
-    size = path.stat().st_size if path.is_file() else 0
-    if not size:
-        problems.append(f"{path.name} ({what}) is missing: {remedy}.")
-    return {"file": name, "what": what, "present": size > 0, "bytes": size, "remedy": None if size else remedy}
 
 
 def _disk_free(folder: Path) -> int:
@@ -148,10 +148,21 @@ def _show(report: dict[str, Any], console: Console) -> None:
         "Device": " ".join(str(device[key]) for key in ("kind", "name") if device.get(key)),
         "Packages": ", ".join(f"{name} {version or 'MISSING'}" for name, version in report["packages"].items()),
         "Extras": ", ".join(f"{extra}: {sum(has.values())} of {len(has)}" for extra, has in report["extras"].items()),
-        "Assets": ", ".join(f"{row['file']} {'present' if row['present'] else 'MISSING'}" for row in report["assets"]),
+        **{
+            stack.capitalize(): ", ".join(
+                f"{row['name']} {'present' if row['present'] else 'missing'}"
+                for row in report["assets"]
+                if row["stack"] == stack
+            )
+            for stack in ("embedded", "research")
+        },
     }
     for label, text in lines.items():
-        console.print(f"{label:<9} {text}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{label:<10}{text}", markup=False, highlight=False, soft_wrap=True)
+    for row in report["assets"][-1:]:  # every network is looked for in the same folders
+        console.print(
+            f"{'Weights':<10}{', '.join(row.get('looked_in', []))}", markup=False, highlight=False, soft_wrap=True
+        )
     for problem in report["problems"]:
         console.print(f"! {problem}", markup=False, highlight=False, soft_wrap=True)
     if report["ready"]:

@@ -39,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     preview.add_argument("--components", type=_count, default=0, metavar="K", help="first K identity components")
     preview.add_argument("--expressions", type=_count, default=0, metavar="K", help="first K expression components")
     preview.add_argument("--arkit", default="", metavar="NAMES", help="ARKit units, comma-separated, or `all`")
+    preview.add_argument(
+        "--turntable", action="store_true", help="one painted person from five sides under three lamps"
+    )
     preview.add_argument("--seed", type=int, default=0)
     preview.add_argument("--size", type=_size, default=224, help="pixels of one picture (default 224)")
 
@@ -84,16 +87,18 @@ def _preview(args: argparse.Namespace, console: Console) -> dict:
     from PIL import Image
 
     from ..engines.pictures import rows_of_components, rows_of_people, rows_of_units
+    from ..engines.turntable import rows_of_lamps
     from ..face.registry import load_face_model
     from ..render.sheet import contact_sheet
 
     model = load_face_model(args.face_model)
-    asked = args.components or args.expressions or args.arkit
+    asked = args.components or args.expressions or args.arkit or args.turntable
     count = args.count if args.count is not None else 0 if asked else 24
     rows = rows_of_people(model, count, args.seed, args.size, textured=args.textured)
     rows += rows_of_components(model, "identity", args.components, args.size)
     rows += rows_of_components(model, "expression", args.expressions, args.size)
     rows += rows_of_units(model, args.arkit, args.seed, args.size)
+    rows += rows_of_lamps(model, args.seed, args.size) if args.turntable else []
     if not rows:
         raise FitDiffError("usage-preview", "There is nothing to show: ask for people, components or expressions.")
     sheet = contact_sheet(rows, model.name, f"{len(model.mean)} vertices, {model.licence}, seed {args.seed}")

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+if TYPE_CHECKING:
+    from ..avatar import Avatar
+    from ..engines.progress import Report
+    from ..perception.analyse import Analysis
+
 HELP = "turn a photo into an avatar folder"
 
-ENGINES = ("landmarks",)
+ENGINES = ("fit", "landmarks")  # the first is the default
+RESOLUTIONS = (512, 1024, 2048)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,29 +27,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=f"default: {ENGINES[0]}")
     parser.add_argument("--face", metavar="N", type=int, help="which face, as `fitdiff inspect` numbers them")
     parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
+    parser.add_argument(
+        "--likeness", metavar="0..1", type=_share, default=1.0, help="how much of the photo's own skin to keep (fit)"
+    )
+    parser.add_argument("--resolution", type=int, choices=RESOLUTIONS, default=512, help="of the maps, texels (fit)")
+    parser.add_argument("--steps", type=_steps, default=150, help="of the optimisation; default 150 (fit)")
     parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
     parser.add_argument("--overwrite", action="store_true", help="replace an avatar that is there")
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..avatar import write_avatar
-    from ..engines import landmarks
-    from ..engines.progress import Progress
     from ..face.registry import load_face_model
     from ..perception.analyse import analyse
     from ..photo import open_photo
+    from .progress_bar import progress_bar
 
     started = time.perf_counter()
-    with console.status("opening the photo") as status:
-
-        def show(progress: Progress) -> None:
-            status.update(f"{progress.stage} ({progress.step} of {progress.total})")
-
+    with progress_bar(console) as bar:
+        bar.stage("opening the photo")
         photo = open_photo(args.photo)
-        status.update("looking for the face")
+        bar.stage("looking for the face")
         analysis = analyse(photo, args.face, load_face_model(args.face_model))
-        avatar = landmarks.reconstruct(analysis, seed=args.seed, report=show)
-        status.update("writing")
+        avatar = _engine(args)(analysis, bar.show)
+        bar.stage("writing")
         folder = write_avatar(avatar, args.out, overwrite=args.overwrite)
     seconds = time.perf_counter() - started
     pose = analysis.pose
@@ -63,3 +71,26 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "metrics": dict(avatar.manifest.metrics),
         "timings": {**avatar.manifest.timings, "total": seconds},
     }
+
+
+def _engine(args: argparse.Namespace) -> Callable[[Analysis, Report], Avatar]:
+    from ..engines import fit, landmarks
+
+    if args.engine == "landmarks":
+        return lambda analysis, report: landmarks.reconstruct(analysis, seed=args.seed, report=report)
+    settings = fit.FitSettings(steps=args.steps, resolution=args.resolution, likeness=args.likeness)
+    return lambda analysis, report: fit.reconstruct(analysis, settings, args.seed, report)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("a number from 0 (the skin basis alone) to 1 (all that the photo shows)")
+    return value
+
+
+def _steps(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 2000:
+        raise argparse.ArgumentTypeError("a number of steps from 1 to 2000")
+    return value

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ..avatar import linear_from_srgb, stored, stored_diffuse
-from ..face.appearance import PLAIN, has_skin_basis, head_maps
+from ..face.appearance import PLAIN, head_maps
 from ..face.model import MorphableModel
+from ..face.skin import HAEMOGLOBIN, MELANIN, has_skin_basis, load_skin
 from ..render.maps import UNPAINTED, Maps
 
 EYE_SIZE = 512  # of a stored map: the iris is an eighth of it

@@ -22,8 +22,9 @@ from ..face.skin import load_skin, relief
 from ..likeness.detail import depth_picture, facing, fine_detail, read_photo, texels_in_photo, unseen_by_camera
 from ..likeness.residual import Residual, ResidualPriors, residual_prior
 from ..likeness.spread import feathered, spread
-from ..perception.analyse import Analysis, crop_camera
+from ..perception.analyse import Analysis, crop_camera, landmarks_for
 from ..perception.gaze import gaze_of
+from ..perception.landmark_basis import FACE_OVAL
 from ..render.atlas import Atlas
 from ..render.camera import Camera, rotation_from_axis_angle
 from ..render.colour import to_linear, to_srgb
@@ -41,6 +42,8 @@ from .progress import Progress, Report, silent
 NAME = "fit"
 MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
 EYE_SIZE = 128
+BEHIND_SKIN = (0.75, 0.85)  # how much of the room and of the lamp eyes and teeth get
+CONTOUR = 0.5  # how far the landmarks of the outline are believed: they slide with the view
 FLAT = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
 
 
@@ -51,7 +54,7 @@ class Weights:
     landmarks_end: float = 0.3  # what is left of it in the last step
     identity: float = 60.0
     shape: float = 1.0
-    expression: float = 4.0
+    expression: float = 2.0
     skin: float = 2.0
     light: float = 60.0
     gaze: float = 200.0
@@ -93,7 +96,7 @@ def reconstruct(
     avatar = fit.avatar(maps, seed)
     finished = time.perf_counter()
     timings = {"look": ready - started, "fit": optimised - ready, "maps": finished - optimised}
-    return avatar.with_timings(timings) if hasattr(avatar, "with_timings") else avatar
+    return avatar.with_timings(timings)
 
 
 class _Fit:
@@ -118,11 +121,9 @@ class _Fit:
         self.mask = torch.from_numpy(mask.face)[None, None]
         self.eyes = torch.from_numpy(mask.eyes)[None, None]
         face = self.analysis.face
-        points = {"facemesh468": face.landmarks468, "ibug68": face.landmarks68}
         self.seen = {
             name: torch.from_numpy(self.crop.inside(values)).float()
-            for name, values in points.items()
-            if name in self.model.topology.landmarks
+            for name, values in landmarks_for(face, self.model).items()
         }
         self.mesh_points = torch.from_numpy(self.crop.inside(face.landmarks468)).float()[None]
         self.unit = self.pose.interocular / self.crop.step
@@ -145,7 +146,7 @@ class _Fit:
             return torch.as_tensor(np.asarray(values), dtype=torch.float32).clone().requires_grad_()
 
         self.identity, self.expression = free(pose.identity[None]), free(pose.expression[None])
-        self.gaze = free(gaze_of(self.analysis.photo, self.analysis.face, pose, self.model)[None])
+        self.gaze = free(gaze_of(self.analysis.face, pose, self.model)[None])
         self.gaze_start = self.gaze.detach().clone()
         self.turn, self.shift = free(np.zeros(3)), free(np.zeros(3))
         self.skin = free(np.zeros((1, self.basis.count)))
@@ -158,18 +159,16 @@ class _Fit:
     @torch.no_grad()
     def _first_light(self) -> None:
         """Light and tone as the landmark engine guesses them: melanin and haemoglobin for the guessed albedo."""
-        rendering = self.renderer(self._vertices(), {}, self._camera(), self.light)
-        rows = rendering.pixel
-        surface = rendering.surface
+        plain = self.basis.albedo(self.skin, MAP_SIZE)
+        rendering = self.renderer(self._vertices(), self._maps(plain), self._camera(), self.light)
+        rows, surface = rendering.pixel, rendering.surface
         pixels = to_linear(self.photo)[0].flatten(1).T[rows]
-        facing_ = (surface.normal * surface.view).sum(1).clamp(min=0)
-        weight = torch.from_numpy(self.analysis.mask.skin).flatten()[rows] * (surface.region == 0) * facing_
+        front = (surface.normal * surface.view).sum(1).clamp(min=0)
+        weight = torch.from_numpy(self.analysis.mask.skin).flatten()[rows] * (surface.region == 0) * front
         weight = weight * (pixels.amax(1) < 0.95)
-        guess = guess_light(surface.normal.numpy(), pixels.numpy(), weight.numpy())
+        guess = guess_light(surface.normal.numpy(), pixels.numpy(), surface.albedo.numpy(), weight.numpy())
         self.light[:] = torch.tensor([guess.numbers])
-        wanted = torch.tensor(guess.albedo).log() - self.basis.mean.mean((1, 2))
-        pigments = self.basis.components[:2].mean((2, 3)).T
-        self.skin[0, :2] = torch.linalg.lstsq(pigments, wanted[:, None]).solution[:, 0].clamp(-2.5, 2.5)
+        self.skin[0, :2] = torch.tensor([guess.melanin, guess.haemoglobin])
 
     def _vertices(self) -> Tensor:
         return self.model.vertices(self.identity, self.expression, self.gaze)
@@ -185,7 +184,9 @@ class _Fit:
         return crop_camera(self._full_camera(), self.crop)
 
     def _albedo(self) -> Tensor:
-        return (self.basis.albedo(self.skin, MAP_SIZE) * (self.settings.likeness * self.residual()).exp()).clamp(0.004, 0.97)
+        return (self.basis.albedo(self.skin, MAP_SIZE) * (self.settings.likeness * self.residual()).exp()).clamp(
+            0.004, 0.97
+        )
 
     def _maps(self, albedo: Tensor, normal: Tensor = FLAT) -> dict[str, Maps]:
         paint = Paint(iris=self.iris.clamp(0.004, 0.6), sclera=self.sclera.clamp(0.05, 0.9), normal=normal)
@@ -197,7 +198,9 @@ class _Fit:
         grid = torch.stack([surface.uv[:, 0] * 2 - 1, 1 - 2 * surface.uv[:, 1]], -1).detach()
         read = F.grid_sample(self.occlusion, grid.view(1, 1, -1, 2), align_corners=False)[0, :, 0].T
         on_skin = (surface.region == 0)[:, None]
-        open_, lit = (torch.where(on_skin, read[:, k : k + 1], torch.full_like(read[:, :1], f)) for k, f in ((0, 0.75), (1, 0.85)))
+        open_, lit = (
+            torch.where(on_skin, read[:, k : k + 1], torch.full_like(read[:, :1], f)) for k, f in ((0, 0.75), (1, 0.85))
+        )
         shaded = lamp._replace(ambient=lamp.ambient * open_, diffuse=lamp.diffuse * lit, specular=lamp.specular * lit)
         return blinn_phong(surface.albedo, surface.specular, surface.normal, surface.view, shaded)
 
@@ -221,7 +224,7 @@ class _Fit:
             {"params": [self.gaze, self.iris, self.sclera], "lr": 0.01},
             {"params": [self.skin], "lr": 0.05},
             {"params": [self.light], "lr": 0.015},
-            {"params": list(self.residual.parameters()), "lr": 0.012},
+            {"params": list(self.residual.parameters()), "lr": 0.02},
         ]
         optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
         rates = [group["lr"] for group in groups]
@@ -248,12 +251,14 @@ class _Fit:
         camera, vertices = self._camera(), self._vertices()
         rendering = self.renderer(vertices, self._maps(self._albedo()), camera, self.light, self._shade)
         rendered = to_srgb(rendering.over(to_linear(self.photo)))
-        seen = self._visible_mask(rendering)
-        loss = weights.photo * losses.photometric(rendered, self.photo, torch.maximum(seen, 0.5 * self.eyes * rendering.alpha.detach()))
+        seen = torch.maximum(self._visible_mask(rendering), 0.5 * self.eyes * rendering.alpha.detach())
+        loss = weights.photo * losses.photometric(rendered, self.photo, seen)
         decay = 1 - (1 - weights.landmarks_end) * share
         for name, wanted in self.seen.items():
             projected = camera.project(self.model.landmarks(vertices, name)).screen[0]
-            loss = loss + 0.5 * weights.landmarks * decay * losses.landmarks(projected, wanted, self._trust(name), self.unit)
+            loss = loss + weights.landmarks * decay / len(self.seen) * losses.landmarks(
+                projected, wanted, self._trust(name), self.unit
+            )
         if share >= self.settings.identity_from and weights.identity:
             alone = step % 2
             mask = (self.mask + self.eyes).clamp(max=1) * rendering.alpha
@@ -276,13 +281,11 @@ class _Fit:
         return self.mask * flat.view(1, 1, *rendering.face.shape[1:])
 
     def _trust(self, name: str) -> Tensor:
-        from ..perception.landmark_basis import FACE_OVAL
-
         weight = torch.ones(len(self.seen[name]))
         if name == "facemesh468":
-            weight[list(FACE_OVAL)] = 0.25
+            weight[list(FACE_OVAL)] = CONTOUR
         else:
-            weight[:17] = 0.25
+            weight[:17] = CONTOUR
         return weight
 
     # --- the finished maps --------------------------------------------------------------------------------------------
@@ -293,7 +296,7 @@ class _Fit:
         atlas = self.atlas if size == MAP_SIZE else Atlas(self.model.topology, size)
         vertices, camera = self._vertices()[0], self._full_camera()
         seen = self._seen_texels(atlas, vertices, camera)
-        soft = feathered(seen, size // 40)
+        soft = feathered(seen, size // 22)
         residual = _resized(self.residual(), size) * self.settings.likeness
         small = _resized(self.residual(), 256) * self.settings.likeness
         small_seen = _resized(soft, 256)
@@ -371,12 +374,13 @@ class _Fit:
         rendered = to_srgb(rendering.over(to_linear(self.photo)))
         mask = (self.mask + self.eyes).clamp(max=1) * rendering.alpha
         features = self.recogniser.embed(self._on_grey(rendered, mask), self.mesh_points).embedding
-        projected = self._camera().project(self.model.landmarks(self._vertices(), "ibug68")).screen[0]
-        missed = (projected - self.seen["ibug68"]).norm(dim=1)
+        name, wanted = next(iter(self.seen.items()))
+        projected = self._camera().project(self.model.landmarks(self._vertices(), name)).screen[0]
+        missed = (projected - wanted).norm(dim=1)[self._trust(name) == 1]
         return {
             "identity_guide": 1 - float(losses.cosine(features, self.wanted[1])),
             "photometric": float(losses.photometric(rendered, self.photo, self._visible_mask(rendering))),
-            "landmarks_mean_percent": 100 * float(missed[17:].mean()) / self.unit,
+            "landmarks_mean_percent": 100 * float(missed.mean()) / self.unit,
         }
 
     def _preview(self, maps: dict[str, np.ndarray], camera: Camera) -> np.ndarray:

@@ -61,7 +61,7 @@ def reconstruct(
     guess = _light(analysis, renderer, vertices, camera)
     clock.done()
 
-    gaze = torch.as_tensor(gaze_of(analysis.photo, analysis.face, pose, model)).to(like)
+    gaze = torch.as_tensor(gaze_of(analysis.face, pose, model)).to(like)
     arkit = _sliders(analysis, pose.expression)
     maps = base_maps(model, guess.melanin, guess.haemoglobin)
     clock.done()

@@ -12,7 +12,7 @@ def photometric(rendered: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
     return (distance * mask).sum() / (3 * mask.sum() + 1.0)
 
 
-def landmarks(projected: Tensor, seen: Tensor, weight: Tensor, unit: float, scale: float = 0.05) -> Tensor:
+def landmarks(projected: Tensor, seen: Tensor, weight: Tensor, unit: float, scale: float = 0.08) -> Tensor:
     """Geman-McClure on points (N, 2) in pixels, weights (N,); unit: inter-ocular pixels. A wrong point costs a constant."""
     squared = (projected - seen).square().sum(1) / unit**2
     return (weight * squared / (1 + squared / scale**2)).sum() / weight.sum()

@@ -1,19 +1,20 @@
 """The face that ships: hm08's head with scan statistics, and eyes, teeth, gums and tongue that follow it.
 
 The file (face/storage.py) holds the surface component by component. What lies behind it is stored once, with weights
-over four groups (skull, jaw, left eye, right eye), and one affine map per component and group; `compose` multiplies
+over five groups (skull, jaw, left eye, right eye, tongue), and one affine map per component and group; `compose` multiplies
 that out, so that nothing else need know.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .lids import Lids
 from .model import MorphableModel
 from .storage import load_model
 from .topology import LandmarkSet, Topology
@@ -45,6 +46,29 @@ class EmbeddedFace(MorphableModel):
         """(B, V, 3) unturned or turned -> (B, 2, 3): the eyeballs only grow and shift, so their mean vertex tells."""
         shift = [(vertices[:, rows] - self.mean[rows]).mean(1) for rows in self.eye_rows]
         return torch.stack(shift, 1) + self.eye_spheres[:, :3]
+
+    @torch.no_grad()
+    def shapes_on(self, identity: Tensor) -> Tensor:
+        """The shapes, with blinks that close these eyes."""
+        assert self.arkit_shapes is not None
+        shapes, neutral = self.arkit_shapes.clone(), self.vertices(identity[None])
+        centres = self.eye_centres(neutral)[0].double().cpu().numpy()
+        person = neutral[0].double().cpu().numpy()
+        for eye, name in enumerate(("eyeBlinkLeft", "eyeBlinkRight")):
+            row, rows = self.arkit_names.index(name), self.eye_rows[eye]
+            away = np.linalg.norm(person[rows] - centres[eye], axis=1)
+            blink = shapes[row].double().cpu().numpy()
+            closed = self.lids[eye].closed(person, blink, centres[eye], float(np.median(away)))
+            shapes[row] = torch.from_numpy(closed).to(shapes)
+        return shapes
+
+    @cached_property
+    def lids(self) -> tuple[Lids, Lids]:
+        """Of the left and of the right eye."""
+        mean = self.mean.double().cpu().numpy()
+        marks = self.landmarks(self.mean[None])[0].double().cpu().numpy()
+        left, right = (Lids.of(self.topology, mean, (marks[a], marks[b])) for a, b in ((42, 45), (36, 39)))
+        return left, right
 
 
 def gaze_rotation(gaze: Tensor) -> Tensor:

@@ -68,9 +68,33 @@ def boundary_loops(faces: np.ndarray) -> list[np.ndarray]:
     left = set(follow)
     loops = []
     while left:
-        loop = [next(iter(left))]
+        loop = [min(left)]
         while follow[loop[-1]] != loop[0]:
             loop.append(follow[loop[-1]])
         left -= set(loop)
         loops.append(np.array(loop))
     return sorted(loops, key=len, reverse=True)
+
+
+def rings_round(quads: np.ndarray, loop: np.ndarray, count: int) -> np.ndarray:
+    """(count, N) vertices: the loop (N,) and the rings of quads that follow it into the mesh, column by column.
+
+    Raises ValueError where the mesh does not run round the loop in closed rings.
+    """
+    beside: dict[int, set[int]] = {}
+    for a, b in np.concatenate([quads[:, [k, (k + 1) % 4]] for k in range(4)]).tolist():
+        beside.setdefault(a, set()).add(b)
+        beside.setdefault(b, set()).add(a)
+    rings, seen = [loop], set(loop.tolist())
+    while len(rings) < count:
+        following = [beside[vertex] - seen for vertex in rings[-1].tolist()]
+        if any(len(found) != 1 for found in following):
+            raise ValueError("the mesh does not run round this loop in closed rings")
+        rings.append(np.array([found.pop() for found in following]))
+        seen |= set(rings[-1].tolist())
+    return np.stack(rings)
+
+
+def loop_at(loops: list[np.ndarray], vertices: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """The one of these loops whose middle lies nearest to a place (3,)."""
+    return min(loops, key=lambda loop: float(np.linalg.norm(vertices[loop].mean(0) - place)))

@@ -62,6 +62,10 @@ class MorphableModel(torch.nn.Module):
             flat = torch.addmm(flat, expression, self.expression_basis.flatten(1))
         return flat.view(identity.shape[0], -1, 3)
 
+    def shapes_on(self, identity: Tensor) -> Tensor | None:
+        """identity (I,) -> (52, V, 3): the ARKit shapes as they fit this person, what sliders should hold."""
+        return self.arkit_shapes
+
     def landmarks(self, vertices: Tensor, which: str = "ibug68") -> Tensor:
         """(B, V, 3) -> (B, N, 3): the named landmark set on these vertices."""
         marks = self.topology.landmarks[which]

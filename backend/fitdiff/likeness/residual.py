@@ -14,11 +14,11 @@ class ResidualPriors:
     """How dear a residual is. All terms are means over the tile, so that weights do not depend on its size."""
 
     spread: float = 0.15  # log albedo that counts as one
-    level: float = 60.0
-    broad: float = 300.0  # on its low frequencies: shading must go to the light instead
+    level: float = 40.0
+    broad: float = 100.0  # on its low frequencies: shading must go to the light instead
     chroma: float = 12.0  # times level, on what is no change of brightness
     symmetry: float = 500.0
-    roughness: float = 900.0
+    roughness: float = 500.0
 
 
 class Residual(torch.nn.Module):

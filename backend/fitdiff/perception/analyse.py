@@ -92,16 +92,20 @@ def analyse(
     return Analysis(photo, faces, chosen, model, perception)
 
 
-def pose_of(photo: Photo, face: Face, model: MorphableModel) -> PoseFit:
-    """Camera and first shape of one face of a photo, from the 468 points where the model knows them.
+def landmarks_for(face: Face, model: MorphableModel) -> dict[str, np.ndarray]:
+    """The landmark sets of this face that a fit of this model should meet, name -> (N, 2) pixels.
 
-    The 68 are chosen among the 468 and add nothing to them; by themselves they serve models that know only those.
+    The 468 points where the model knows them. The 68 are chosen among those and lie a few percent off the points that
+    others mean by the same numbers: they serve models that know nothing better.
     """
     if "facemesh468" in model.topology.landmarks:
-        landmarks = {"facemesh468": face.landmarks468}
-    else:
-        landmarks = {"ibug68": face.landmarks68}
-    return solve_pose(model, landmarks, (photo.height, photo.width), photo.focal_px)
+        return {"facemesh468": face.landmarks468[:, :2]}
+    return {"ibug68": face.landmarks68}
+
+
+def pose_of(photo: Photo, face: Face, model: MorphableModel) -> PoseFit:
+    """Camera and first shape of one face of a photo."""
+    return solve_pose(model, landmarks_for(face, model), (photo.height, photo.width), photo.focal_px)
 
 
 @torch.no_grad()

@@ -75,10 +75,13 @@ def blazeface(data: bytes) -> dict[str, Tensor]:
 
 
 def facemesh(data: bytes) -> dict[str, Tensor]:
-    """The file interleaves its two heads; they are told apart by the output that they feed."""
+    """The file interleaves its parts; they are told apart by the outputs that they feed."""
     graph = tflite.read(data)
-    points, presence = (graph.feeding(output) for output in graph.outputs)
-    parts = [points & presence, points - presence, presence - points]
+    mesh, lips, right, left, right_iris, left_iris, presence = (graph.feeding(output) for output in graph.outputs)
+    parts = [mesh & presence, (mesh & lips) - presence, lips - mesh]
+    for eye, iris in ((right, right_iris), (left, left_iris)):
+        parts += [(eye & iris) - lips, eye - iris, iris - eye]
+    parts.append(presence - mesh)
     arrays = [tflite.weights([graph.operators[number] for number in sorted(part)]) for part in parts]
     return in_order(FaceMesh(), [array for part in arrays for array in part])
 

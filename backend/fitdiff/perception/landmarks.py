@@ -1,4 +1,4 @@
-"""468 points on a found face: crop upright, look, crop again around what was seen, look again."""
+"""468 points and the irises of a found face: crop upright, look, crop again around what was seen, look again."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Landmarker:
         """image (1, 3, H, W) uint8 or 0..1 and one detection -> the face."""
         centre, side, angle = _middle(found.box), MARGIN * found.size, roll(found)
         for _ in range(PASSES):
-            points, presence = self._look(image, centre, side, angle)
+            points, irises, presence = self._look(image, centre, side, angle)
             before = centre, side, angle
             eyes = points[LEFT_EYE] - points[RIGHT_EYE]
             low, high = points[:, :2].min(0), points[:, :2].max(0)
@@ -65,17 +65,20 @@ class Landmarker:
             moved = max(np.abs(centre - before[0]).max() / side, abs(side / before[1] - 1), abs(angle - before[2]))
             if moved < STILL:
                 break
-        return Face(found.box, found.score, found.keypoints, points, ibug68(points[:, :2]), presence)
+        return Face(found.box, found.score, found.keypoints, points, ibug68(points[:, :2]), presence, irises)
 
-    def _look(self, image: Tensor, centre: np.ndarray, side: float, angle: float) -> tuple[np.ndarray, float]:
+    def _look(
+        self, image: Tensor, centre: np.ndarray, side: float, angle: float
+    ) -> tuple[np.ndarray, np.ndarray, float]:
         size = self.network.size
         device = next(self.network.parameters()).device
         place = torch.tensor([[centre[0], centre[1], side, angle]], dtype=torch.float32)
         to_image = alignment.square(place[:, :2], place[:, 2], place[:, 3], size)
         crops = alignment.crop(image, to_image.to(image.device), size, padding="border")
-        points, presence = (result.cpu() for result in self.network(crops.to(device)))
+        points, irises, presence = (result.cpu() for result in self.network(crops.to(device)))
         flat = alignment.apply(to_image, points[..., :2])
-        return torch.cat([flat, points[..., 2:] * (side / size)], 2)[0].numpy(), float(presence)
+        around = alignment.apply(to_image, irises.view(1, -1, 2)).view(2, 5, 2)
+        return torch.cat([flat, points[..., 2:] * (side / size)], 2)[0].numpy(), around.numpy(), float(presence)
 
 
 def _middle(box: tuple[float, float, float, float]) -> np.ndarray:

@@ -47,6 +47,8 @@ class Face:
                   near the middle of the head
     landmarks68   (68, 2) pixels in iBUG order; 0..16 run along the jaw from the person's right ear
     presence      0..1, the landmark network's belief that its crop holds a face
+    irises        (2, 5, 2) pixels, right eye then left: the iris' middle, then its right, top, left and bottom edge as
+                  the picture shows them; a guess where the eye is shut
     """
 
     box: tuple[float, float, float, float]
@@ -55,6 +57,7 @@ class Face:
     landmarks468: Float
     landmarks68: Float
     presence: float
+    irises: Float | None = None
 
     @property
     def size(self) -> float:

@@ -43,7 +43,7 @@ class Embedded:
 
 EMBEDDED = (
     Embedded("blazeface", "face detector (MediaPipe, short range)", "Apache-2.0"),
-    Embedded("facemesh", "468 face landmarks (MediaPipe)", "Apache-2.0"),
+    Embedded("facemesh", "468 face landmarks and irises (MediaPipe)", "Apache-2.0"),
     Embedded("dlib_resnet", "identity, 128 numbers (dlib ResNet)", "CC0-1.0"),
     Embedded("fr_feature", "identity, 512 numbers (MobileFaceNet, ArcFace-shaped)", "MIT as stated"),
     Embedded("squeezenet", "perceptual features (SqueezeNet 1.1, ImageNet)", "MIT"),

@@ -52,7 +52,7 @@ def harmonics(direction: Tensor, bands: int = BANDS) -> Tensor:
     turns = _powers(torch.complex(direction[:, 0], direction[:, 1]), bands - 1)
     turns = torch.cat([one, turns.real, turns.imag], 1)
     column = torch.from_numpy(azimuth).to(direction.device)
-    return (heights @ torch.from_numpy(polar).to(direction)) * turns.index_select(1, column)
+    return (heights @ torch.from_numpy(polar).to(direction.dtype).to(direction.device)) * turns.index_select(1, column)
 
 
 def lambert_kernel(bands: int = BANDS) -> np.ndarray:

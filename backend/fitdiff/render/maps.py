@@ -24,6 +24,11 @@ class Maps(NamedTuple):
     occlusion: Tensor | None = None  # (B, 1, H, W), 1 is open
     translucency: Tensor | None = None  # (B, 1, H, W), 0 is opaque
 
+    @property
+    def flat(self) -> bool:
+        """Whether the normal map is one texel that points straight up: then nobody need know where tangents lie."""
+        return self.normal.shape[2:] == (1, 1) and not (self.normal.requires_grad or bool(self.normal[:, :2].any()))
+
     @staticmethod
     def plain(diffuse: tuple[float, float, float], specular: float = 0.5, like: Tensor | None = None) -> Maps:
         """One colour, one gloss, no relief: maps of a single texel, on the device and in the dtype of `like`."""

@@ -16,14 +16,17 @@ BIAS = 0.004  # metres a vertex may lie behind what covers it: its own neighbour
 
 
 @torch.no_grad()
-def visibility(vertices: Tensor, triangles: Tensor, directions: Tensor, bias: float = BIAS) -> Tensor:
+def visibility(vertices: Tensor, triangles: Tensor, directions: Tensor, normals: Tensor | None = None) -> Tensor:
     """vertices (V, 3) metres, triangles (T, 3), directions (D, 3) unit, outwards -> (V, D) bool: open to the sky there.
 
-    One orthographic picture per direction; a vertex is covered where what the picture shows lies nearer than it.
+    One orthographic picture per direction; a vertex is covered where what the picture shows lies nearer than it. With
+    normals (V, 3), surfaces seen at a grazing angle get the slack that a pixel's width means on them.
     """
     low, high = vertices.amin(0), vertices.amax(0)
     middle, radius = (low + high) / 2, (high - low).norm() / 2
-    helper = torch.where(directions[:, 1:2].abs() < 0.9, directions.new_tensor([0.0, 1, 0]), directions.new_tensor([1.0, 0, 0]))
+    helper = torch.where(
+        directions[:, 1:2].abs() < 0.9, directions.new_tensor([0.0, 1, 0]), directions.new_tensor([1.0, 0, 0])
+    )
     across = normalize(torch.linalg.cross(helper, directions, dim=1), dim=1)
     up = torch.linalg.cross(directions, across, dim=1)
     frame = torch.stack([across, up, directions], 1)  # (D, 3, 3)
@@ -38,7 +41,11 @@ def visibility(vertices: Tensor, triangles: Tensor, directions: Tensor, bias: fl
     rows = torch.arange(len(directions), device=vertices.device)[:, None, None]
     points, heights = screen[rows, corner], nearness[rows, corner]
     covering = _height(points, heights, screen)
-    return ((top < 0) | (covering < nearness + bias)).T
+    slack = torch.full_like(nearness, BIAS)
+    if normals is not None:
+        cosine = (normals @ directions.T).T.clamp(min=0.05)
+        slack = slack + (1 - cosine**2).clamp(min=0).sqrt() / cosine * (2 * radius / SIDE)
+    return ((top < 0) | (covering < nearness + slack)).T
 
 
 def _height(corners: Tensor, heights: Tensor, point: Tensor) -> Tensor:
@@ -59,11 +66,13 @@ def ambient_occlusion(vertices: Tensor, normals: Tensor, triangles: Tensor, coun
     """(V,) in [0, 1]: cosine-weighted share of the sky that each vertex sees."""
     directions = sphere(count).to(vertices)
     facing = (normals @ directions.T).clamp(min=0)
-    open_ = visibility(vertices, triangles, directions).to(vertices)
+    open_ = visibility(vertices, triangles, directions, normals).to(vertices)
     return (facing * open_).sum(1) / facing.sum(1).clamp(min=1e-6)
 
 
-def cast_shadow(vertices: Tensor, triangles: Tensor, direction: Tensor, softness: float = 0.12, count: int = 12) -> Tensor:
+def cast_shadow(
+    vertices: Tensor, triangles: Tensor, direction: Tensor, softness: float = 0.12, count: int = 12
+) -> Tensor:
     """(V,) in [0, 1]: share of a lamp of angular radius `softness` (radians) that each vertex sees; 1 is unshadowed."""
     jitter = sphere(64).to(vertices)[:count] * softness
     directions = normalize(normalize(direction, dim=-1) + jitter, dim=1)

@@ -27,7 +27,7 @@ CLAY_COLOURS = {
     "teeth": ((0.62, 0.59, 0.54), 0.6),
     "mouth": ((0.26, 0.16, 0.14), 0.4),
 }
-BACKGROUND = (0.035, 0.037, 0.042)
+BACKGROUND = (0.0343, 0.0356, 0.0409)  # sheet.GROUND
 
 
 @torch.no_grad()

@@ -121,22 +121,26 @@ class Renderer(torch.nn.Module):
         fragment = fragments(face, projected, self.mesh.triangles, pixel)
 
         normals = geometry.vertex_normals(vertices, self.mesh)
-        tangents = geometry.point_tangents(vertices, normals, self.mesh)
-        points = torch.cat([self.mesh.splits.gather(torch.cat([vertices, normals], -1)), tangents], -1)
-        position, normal, tangent = interpolate(fragment, points, self.mesh.points).split(3, -1)
+        points = self.mesh.splits.gather(torch.cat([vertices, normals], -1))
+        maps = {"skin": maps} if isinstance(maps, Maps) else maps
+        rough = not all(own.flat for own in maps.values())
+        if rough:
+            points = torch.cat([points, geometry.point_tangents(vertices, normals, self.mesh)], -1)
+        position, normal, *tangents = interpolate(fragment, points, self.mesh.points).split(3, -1)
         uv = (fragment.weights[..., None] * self.mesh.uv[fragment.face]).sum(1)
 
-        maps = {"skin": maps} if isinstance(maps, Maps) else maps
         paint = read(maps, fragment, uv, self.mesh, self.mipmaps)
-        bitangent = torch.linalg.cross(normal, tangent, dim=-1) * self.mesh.handedness[fragment.face][:, None]
-        relief = paint.normal
-        bumped = relief[:, :1] * tangent + relief[:, 1:2] * bitangent + relief[:, 2:] * normal
-        bumped = normalize(bumped, dim=-1) * torch.where(fragment.area < 0, 1.0, -1.0).to(bumped)[:, None]
-        owner = torch.nn.functional.one_hot(fragment.image, batch).to(bumped) if batch > 1 else None
+        if rough:
+            bitangent = torch.linalg.cross(normal, tangents[0], dim=-1) * self.mesh.handedness[fragment.face][:, None]
+            right, up, out = paint.normal.split(1, 1)
+            normal = right * tangents[0] + up * bitangent + out * normal
+        side = torch.where(fragment.area < 0, 1.0, -1.0).to(normal)[:, None]
+        normal = normalize(normal, dim=-1) * side
+        owner = torch.nn.functional.one_hot(fragment.image, batch).to(normal) if batch > 1 else None
         spread = partial(spread_rows, owner)
         surface = Surface(
             position,
-            bumped,
+            normal,
             camera.towards(position, spread),
             uv,
             self.mesh.region[fragment.face],

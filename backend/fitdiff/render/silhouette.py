@@ -98,7 +98,8 @@ def _crossings(
     travelled = torch.where(low, place - cell - 0.5, cell + 1.5 - place)
     pair = (inner * 2 + turned) * 2 + low
     kept = visible.nonzero()[:, 0]
-    kept = kept[(pair[kept].double() * 2 + travelled[kept]).argsort()]
+    kept = kept[travelled[kept].argsort()]
+    kept = kept[pair[kept].argsort(stable=True)]
     last = torch.ones(len(kept), dtype=torch.bool, device=device)
     last[:-1] = pair[kept[1:]] != pair[kept[:-1]]
     kept = kept[last]

@@ -1,6 +1,7 @@
 """Which triangle each pixel centre sees. No gradient passes here; interpolate.py puts it back.
 
-Three rasterisers give the same answer: `numba` (CPU), `torch` (any device), `pytorch3d` (when installed and asked for).
+Three rasterisers give the same answer: `numba` (on the CPU; other devices' data goes there and back), `torch` (CPU and
+CUDA; it needs float64), `pytorch3d` (when installed and asked for).
 All draw both sides of a triangle, give a pixel to the nearest one and, at equal nearness, to the lowest number.
 A triangle with a corner behind the camera is left out whole: a head never reaches the camera plane.
 """
@@ -38,7 +39,7 @@ def choose(rasterizer: str | None, device: torch.device) -> str:
     """The name of the rasteriser to use on this device; says no in the user's words when it cannot be had."""
     name = rasterizer or os.environ.get(ENVIRONMENT) or "auto"
     if name == "auto":
-        return "numba" if device.type == "cpu" and importlib.util.find_spec("numba") else "torch"
+        return "torch" if device.type == "cuda" or not importlib.util.find_spec("numba") else "numba"
     if name not in RASTERIZERS:
         known = ", ".join(RASTERIZERS)
         raise FitDiffError(
@@ -49,11 +50,6 @@ def choose(rasterizer: str | None, device: torch.device) -> str:
         raise FitDiffError(
             "rasterizer-missing",
             f"The rasteriser '{name}' was asked for but is not installed: install it, or leave {ENVIRONMENT} empty.",
-        )
-    if name == "numba" and device.type != "cpu":
-        raise FitDiffError(
-            "rasterizer-device",
-            f"The rasteriser 'numba' runs on the processor only, and this job runs on {device.type}: choose 'torch'.",
         )
     if name == "pytorch3d" and device.type == "cpu":
         warnings.warn(
@@ -71,13 +67,13 @@ def _numba(projected: Projected, triangles: Tensor, size: tuple[int, int]) -> Te
     batch = projected.screen.shape[0]
     face = torch.full((batch, *size), -1, dtype=torch.int32)
     draw(
-        projected.screen.detach().double().contiguous().numpy(),
-        projected.nearness.detach().double().contiguous().numpy(),
-        triangles.int().contiguous().numpy(),
+        projected.screen.detach().cpu().double().contiguous().numpy(),
+        projected.nearness.detach().cpu().double().contiguous().numpy(),
+        triangles.cpu().int().contiguous().numpy(),
         torch.zeros(batch, *size).numpy(),
         face.numpy(),
     )
-    return face.long()
+    return face.to(triangles.device).long()
 
 
 @torch.no_grad()

@@ -104,6 +104,12 @@ def test_a_model_without_arkit_shapes_keeps_its_expression(model, tmp_path, avat
     assert np.allclose(again.mesh.fit_residual, model.expression_basis.sum(0), atol=1e-6)
 
 
+def test_timings_are_added_when_they_are_known(avatar, tmp_path):
+    timed = avatar.with_timings({"maps": np.float32(0.25)})
+    again = av.read_manifest(av.write_avatar(timed, tmp_path / "timed"))
+    assert again.timings == {"fit": 0.5, "maps": 0.25}
+
+
 def test_an_existing_target_is_kept_unless_told(avatar, written, tmp_path):
     before = (written / "avatar.json").read_bytes()
     assert code_of(av.write_avatar, avatar, written) == "avatar-exists"

@@ -16,6 +16,8 @@ def test_a_random_person_of_the_embedded_face_is_a_valid_avatar(tmp_path):
     assert set(np.unique(again.mesh.quad_region)) == {0, 1, 2, 3}
     assert {"eyes_diffuse", "teeth_diffuse", "mouth_diffuse"} <= set(again.maps)
     assert np.abs(again.mesh.fit_residual).max() < 1e-6  # a neutral face: nothing is left over
+    left, right = again.mesh.eye_pivots
+    assert 0.05 < left[0] - right[0] < 0.08  # metres between the eyes; the person's left is +x
 
 
 def test_equal_seeds_are_equal_folders(tmp_path):

@@ -183,8 +183,10 @@ def test_doctor_reports_this_machine():
     assert report["device"]["kind"] in ("cpu", "cuda", "mps")
     assert report["system"]["memory"]["total"] > 2**28
     assert report["ready"] == (not report["problems"])
-    missing = [row["file"] for row in report["assets"] if not row["present"]]
-    assert all(any(Path(name).name in problem for problem in report["problems"]) for name in missing)
+    assert {"face.safetensors", "facemesh"} <= {row["name"] for row in report["assets"]}
+    for row in report["assets"]:
+        told = any(problem.startswith(f"{row['name']} (") for problem in report["problems"])
+        assert told == (row["stack"] == "embedded" and not row["present"])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

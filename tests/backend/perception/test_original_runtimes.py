@@ -1,4 +1,4 @@
-"""The torch ports against what the original runtimes computed: TensorFlow Lite, ONNX Runtime, dlib, ndf.
+"""The torch ports against what the original runtimes computed: TensorFlow Lite, MediaPipe, ONNX Runtime, dlib, ndf.
 
 reference_outputs.npz holds their outputs for a formula picture and for cut-outs of the astronaut; docs/perception.md
 says how it was made.
@@ -58,8 +58,9 @@ def test_blazeface(perception, picture):
 
 def test_facemesh(perception, picture):
     name, tensor = picture
-    points, presence = perception.finder.landmarker.network(tensor(192))
+    points, irises, presence = perception.finder.landmarker.network(tensor(192))
     check(f"{name}_facemesh_points", points, 1e-3)  # pixels
+    check(f"{name}_facemesh_irises", irises, 1e-3)
     check(f"{name}_facemesh_presence", presence, 1e-5)
 
 

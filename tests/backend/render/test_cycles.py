@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fitdiff.engines.pictures import portrait_camera
 from fitdiff.face.embedded import load
-from fitdiff.render import Camera, Maps, Renderer, Rendering
-from fitdiff.render.colour import to_linear
+from fitdiff.face.looks import look_maps, random_look
+from fitdiff.face.people import random_identity
+from fitdiff.face.skin import load_skin
+from fitdiff.render import Camera, Maps, Renderer
+from fitdiff.render.colour import to_linear, to_srgb
 from fitdiff.render.preview import to_bytes
+from fitdiff.render.renderer import Rendering
 from fitdiff.render.sheet import Row, contact_sheet
 
 ROOT = Path(__file__).parents[3]
 BLENDERS = os.environ.get("FITDIFF_BPY_PYTHON", ""), str(ROOT / ".venvs" / "bpy" / "bin" / "python")
-SIZE = 256
+SIZE, SEED = 256, 11
 LIGHT = (0.25, 0.75, 0.75, 1.0, 0.94, 0.86, 0.6, 0.35, 0.9)
 
 
@@ -35,17 +41,27 @@ def blender() -> str:
     pytest.skip("no Python with bpy: FITDIFF_BPY_PYTHON names none and .venvs/bpy is not there")
 
 
+@dataclass(frozen=True)
+class Scene:
+    folder: Path
+    vertices: Tensor  # (1, V, 3)
+    maps: dict[str, Maps]  # as the 8-bit files hold them
+
+
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded head with a freckled, wrinkled skin in 8 bits, as avatar folders hold it."""
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A made-up person, with maps in 8 bits as avatar folders hold them."""
     folder = tmp_path_factory.mktemp("cycles")
-    for name, picture in skin().items():
-        Image.fromarray(picture).save(folder / f"{name}.png")
-    model, camera = load(), view()
+    model, camera, generator = load(), view(), torch.Generator().manual_seed(SEED)
+    vertices = model.vertices(random_identity(model, 1, generator))
+    maps = {
+        region: stored(folder, "" if region == "skin" else f"{region}_", own)
+        for region, own in look_maps(model, [random_look(generator, load_skin().count)]).items()
+    }
     topology = model.topology
     np.savez(
         folder / "scene.npz",
-        vertices=model.mean.numpy(),
+        vertices=vertices[0].numpy(),
         quads=topology.quads,
         uv=topology.uv,
         uv_quads=topology.uv_quads,
@@ -57,41 +73,28 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rotation=camera.rotation[0].numpy(),
         translation=camera.translation[0].numpy(),
     )
-    return folder
+    return Scene(folder, vertices, maps)
 
 
 def view() -> Camera:
-    return Camera.facing((SIZE, SIZE), 1.1, 14.5, yaw=25.0, pitch=4.0, target=load().mean[:4000].mean(0))
+    return replace(camera := portrait_camera(load(), (SIZE, SIZE), yaw=25.0), focal=camera.focal * 1.1)
 
 
-def skin(size: int = 512) -> dict[str, np.ndarray]:
-    """Diffuse (sRGB), specular and normal maps, uint8."""
-    generator = np.random.default_rng(0)
-    y, x = np.mgrid[0:size, 0:size] / size
-    waves = sum(
-        np.sin(2 * np.pi * (generator.uniform(-1, 1, 2) @ np.stack([x, y]).reshape(2, -1)) * scale + scale).reshape(
-            size, size
-        )
-        for scale in (3, 5, 8, 13, 21)
-    )
-    tone = np.array([0.78, 0.58, 0.48]) + 0.02 * waves[..., None] * np.array([1.0, 0.8, 0.7])
-    slope = 0.06 * np.stack([np.sin(60 * x + 3 * waves), np.cos(55 * y + 2 * waves)], -1)
-    normal = np.concatenate([slope, np.ones((size, size, 1))], -1)
-    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
-    pictures = {"diffuse": tone, "specular": 0.5 + 0.08 * waves, "normal": 0.5 + 0.5 * normal}
-    return {name: (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8) for name, picture in pictures.items()}
+def stored(folder: Path, prefix: str, maps: Maps) -> Maps:
+    """Written as PNG, and what reading them gives."""
+    files = {"diffuse": to_srgb(maps.diffuse), "specular": maps.specular, "normal": maps.normal * 0.5 + 0.5}
+    for name, values in files.items():
+        files[name] = rounded = (values * 255 + 0.5).floor().clamp(0, 255)
+        picture = rounded[0].permute(1, 2, 0).to(torch.uint8).numpy()
+        Image.fromarray(picture if picture.shape[2] == 3 else picture[..., 0]).save(folder / f"{prefix}{name}.png")
+    return Maps(to_linear(files["diffuse"] / 255), files["specular"] / 255, files["normal"] / 255 * 2 - 1)
 
 
-def ours(folder: Path, matt: bool) -> Rendering:
-    model = load()
-
-    def read(name: str) -> Tensor:
-        values = torch.from_numpy(np.array(Image.open(folder / f"{name}.png"))).float() / 255
-        return values.view(*values.shape[:2], -1).permute(2, 0, 1)[None]
-
-    specular = torch.zeros(1, 1, 1, 1) if matt else read("specular")
-    maps = Maps(to_linear(read("diffuse")), specular, read("normal") * 2 - 1)
-    return Renderer(model.topology)(model.mean[None], {"skin": maps}, view(), torch.tensor([LIGHT]))
+def ours(scene: Scene, matt: bool) -> Rendering:
+    maps = scene.maps
+    if matt:
+        maps = {region: own._replace(specular=torch.zeros(1, 1, 1, 1)) for region, own in maps.items()}
+    return Renderer(load().topology)(scene.vertices, maps, view(), torch.tensor([LIGHT]))
 
 
 def cycles(blender: str, folder: Path, matt: bool) -> Tensor:
@@ -117,8 +120,8 @@ def interior(rendering: Rendering) -> Tensor:
 
 
 @pytest.mark.slow
-def test_diffuse_light_and_material(blender: str, scene: Path, capsys: pytest.CaptureFixture) -> None:
-    rendering, theirs = ours(scene, matt=True), cycles(blender, scene, matt=True)
+def test_diffuse_light_and_material(blender: str, scene: Scene, capsys: pytest.CaptureFixture) -> None:
+    rendering, theirs = ours(scene, matt=True), cycles(blender, scene.folder, matt=True)
     inside = interior(rendering)
     assert int(inside.sum()) > 8000
     difference = (rendering.image - theirs[:, :3])[0][:, inside]
@@ -130,9 +133,9 @@ def test_diffuse_light_and_material(blender: str, scene: Path, capsys: pytest.Ca
 
 
 @pytest.mark.slow
-def test_highlights(blender: str, scene: Path, capsys: pytest.CaptureFixture) -> None:
+def test_highlights(blender: str, scene: Scene, capsys: pytest.CaptureFixture) -> None:
     """Blinn-Phong against GGX with Fresnel and a base that gives up what the highlight takes: near, not equal."""
-    rendering, theirs = ours(scene, matt=False), cycles(blender, scene, matt=False)
+    rendering, theirs = ours(scene, matt=False), cycles(blender, scene.folder, matt=False)
     difference = rendering.image - theirs[:, :3]
     inside = interior(rendering)
     error = difference[0][:, inside]
@@ -142,5 +145,5 @@ def test_highlights(blender: str, scene: Path, capsys: pytest.CaptureFixture) ->
         print(f"our highlights: mean {gloss.mean():.4f}, largest {gloss.max():.4f}")
     pictures = [to_bytes(one)[0] for one in (rendering.image, theirs[:, :3], (0.5 + 5 * difference).clamp(0, 1))]
     row = Row(pictures, captions=["FitDiff", "Cycles", "difference x 5, linear, 0 is grey"])
-    Image.fromarray(contact_sheet([row])).save(scene / "highlights.png")
+    Image.fromarray(contact_sheet([row])).save(scene.folder / "highlights.png")
     assert float(error.abs().mean()) < 0.03

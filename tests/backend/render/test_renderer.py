@@ -134,6 +134,17 @@ def test_each_region_reads_its_own_maps() -> None:
     assert torch.allclose(again.image, rendering.image, atol=1e-6)
 
 
+def test_flat_maps_need_no_tangents_and_look_as_if_they_had_them() -> None:
+    vertices, renderer = points()
+    flat = {name: Maps.plain((0.5, 0.4, 0.3)) for name in ("skin", "eyes")}
+    assert all(maps.flat for maps in flat.values()) and not scenes.painted().flat
+    straight = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1).expand(-1, -1, 2, 2)
+    bumpy = flat | {"skin": flat["skin"]._replace(normal=straight)}
+    assert not bumpy["skin"].flat
+    fast, slow = (renderer(vertices, maps, scenes.camera(64), scenes.light()).image for maps in (flat, bumpy))
+    assert torch.allclose(fast, slow, atol=1e-5)
+
+
 def test_single_and_double_precision_agree() -> None:
     vertices, renderer = points()
     single = renderer(vertices, scenes.painted(), scenes.camera(64), scenes.light())

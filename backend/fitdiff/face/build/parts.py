@@ -1,7 +1,7 @@
 """What lies behind the skin: eyeballs made here, teeth, gums and tongue from ICT-FaceKit, and how all of it follows.
 
 These vertices are not stored component by component. Each belongs to a few rigid groups (skull, jaw, left and right
-eye); every component of the face moves a group by one affine map, found by least squares from ICT's own motion.
+eye, tongue); every component of the face moves a group by one affine map, found by least squares from ICT's own motion.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...render.visibility import visible_faces
 from ..appearance import IRIS_ANGLE
 from .ict import Ict
 
-GROUPS = ("skull", "jaw", "eye_left", "eye_right")
+GROUPS = ("skull", "jaw", "eye_left", "eye_right", "tongue")
 EYE_RINGS, EYE_SEGMENTS = 14, 24
 CORNEA_HEIGHT = 0.055  # of the eyeball's radius
 FIRST_MOLAR = 6.9  # cm: teeth behind this are never seen
@@ -32,7 +32,7 @@ class Inner:
     uv: np.ndarray
     uv_quads: np.ndarray
     region: np.ndarray  # (Q,) index into topology.REGIONS
-    groups: np.ndarray  # (N, 4) weights over GROUPS, rows sum to 1
+    groups: np.ndarray  # (N, 5) weights over GROUPS, rows sum to 1
     source: np.ndarray  # (N,) ICT vertex that it is, -1 for the eyeballs made here
 
 
@@ -157,7 +157,7 @@ def affine_field(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def group_motion(ict: Ict, field: np.ndarray) -> np.ndarray:
-    """How a field on ICT's vertices (..., V, 3) moves each group: (..., 4, 3, 4)."""
+    """How a field on ICT's vertices (..., V, 3) moves each group: (..., 5, 3, 4)."""
     upper, lower = upper_teeth(ict), lower_teeth(ict)
     motions = [
         fit_affine(ict.neutral[upper], field[..., upper, :]),
@@ -167,6 +167,7 @@ def group_motion(ict: Ict, field: np.ndarray) -> np.ndarray:
         rows = np.unique(ict.faces(name))
         rows = rows[rows >= 0]
         motions.append(fit_similarity_free(ict.neutral[rows], field[..., rows, :]))
+    motions.append(motions[1])  # the tongue lies in the jaw
     return np.stack(motions, -3)
 
 

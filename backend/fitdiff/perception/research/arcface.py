@@ -66,10 +66,11 @@ def tap(graph: fx.GraphModule, shapes: Shapes) -> fx.GraphModule:
         inputs = [values.get(source) for source in node.all_input_nodes]
         if shape and len(inputs) == 2 and inputs == [shape, shape]:
             taps[shape] = node
-    missing = [shape for shape in shapes if (1, *shape) not in taps]
+    wanted = [(1, *shape) for shape in shapes]
+    missing = [shape for shape in wanted if shape not in taps]
     if missing:
         raise LookupError(f"no residual block gives maps of {missing}")
-    output.args = ((result, *(taps[(1, *shape)] for shape in shapes)),)
+    output.args = ((result, *(taps[shape] for shape in wanted)),)
     graph.graph.lint()
     graph.recompile()
     return graph

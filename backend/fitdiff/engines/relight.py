@@ -1,0 +1,74 @@
+"""An avatar folder's head in our own renderer: as the photo had it, or under another light. No face model needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..avatar import Avatar
+from ..face.topology import Topology
+from ..render.camera import Camera
+from ..render.colour import to_linear
+from ..render.preview import to_bytes
+from ..render.renderer import Renderer
+from .base_maps import renderable
+
+BACKDROP = (0.13, 0.14, 0.16)  # sRGB, as behind the pictures that Blender's side makes
+SUPERSAMPLE = 2
+MARGIN = 1.25  # of the head's larger side
+
+
+@torch.no_grad()
+def picture(avatar: Avatar, side: int = 512, light: list[float] | None = None) -> np.ndarray:
+    """(side, side, 3) uint8 sRGB: the fitted expression from the avatar's camera, under its own nine light numbers or
+    these."""
+    topology = _topology(avatar)
+    vertices = torch.from_numpy(posed(avatar)).float()[None]
+    camera = portrait(avatar, side * SUPERSAMPLE)
+    numbers = torch.tensor([light or light_numbers(avatar)])
+    rendering = Renderer(topology)(vertices, renderable(avatar.maps, vertices), camera, numbers)
+    over = rendering.over(to_linear(torch.tensor(BACKDROP).view(1, 3, 1, 1)))
+    return to_bytes(torch.nn.functional.avg_pool2d(over, SUPERSAMPLE))[0]
+
+
+def posed(avatar: Avatar) -> np.ndarray:
+    """(V, 3) metres: neutral, the sliders where they start, and what no slider says."""
+    mesh = avatar.mesh
+    weights = np.array([avatar.manifest.arkit.get(name, 0.0) for name in mesh.shape_key_names])
+    moved = mesh.vertices + np.einsum("k,kvc->vc", weights, mesh.shape_keys.astype(np.float64))
+    return moved if mesh.fit_residual is None else moved + mesh.fit_residual
+
+
+def light_numbers(avatar: Avatar) -> list[float]:
+    light = avatar.manifest.light
+    return [light.ambient, light.diffuse, light.specular, *light.colour, *light.direction]
+
+
+def portrait(avatar: Avatar, side: int) -> Camera:
+    """The square round the head that `blender_fitdiff.demo` cuts out too, so that both pictures lie on each other."""
+    stored = avatar.manifest.camera
+    camera = Camera(
+        torch.tensor([stored.rotation]),
+        torch.tensor([stored.translation]),
+        torch.tensor([stored.focal_px]),
+        torch.tensor([stored.principal]),
+        (stored.height, stored.width),
+    )
+    points = camera.project(torch.from_numpy(avatar.mesh.vertices)[None]).screen[0].double().numpy()
+    low, high = points.min(0), points.max(0)
+    size = np.array([stored.width, stored.height])
+    has_photo = avatar.photo is not None
+    length = (high - low).max() * MARGIN
+    length = max(8, int(np.ceil(min(length, size.max()) if has_photo else length)))
+    corner = np.round((low + high) / 2 - length / 2)
+    if has_photo:
+        corner = np.where(size >= length, np.clip(corner, 0, np.maximum(size - length, 0)), corner)
+    moved = camera.principal - torch.from_numpy(corner).float()[None]
+    return replace(camera, principal=moved, size=(length, length)).resized((side, side))
+
+
+def _topology(avatar: Avatar) -> Topology:
+    mesh = avatar.mesh
+    return Topology(mesh.quads, mesh.uv, mesh.uv_quads, mesh.quad_region)

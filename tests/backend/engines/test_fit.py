@@ -1,0 +1,93 @@
+"""The direct engine: its losses, and a few steps on the demo photo."""
+
+import numpy as np
+import pytest
+import torch
+
+from fitdiff.engines import fit, losses
+from fitdiff.errors import FitDiffError
+
+
+def test_losses_are_zero_at_the_truth_and_bounded_for_a_wrong_landmark():
+    points = torch.rand(30, 2) * 200
+    ones = torch.ones(30)
+    assert float(losses.landmarks(points, points, ones, 60.0)) == 0.0
+    wrong = points.clone()
+    wrong[3] += 1000
+    worst = float(losses.landmarks(wrong, points, ones, 60.0))
+    wrong[3] += 1e5
+    assert worst == pytest.approx(float(losses.landmarks(wrong, points, ones, 60.0)), rel=0.01)
+    embedding = torch.randn(1, 64)
+    assert float(losses.cosine(embedding, 3 * embedding)) == pytest.approx(0, abs=1e-6)
+    picture = torch.rand(1, 3, 8, 8)
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., :4] = 1
+    changed = picture.clone()
+    changed[..., 6] = 0
+    assert losses.photometric(changed, picture, mask) == losses.photometric(picture, picture, mask)
+
+
+def test_the_light_prior_dislikes_coloured_and_dead_lamps():
+    white = torch.tensor([[0.55, 0.6, 0.6, 1, 1, 1, 0, 0, 1.0]])
+    red = white.clone()
+    red[0, 3:6] = torch.tensor([1.5, 0.8, 0.7])
+    dark = white.clone()
+    dark[0, :2] *= 0.2
+    assert losses.light_prior(white) < 0.1 * losses.light_prior(red)
+    assert losses.light_prior(white) < 0.1 * losses.light_prior(dark)
+
+
+@pytest.fixture(scope="module")
+def fitted(perception, photo_analysis):
+    steps = []
+    avatar = fit.reconstruct(photo_analysis, fit.FitSettings(steps=16, preview_every=8), 3, steps.append)
+    return avatar, steps
+
+
+@pytest.mark.slow
+def test_a_few_steps_already_bring_the_photo_closer(photo_analysis):
+    few = fit._Fit(photo_analysis, fit.FitSettings(steps=16), lambda progress: None)
+    before = few._metrics()
+    few.optimise()
+    after = few._metrics()
+    assert after["photometric"] < 0.75 * before["photometric"]
+    assert after["identity_guide"] > before["identity_guide"] + 0.05
+
+
+@pytest.mark.slow
+def test_it_reports_every_step_and_gives_a_whole_avatar(fitted):
+    avatar, steps = fitted
+    assert [step.step for step in steps] == list(range(1, 17))
+    assert [step.step for step in steps if step.preview is not None] == [1, 8, 16]
+    assert avatar.maps["diffuse"].shape == (512, 512, 3)
+    assert avatar.maps["normal"].shape == (512, 512, 3)
+    assert avatar.manifest.engine == "fit"
+    assert avatar.manifest.seed == 3
+    assert avatar.manifest.timings["fit"] > 0
+
+
+@pytest.mark.slow
+def test_the_same_photo_gives_the_same_avatar(fitted, photo_analysis):
+    again = fit.reconstruct(photo_analysis, fit.FitSettings(steps=16, preview_every=8), 3)
+    assert np.array_equal(again.maps["diffuse"], fitted[0].maps["diffuse"])
+    assert np.array_equal(again.mesh.vertices, fitted[0].mesh.vertices)
+
+
+@pytest.mark.slow
+def test_without_likeness_the_photo_leaves_no_texture_of_its_own(photo_analysis):
+    prior = fit._Fit(photo_analysis, fit.FitSettings(steps=8, likeness=0.0), lambda progress: None)
+    prior.optimise()
+    albedo = prior.basis.albedo(prior.skin, 512).clamp(0.004, 0.97)
+    stored = fit._stored_colour(albedo).astype(int)
+    assert np.abs(prior.finished_maps()["diffuse"].astype(int) - stored).max() <= 1
+
+
+def test_a_face_that_nobody_can_make_out_is_refused(photo_analysis):
+    from dataclasses import replace
+
+    class Unclear:
+        pose = replace(photo_analysis.pose, verdict="bad", reasons=("test",))
+
+    with pytest.raises(FitDiffError) as refused:
+        fit.reconstruct(Unclear())
+    assert refused.value.code == "face-unclear"

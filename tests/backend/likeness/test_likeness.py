@@ -1,0 +1,86 @@
+"""The residual, its priors, spreading and fine detail, on pictures with known answers."""
+
+import torch
+
+from fitdiff.likeness.detail import depth_picture, fine_detail, read_photo
+from fitdiff.likeness.residual import Residual, ResidualPriors, residual_prior
+from fitdiff.likeness.spread import feathered, spread
+
+
+def test_an_untouched_residual_is_nothing_and_costs_nothing():
+    residual = Residual(128, (16, 64))
+    assert residual().shape == (1, 3, 128, 128)
+    assert not residual().any()
+    assert residual_prior(residual.coarse(), ResidualPriors()).item() == 0.0
+
+
+def test_the_prior_prefers_brightness_to_colour_and_detail_to_shading():
+    priors = ResidualPriors()
+    torch.manual_seed(0)
+    grey = 0.1 * torch.randn(1, 1, 64, 64).expand(1, 3, 64, 64)
+    coloured = grey * torch.tensor([1.0, -1.0, 1.0]).view(1, 3, 1, 1)
+    assert residual_prior(coloured, priors) > 2 * residual_prior(grey, priors)
+    only_broad = ResidualPriors(level=0, chroma=0, symmetry=0, roughness=0)
+    fine = torch.tensor([0.1, -0.1]).repeat(32).view(1, 1, 1, 64).expand(1, 3, 64, 64)
+    flat = torch.full((1, 3, 64, 64), 0.1)
+    assert residual_prior(flat, only_broad) > 100 * residual_prior(fine, only_broad)
+
+
+def test_what_is_seen_stays_what_is_not_comes_from_the_other_side_and_then_from_around():
+    size = 64
+    seen = torch.zeros(1, 1, size, size)
+    seen[..., 16:48, 32:60] = 1
+    residual = torch.full((1, 3, size, size), 9.0)  # where nothing is seen the residual means nothing
+    residual[..., 16:48, 32:60] = 0.3
+    everywhere = spread(residual, seen)
+    assert torch.allclose(everywhere[..., 20:44, 36:56], torch.tensor(0.3), atol=1e-5)
+    assert torch.allclose(everywhere[..., 20:44, 8:28], torch.tensor(0.3), atol=0.02)
+    assert torch.allclose(everywhere, torch.tensor(0.3), atol=0.02)
+
+
+def test_nothing_seen_is_no_residual_and_no_division_by_zero():
+    nothing = torch.zeros(1, 1, 32, 32)
+    assert torch.isfinite(spread(torch.randn(1, 3, 32, 32), nothing)).all()
+
+
+def test_feathering_ends_at_the_border():
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 12:52, 12:52] = 1
+    soft = feathered(mask, 4)
+    assert not soft[mask == 0].any()
+    assert float(soft[0, 0, 32, 32]) == 1.0
+    edge = soft[0, 0, 32, 12:28]
+    assert float(edge[0]) < 0.2
+    assert (edge.diff() >= -1e-6).all()
+
+
+def test_fine_detail_is_what_is_finer_than_the_radius_and_colourless():
+    size = 96
+    column = torch.arange(size, dtype=torch.float32)
+    shading = (1 + 0.5 * column / size).view(1, 1, 1, size).expand(1, 3, size, size)
+    lines = 1 - 0.2 * ((column % 12) < 2).float().view(1, 1, 1, size)
+    weight = torch.ones(1, 1, size, size)
+    found = fine_detail(0.4 * shading * lines, torch.full((1, 3, size, size), 0.4), weight, radius=5)
+    inside = found[0, 0, 48, 12:84]
+    on_line = (column[12:84] % 12) < 2
+    assert (inside[on_line] < -0.1).all()
+    assert inside[~on_line].abs().max() < 0.09
+    assert torch.equal(found[:, 0], found[:, 2])
+
+
+def test_reading_a_photo_lands_on_pixel_centres():
+    photo = torch.arange(12.0).view(1, 1, 3, 4)
+    places = torch.tensor([[0.5, 0.5], [3.5, 2.5], [1.0, 0.5]])
+    assert torch.allclose(read_photo(photo, places)[:, 0], torch.tensor([0.0, 11.0, 0.5]), atol=1e-5)
+
+
+def test_a_slanted_triangle_has_its_own_depth_at_every_pixel():
+    screen = torch.tensor([[0.0, 0.0], [16.0, 0.0], [0.0, 16.0]])
+    depth = torch.tensor([1.0, 2.0, 1.0])
+    face = torch.full((1, 8, 8), 0)
+    picture = depth_picture(face, screen, depth, torch.tensor([[0, 1, 2]]))
+    share = (torch.arange(8) + 0.5) / 16  # of the way to the far corner, on the screen
+    expected = 1 / ((1 - share) / 1.0 + share / 2.0)
+    assert torch.allclose(picture[0, 0, 0], expected, atol=1e-4)
+    nothing = torch.full((1, 8, 8), -1)
+    assert float(depth_picture(nothing, screen, depth, torch.tensor([[0, 1, 2]])).min()) > 100
