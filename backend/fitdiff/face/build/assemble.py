@@ -63,19 +63,19 @@ class Built:
     inner: Inner
 
 
-def build(hm08: Hm08, ict: Ict, facemesh_draft: np.ndarray, say: Callable[[str], None] = print) -> Built:
+def build(hm08: Hm08, ict: Ict, say: Callable[[str], None] = print) -> Built:
     say("eyes, teeth, gums and tongue")
     inner, eyes = build_inner(ict)
     inner = with_tongue(inner)
     centres = np.stack([eyes["eye_left"], eyes["eye_right"]])
     say("laying hm08 on ICT's neutral")
-    parted = build_head(hm08, ict, facemesh_draft, list(centres))
+    parted = build_head(hm08, ict, list(centres))
     head, lips = seal(parted)
-    weights = _importance(head)
+    weights = importance(head)
 
     say("identity components")
     scans = _carry_scans(head, ict, centres)
-    people = _carry_people(head, hm08, centres)
+    people = carried_people(head, hm08, centres)
     scans = scans.without(rigid_part(scans.surface, head.vertices, weights), head.vertices).sealed(lips)
     people = people.without(rigid_part(people.surface, head.vertices, weights), head.vertices).sealed(lips)
     components = identity_components(scans.surface, people.surface, weights)
@@ -109,7 +109,7 @@ def _metres(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy((array * METRES).astype(np.float32))
 
 
-def _importance(head: Head) -> np.ndarray:
+def importance(head: Head) -> np.ndarray:
     """(V,) how much a vertex counts in the statistics: its area, the face three times the rest, cavities hardly."""
     areas = laplacian(head.vertices, triangulate(head.quads))[1]
     face = np.clip((head.vertices[:, 2] - 2) / 4, 0, 1) * np.clip((head.vertices[:, 1] + 9) / 3, 0, 1)
@@ -129,7 +129,7 @@ def _carry_scans(head: Head, ict: Ict, centres: np.ndarray) -> Fields:
     return Fields(head.carry(ict.identity.astype(float), _eye_shift(motion, centres)), motion)
 
 
-def _carry_people(head: Head, hm08: Hm08, centres: np.ndarray) -> Fields:
+def carried_people(head: Head, hm08: Hm08, centres: np.ndarray) -> Fields:
     """The artist's people, centred on their own mean."""
     teeth = [np.unique(hm08.group(f"helper-{which}-teeth")) for which in ("upper", "lower")]
     eyes = [np.unique(hm08.group(f"helper-{side}-eye")) for side in ("l", "r")]
@@ -162,7 +162,7 @@ def _carry_units(head: Head, hm08: Hm08, ict: Ict, centres: np.ndarray) -> Field
             continue
         field = field.astype(float)
         motion = group_motion(ict, field)
-        motion[2:] = 0  # lids move over eyes that stay; gaze turns them
+        motion[2:4] = 0  # lids move over eyes that stay; gaze turns them
         surface = head.carry(field)
         if name.startswith("eyeBlink"):
             surface = head.close_lids(surface, 0 if name.endswith("Left") else 1)
