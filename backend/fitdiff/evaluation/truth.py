@@ -1,0 +1,233 @@
+"""Perception against rendered truth: people whose every number is known, drawn by Cycles, then looked at like photos.
+
+python -m fitdiff.evaluation.truth make DIR --scenes 16     one avatar folder and its truth for each scene
+python -m tests.blender.truth.render DIR                    (in Blender's Python) DIR/<scene>/photo.png
+python -m fitdiff.evaluation.truth measure DIR              the figures of docs/perception.md, and DIR/sheet.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..avatar import Light, avatar_from_model, write_avatar
+from ..engines.base_maps import stored_maps
+from ..engines.person import stored_camera
+from ..face import embedded
+from ..face.brows import hair_alpha
+from ..face.embedded import EmbeddedFace
+from ..face.looks import Look, look_maps, random_look
+from ..face.people import random_expression, random_identity
+from ..face.skin import load_skin
+from ..face.topology import REGIONS
+from ..perception import Perception, regions
+from ..perception.analyse import Analysis
+from ..perception.pose import solve_pose
+from ..photo import photo_from_pixels
+from ..render.camera import Camera, rotation_from_axis_angle
+from ..render.interpolate import covered, fragments
+from ..render.renderer import Renderer
+
+SEED = 4
+SIZE = 320  # pixels, square
+TEXELS = 1024
+COVERED = 0.35  # alpha of hair that hides the skin
+LEAST = 0.5  # of a soft mask, what counts as seen
+THIRDS = ("light", "middle", "dark")
+
+
+def make(folder: Path, scenes: int) -> None:
+    """Skin from melanin -2 to 2 and views from -45 to 45 degrees, evenly, in an order of their own each."""
+    model = embedded.load()
+    random = np.random.default_rng(SEED)
+    generator = torch.Generator().manual_seed(SEED)
+    melanin = np.linspace(-2, 2, scenes)
+    # Each third of the tones gets all views: i, i + 3, i + 6, ... of the yaws in turn.
+    yaws = np.linspace(-45, 45, scenes)[np.argsort(np.arange(scenes) % 3, kind="stable")]
+    for number in range(scenes):
+        look = random_look(generator, load_skin().count)
+        skin = look.skin.clone()
+        skin[0] = melanin[number]
+        look = replace(look, skin=skin)
+        identity = random_identity(model, 1, generator)
+        expression = random_expression(model, 1, generator, 0.6)
+        gaze = torch.from_numpy(np.tile(random.uniform(-0.2, 0.2, 2), (2, 1))).float()
+        vertices = model.vertices(identity, expression, gaze[None])
+        camera = _camera(model, vertices, float(yaws[number]), random)
+        with torch.no_grad():
+            maps = stored_maps(look_maps(model, [look], TEXELS, eye_size=512))
+        strength = float(random.uniform(0.5, 1.4))
+        avatar = avatar_from_model(
+            model,
+            identity=identity[0],
+            expression=expression[0],
+            gaze=gaze,
+            light=Light(
+                ambient=float(random.uniform(0.15, 0.6)),
+                diffuse=strength,
+                specular=strength,
+                colour=tuple(random.uniform((0.9, 0.85, 0.75), 1.0).tolist()),
+                direction=tuple((random.normal(0, 1, 3) * (0.8, 0.4, 0) + (0, 0.5, 1)).tolist()),
+            ),
+            camera=stored_camera(camera),
+            maps=maps,
+            engine="truth",
+            seed=number,
+        )
+        place = folder / f"{number:02d}"
+        write_avatar(avatar, place / "avatar", overwrite=True)
+        np.savez_compressed(place / "truth.npz", allow_pickle=False, **_truth(model, vertices, camera, look))
+
+
+def _camera(model: EmbeddedFace, vertices: torch.Tensor, yaw: float, random: np.random.Generator) -> Camera:
+    """From 0.6 to 1.6 m, the face two fifths of the picture or more, not in its middle, the camera a little tilted."""
+    distance = float(random.uniform(0.6, 1.6))
+    target = vertices[0, : len(model.topology.vertex_masks["face"])].mean(0) + torch.tensor([0.0, 0.01, 0.02])
+    shift = torch.from_numpy(random.uniform(-0.025, 0.025, 3)).float()
+    angle = 2 * math.degrees(math.atan(0.17 * float(random.uniform(0.9, 1.2)) / distance))
+    camera = Camera.facing((SIZE, SIZE), distance, angle, yaw, float(random.uniform(-14, 14)), target + shift)
+    roll = rotation_from_axis_angle(torch.tensor([[0.0, 0.0, math.radians(float(random.uniform(-10, 10)))]]))
+    return replace(camera, rotation=roll @ camera.rotation, translation=(roll @ camera.translation[..., None])[..., 0])
+
+
+@torch.no_grad()
+def _truth(model: EmbeddedFace, vertices: torch.Tensor, camera: Camera, look: Look) -> dict[str, np.ndarray]:
+    def pixels(name: str) -> np.ndarray:
+        return camera.project(model.landmarks(vertices, name)).screen[0].double().numpy()
+
+    marks = pixels("facemesh468")
+    eyes = model.landmarks(vertices, "ibug68")[0, [36, 45]]
+    depth = -(camera.rotation[0] @ eyes.mean(0) + camera.translation[0])[2]
+    return {
+        "facemesh468": marks,
+        "ibug68": pixels("ibug68"),
+        "interocular": (camera.focal[0] * (eyes[0] - eyes[1]).norm() / depth).numpy(),
+        "rotation": camera.rotation[0].double().numpy(),
+        "focal": camera.focal[0].numpy(),
+        "melanin": look.skin[0].numpy(),
+        "skin": visible_face(model, vertices, camera, look, marks),
+    }
+
+
+def visible_face(
+    model: EmbeddedFace, vertices: torch.Tensor, camera: Camera, look: Look, marks: np.ndarray
+) -> np.ndarray:
+    """(H, W) bool: skin within the face's outline that no hair, eye or mouth hides; brows and lips are skin here."""
+    renderer = Renderer(model.topology, antialias=False)
+    mesh = renderer.mesh
+    drawn = renderer(vertices, {}, camera, vertices.new_tensor([[1.0] * 6 + [0, 0, 1]]))
+    pixel = covered(drawn.face, mesh.region)
+    fragment = fragments(drawn.face, camera.project(vertices), mesh.triangles, pixel)
+    corners = mesh.triangles[fragment.face]
+    scalp = torch.zeros(len(model.mean))
+    scalp[: len(model.topology.vertex_masks["scalp"])] = torch.from_numpy(model.topology.vertex_masks["scalp"])
+    scalp = (scalp[corners] * fragment.weights).sum(1)
+    alpha = hair_alpha(model, look.style, TEXELS, look.seed)
+    uv = drawn.surface.uv * 2 - 1
+    hair = torch.nn.functional.grid_sample(alpha, (uv * uv.new_tensor([1, -1]))[None, None], align_corners=False)
+    bare = (drawn.surface.region == REGIONS.index("skin")) & ~((hair[0, 0, 0] > COVERED) & (scalp > 0.05))
+    seen = torch.zeros(camera.size[0] * camera.size[1], dtype=torch.bool)
+    seen[pixel] = bare
+    outline = regions.polygon(regions.raised_oval(marks), camera.size[0]) > LEAST
+    oval = regions.polygon(marks[list(regions.OVAL)], camera.size[0]) > LEAST
+    return seen.view(camera.size).numpy() & (outline | oval)
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    perception, model = Perception.load(), embedded.load()
+    rows, pictures = [], []
+    for place in sorted(path.parent for path in folder.glob("*/photo.png")):
+        truth = np.load(place / "truth.npz", allow_pickle=False)
+        photo = photo_from_pixels(np.asarray(Image.open(place / "photo.png").convert("RGB")))
+        row: dict[str, Any] = {"scene": place.name, "melanin": round(float(truth["melanin"]), 2)}
+        row["yaw"] = round(math.degrees(math.atan2(truth["rotation"][2, 0], truth["rotation"][2, 2])), 1)
+        rows.append(row)
+        faces = perception.detect(photo.pixels)
+        if not faces:
+            row["found"] = False
+            continue
+        seen = Analysis(photo, faces, faces[0], model, perception)
+        unit = float(truth["interocular"])
+        for name, points in (("468", seen.face.landmarks468), ("68", seen.face.landmarks68)):
+            own = truth["facemesh468" if name == "468" else "ibug68"]
+            row[f"landmarks{name} %"] = 100 * float(np.linalg.norm(points[:, :2] - own, axis=1).mean()) / unit
+        size = (photo.height, photo.width)
+        known = solve_pose(model, {"facemesh468": seen.face.landmarks468}, size, float(truth["focal"]))
+        row["pose degrees"] = _turn(seen.pose.rotation, truth["rotation"])
+        row["pose degrees, focal known"] = _turn(known.rotation, truth["rotation"])
+        mask = seen.mask.over_photo("face", size) > LEAST
+        row["mask IoU"] = float((mask & truth["skin"]).sum() / (mask | truth["skin"]).sum())
+        pictures.append(_picture(photo.pixels, seen.face.landmarks468, truth, mask))
+    _grid(pictures).save(folder / "sheet.png")
+    return {"scenes": rows, "mean": _means(rows), **_thirds(rows)}
+
+
+def _turn(first: np.ndarray, second: np.ndarray) -> float:
+    """Degrees between two rotations."""
+    return math.degrees(math.acos(float(np.clip((np.trace(first @ second.T) - 1) / 2, -1, 1))))
+
+
+def _means(rows: list[dict[str, Any]]) -> dict[str, float]:
+    found = [row for row in rows if row.get("found", True)]
+    names = [name for name in found[0] if name not in ("scene", "melanin", "yaw")] if found else []
+    result = {name: round(float(np.mean([row[name] for row in found])), 3) for name in names}
+    return {"scenes": len(rows), "found": len(found), **result}
+
+
+def _thirds(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    ordered = sorted(rows, key=lambda row: row["melanin"])
+    parts = np.array_split(np.arange(len(ordered)), 3)
+    return {name: _means([ordered[i] for i in part]) for name, part in zip(THIRDS, parts, strict=True)}
+
+
+def _picture(pixels: np.ndarray, seen: np.ndarray, truth: Any, mask: np.ndarray) -> np.ndarray:
+    """Red: where only the truth has skin; blue: where only the mask has. Dots: true landmarks dark, seen ones green."""
+    picture = np.array(pixels, np.float32)
+    for wrong, colour in ((truth["skin"] & ~mask, (255, 40, 40)), (mask & ~truth["skin"], (40, 90, 255))):
+        picture[wrong] = 0.45 * picture[wrong] + 0.55 * np.array(colour)
+    picture = np.asarray(
+        Image.fromarray(picture.astype(np.uint8)).resize((2 * SIZE, 2 * SIZE), Image.Resampling.BICUBIC)
+    )
+    picture = picture.copy()
+    for points, colour in ((truth["facemesh468"], (20, 20, 20)), (seen[:, :2], (90, 255, 90))):
+        at = np.round(2 * points).astype(int)
+        at = at[((at > 0) & (at < 2 * SIZE - 1)).all(1)]
+        for dx, dy in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+            picture[at[:, 1] + dy, at[:, 0] + dx] = colour
+    return picture
+
+
+def _grid(pictures: list[np.ndarray], columns: int = 4) -> Image.Image:
+    blank = np.zeros_like(pictures[0])
+    pictures = pictures + [blank] * (-len(pictures) % columns)
+    rows = [np.concatenate(pictures[start : start + columns], 1) for start in range(0, len(pictures), columns)]
+    return Image.fromarray(np.concatenate(rows))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="fitdiff.evaluation.truth", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    maker = commands.add_parser("make", help="people, cameras and their truth")
+    maker.add_argument("folder", type=Path)
+    maker.add_argument("--scenes", type=int, default=16)
+    measurer = commands.add_parser("measure", help="what perception makes of the pictures")
+    measurer.add_argument("folder", type=Path)
+    options = parser.parse_args(arguments)
+    if options.command == "make":
+        make(options.folder, options.scenes)
+    else:
+        sys.stdout.write(json.dumps(measure(options.folder), indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
