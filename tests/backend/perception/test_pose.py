@@ -163,8 +163,8 @@ def test_camera_is_the_renderers(model: MorphableModel) -> None:
 def test_is_fast_and_deterministic(model: MorphableModel) -> None:
     truth = Truth(model, 25, seed=4)
     fits = [solve_pose(model, truth.landmarks, SIZE, truth.focal)]
-    started = time.perf_counter()
+    started = time.process_time()
     fits.append(solve_pose(model, truth.landmarks, SIZE, truth.focal))
-    assert time.perf_counter() - started < 1.0  # some 60 ms on a quiet core
+    assert time.process_time() - started < 1.0  # some 30 ms; of the processor's time, whoever else uses it
     assert np.array_equal(fits[0].identity, fits[1].identity)
     assert np.array_equal(fits[0].rotation, fits[1].rotation)
