@@ -41,6 +41,7 @@ from .progress import Progress, Report, silent
 
 NAME = "fit"
 MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
+TONE_SIZE = 32  # texels a side: what of the residual is tone, and may be carried over the head
 EYE_SIZE = 128
 BEHIND_SKIN = (0.75, 0.85)  # how much of the room and of the lamp eyes and teeth get
 CONTOUR = 0.5  # how far the landmarks of the outline are believed: they slide with the view
@@ -122,7 +123,6 @@ class _Fit:
         self.photo = torch.from_numpy(self.crop.read(self.analysis.photo.pixels)).permute(2, 0, 1)[None].float()
         self.mask = torch.from_numpy(mask.face)[None, None]
         self.eyes = torch.from_numpy(mask.eyes)[None, None]
-        self.brows = torch.from_numpy(mask.brows)[None, None]
         self.mouth = torch.from_numpy(np.maximum(mask.mouth_inner, mask.lips))[None, None]
         face = self.analysis.face
         self.seen = {
@@ -308,17 +308,16 @@ class _Fit:
         size = self.settings.resolution
         atlas = self.atlas if size == MAP_SIZE else Atlas(self.model.topology, size)
         vertices, camera = self._vertices()[0], self._full_camera()
-        # Wide towards hair and background, where the mask is a guess; narrow round eyes, mouth and brows, where it is not.
         whole = torch.maximum(self.mask, torch.maximum(self.eyes, self.mouth))
-        outside = feathered(self._seen_texels(atlas, vertices, camera, whole), size // 28)
-        brows = self._seen_texels(atlas, vertices, camera, self.brows * self.mask)
-        soft = torch.maximum(outside, brows) * feathered(
-            self._seen_texels(atlas, vertices, camera, self.mask), size // 256
-        )
-        residual = _resized(self.residual(), size) * self.settings.likeness
-        small = _resized(self.residual(), 256) * self.settings.likeness
-        small_seen = _resized(soft, 256)
-        residual = residual * soft + _resized(spread(small, small_seen), size) * (1 - soft)
+        seen = self._seen_texels(atlas, vertices, camera, self.mask)
+        outline = self._seen_texels(atlas, vertices, camera, whole)
+        # The tone is feathered wide: what shades the skin under a fringe is no skin. Features are kept to the mask's edge.
+        soft = feathered(outline, size // 50) * feathered(seen, size // 256)
+        wide = _resized(feathered(outline, size // 22), TONE_SIZE)
+        own = self.residual() * self.settings.likeness
+        tone = _resized(own, TONE_SIZE)
+        features = _resized(own - _resized(tone, own.shape[-1]), size)
+        residual = _resized(spread(tone, wide), size) + features * soft
         albedo = self.basis.albedo(self.skin, size) * residual.exp()
         if self.settings.likeness > 0:
             albedo = albedo * (self.settings.likeness * self._photo_detail(atlas, albedo, vertices, camera, soft)).exp()
@@ -338,10 +337,10 @@ class _Fit:
         face = self.renderer(vertices[None], {}, window, self.light).face
         depth = depth_picture(face, projected.screen[0], projected.depth[0], self.triangles)
         normals = vertex_normals(vertices[None], self.renderer.mesh)[0]
-        angle = ((facing(atlas, vertices, normals, camera) - 0.2) / 0.4).clamp(0, 1)
+        angle = ((facing(atlas, vertices, normals, camera) - 0.15) / 0.25).clamp(0, 1)
         mask = read_photo(shown, texels_in_photo(atlas, vertices, window))
         open_ = ~unseen_by_camera(atlas, vertices, depth, window)
-        return atlas.picture(angle * mask * open_)
+        return (2 * atlas.picture(angle * mask * open_)).clamp(max=1)  # half sure is seen: masks are soft inside as well
 
     def _photo_detail(self, atlas: Atlas, albedo: Tensor, vertices: Tensor, camera: Camera, soft: Tensor) -> Tensor:
         """Finer than the fit's own picture: read from the photo itself where that is sharper."""
