@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests import synthetic_head
+from tests.avatar_folders import ABOUT, write_folder
 
-from .avatar_folders import ABOUT, write_folder
 
 
 @pytest.fixture

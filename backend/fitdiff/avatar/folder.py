@@ -30,7 +30,7 @@ _OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | geta
 
 
 def write_avatar(avatar: Avatar, target: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write the folder and return its path. Raises FitDiffError `avatar-exists`, `avatar-cannot-write`, `disk-full`."""
+    """Write the folder and return its path. Raises FitDiffError `avatar-exists`, `write-avatar`, `disk-full`."""
     target = Path(os.path.abspath(target))
     manifest.check(avatar.manifest)
     try:
@@ -132,7 +132,7 @@ def _cannot_write(target: Path, error: OSError) -> FitDiffError:
         f"The avatar “{target.name}” cannot be saved in “{target.parent}” ({error.strerror or error}). "
         "Choose a folder that you may write to."
     )
-    return FitDiffError("avatar-cannot-write", sentence, details=str(error))
+    return FitDiffError("write-avatar", sentence, details=str(error))
 
 
 def _read_listed(folder: Path, name: str, entry: FileEntry) -> bytes:

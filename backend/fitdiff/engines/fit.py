@@ -227,7 +227,7 @@ class _Fit:
             {"params": list(self.residual.parameters()), "lr": 0.02},
         ]
         optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
-        rates = [group["lr"] for group in groups]
+        rates = [group["lr"] for group in optimiser.param_groups]
         for step in range(steps):
             share = step / steps
             if step % self.settings.occlusion_every == 0:
@@ -410,7 +410,7 @@ def _stored_colour(linear: Tensor) -> np.ndarray:
 
 def _plain(settings: dict) -> dict:
     """Nested settings flattened to names with dots, as the manifest keeps them."""
-    flat = {}
+    flat: dict = {}
     for name, value in settings.items():
         if isinstance(value, dict):
             flat |= {f"{name}.{inner}": v for inner, v in _plain(value).items()}

@@ -56,7 +56,7 @@ def portrait(avatar: Avatar, side: int) -> Camera:
         torch.tensor([stored.principal]),
         (stored.height, stored.width),
     )
-    points = camera.project(torch.from_numpy(avatar.mesh.vertices)[None]).screen[0].double().numpy()
+    points = camera.project(torch.tensor(avatar.mesh.vertices)[None]).screen[0].double().numpy()
     low, high = points.min(0), points.max(0)
     size = np.array([stored.width, stored.height])
     has_photo = avatar.photo is not None
