@@ -1,36 +1,70 @@
-"""An avatar folder's head in our own renderer: as the photo had it, or under another light. No face model needed."""
+"""An avatar folder's head in our own renderer: as the photo had it, from elsewhere, or under another light. No face
+model needed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..avatar import Avatar
 from ..face.topology import Topology
-from ..render.camera import Camera
+from ..render.camera import Camera, rotation_from_axis_angle
 from ..render.colour import to_linear
 from ..render.preview import to_bytes
-from ..render.renderer import Renderer
+from ..render.renderer import Renderer, Rendering
 from .base_maps import renderable
+from .shadows import Shadows
 
 BACKDROP = (0.13, 0.14, 0.16)  # sRGB, as behind the pictures that Blender's side makes
 SUPERSAMPLE = 2
 MARGIN = 1.25  # of the head's larger side
 
 
+class Head:
+    """An avatar in its fitted expression, ready to be drawn any number of times."""
+
+    def __init__(self, avatar: Avatar) -> None:
+        self.avatar, self.topology = avatar, _topology(avatar)
+        self.vertices = torch.from_numpy(posed(avatar)).float()  # (V, 3) metres
+        self.renderer = Renderer(self.topology)
+        self.maps = renderable(avatar.maps, self.vertices)
+
+    @cached_property
+    def shadows(self) -> Shadows:
+        return Shadows(self.topology, self.vertices, self.renderer.mesh)
+
+    @torch.no_grad()
+    def draw(self, camera: Camera, light: list[float] | None = None, shadowed: bool = False) -> Rendering:
+        """Under its own nine light numbers or these; shadowed: less what the head itself hides of the light."""
+        numbers = torch.tensor([light or light_numbers(self.avatar)])
+        shade = self.shadows.under(numbers) if shadowed else None
+        return self.renderer(self.vertices[None], self.maps, camera, numbers, shade)
+
+    def turned(self, camera: Camera, degrees: float) -> Camera:
+        """What this camera sees once the head has turned to its own left, about its middle."""
+        middle = (self.vertices.amin(0) + self.vertices.amax(0)) / 2
+        turn = rotation_from_axis_angle(torch.tensor([[0.0, float(np.radians(degrees)), 0.0]]))
+        rotation = camera.rotation @ turn
+        shift = (camera.rotation - rotation) @ middle
+        return replace(camera, rotation=rotation, translation=camera.translation + shift)
+
+
 @torch.no_grad()
 def picture(avatar: Avatar, side: int = 512, light: list[float] | None = None) -> np.ndarray:
     """(side, side, 3) uint8 sRGB: the fitted expression from the avatar's camera, under its own nine light numbers or
     these."""
-    topology = _topology(avatar)
-    vertices = torch.from_numpy(posed(avatar)).float()[None]
-    camera = portrait(avatar, side * SUPERSAMPLE)
-    numbers = torch.tensor([light or light_numbers(avatar)])
-    rendering = Renderer(topology)(vertices, renderable(avatar.maps, vertices), camera, numbers)
-    over = rendering.over(to_linear(torch.tensor(BACKDROP).view(1, 3, 1, 1)))
+    rendering = Head(avatar).draw(portrait(avatar, side * SUPERSAMPLE), light)
+    over = rendering.over(backdrop())
     return to_bytes(torch.nn.functional.avg_pool2d(over, SUPERSAMPLE))[0]
+
+
+def backdrop() -> Tensor:
+    """(1, 3, 1, 1) linear."""
+    return to_linear(torch.tensor(BACKDROP).view(1, 3, 1, 1))
 
 
 def posed(avatar: Avatar) -> np.ndarray:
@@ -46,19 +80,25 @@ def light_numbers(avatar: Avatar) -> list[float]:
     return [light.ambient, light.diffuse, light.specular, *light.colour, *light.direction]
 
 
-def portrait(avatar: Avatar, side: int) -> Camera:
-    """The square round the head that `blender_fitdiff.demo` cuts out too, so that both pictures lie on each other."""
+def photo_camera(avatar: Avatar) -> Camera:
+    """The camera that took the photo."""
     stored = avatar.manifest.camera
-    camera = Camera(
+    return Camera(
         torch.tensor([stored.rotation]),
         torch.tensor([stored.translation]),
         torch.tensor([stored.focal_px]),
         torch.tensor([stored.principal]),
         (stored.height, stored.width),
     )
+
+
+def portrait(avatar: Avatar, side: int) -> Camera:
+    """The square round the head that `blender_fitdiff.demo` cuts out too, so that both pictures lie on each other."""
+    camera = photo_camera(avatar)
+    height, width = camera.size
     points = camera.project(torch.tensor(avatar.mesh.vertices)[None]).screen[0].double().numpy()
     low, high = points.min(0), points.max(0)
-    size = np.array([stored.width, stored.height])
+    size = np.array([width, height])
     has_photo = avatar.photo is not None
     length = (high - low).max() * MARGIN
     length = max(8, int(np.ceil(min(length, size.max()) if has_photo else length)))
