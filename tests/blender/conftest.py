@@ -13,7 +13,6 @@ from tests import synthetic_head
 from tests.avatar_folders import ABOUT, write_folder
 
 
-
 @pytest.fixture
 def make_folder(tmp_path: Path) -> Callable[..., Path]:
     """make_folder(name, about=..., maps=..., **arrays): a valid folder with whatever is given put in place."""
