@@ -34,7 +34,7 @@ def write_avatar(avatar: Avatar, target: str | os.PathLike[str], *, overwrite: b
     target = Path(os.path.abspath(target))
     manifest.check(avatar.manifest)
     try:
-        _refuse_to_lose(target, overwrite)
+        refuse_to_lose(target, overwrite)
         with replacing(target) as folder:
             (folder / "maps").mkdir()
             files = {name: _write(folder / name, data) for name, data in _contents(avatar)}
@@ -111,8 +111,11 @@ def _write(path: Path, data: bytes) -> FileEntry:
     return FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
-def _refuse_to_lose(target: Path, overwrite: bool) -> None:
-    """An existing target is replaced only when asked, and only when it is an avatar."""
+def refuse_to_lose(target: Path, overwrite: bool) -> None:
+    """An existing target is replaced only when asked, and only when it is an avatar: FitDiffError `avatar-exists`.
+
+    `write_avatar` asks too; who computes long before writing asks first.
+    """
     if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
         return
     if overwrite and not target.is_symlink() and (target / MANIFEST).is_file():

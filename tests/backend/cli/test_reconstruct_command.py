@@ -71,6 +71,16 @@ def test_wrong_values_are_wrong_usage(words, capfd):
     assert words[0] in error["message"]
 
 
+def test_an_avatar_that_is_there_is_found_before_anything_is_computed(tmp_path, capfd):
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head" / "avatar.json").write_text("{}")
+    words = ["reconstruct", str(tmp_path / "nowhere.jpg"), "--out", str(tmp_path / "head"), "--json"]
+    assert cli.main(words) == 3
+    assert json.loads(capfd.readouterr().out)["error"]["code"] == "avatar-exists"
+    assert cli.main([*words, "--overwrite"]) == 3
+    assert json.loads(capfd.readouterr().out)["error"]["code"] == "photo-missing"
+
+
 def test_the_bar_counts_steps_and_starts_again_with_each_stage():
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with progress_bar(console) as bar:
