@@ -19,10 +19,10 @@ import numpy as np
 from mathutils import Vector
 
 from .errors import FitDiffError
+from .portrait import portrait
 from .scene.camera import build_camera
 from .scene.importer import import_avatar
 from .scene.nodes import node_tree
-from .scene.reader import AvatarFolder
 
 BACKDROP = np.array([0.13, 0.14, 0.16])  # sRGB, behind the pictures that have no photo
 
@@ -85,20 +85,6 @@ def run(avatar: Path, out: Path, *, relight: int, size: int, samples: int) -> li
         bpy.data.batch_remove(made)
         files.append(done(out / f"relit_{number}.png"))
     return files
-
-
-def portrait(avatar: AvatarFolder) -> tuple[int, int, int]:
-    """Left, top and side of a square round the head, in pixels of the photo; inside the photo, if there is one, as far as
-    that goes."""
-    points = avatar.camera.project(avatar.mesh.vertices.astype(float))
-    low, high = points.min(0), points.max(0)
-    size = np.array([avatar.camera.width, avatar.camera.height])
-    side = (high - low).max() * 1.25
-    side = max(8, int(np.ceil(min(side, size.max()) if avatar.photo else side)))
-    corner = np.round((low + high) / 2 - side / 2)
-    if avatar.photo:
-        corner = np.where(size >= side, np.clip(corner, 0, np.maximum(size - side, 0)), corner)
-    return int(corner[0]), int(corner[1]), side
 
 
 def cropped(picture: np.ndarray, left: int, top: int, side: int, size: int) -> np.ndarray:

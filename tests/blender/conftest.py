@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from tests import synthetic_head
-
-from .avatar_folders import ABOUT, write_folder
+from tests.avatar_folders import ABOUT, write_folder
 
 
 @pytest.fixture

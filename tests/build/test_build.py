@@ -477,24 +477,52 @@ def test_words_after_two_dashes_go_on():
     assert build.parse(["face", "--ict", "PATH"]).rest == ["--ict", "PATH"]
 
 
-def test_demo_without_blender_leaves_the_avatar_and_says_so(monkeypatch, capsys):
+# --------------------------------------------------------------------------------------------------- the demo
+
+
+@pytest.fixture
+def demo_steps(monkeypatch, tmp_path):
+    """The demo with everything there but its programs: each is noted, and leaves what it would leave."""
+    commands = []
     monkeypatch.setattr(build, "ensure_backend", lambda options: environment())
-    monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [])
+    monkeypatch.setattr(build, "ensure_assets", lambda backend: tmp_path / "photos")
+    blender = build.Blender("bpy 5.0.1", Path("python"), is_python=True)
+    monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [blender])
 
     def step(title, command, **_):
-        folder = Path(command[command.index("--out") + 1])
-        folder.mkdir()
-        (folder / "avatar.json").write_text("{}")
+        commands.append(command)
+        if "blender_fitdiff.demo" in command:
+            files = [Path(command[command.index("blender_fitdiff.demo") + 2]) / "head.blend"]
+            files += [files[0].with_name(name) for name in ("cycles.png", "relit_1.png", "relit_2.png", "relit_3.png")]
+        else:
+            out = Path(command[command.index("--out") + 1])
+            files = [out if out.suffix else out / "avatar.json"]
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("made")
 
     monkeypatch.setattr(build, "step", step)
+    return commands
+
+
+def test_demo_goes_from_the_photo_to_the_sheet(demo_steps, tmp_path, capsys):
+    assert build.main(["demo"]) == build.OK
+    verbs = [command[1] if command[1] != "-m" else command[2] for command in demo_steps]
+    assert verbs == ["reconstruct", "blender_fitdiff.demo", "relight", "sheet"]
+    assert str(tmp_path / "photos" / build.DEMO_PHOTO) in demo_steps[0]
+    assert all(str(build.OUT / "demo" / "avatar") in command for command in demo_steps[:3])
+    assert str(build.OUT / "demo" / "sheet.png") in capsys.readouterr().out
+
+
+def test_demo_without_blender_leaves_the_avatar_and_says_so(demo_steps, monkeypatch, capsys):
+    monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [])
     assert build.main(["demo"]) == build.MISSING
     assert build.NO_BLENDER in capsys.readouterr().out
     assert (build.OUT / "demo" / "avatar" / "avatar.json").is_file()
+    assert len(demo_steps) == 1
 
 
-def test_demo_notices_a_step_that_left_nothing(monkeypatch, capsys):
-    monkeypatch.setattr(build, "ensure_backend", lambda options: environment())
-    monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [])
+def test_demo_notices_a_step_that_left_nothing(demo_steps, monkeypatch, capsys):
     monkeypatch.setattr(build, "step", lambda title, command, **_: None)
     assert build.main(["demo"]) == build.FAILED
     assert "avatar.json" in capsys.readouterr().err

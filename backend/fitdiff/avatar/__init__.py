@@ -1,7 +1,7 @@
 """The result of a reconstruction, and the folder in which it is handed to Blender (docs/avatar-format.md)."""
 
 from .build import avatar_from_model
-from .folder import read_avatar, read_manifest, write_avatar
+from .folder import read_avatar, read_manifest, refuse_to_lose, write_avatar
 from .images import linear_from_srgb, srgb_from_linear, stored, stored_diffuse
 from .manifest import Camera, FaceModel, Latent, Light, Manifest
 from .mesh import AvatarMesh
@@ -19,6 +19,7 @@ __all__ = [
     "linear_from_srgb",
     "read_avatar",
     "read_manifest",
+    "refuse_to_lose",
     "srgb_from_linear",
     "stored",
     "stored_diffuse",

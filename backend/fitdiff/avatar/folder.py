@@ -30,11 +30,11 @@ _OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | geta
 
 
 def write_avatar(avatar: Avatar, target: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write the folder and return its path. Raises FitDiffError `avatar-exists`, `avatar-cannot-write`, `disk-full`."""
+    """Write the folder and return its path. Raises FitDiffError `avatar-exists`, `write-avatar`, `disk-full`."""
     target = Path(os.path.abspath(target))
     manifest.check(avatar.manifest)
     try:
-        _refuse_to_lose(target, overwrite)
+        refuse_to_lose(target, overwrite)
         with replacing(target) as folder:
             (folder / "maps").mkdir()
             files = {name: _write(folder / name, data) for name, data in _contents(avatar)}
@@ -111,8 +111,11 @@ def _write(path: Path, data: bytes) -> FileEntry:
     return FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
-def _refuse_to_lose(target: Path, overwrite: bool) -> None:
-    """An existing target is replaced only when asked, and only when it is an avatar."""
+def refuse_to_lose(target: Path, overwrite: bool) -> None:
+    """An existing target is replaced only when asked, and only when it is an avatar: FitDiffError `avatar-exists`.
+
+    `write_avatar` asks too; who computes long before writing asks first.
+    """
     if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
         return
     if overwrite and not target.is_symlink() and (target / MANIFEST).is_file():
@@ -132,7 +135,7 @@ def _cannot_write(target: Path, error: OSError) -> FitDiffError:
         f"The avatar “{target.name}” cannot be saved in “{target.parent}” ({error.strerror or error}). "
         "Choose a folder that you may write to."
     )
-    return FitDiffError("avatar-cannot-write", sentence, details=str(error))
+    return FitDiffError("write-avatar", sentence, details=str(error))
 
 
 def _read_listed(folder: Path, name: str, entry: FileEntry) -> bytes:

@@ -35,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_face_model(preview)
     preview.add_argument("--out", type=Path, required=True, metavar="PNG")
     preview.add_argument("--count", type=_count, help="random people (24 unless rows are asked for)")
+    preview.add_argument(
+        "--sliders", type=_sliders, default=[], metavar="UNIT=W,...", help="ARKit units that the people show"
+    )
     preview.add_argument("--textured", action="store_true", help="people with skin, eyes and brows instead of clay")
     preview.add_argument("--components", type=_count, default=0, metavar="K", help="first K identity components")
     preview.add_argument("--expressions", type=_count, default=0, metavar="K", help="first K expression components")
@@ -94,7 +97,7 @@ def _preview(args: argparse.Namespace, console: Console) -> dict:
     model = load_face_model(args.face_model)
     asked = args.components or args.expressions or args.arkit or args.turntable
     count = args.count if args.count is not None else 0 if asked else 24
-    rows = rows_of_people(model, count, args.seed, args.size, textured=args.textured)
+    rows = rows_of_people(model, count, args.seed, args.size, textured=args.textured, sliders=dict(args.sliders))
     rows += rows_of_components(model, "identity", args.components, args.size)
     rows += rows_of_components(model, "expression", args.expressions, args.size)
     rows += rows_of_units(model, args.arkit, args.seed, args.size)
@@ -165,3 +168,11 @@ def _size(text: str) -> int:
     if not 32 <= value <= 2048:
         raise argparse.ArgumentTypeError("from 32 to 2048")
     return value
+
+
+def _sliders(text: str) -> list[tuple[str, float]]:
+    pairs = [part.split("=") for part in text.split(",")]
+    try:
+        return [(name.strip(), float(weight)) for name, weight in pairs]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("UNIT=WEIGHT, comma-separated, as jawOpen=0.4,mouthSmileLeft=1") from error

@@ -37,13 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    from ..avatar import write_avatar
+    from ..avatar import refuse_to_lose, write_avatar
     from ..face.registry import load_face_model
     from ..perception.analyse import analyse
     from ..photo import open_photo
     from .progress_bar import progress_bar
 
     started = time.perf_counter()
+    refuse_to_lose(args.out, args.overwrite)
     with progress_bar(console) as bar:
         bar.stage("opening the photo")
         photo = open_photo(args.photo)

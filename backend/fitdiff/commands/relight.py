@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, console: Console) -> dict:
         image.save(args.out, format="PNG")
     except OSError as error:
         raise FitDiffError(
-            "cannot-write", f"{args.out} cannot be written: choose another place.", details=str(error)
+            "write-picture", f"{args.out} cannot be written: choose another place.", details=str(error)
         ) from error
     console.print(str(args.out), markup=False, highlight=False, soft_wrap=True)
     return {"picture": str(args.out), "light": light or light_numbers(avatar)}

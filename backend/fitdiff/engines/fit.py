@@ -30,19 +30,18 @@ from ..render.camera import Camera, rotation_from_axis_angle
 from ..render.colour import to_linear, to_srgb
 from ..render.geometry import vertex_normals
 from ..render.maps import Maps
-from ..render.occlusion import ambient_occlusion, cast_shadow
 from ..render.preview import to_bytes
-from ..render.renderer import Renderer, Rendering, Surface
-from ..render.shading import DirectionalLight, blinn_phong
+from ..render.renderer import Renderer, Rendering
 from . import losses
 from .light_guess import guess_light
 from .person import stored_camera
 from .progress import Progress, Report, silent
+from .shadows import Shaded, Shadows
 
 NAME = "fit"
 MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
+TONE_SIZE = 32  # texels a side: what of the residual is tone, and may be carried over the head
 EYE_SIZE = 128
-BEHIND_SKIN = (0.75, 0.85)  # how much of the room and of the lamp eyes and teeth get
 CONTOUR = 0.5  # how far the landmarks of the outline are believed: they slide with the view
 FLAT = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
 
@@ -122,7 +121,6 @@ class _Fit:
         self.photo = torch.from_numpy(self.crop.read(self.analysis.photo.pixels)).permute(2, 0, 1)[None].float()
         self.mask = torch.from_numpy(mask.face)[None, None]
         self.eyes = torch.from_numpy(mask.eyes)[None, None]
-        self.brows = torch.from_numpy(mask.brows)[None, None]
         self.mouth = torch.from_numpy(np.maximum(mask.mouth_inner, mask.lips))[None, None]
         face = self.analysis.face
         self.seen = {
@@ -158,7 +156,7 @@ class _Fit:
         self.shine = free([0.0])  # log factor of the whole gloss: the lamp's highlight is the skin's, not the lamp's
         self.residual = Residual(MAP_SIZE)
         self.light = free([[0.55, 0.65, 0.65, 1.0, 1.0, 1.0, 0.2, 0.5, 0.85]])
-        self.occlusion = torch.ones(1, 2, MAP_SIZE, MAP_SIZE)
+        self.shade = Shaded(torch.ones(1, 2, 1, 1))
         self._first_light()
 
     @torch.no_grad()
@@ -203,27 +201,11 @@ class _Fit:
         )
         return head_maps(self.model, albedo, paint, EYE_SIZE)
 
-    def _shade(self, surface: Surface, light: Tensor) -> Tensor:
-        """The contract's shading, with the head's own occlusion of the room and shadow of the lamp on the skin."""
-        lamp = DirectionalLight.of(light)
-        grid = torch.stack([surface.uv[:, 0] * 2 - 1, 1 - 2 * surface.uv[:, 1]], -1).detach()
-        read = F.grid_sample(self.occlusion, grid.view(1, 1, -1, 2), align_corners=False)[0, :, 0].T
-        on_skin = (surface.region == 0)[:, None]
-        open_, lit = (
-            torch.where(on_skin, read[:, k : k + 1], torch.full_like(read[:, :1], f)) for k, f in ((0, 0.75), (1, 0.85))
-        )
-        shaded = lamp._replace(ambient=lamp.ambient * open_, diffuse=lamp.diffuse * lit, specular=lamp.specular * lit)
-        return blinn_phong(surface.albedo, surface.specular, surface.normal, surface.view, shaded)
-
-    @torch.no_grad()
     def _look_at_shadows(self) -> None:
-        vertices = self._vertices()[0]
-        normals = vertex_normals(vertices[None], self.renderer.mesh)[0]
-        room = ambient_occlusion(vertices, normals, self.triangles, 48)
-        lamp = cast_shadow(vertices, self.triangles, self.light[0, 6:], softness=0.25)
-        self.occlusion = self.atlas.bake(torch.stack([0.25 + 0.75 * room, lamp], 1))
-        for _ in range(2):
-            self.occlusion = F.avg_pool2d(F.pad(self.occlusion, (4,) * 4, mode="replicate"), 9, 1)
+        """The head's own occlusion of the room and shadow of the lamp, as it lies now."""
+        vertices = self._vertices()[0].detach()
+        shadows = Shadows(self.model.topology, vertices, self.renderer.mesh, self.atlas)
+        self.shade = shadows.under(self.light.detach())
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
@@ -238,7 +220,7 @@ class _Fit:
             {"params": list(self.residual.parameters()), "lr": 0.02},
         ]
         optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
-        rates = [group["lr"] for group in groups]
+        rates = [group["lr"] for group in optimiser.param_groups]
         for step in range(steps):
             share = step / steps
             if step % self.settings.occlusion_every == 0:
@@ -261,7 +243,7 @@ class _Fit:
     def _loss(self, step: int, share: float) -> tuple[Tensor, Tensor]:
         weights = self.settings.weights
         camera, vertices = self._camera(), self._vertices()
-        rendering = self.renderer(vertices, self._maps(self._albedo()), camera, self.light, self._shade)
+        rendering = self.renderer(vertices, self._maps(self._albedo()), camera, self.light, self.shade)
         rendered = to_srgb(rendering.over(to_linear(self.photo)))
         seen = torch.maximum(self._visible_mask(rendering), 0.5 * self.eyes * rendering.alpha.detach())
         loss = weights.photo * losses.photometric(rendered, self.photo, seen)
@@ -308,17 +290,16 @@ class _Fit:
         size = self.settings.resolution
         atlas = self.atlas if size == MAP_SIZE else Atlas(self.model.topology, size)
         vertices, camera = self._vertices()[0], self._full_camera()
-        # Wide towards hair and background, where the mask is a guess; narrow round eyes, mouth and brows, where it is not.
         whole = torch.maximum(self.mask, torch.maximum(self.eyes, self.mouth))
-        outside = feathered(self._seen_texels(atlas, vertices, camera, whole), size // 28)
-        brows = self._seen_texels(atlas, vertices, camera, self.brows * self.mask)
-        soft = torch.maximum(outside, brows) * feathered(
-            self._seen_texels(atlas, vertices, camera, self.mask), size // 256
-        )
-        residual = _resized(self.residual(), size) * self.settings.likeness
-        small = _resized(self.residual(), 256) * self.settings.likeness
-        small_seen = _resized(soft, 256)
-        residual = residual * soft + _resized(spread(small, small_seen), size) * (1 - soft)
+        seen = self._seen_texels(atlas, vertices, camera, self.mask)
+        outline = self._seen_texels(atlas, vertices, camera, whole)
+        # The tone is feathered wide: what shades the skin under a fringe is no skin. Features are kept to the mask's edge.
+        soft = feathered(outline, size // 50) * feathered(seen, size // 256)
+        wide = _resized(feathered(outline, size // 22), TONE_SIZE)
+        own = self.residual() * self.settings.likeness
+        tone = _resized(own, TONE_SIZE)
+        features = _resized(own - _resized(tone, own.shape[-1]), size)
+        residual = _resized(spread(tone, wide), size) + features * soft
         albedo = self.basis.albedo(self.skin, size) * residual.exp()
         if self.settings.likeness > 0:
             albedo = albedo * (self.settings.likeness * self._photo_detail(atlas, albedo, vertices, camera, soft)).exp()
@@ -338,10 +319,10 @@ class _Fit:
         face = self.renderer(vertices[None], {}, window, self.light).face
         depth = depth_picture(face, projected.screen[0], projected.depth[0], self.triangles)
         normals = vertex_normals(vertices[None], self.renderer.mesh)[0]
-        angle = ((facing(atlas, vertices, normals, camera) - 0.2) / 0.4).clamp(0, 1)
+        angle = ((facing(atlas, vertices, normals, camera) - 0.15) / 0.25).clamp(0, 1)
         mask = read_photo(shown, texels_in_photo(atlas, vertices, window))
         open_ = ~unseen_by_camera(atlas, vertices, depth, window)
-        return atlas.picture(angle * mask * open_)
+        return (2 * atlas.picture(angle * mask * open_)).clamp(max=1)  # half sure is seen: masks are soft inside as well
 
     def _photo_detail(self, atlas: Atlas, albedo: Tensor, vertices: Tensor, camera: Camera, soft: Tensor) -> Tensor:
         """Finer than the fit's own picture: read from the photo itself where that is sharper."""
@@ -350,7 +331,7 @@ class _Fit:
         places = texels_in_photo(atlas, vertices, camera)
         observed = atlas.picture(read_photo(linear, places))
         # Divide by the shading that the fit has there: what it renders over its albedo, at the same places.
-        rendering = self.renderer(vertices[None], self._maps(self._albedo()), self._camera(), self.light, self._shade)
+        rendering = self.renderer(vertices[None], self._maps(self._albedo()), self._camera(), self.light, self.shade)
         fitted = read_photo(rendering.image, texels_in_photo(atlas, vertices, self._camera()))
         own = _resized(self._albedo(), albedo.shape[-1])
         shading = atlas.picture(fitted) / own.clamp(min=0.02)
@@ -387,8 +368,9 @@ class _Fit:
             photo=self.analysis.photo.pixels,
         )
 
+    @torch.no_grad()
     def _metrics(self) -> dict[str, float]:
-        rendering = self.renderer(self._vertices(), self._maps(self._albedo()), self._camera(), self.light, self._shade)
+        rendering = self.renderer(self._vertices(), self._maps(self._albedo()), self._camera(), self.light, self.shade)
         rendered = to_srgb(rendering.over(to_linear(self.photo)))
         mask = (self.mask + self.eyes).clamp(max=1) * rendering.alpha
         features = self.recogniser.embed(self._on_grey(rendered, mask), self.mesh_points).embedding
@@ -412,7 +394,7 @@ class _Fit:
         small = np.asarray(Image.fromarray(photo.pixels).resize((width, height), Image.Resampling.LANCZOS))
         background = to_linear(torch.from_numpy(small.transpose(2, 0, 1).copy())[None] / 255.0)
         view = camera.resized((height, width))
-        rendering = self.renderer(self._vertices(), renderable(maps, self.light), view, self.light, self._shade)
+        rendering = self.renderer(self._vertices(), renderable(maps, self.light), view, self.light, self.shade)
         return to_bytes(rendering.over(background))[0]
 
 
@@ -428,7 +410,7 @@ def _stored_colour(linear: Tensor) -> np.ndarray:
 
 def _plain(settings: dict) -> dict:
     """Nested settings flattened to names with dots, as the manifest keeps them."""
-    flat = {}
+    flat: dict = {}
     for name, value in settings.items():
         if isinstance(value, dict):
             flat |= {f"{name}.{inner}": v for inner, v in _plain(value).items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -21,19 +21,35 @@ from ..render.sheet import Row
 
 SLIGHT, TURN, SIDE = -12.0, -22.0, -65.0  # degrees towards the light: both eyes seen well, three-quarter, profile
 SIGMA = 2.0
+PORTRAIT = (0.08, 0.82)  # of a picture's width, where a slightly turned head stands
 FEW = 6  # units up to this number are shown on several people, more of them on the mean only
 
 
 def rows_of_people(
-    model: MorphableModel, count: int, seed: int, size: int, columns: int = 6, textured: bool = False
+    model: MorphableModel,
+    count: int,
+    seed: int,
+    size: int,
+    columns: int = 6,
+    textured: bool = False,
+    sliders: Mapping[str, float] | None = None,
 ) -> list[Row]:
-    """`count` random people, `columns` in a row, numbered from 1; in clay, or with skins, eyes and brows of their own."""
+    """`count` random people, `columns` in a row, numbered from 1; in clay, or with skins, eyes and brows of their own.
+
+    sliders: ARKit units by name that all of them show.
+    """
     if count == 0:
         return []
     generator = torch.Generator().manual_seed(seed)
     identity, renderer = random_identity(model, count, generator), Renderer(model.topology)
+    _refuse_unknown(model, list(sliders or {}))
     with torch.no_grad():
         vertices = model.vertices(identity)
+        if sliders:
+            rows = [model.arkit_names.index(name) for name in sliders]
+            weights = identity.new_tensor(list(sliders.values()))
+            moved = [torch.tensordot(weights, model.shapes_on(one)[rows], 1) for one in identity]  # type: ignore[index]
+            vertices = vertices + torch.stack(moved)
     if textured:
         looks = [random_look(generator, load_skin().count) for _ in range(count)]
         pictures = [_painted(model, renderer, size, *person) for person in zip(vertices, looks, strict=True)]
@@ -58,13 +74,7 @@ def rows_of_components(model: MorphableModel, kind: str, count: int, size: int) 
 def rows_of_units(model: MorphableModel, names: str, seed: int, size: int, columns: int = 6) -> list[Row]:
     """ARKit units by name, comma-separated, or "all". A few: half and full weight, on the mean and on two people."""
     wanted = list(model.arkit_names) if names == "all" else [name.strip() for name in names.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in model.arkit_names]
-    if unknown:
-        raise FitDiffError(
-            "usage-arkit",
-            f"The face model {model.name} has no ARKit unit called {unknown[0]!r}; "
-            + ("it has none at all." if not model.arkit_names else f"it has {', '.join(model.arkit_names)}."),
-        )
+    _refuse_unknown(model, wanted)
     if not wanted or model.arkit_shapes is None:
         return []
     draw = partial(_clay, model, Renderer(model.topology), size, close=True)
@@ -83,6 +93,16 @@ def rows_of_units(model: MorphableModel, names: str, seed: int, size: int, colum
         captions = ["0.5", "1", "1", "1", "1"] if index == 0 else []
         rows.append(Row([draw(base + weight * shape, yaw) for base, weight, yaw in views], name, captions))
     return rows
+
+
+def _refuse_unknown(model: MorphableModel, units: Sequence[str]) -> None:
+    unknown = [name for name in units if name not in model.arkit_names]
+    if unknown:
+        raise FitDiffError(
+            "usage-arkit",
+            f"The face model {model.name} has no ARKit unit called {unknown[0]!r}; "
+            + ("it has none at all." if not model.arkit_names else f"it has {', '.join(model.arkit_names)}."),
+        )
 
 
 def portrait_camera(
@@ -122,7 +142,9 @@ def _painted(model: MorphableModel, renderer: Renderer, size: int, vertices: Ten
     camera = portrait_camera(model, (2 * size, 2 * size), SLIGHT)
     rendering = renderer(vertices[None], look_maps(model, [look]), camera, vertices.new_tensor([CLAY_LIGHT]))
     picture = rendering.over(vertices.new_tensor(BACKGROUND).view(1, 3, 1, 1))
-    return to_bytes(torch.nn.functional.avg_pool2d(picture, 2))[0]
+    # A portrait: what stands beside a head is left away.
+    left, right = round(PORTRAIT[0] * size), round(PORTRAIT[1] * size)
+    return to_bytes(torch.nn.functional.avg_pool2d(picture, 2))[0, :, left:right]
 
 
 def _grid(pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int) -> list[Row]:

@@ -96,7 +96,7 @@ def portrait(avatar: Avatar, side: int) -> Camera:
     """The square round the head that `blender_fitdiff.demo` cuts out too, so that both pictures lie on each other."""
     camera = photo_camera(avatar)
     height, width = camera.size
-    points = camera.project(torch.from_numpy(avatar.mesh.vertices)[None]).screen[0].double().numpy()
+    points = camera.project(torch.tensor(avatar.mesh.vertices)[None]).screen[0].double().numpy()
     low, high = points.min(0), points.max(0)
     size = np.array([width, height])
     has_photo = avatar.photo is not None

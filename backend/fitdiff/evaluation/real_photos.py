@@ -101,7 +101,8 @@ def judge_engine(engine: str, reference: Reference, contest: Contest, report: Re
     judged = {view.name: judge_view(view, picture, reference) for view, picture in drawn.items()}
     best = {f"turned_{angle}": _better(judged, f"turned_{angle}") for angle in TURNS}
     by_name = {view.name: picture for view, picture in drawn.items()}
-    turned = best[SHEET_TURN]["side"] if best[SHEET_TURN] else "left"
+    better = best[SHEET_TURN]
+    turned = better["side"] if better else "left"
     overlay = by_name["photo"].overlay
     assert overlay is not None  # the photo's own view has one
     figures = {

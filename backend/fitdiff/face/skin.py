@@ -71,7 +71,7 @@ def load_skin(dtype: torch.dtype = torch.float32) -> SkinBasis:
         mean = data["mean"].astype(np.float32)
     except (OSError, SafetensorError, KeyError) as error:
         raise FitDiffError(
-            "missing-skin", "FitDiff's skin file is missing or damaged; install FitDiff again.", details=repr(error)
+            "asset-skin", "FitDiff's skin file is missing or damaged; install FitDiff again.", details=repr(error)
         ) from error
     return SkinBasis(
         torch.from_numpy(mean).permute(2, 0, 1).to(dtype).contiguous(),

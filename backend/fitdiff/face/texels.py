@@ -1,58 +1,20 @@
-"""From the mesh to its texture: what lies under every texel, values of vertices as pictures, landmarks in UV."""
+"""Drawing in the texture's own coordinates: vertex masks as pictures, landmarks in UV, antialiased outlines."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
-from scipy.ndimage import distance_transform_edt
 
-from ..render.camera import Projected
-from ..render.visibility import visible_faces
-from .topology import REGIONS, LandmarkSet, Topology
+from ..render.atlas import Atlas
+from .topology import LandmarkSet, Topology
 
 OVERSAMPLING = 4  # of drawings, per axis
 
 
-@dataclass(frozen=True)
-class Texels:
-    """Which triangle each texel of a tile shows; row 0 is v = 1."""
-
-    triangle: np.ndarray  # (S, S) row of Topology.triangles, -1 where the tile is empty
-    barycentric: np.ndarray  # (S, S, 3) float64, zeros where empty
-
-    @property
-    def covered(self) -> np.ndarray:
-        return self.triangle >= 0
-
-
-def texels(topology: Topology, size: int, region: str = "skin") -> Texels:
-    rows = np.nonzero(topology.triangle_region == REGIONS.index(region))[0]
-    screen = (topology.uv.astype(np.float64) - [REGIONS.index(region), 0]) * [size, -size] + [0, size]
-    corners = topology.uv_triangles[rows]
-    one = torch.ones(1, len(screen), dtype=torch.float64)
-    flat = Projected(torch.from_numpy(screen)[None], one, one, one)
-    face = visible_faces(flat, torch.from_numpy(corners), (size, size))[0].numpy()
-    y, x = np.nonzero(face >= 0)
-    point = np.stack([x + 0.5, y + 0.5], 1)
-    a, b, c = (screen[corners[face[y, x], k]] - point for k in range(3))
-    parts = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1)
-    barycentric = np.zeros((size, size, 3))
-    barycentric[y, x] = parts / parts.sum(1, keepdims=True)
-    triangle = np.full((size, size), -1)
-    triangle[y, x] = rows[face[y, x]]
-    return Texels(triangle, barycentric)
-
-
-def bake(topology: Topology, values: np.ndarray, size: int, region: str = "skin") -> np.ndarray:
+def bake(topology: Topology, values: np.ndarray, size: int) -> np.ndarray:
     """Values (V, C) on vertices -> (size, size, C); texels that show nothing take the nearest one that does."""
-    found = texels(topology, size, region)
-    corners = values[topology.triangles[np.where(found.covered, found.triangle, 0)]]
-    picture = (corners * found.barycentric[..., None]).sum(2)
-    nearest = distance_transform_edt(~found.covered, return_distances=False, return_indices=True)
-    return picture[tuple(nearest)]
+    return Atlas(topology, size).bake(torch.from_numpy(values))[0].permute(1, 2, 0).numpy()
 
 
 def landmark_uv(topology: Topology, marks: LandmarkSet) -> np.ndarray:
@@ -76,7 +38,3 @@ def pixels(uv: np.ndarray, size: int) -> list[tuple[float, float]]:
 def reduced(picture: Image.Image, size: int) -> np.ndarray:
     """An oversampled drawing -> (size, size) float in [0, 1]."""
     return np.asarray(picture.resize((size, size), Image.Resampling.BOX), np.float64) / 255
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]

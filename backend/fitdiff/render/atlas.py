@@ -16,14 +16,15 @@ from .visibility import visible_faces
 class Atlas:
     """Texels (size, size) of one region's tile; row 0 is v = 1.
 
-    covered  (size, size) bool: texels that lie on the mesh
-    corners  (M, 3) int64 vertices and weights (M, 3) of the covered texels, in row order
+    covered   (size, size) bool: texels that lie on the mesh
+    triangle  (M,) int64 rows of Topology.triangles, of the covered texels in row order
+    corners   (M, 3) int64 vertices and weights (M, 3) float32 of the same
     """
 
     def __init__(self, topology: Topology, size: int, region: str = "skin") -> None:
         self.size = size
         tile = REGIONS.index(region)
-        rows = topology.triangle_region == tile
+        rows = np.nonzero(topology.triangle_region == tile)[0]
         triangles = torch.from_numpy(topology.triangles[rows].astype(np.int64))
         uv_triangles = torch.from_numpy(topology.uv_triangles[rows].astype(np.int64))
         uv = torch.from_numpy(topology.uv).double()
@@ -40,6 +41,7 @@ class Atlas:
             return u[:, 0] * w[:, 1] - u[:, 1] * w[:, 0]
 
         weights = torch.stack([cross(b, c), cross(c, a), cross(a, b)], 1)
+        self.triangle = torch.from_numpy(rows)[seen]
         self.corners = triangles[seen]
         self.weights = (weights / weights.sum(1, keepdim=True)).float()
 

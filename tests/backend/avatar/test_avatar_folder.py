@@ -145,7 +145,7 @@ def test_an_overwrite_that_fails_between_its_renames_brings_the_old_folder_back(
 
     monkeypatch.setattr(Path, "rename", fails)
     newer = replace(avatar, manifest=msgspec.structs.replace(avatar.manifest, seed=6))
-    assert code_of(av.write_avatar, newer, written, overwrite=True) == "avatar-cannot-write"
+    assert code_of(av.write_avatar, newer, written, overwrite=True) == "write-avatar"
     assert av.read_avatar(written).manifest.seed == 5
     assert [path.name for path in written.parent.iterdir()] == ["head"]
 
@@ -160,8 +160,8 @@ def test_a_writer_killed_between_its_renames_is_undone_by_the_next(avatar, writt
     ("failure", "expected"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "disk-full"),
-        (OSError(errno.EROFS, "Read-only file system"), "avatar-cannot-write"),
-        (PermissionError(errno.EACCES, "Permission denied"), "avatar-cannot-write"),
+        (OSError(errno.EROFS, "Read-only file system"), "write-avatar"),
+        (PermissionError(errno.EACCES, "Permission denied"), "write-avatar"),
         (KeyboardInterrupt(), None),
         (RuntimeError("a bug"), None),
     ],
@@ -187,8 +187,8 @@ def test_a_failure_in_the_middle_leaves_nothing(avatar, tmp_path, monkeypatch, f
 
 def test_a_parent_that_is_a_file_is_one_sentence(avatar, tmp_path):
     (tmp_path / "file").write_text("x")
-    assert code_of(av.write_avatar, avatar, tmp_path / "file" / "head") == "avatar-cannot-write"
-    assert code_of(av.write_avatar, avatar, tmp_path / ("x" * 300)) == "avatar-cannot-write"
+    assert code_of(av.write_avatar, avatar, tmp_path / "file" / "head") == "write-avatar"
+    assert code_of(av.write_avatar, avatar, tmp_path / ("x" * 300)) == "write-avatar"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitdiff import avatar as av
@@ -19,9 +19,7 @@ from fitdiff.avatar import images, manifest, mesh
 from fitdiff.errors import FitDiffError
 
 CODES = {"avatar-missing", "avatar-broken", "avatar-newer"}
-FUZZ = settings(
-    max_examples=150, deadline=2000, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = settings(max_examples=150)
 
 
 def answers(function, *arguments) -> bool:

@@ -4,10 +4,7 @@ what the backend accepts, and be as hard to fool."""
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-import sys
-import types
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +18,10 @@ from fitdiff.errors import FitDiffError
 
 from .test_avatar_fuzz import FUZZ, answers, damage
 
-PACKAGE = Path(__file__).parents[3] / "blender_fitdiff"
-
 
 @pytest.fixture(scope="module")
-def reader():
-    """blender_fitdiff.scene.reader without the package's own __init__, which needs bpy."""
-    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "blender_fitdiff"}
-    package = types.ModuleType("blender_fitdiff")
-    package.__path__ = [str(PACKAGE)]
-    sys.modules["blender_fitdiff"] = package
-    yield importlib.import_module("blender_fitdiff.scene.reader")
-    for name in [name for name in sys.modules if name.split(".")[0] == "blender_fitdiff"]:
-        del sys.modules[name]
-    sys.modules.update(before)
+def reader(extension):
+    return extension("scene.reader")
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +55,10 @@ def test_both_see_the_same(reader, avatar, folder):
 
 @FUZZ
 @given(data=st.data())
-def test_both_agree_on_damaged_meshes(reader, folder, data):
+def test_both_agree_on_damaged_meshes(extension, folder, data):
     changed = data.draw(damage((folder / "mesh.npz").read_bytes()))
     try:
-        importlib.import_module("blender_fitdiff.scene.arrays").read_mesh(changed)
+        extension("scene.arrays").read_mesh(changed)
         accepted = True
     except ValueError:
         accepted = False

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import types
 from pathlib import Path
 
@@ -209,10 +208,8 @@ def test_ctrl_c_is_130_without_a_traceback(tmp_path):
     )
     assert process.stderr is not None
     assert process.stderr.readline().strip() == "started"
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert time.monotonic() - began < 10
     assert json.loads(out)["error"]["code"] == "cancelled"
     assert "Traceback" not in err

@@ -98,3 +98,16 @@ def test_random_writes_an_avatar_that_reads_back(face: str, tmp_path: Path, capf
     assert main(["model", *words]) == 3  # never over an existing avatar unasked
     assert main(["model", *words, "--overwrite"]) == 0
     assert np.array_equal(read_avatar(tmp_path / "avatar").mesh.vertices, avatar.mesh.vertices)
+
+
+def test_people_with_skins_show_the_sliders_that_are_asked_for(
+    face: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["preview", "--face-model", face, "--count", "2", "--size", "64", "--textured", "--out"]
+    units = ["--sliders", "jawOpen=1,mouthPucker=0.5"]
+    assert answer(capfd, *words, str(tmp_path / "still.png"))[0] == 0
+    assert answer(capfd, *words, str(tmp_path / "moved.png"), *units)[0] == 0
+    still, moved = (np.asarray(Image.open(tmp_path / f"{name}.png"), int) for name in ("still", "moved"))
+    assert still.shape == moved.shape and np.abs(still - moved).max() > 20
+    code, report = answer(capfd, *words, str(tmp_path / "no.png"), "--sliders", "jawShut=1")
+    assert code != 0 and "jawShut" in json.dumps(report)

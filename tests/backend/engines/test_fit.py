@@ -77,7 +77,7 @@ def test_the_same_photo_gives_the_same_avatar(fitted, photo_analysis):
 def test_without_likeness_the_photo_leaves_no_texture_of_its_own(photo_analysis):
     prior = fit._Fit(photo_analysis, fit.FitSettings(steps=8, likeness=0.0), lambda progress: None)
     prior.optimise()
-    albedo = prior.basis.albedo(prior.skin, 512).clamp(0.004, 0.97)
+    albedo = prior.basis.albedo(prior.skin.detach(), 512).clamp(0.004, 0.97)
     stored = fit._stored_colour(albedo).astype(int)
     assert np.abs(prior.finished_maps()["diffuse"].astype(int) - stored).max() <= 1
 

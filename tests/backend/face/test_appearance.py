@@ -73,7 +73,7 @@ def test_noses_and_lips_shine_more_than_necks(face: EmbeddedFace) -> None:
 
     assert at(uv[30]) > at(uv[[2, 36]].mean(0)) + 0.1
     assert at(uv[[51, 57]].mean(0)) > at(uv[8]) + 0.1
-    assert 0 < gloss.min() and gloss.max() < 1
+    assert gloss.min() > 0 and gloss.max() < 1
 
 
 def test_pigments_span_human_skins() -> None:
@@ -111,7 +111,7 @@ def test_hair_is_seeded_and_lies_on_brows_and_lids(face: EmbeddedFace) -> None:
     one, same, other = (brows.hair_alpha(face, style, 256, seed)[0, 0] for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert (one - other).abs().max() > 0.2
-    assert 0 <= one.min() and one.max() <= 1
+    assert one.min() >= 0 and one.max() <= 1
     uv = texels.landmark_uv(face.topology, face.topology.landmarks["ibug68"])
     rows = torch.nonzero(one > 0.3)[:, 0]
     top, bottom = (1 - uv[17:27, 1].max()) * 256, (1 - uv[36:48, 1].min()) * 256
@@ -135,4 +135,4 @@ def test_a_model_of_another_layout_gets_an_even_skin() -> None:
     look = random_look(torch.Generator().manual_seed(0), load_skin().count)
     skin = look_maps(model, [look], 64, 32)["skin"].diffuse
     assert (skin.amax((2, 3)) - skin.amin((2, 3))).max() < 1e-6
-    assert 0 < skin.min() and skin.max() < 1
+    assert skin.min() > 0 and skin.max() < 1

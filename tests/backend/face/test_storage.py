@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
@@ -93,18 +92,6 @@ def test_a_model_without_arkit_expressions_or_mirror_survives(tmp_path: Path) ->
     assert back.topology.mirror is None
 
 
-def test_loading_an_embedded_sized_file_is_quick(tmp_path: Path) -> None:
-    path = tmp_path / "face.safetensors"
-    save_model(path, synthetic_model(side=75, identity=158), {}, half=True)
-    assert path.stat().st_size > 5e6
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        load_model(path)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1.0  # 0.06 s on a quiet machine; the bound only catches an accident
-
-
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -154,7 +141,7 @@ def test_another_version_asks_for_a_new_import(tmp_path: Path) -> None:
         load_model(path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.one_of(st.binary(max_size=400), st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=8))))
 def test_any_bytes_give_a_named_error(tmp_path: Path, content: bytes | dict) -> None:
     path = tmp_path / "any.safetensors"

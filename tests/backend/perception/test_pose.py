@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -160,11 +158,8 @@ def test_camera_is_the_renderers(model: MorphableModel) -> None:
     assert np.abs(screen - fit.projected["facemesh468"]).max() < 0.05
 
 
-def test_is_fast_and_deterministic(model: MorphableModel) -> None:
+def test_is_deterministic(model: MorphableModel) -> None:
     truth = Truth(model, 25, seed=4)
-    fits = [solve_pose(model, truth.landmarks, SIZE, truth.focal)]
-    started = time.perf_counter()
-    fits.append(solve_pose(model, truth.landmarks, SIZE, truth.focal))
-    assert time.perf_counter() - started < 1.0  # some 60 ms on a quiet core
+    fits = [solve_pose(model, truth.landmarks, SIZE, truth.focal) for _ in range(2)]
     assert np.array_equal(fits[0].identity, fits[1].identity)
     assert np.array_equal(fits[0].rotation, fits[1].rotation)

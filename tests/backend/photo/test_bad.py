@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -33,18 +32,15 @@ def test_bad_file(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) 
     code, word, make = BAD[name]
     path = make(tmp_path)
     tracemalloc.start()
-    started = time.perf_counter()
     try:
         with pytest.raises(FitDiffError) as caught:
             open_photo(path)
-        seconds = time.perf_counter() - started
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert caught.value.code == code
     assert word in caught.value.sentence
     assert_one_sentence(caught.value.sentence)
-    assert seconds < 5.0
     assert peak < 100e6
     assert capfd.readouterr() == ("", "")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -64,11 +63,10 @@ def test_mutated_files(kind: str, tmp_path_factory: pytest.TempPathFactory) -> N
     path: Path = tmp_path_factory.mktemp("fuzz") / "photo"
     seed_file(kind)
 
-    @settings(max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=400)
     @given(edits)
     def check(changes: list[tuple[str, float, int]]) -> None:
         path.write_bytes(mutate(seed_file(kind), changes))
-        started = time.perf_counter()
         try:
             photo = open_photo(path, LIMITS)
         except FitDiffError as problem:
@@ -77,12 +75,11 @@ def test_mutated_files(kind: str, tmp_path_factory: pytest.TempPathFactory) -> N
             assert photo.pixels.dtype == np.uint8 and photo.pixels.shape[2] == 3
             assert max(photo.pixels.shape) <= 512
             assert photo.focal_px is None or 0 < photo.focal_px < 1e6
-        assert time.perf_counter() - started < 3.0
 
     check()
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "bytes"

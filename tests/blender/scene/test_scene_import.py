@@ -383,17 +383,13 @@ def test_a_failure_while_building_takes_back_what_was_built(make_folder, monkeyp
     assert everything() == before
 
 
-def test_a_real_head_is_imported_within_a_second(make_folder):
-    import time
-
+def test_a_head_of_the_face_models_size_is_imported_whole(make_folder):
     arrays = synthetic_head.arrays(rows=60, columns=84)
     assert len(arrays["vertices"]) > 5000
-    folder = make_folder("large", maps=synthetic_head.maps(512), **arrays)
-    seconds = []
-    for _ in range(3):
-        bpy.ops.wm.read_homefile(use_empty=True)
-        start = time.perf_counter()
-        import_avatar(folder)
-        seconds.append(time.perf_counter() - start)
-    print(f"import: {min(seconds):.3f} s")
-    assert min(seconds) < 1.0
+    head = import_avatar(make_folder("large", maps=synthetic_head.maps(512), **arrays)).head
+    assert len(head.data.vertices) == len(arrays["vertices"])
+    assert len(head.data.polygons) == len(arrays["quads"])
+    furthest = np.abs(arrays["shape_keys"]).max(axis=(1, 2))
+    for name, motion in zip(arrays["shape_key_names"], furthest, strict=True):
+        moved = positions(head.data.shape_keys.key_blocks[str(name)]) - positions(head.data.shape_keys.reference_key)
+        assert np.isclose(np.abs(moved).max(), motion, atol=1e-6)

@@ -25,7 +25,8 @@ from .statistics import artist_components
 from .surface import build_head
 
 PEOPLE, SEED = 20, 7
-ROUNDS, RIDGE = 8, 1e-2  # of fitting; metres^2 per squared sigma are negligible at this ridge (millimetres)
+ROUNDS, SETTLING, CANDIDATES = 6, 3, 10
+RIDGE = 1e-2  # square millimetres, over all points, per squared standard deviation: only against a singular system
 LEAK_PEOPLE, BLINK_PEOPLE, LEAK_SHARE = 200, 100, 2e-4
 SLIDER_FACES, UNITS_AT_ONCE = 200, 6
 REPEATS = 15
@@ -72,7 +73,7 @@ def identity_distances(model: EmbeddedFace, ict: Ict, basis: np.ndarray) -> np.n
     mean, fields = model.mean.double().numpy()[rows], basis[:, rows]
     distances = []
     for person in weights:
-        target = Surface((ict.neutral + np.tensordot(person, ict.identity, 1) - ORIGIN) * METRES, triangles)
+        target = Surface((ict.neutral + np.tensordot(person, ict.identity, 1) - ORIGIN) * METRES, triangles, CANDIDATES)
         coefficients = np.zeros(len(basis))
         for _ in range(ROUNDS):
             shape = mean + np.tensordot(coefficients, fields, 1)
@@ -80,11 +81,11 @@ def identity_distances(model: EmbeddedFace, ict: Ict, basis: np.ndarray) -> np.n
             scale, rotation, shift = similarity(shape, placed)
             # The match, brought back to the model, says what the coefficients must explain.
             wanted = ((placed - shift) @ rotation / scale - mean).ravel() * MILLIMETRES
-            system = fields.reshape(len(basis), -1) * MILLIMETRES
+            system = fields.reshape(len(basis), mean.size) * MILLIMETRES
             coefficients = np.linalg.solve(system @ system.T + RIDGE * np.eye(len(basis)), system @ wanted)
         shape = mean + np.tensordot(coefficients, fields, 1)
-        for _ in range(ROUNDS):
-            placed, _, _, distance = target.closest(shape)
+        for _ in range(SETTLING):
+            placed, _, _, _ = target.closest(shape)
             scale, rotation, shift = similarity(shape, placed)
             shape = scale * shape @ rotation.T + shift
         distances.append(target.closest(shape)[3] * MILLIMETRES)

@@ -17,9 +17,9 @@ from PIL import Image
 from safetensors.numpy import load_file
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
+from ...render.atlas import Atlas
 from ..embedded import load
 from ..skin import ASSET, COMPONENT_SIZE, HAEMOGLOBIN, MEAN_SIZE, MELANIN, save_basis
-from ..texels import texels
 from ..topology import REGIONS
 from .hm08 import Hm08
 
@@ -102,9 +102,8 @@ def texture_coordinates(hm08: Hm08, size: int) -> tuple[np.ndarray, np.ndarray, 
     ours = np.nonzero(topology.triangle_region == REGIONS.index("skin"))[0]
     sources = np.concatenate([theirs[:, [0, 1, 2]], theirs[:, [0, 2, 3]]])
     assert len(sources) == len(ours), "the face was built from another hm08"
-    found = texels(topology, size)
-    covered, weights = found.covered, found.barycentric[found.covered]
-    triangle = found.triangle[covered]
+    atlas = Atlas(topology, size)
+    covered, weights, triangle = atlas.covered.numpy(), atlas.weights.numpy(), atlas.triangle.numpy()
     uv, bare = np.zeros((size, size, 2)), np.zeros((size, size))
     uv[covered] = (hm08.uv[sources[np.searchsorted(ours, triangle)]] * weights[:, :, None]).sum(1)
     is_bare = _bare(topology.vertex_masks, load().mean.numpy())

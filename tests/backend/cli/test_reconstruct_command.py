@@ -1,0 +1,106 @@
+"""`fitdiff reconstruct`: what its options mean to the engines, and the line that shows how far it is."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from fitdiff import cli
+from fitdiff.commands import reconstruct
+from fitdiff.commands.progress_bar import progress_bar
+from fitdiff.engines import fit, landmarks
+from fitdiff.engines.progress import Progress
+
+WORDS = ["reconstruct", "photo.jpg", "--out", "head"]
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """(engine, arguments) of every call of an engine; none of them runs."""
+    calls = []
+    for engine in (fit, landmarks):
+        monkeypatch.setattr(
+            engine, "reconstruct", lambda *words, name=engine.NAME, **more: calls.append((name, words, more))
+        )
+    return calls
+
+
+def engine_of(*words: str):
+    return reconstruct._engine(cli.build_parser(["reconstruct"]).parse_args([*WORDS, *words]))
+
+
+def test_without_options_it_is_the_fit_with_its_own_settings(called):
+    engine_of()("analysis", print)
+    assert called == [("fit", ("analysis", fit.FitSettings(), 0, print), {})]
+
+
+def test_options_reach_the_engines(called):
+    engine_of("--likeness", "0.25", "--steps", "7", "--resolution", "1024", "--seed", "3")("analysis", print)
+    engine_of("--engine", "landmarks", "--seed", "4")("analysis", print)
+    settings = fit.FitSettings(steps=7, resolution=1024, likeness=0.25)
+    assert called[0] == ("fit", ("analysis", settings, 3, print), {})
+    assert called[1] == ("landmarks", ("analysis",), {"seed": 4, "report": print})
+
+
+@pytest.mark.parametrize("likeness", ["0", "1", "0.5"])
+def test_likeness_includes_both_ends(likeness):
+    args = cli.build_parser(["reconstruct"]).parse_args([*WORDS, "--likeness", likeness])
+    assert args.likeness == float(likeness)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--likeness", "-0.1"],
+        ["--likeness", "1.01"],
+        ["--likeness", "nan"],
+        ["--likeness", "much"],
+        ["--steps", "0"],
+        ["--steps", "2001"],
+        ["--resolution", "600"],
+        ["--engine", "magic"],
+    ],
+)
+def test_wrong_values_are_wrong_usage(words, capfd):
+    assert cli.main([*WORDS, *words, "--json"]) == 2
+    error = json.loads(capfd.readouterr().out)["error"]
+    assert error["code"] == "usage"
+    assert words[0] in error["message"]
+
+
+def test_an_avatar_that_is_there_is_found_before_anything_is_computed(tmp_path, capfd):
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head" / "avatar.json").write_text("{}")
+    words = ["reconstruct", str(tmp_path / "nowhere.jpg"), "--out", str(tmp_path / "head"), "--json"]
+    assert cli.main(words) == 3
+    assert json.loads(capfd.readouterr().out)["error"]["code"] == "avatar-exists"
+    assert cli.main([*words, "--overwrite"]) == 3
+    assert json.loads(capfd.readouterr().out)["error"]["code"] == "photo-missing"
+
+
+def test_the_bar_counts_steps_and_starts_again_with_each_stage():
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with progress_bar(console) as bar:
+        (task,) = bar._progress.tasks
+        bar.stage("looking")
+        assert (task.description, task.total) == ("looking", None)
+        for step in (1, 2, 3):
+            bar.show(Progress("fitting", step, 4))
+        assert (task.description, task.completed, task.total) == ("fitting", 3, 4)
+        bar.show(Progress("writing", 1, 2))
+        assert (task.description, task.completed, task.total) == ("writing", 1, 2)
+        bar._progress.refresh()
+    assert "writing" in console.file.getvalue()
+
+
+def test_the_bar_goes_away_after_an_error_and_writes_no_codes_into_a_log():
+    log = io.StringIO()
+    console = Console(file=log)
+    for _ in range(2):  # a bar that is still alive would not let a second one start
+        with pytest.raises(ZeroDivisionError), progress_bar(console) as bar:
+            bar.stage("looking")
+            raise ZeroDivisionError
+    assert "\x1b" not in log.getvalue()
