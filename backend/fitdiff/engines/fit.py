@@ -16,13 +16,13 @@ from torch import Tensor
 
 from ..avatar import Avatar, Light, avatar_from_model, stored, stored_diffuse
 from ..errors import FitDiffError
-from ..face.appearance import BROWN, SCLERA, Paint, head_maps
+from ..face.appearance import BROWN, SCLERA, Paint, gloss, head_maps
 from ..face.arkit import named, to_arkit
 from ..face.skin import load_skin, relief
 from ..likeness.detail import depth_picture, facing, fine_detail, read_photo, texels_in_photo, unseen_by_camera
 from ..likeness.residual import Residual, ResidualPriors, residual_prior
 from ..likeness.spread import feathered, spread
-from ..perception.analyse import Analysis, crop_camera
+from ..perception.analyse import Analysis, crop_camera, landmarks_for
 from ..perception.gaze import gaze_of
 from ..perception.landmark_basis import FACE_OVAL
 from ..render.atlas import Atlas
@@ -57,6 +57,7 @@ class Weights:
     expression: float = 2.0
     skin: float = 2.0
     light: float = 60.0
+    shine: float = 20.0
     gaze: float = 200.0
     iris: float = 3000.0
     residual: ResidualPriors = field(default_factory=ResidualPriors)
@@ -109,6 +110,7 @@ class _Fit:
         self.triangles = torch.from_numpy(self.model.topology.triangles.astype(np.int64))
         self.atlas = Atlas(self.model.topology, MAP_SIZE)
         self.basis = load_skin()
+        self.gloss = torch.from_numpy(gloss(self.model.topology, MAP_SIZE)).float()[None, None]
         self._read_photo()
         self._start()
 
@@ -120,12 +122,12 @@ class _Fit:
         self.photo = torch.from_numpy(self.crop.read(self.analysis.photo.pixels)).permute(2, 0, 1)[None].float()
         self.mask = torch.from_numpy(mask.face)[None, None]
         self.eyes = torch.from_numpy(mask.eyes)[None, None]
+        self.brows = torch.from_numpy(mask.brows)[None, None]
+        self.mouth = torch.from_numpy(np.maximum(mask.mouth_inner, mask.lips))[None, None]
         face = self.analysis.face
-        points = {"facemesh468": face.landmarks468, "ibug68": face.landmarks68}
         self.seen = {
             name: torch.from_numpy(self.crop.inside(values)).float()
-            for name, values in points.items()
-            if name in self.model.topology.landmarks
+            for name, values in landmarks_for(face, self.model).items()
         }
         self.mesh_points = torch.from_numpy(self.crop.inside(face.landmarks468)).float()[None]
         self.unit = self.pose.interocular / self.crop.step
@@ -153,6 +155,7 @@ class _Fit:
         self.turn, self.shift = free(np.zeros(3)), free(np.zeros(3))
         self.skin = free(np.zeros((1, self.basis.count)))
         self.iris, self.sclera = free([BROWN]), free([SCLERA])
+        self.shine = free([0.0])  # log factor of the whole gloss: the lamp's highlight is the skin's, not the lamp's
         self.residual = Residual(MAP_SIZE)
         self.light = free([[0.55, 0.65, 0.65, 1.0, 1.0, 1.0, 0.2, 0.5, 0.85]])
         self.occlusion = torch.ones(1, 2, MAP_SIZE, MAP_SIZE)
@@ -191,7 +194,13 @@ class _Fit:
         )
 
     def _maps(self, albedo: Tensor, normal: Tensor = FLAT) -> dict[str, Maps]:
-        paint = Paint(iris=self.iris.clamp(0.004, 0.6), sclera=self.sclera.clamp(0.05, 0.9), normal=normal)
+        specular = _resized(self.gloss, albedo.shape[-1]) * self.shine.exp()
+        paint = Paint(
+            iris=self.iris.clamp(0.004, 0.6),
+            sclera=self.sclera.clamp(0.05, 0.9),
+            specular=specular.clamp(0, 1),
+            normal=normal,
+        )
         return head_maps(self.model, albedo, paint, EYE_SIZE)
 
     def _shade(self, surface: Surface, light: Tensor) -> Tensor:
@@ -225,7 +234,7 @@ class _Fit:
             {"params": [self.identity, self.expression], "lr": 0.004},
             {"params": [self.gaze, self.iris, self.sclera], "lr": 0.01},
             {"params": [self.skin], "lr": 0.05},
-            {"params": [self.light], "lr": 0.015},
+            {"params": [self.light, self.shine], "lr": 0.015},
             {"params": list(self.residual.parameters()), "lr": 0.02},
         ]
         optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
@@ -245,6 +254,7 @@ class _Fit:
             optimiser.step()
             with torch.no_grad():
                 self.light[:, :6].clamp_(min=0.02)
+                self.light[:, 2] = self.light[:, 1]  # one lamp: as strong in its highlight as in its light
             shown = step == 0 or (step + 1) % self.settings.preview_every == 0
             self.report(Progress("fitting", step + 1, steps, to_bytes(to_linear(picture))[0] if shown else None))
 
@@ -258,7 +268,7 @@ class _Fit:
         decay = 1 - (1 - weights.landmarks_end) * share
         for name, wanted in self.seen.items():
             projected = camera.project(self.model.landmarks(vertices, name)).screen[0]
-            loss = loss + 0.5 * weights.landmarks * decay * losses.landmarks(
+            loss = loss + weights.landmarks * decay / len(self.seen) * losses.landmarks(
                 projected, wanted, self._trust(name), self.unit
             )
         if share >= self.settings.identity_from and weights.identity:
@@ -270,6 +280,7 @@ class _Fit:
         loss = loss + weights.shape * self.identity.square().sum() + weights.expression * self.expression.square().sum()
         loss = loss + weights.skin * self.skin.square().sum() + weights.light * losses.light_prior(self.light)
         loss = loss + residual_prior(self.residual.coarse(), weights.residual)
+        loss = loss + weights.shine * self.shine.square().sum()
         loss = loss + weights.gaze * (self.gaze - self.gaze_start).square().sum()
         loss = loss + weights.iris * (self.iris - self.iris.new_tensor([BROWN])).square().sum()
         return loss, rendered.detach()
@@ -297,8 +308,13 @@ class _Fit:
         size = self.settings.resolution
         atlas = self.atlas if size == MAP_SIZE else Atlas(self.model.topology, size)
         vertices, camera = self._vertices()[0], self._full_camera()
-        seen = self._seen_texels(atlas, vertices, camera)
-        soft = feathered(seen, size // 22)
+        # Wide towards hair and background, where the mask is a guess; narrow round eyes, mouth and brows, where it is not.
+        whole = torch.maximum(self.mask, torch.maximum(self.eyes, self.mouth))
+        outside = feathered(self._seen_texels(atlas, vertices, camera, whole), size // 28)
+        brows = self._seen_texels(atlas, vertices, camera, self.brows * self.mask)
+        soft = torch.maximum(outside, brows) * feathered(
+            self._seen_texels(atlas, vertices, camera, self.mask), size // 256
+        )
         residual = _resized(self.residual(), size) * self.settings.likeness
         small = _resized(self.residual(), 256) * self.settings.likeness
         small_seen = _resized(soft, 256)
@@ -315,7 +331,7 @@ class _Fit:
         }
         return maps | {f"{name}_diffuse": _stored_colour(painted[name].diffuse) for name in ("eyes", "teeth", "mouth")}
 
-    def _seen_texels(self, atlas: Atlas, vertices: Tensor, camera: Camera) -> Tensor:
+    def _seen_texels(self, atlas: Atlas, vertices: Tensor, camera: Camera, shown: Tensor) -> Tensor:
         """(1, 1, S, S) how far the photo shows each texel's skin: mask, angle, and nothing in between."""
         window = crop_camera(camera, self.crop)
         projected = window.project(vertices[None])
@@ -323,7 +339,7 @@ class _Fit:
         depth = depth_picture(face, projected.screen[0], projected.depth[0], self.triangles)
         normals = vertex_normals(vertices[None], self.renderer.mesh)[0]
         angle = ((facing(atlas, vertices, normals, camera) - 0.2) / 0.4).clamp(0, 1)
-        mask = read_photo(self.mask, texels_in_photo(atlas, vertices, window))
+        mask = read_photo(shown, texels_in_photo(atlas, vertices, window))
         open_ = ~unseen_by_camera(atlas, vertices, depth, window)
         return atlas.picture(angle * mask * open_)
 
@@ -376,12 +392,13 @@ class _Fit:
         rendered = to_srgb(rendering.over(to_linear(self.photo)))
         mask = (self.mask + self.eyes).clamp(max=1) * rendering.alpha
         features = self.recogniser.embed(self._on_grey(rendered, mask), self.mesh_points).embedding
-        projected = self._camera().project(self.model.landmarks(self._vertices(), "ibug68")).screen[0]
-        missed = (projected - self.seen["ibug68"]).norm(dim=1)
+        name, wanted = next(iter(self.seen.items()))
+        projected = self._camera().project(self.model.landmarks(self._vertices(), name)).screen[0]
+        missed = (projected - wanted).norm(dim=1)[self._trust(name) == 1]
         return {
             "identity_guide": 1 - float(losses.cosine(features, self.wanted[1])),
             "photometric": float(losses.photometric(rendered, self.photo, self._visible_mask(rendering))),
-            "landmarks_mean_percent": 100 * float(missed[17:].mean()) / self.unit,
+            "landmarks_mean_percent": 100 * float(missed.mean()) / self.unit,
         }
 
     def _preview(self, maps: dict[str, np.ndarray], camera: Camera) -> np.ndarray:

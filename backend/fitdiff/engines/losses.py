@@ -25,8 +25,8 @@ def cosine(features: Tensor, wanted: Tensor) -> Tensor:
 
 def light_prior(light: Tensor) -> Tensor:
     """(1, 9): a lamp and a room of ordinary strength, both nearly white, from in front rather than behind."""
-    ambient, diffuse, specular, colour = light[:, 0], light[:, 1], light[:, 2], light[:, 3:6]
+    ambient, diffuse, colour = light[:, 0], light[:, 1], light[:, 3:6]
     strength = (ambient + 0.6 * diffuse).clamp(min=1e-3).log().square().mean()
     tint = (colour - colour.mean(1, keepdim=True)).square().sum()
-    balance = (ambient - 0.55).square().mean() + 0.5 * (specular - diffuse).square().mean()
+    balance = (ambient - 0.55).square().mean()
     return strength + 8.0 * tint + 0.5 * balance + 2.0 * (colour.mean() - 1).square()

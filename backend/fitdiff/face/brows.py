@@ -27,7 +27,7 @@ class HairStyle:
     density: float = 1.0  # times STROKES
     thickness: float = 0.16
     opacity: float = 0.8
-    lift: float = -0.09  # the landmarks lie on the upper edge
+    lift: float = -0.13  # the landmarks lie above the upper edge, by a few millimetres
     arch: float = 0.03
     slant: float = 0.0
     length: float = 0.17
@@ -40,7 +40,7 @@ class HairStyle:
             density=float(random.uniform(0.5, 1.35)),
             thickness=float(random.uniform(0.11, 0.2)),
             opacity=float(random.uniform(0.6, 0.95)),
-            lift=float(random.normal(-0.09, 0.025)),
+            lift=float(random.normal(-0.13, 0.025)),
             arch=float(np.clip(random.normal(0.03, 0.03), -0.03, 0.09)),
             slant=float(random.normal(0, 0.025)),
             length=float(random.uniform(0.13, 0.2)),

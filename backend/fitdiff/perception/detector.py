@@ -54,6 +54,8 @@ class Detector:
         scale = max(max(image.shape[-2:]) / self.settings.working_size, 1.0)
         if scale > 1:
             size = tuple(max(round(length / scale), 1) for length in image.shape[-2:])
+            if image.device.type != "cpu" and not image.is_floating_point():
+                image = image.float() / 255  # only CPUs shrink bytes
             image = F.interpolate(image, size=size, mode="bilinear", antialias=True)
         views = _views(image.shape[-1], image.shape[-2])
         found: list[Detection] = []

@@ -8,12 +8,14 @@ import json
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from fitdiff.errors import FitDiffError
 from fitdiff.face import embedded
 from fitdiff.perception.analyse import Analysis, analyse, crop_camera, visible_skin
 from fitdiff.perception.gaze import gaze_of
 from fitdiff.perception.pose_fit import euler_degrees
+from fitdiff.perception.regions import polygon, raised_oval
 from fitdiff.photo import photo_from_pixels
 
 from .portraits import BACKDROP, SIDE, Portrait, portrait
@@ -57,6 +59,30 @@ def test_mask_covers_the_rendered_skin(melanin: float) -> None:
     for index in (50, 280, 4, 151, 199, 117, 346):  # cheeks, nose, forehead, chin, under the eyes
         x, y = points[index, :2].astype(int)
         assert skin[y, x] > 0.8, index
+
+
+def skin_overlap(seed: int, melanin: float, fringe: float | None, yaw: float) -> float:
+    """Intersection over union of the mask with the rendered truth, where the face oval with the forehead reaches and
+    neither brows, lips nor eyes are."""
+    side = 1.0 if seed % 2 else -1.0
+    seen = portrait(seed=seed, yaw=yaw, melanin=melanin, fringe=fringe, light=(0.9 * side, 0.4, 0.7))
+    analysis = look(seen)
+    mask = analysis.mask
+    points = mask.crop.inside(seen.landmarks)
+    shape = seen.skin.shape
+    counted = mask.crop.paste(polygon(raised_oval(points), mask.crop.size), shape) > 0.5
+    for name in ("brows", "lips", "eyes", "mouth_inner"):
+        counted &= ndimage.maximum_filter(mask.over_photo(name, shape), 5) < 0.02
+    found, true = mask.over_photo("skin", shape)[counted], seen.skin[counted].astype(np.float32)
+    return float(np.minimum(found, true).sum() / np.maximum(found, true).sum())
+
+
+@pytest.mark.slow
+def test_dark_and_light_skins_are_masked_alike() -> None:
+    cases = [(seed, fringe, yaw) for seed, (fringe, yaw) in enumerate([(None, 0), (0.45, 15), (0.2, -25), (0.6, 0)])]
+    dark, light = (np.mean([skin_overlap(s, m, f, y) for s, f, y in cases]) for m in (1.8, -1.5))
+    assert min(dark, light) > 0.88
+    assert abs(dark - light) < 0.03
 
 
 def test_visible_skin_is_the_meshes() -> None:

@@ -14,6 +14,7 @@ from fitdiff.errors import FitDiffError
 from fitdiff.perception import IdentityNetwork, Perception, PerceptualNetwork, alignment, weights
 from fitdiff.perception.research import files
 from fitdiff.perception.research.fan import MIRROR, Fan, peaks
+from fitdiff.perception.research.finder import ResearchFinder
 from fitdiff.perception.research.perceptual import GROUPS, Lpips
 from fitdiff.perception.research.scrfd import ANCHORS, SIZE, STRIDES, Scrfd
 from fitdiff.perception.types import Detection
@@ -152,6 +153,42 @@ def test_scrfd_places_a_planted_face():
     np.testing.assert_allclose(face.box, np.array([320 - 32, 192 - 48, 320 + 64, 192 + 80]) * 2)
     assert face.score == pytest.approx(0.9)
     np.testing.assert_allclose(face.keypoints[:4], np.array([(304, 176), (336, 176), (320, 192), (320, 208)]) * 2)
+
+
+def test_both_stacks_give_the_same_kind_of_face(perception, photos, faces):
+    """SCRFD planted where the astronaut's face is, FAN with random weights: what they do not know comes from FaceMesh."""
+    photo, known = photos["astronaut.png"], faces["astronaut.png"]
+    scale = max(photo.shape[:2]) / SIZE
+    box, keypoints = np.array(known.box) / scale, known.keypoints / scale
+    five = np.concatenate([keypoints[:3], keypoints[3:4] - (8, 0), keypoints[3:4] + (8, 0)])
+    cell = np.round((box[:2] + box[2:]) / 2 / 16)
+
+    class Planted(torch.nn.Module):
+        def forward(self, x):
+            centre = cell * 16
+            said = {
+                1: [0.9],
+                4: [*(centre - box[:2]) / 16, *(box[2:] - centre) / 16],
+                10: ((five - centre) / 16).ravel(),
+            }
+            outputs = {
+                (width, stride): torch.zeros((SIZE // stride) ** 2 * ANCHORS, width)
+                for width in said
+                for stride in STRIDES
+            }
+            for width, values in said.items():
+                anchor = ANCHORS * int(cell[1] * (SIZE // 16) + cell[0])
+                outputs[width, 16][anchor] = torch.tensor(np.asarray(values), dtype=torch.float32)
+            return list(outputs.values())
+
+    finder = ResearchFinder(Scrfd(Planted()), randomise(Fan()), perception.finder.landmarker)
+    (face,) = finder(photo)
+    np.testing.assert_allclose(face.box, known.box, atol=1)
+    assert np.abs(face.landmarks468[:, :2] - known.landmarks468[:, :2]).max() < 0.06 * known.interocular
+    np.testing.assert_allclose(face.keypoints[:3], known.keypoints[:3], atol=0.1)
+    np.testing.assert_array_equal(face.keypoints[4:], face.landmarks468[[234, 454], :2])
+    assert face.landmarks68.shape == (68, 2) and np.isfinite(face.landmarks68).all()
+    assert not np.allclose(face.landmarks68, known.landmarks68)  # they are FAN's
 
 
 def test_fan_equals_the_published_code(folder):

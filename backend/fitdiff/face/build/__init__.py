@@ -6,6 +6,6 @@ registration.py  lays the hm08 head on ICT's neutral and carries every mode over
 unwrap.py        the texture layout
 parts.py         eyeballs, teeth, gums and tongue
 statistics.py    identity and expression components
-landmarks.py     68 iBUG points, and a first guess of FaceMesh's 468
+landmarks.py     68 iBUG points, and where the 468 found by facemesh.py lie on a newly built surface
 facemesh.py      where FaceMesh itself sees its 468 points on the finished face; run after the face and the skins
 """

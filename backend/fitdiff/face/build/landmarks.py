@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from ..geometry import vertex_landmarks
-from ..topology import LandmarkSet
+from ..topology import REGIONS, LandmarkSet, Topology
 from .ict import Ict, triangulate
 from .registration import Surface
 from .surface import OPEN_MOUTH, Head
+
+FACEMESH = Path(__file__).with_name("facemesh468.npz")
 
 
 def ibug_landmarks(head: Head, ict: Ict, jaw_open: np.ndarray) -> LandmarkSet:
@@ -29,9 +32,26 @@ def on_skin(head: Head, points: np.ndarray, vertices: np.ndarray) -> LandmarkSet
     return LandmarkSet(np.where(first, quad, quad + len(head.quads)), barycentric)
 
 
-def facemesh_landmarks(head: Head, draft: np.ndarray, base: np.ndarray, triangles: np.ndarray) -> LandmarkSet:
-    """draft (468,) vertices of hm08's whole mesh, base (19158, 3); the nearest skin vertex stands for each."""
-    skin = np.unique(head.quads[head.part == "skin"])
-    at = base[head.hm08[skin]]
-    rows = np.array([skin[np.linalg.norm(at - point, axis=1).argmin()] for point in base[draft]])
-    return vertex_landmarks(triangles, rows)
+def facemesh_landmarks(head: Head) -> LandmarkSet:
+    """As facemesh.py found them on the finished face: kept by skin quad, so that what lies behind the skin may change."""
+    stored = np.load(FACEMESH, allow_pickle=False)
+    skin = np.nonzero(head.part == "skin")[0]
+    if len(skin) != stored["skin_quads"]:
+        raise ValueError(
+            "the skin has other faces than FaceMesh's points were found on: run face/build/facemesh.py again"
+        )
+    quad = skin[stored["quad"]]
+    return LandmarkSet(np.where(stored["second"], quad + len(head.quads), quad), stored["barycentric"])
+
+
+def store_facemesh(marks: LandmarkSet, topology: Topology, path: Path = FACEMESH) -> None:
+    """marks on the skin of the finished surface -> the file that `facemesh_landmarks` reads."""
+    count = len(topology.quads)
+    skin = np.nonzero(topology.quad_region == REGIONS.index("skin"))[0]
+    np.savez(
+        path,
+        quad=np.searchsorted(skin, marks.triangle % count).astype(np.int16),
+        second=marks.triangle >= count,
+        barycentric=marks.barycentric.astype(np.float32),
+        skin_quads=len(skin),
+    )

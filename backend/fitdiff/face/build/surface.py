@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from .registration import (
     vertex_normals,
 )
 
+DRAFT = Path(__file__).with_name("facemesh_draft.npy")
 OPEN_MOUTH = 0.5  # weight of jawOpen on both heads while they are laid on each other
 TRUSTED = 0.12  # cm: a vertex further from ICT's surface than this is continued smoothly instead
 CAVITY_SLACK = np.array([0.9, 0.75, 0.85])  # hm08's mouth cavity shrunk, so that no mouth's shape lets it poke out
@@ -118,8 +120,13 @@ class Head:
         return triangulate(self.quads[self.part != "socket"])
 
 
-def build_head(hm08: Hm08, ict: Ict, facemesh_draft: np.ndarray, eyes: list[np.ndarray]) -> Head:
-    """facemesh_draft: (468,) hm08 vertices, good enough to start from. eyes: centre and radius, left first."""
+def facemesh_draft() -> np.ndarray:
+    """(468,) the hm08 vertex nearest to every FaceMesh point, roughly: where a registration starts from."""
+    return np.load(DRAFT, allow_pickle=False).astype(int)
+
+
+def build_head(hm08: Hm08, ict: Ict, eyes: list[np.ndarray]) -> Head:
+    """eyes: centre and radius, left first."""
     rows, part = hm08.head
     used, quads = np.unique(hm08.quads[rows], return_inverse=True)
     quads = quads.reshape(-1, 4)
@@ -134,7 +141,7 @@ def build_head(hm08: Hm08, ict: Ict, facemesh_draft: np.ndarray, eyes: list[np.n
     target = Surface(target_vertices, target_triangles)
 
     chosen = np.array([k for k in range(17, 60) if k not in (49, 53)])
-    near = hm08.vertices[facemesh_draft[IBUG_FROM_FACEMESH[chosen]]]
+    near = hm08.vertices[facemesh_draft()[IBUG_FROM_FACEMESH[chosen]]]
     source_marks = skin[np.linalg.norm(near[:, None] - rest[skin][None], axis=-1).argmin(1)]
     target_marks = target_vertices[ict.landmarks68[chosen]]
     scale, rotation, shift = similarity(opened[source_marks], target_marks)

@@ -20,19 +20,19 @@ from .scrfd import Scrfd
 class ResearchFinder:
     name = "research"
 
-    def __init__(self, detector: Scrfd, landmarker: Fan, mesh: Landmarker) -> None:
-        self.detector, self.landmarker, self.mesh = detector, landmarker, mesh
+    def __init__(self, detector: Scrfd, landmarker: Fan, mesh: Landmarker, device: torch.device | str = "cpu") -> None:
+        self.detector, self.landmarker, self.mesh, self.device = detector, landmarker, mesh, device
 
     @classmethod
     def load(cls, device: torch.device | str = "cpu") -> ResearchFinder:
         mesh = Landmarker(weights.load(FaceMesh(), "facemesh", device))
-        return cls(Scrfd.load(device), Fan.load(device), mesh)
+        return cls(Scrfd.load(device), Fan.load(device), mesh, device)
 
     def __call__(self, image: NDArray | Tensor) -> list[Face]:
         """image (H, W, 3) sRGB, uint8 or float 0..1 -> faces, the most likely subject (large, certain) first."""
         batch = as_batch(image)
         faces = []
-        for found in self.detector(batch.to(next(self.detector.parameters()).device)):
+        for found in self.detector(batch.to(self.device)):
             face = self.mesh(batch, found)
             keypoints = found.keypoints.copy()
             keypoints[4:] = face.landmarks468[[234, 454], :2]  # SCRFD does not know the ears
