@@ -323,7 +323,9 @@ class _Fit:
         angle = ((facing(atlas, vertices, normals, camera) - 0.15) / 0.25).clamp(0, 1)
         mask = read_photo(shown, texels_in_photo(atlas, vertices, window))
         open_ = ~unseen_by_camera(atlas, vertices, depth, window)
-        return (2 * atlas.picture(angle * mask * open_)).clamp(max=1)  # half sure is seen: masks are soft inside as well
+        return (2 * atlas.picture(angle * mask * open_)).clamp(
+            max=1
+        )  # half sure is seen: masks are soft inside as well
 
     def _photo_detail(self, atlas: Atlas, albedo: Tensor, vertices: Tensor, camera: Camera, soft: Tensor) -> Tensor:
         """Finer than the fit's own picture: read from the photo itself where that is sharper."""
