@@ -23,12 +23,13 @@ class Block(nn.Module):
         self.stride, self.extra = stride, channels_out - channels_in
         self.depthwise = nn.Conv2d(channels_in, channels_in, 3, stride, groups=channels_in)
         self.pointwise = nn.Conv2d(channels_in, channels_out, 1)
+        self.activation: nn.Module = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         skip = F.max_pool2d(x, 2) if self.stride == 2 else x
         if self.extra:
             skip = F.pad(skip, (0, 0, 0, 0, 0, self.extra))
-        return F.relu(skip + self.pointwise(self.depthwise(same_pad(x, 3, self.stride))))
+        return self.activation(skip + self.pointwise(self.depthwise(same_pad(x, 3, self.stride))))
 
 
 class BlazeFace(nn.Module):

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import blazeface
 from .blazeface import same_pad
 
 PATCH = 16  # side of a region's patch, in cells
@@ -36,21 +37,12 @@ LEFT_EYE = (
 )
 
 
-class Block(nn.Module):
+class Block(blazeface.Block):
     """BlazeFace's block with a PReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
-        super().__init__()
-        self.stride, self.extra = stride, channels_out - channels_in
-        self.depthwise = nn.Conv2d(channels_in, channels_in, 3, stride, groups=channels_in)
-        self.pointwise = nn.Conv2d(channels_in, channels_out, 1)
+        super().__init__(channels_in, channels_out, stride)
         self.activation = nn.PReLU(channels_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        skip = F.max_pool2d(x, 2) if self.stride == 2 else x
-        if self.extra:
-            skip = F.pad(skip, (0, 0, 0, 0, 0, self.extra))
-        return self.activation(skip + self.pointwise(self.depthwise(same_pad(x, 3, self.stride))))
 
 
 def _stages(*widths: tuple[int, int, int]) -> list[nn.Module]:
