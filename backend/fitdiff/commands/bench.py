@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
@@ -84,6 +85,40 @@ def _render(args: argparse.Namespace, console: Console) -> dict:
     return timings[0] | ({"cases": timings} if args.sweep else {})
 
 
+def _configure_reconstruct(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("photo", metavar="PHOTO", type=Path, help="a photo of one person")
+    parser.add_argument("--engine", choices=("fit", "landmarks", "mean"), default="fit", help="default: fit")
+    parser.add_argument("--steps", type=_positive, default=150, help="of the fit's optimisation (default 150)")
+    parser.add_argument("--resolution", type=int, choices=(512, 1024, 2048), default=512, help="of the maps (fit)")
+    parser.set_defaults(repeats=3, device="cpu")
+
+
+def _reconstruct(args: argparse.Namespace, console: Console) -> dict:
+    """One photo from file to avatar, in memory: nothing is written."""
+    from fitdiff.evaluation.contenders import Contest
+    from fitdiff.evaluation.reconstruct_speed import summary, time_round
+    from fitdiff.face.registry import load_face_model
+
+    if _device(args.device).type != "cpu":
+        raise FitDiffError(
+            "device-unsupported", "The engines run on the processor so far: leave --device away to measure them."
+        )
+    contest = Contest(args.steps, args.resolution)
+    model = load_face_model()
+    answer = summary([time_round(args.photo, args.engine, contest, model) for _ in range(args.repeats)])
+    for stage, seconds in answer["stages_s"].items():
+        console.print(f"{seconds:8.2f} s  {stage}", highlight=False, markup=False)
+    preview, memory = answer["first_preview_s"], answer["peak_mib"]
+    console.print(
+        f"{answer['total_s']:8.2f} s  in all (the first time {answer['first_round_s']:.2f} s)"
+        + (f", first preview after {preview:.2f} s" if preview is not None else "")
+        + (f", {memory:.0f} MiB at most" if memory is not None else ""),
+        highlight=False,
+        soft_wrap=True,
+    )
+    return {"engine": args.engine, "steps": args.steps, "resolution": args.resolution, **answer}
+
+
 def _device(name: str | None) -> torch.device:
     import torch
 
@@ -97,4 +132,5 @@ def _device(name: str | None) -> torch.device:
 
 BENCHMARKS = {
     "render": Benchmark("the differentiable renderer, forward and backward", _configure_render, _render),
+    "reconstruct": Benchmark("one photo to one avatar, stage by stage", _configure_reconstruct, _reconstruct),
 }

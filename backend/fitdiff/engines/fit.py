@@ -21,7 +21,7 @@ from ..face.arkit import named, to_arkit
 from ..face.skin import load_skin, relief
 from ..likeness.detail import depth_picture, facing, fine_detail, read_photo, texels_in_photo, unseen_by_camera
 from ..likeness.residual import Residual, ResidualPriors, residual_prior
-from ..likeness.spread import feathered, spread
+from ..likeness.spread import closed, feathered, spread
 from ..perception.analyse import Analysis, crop_camera, landmarks_for
 from ..perception.gaze import gaze_of
 from ..perception.landmark_basis import FACE_OVAL
@@ -292,14 +292,15 @@ class _Fit:
         vertices, camera = self._vertices()[0], self._full_camera()
         whole = torch.maximum(self.mask, torch.maximum(self.eyes, self.mouth))
         seen = self._seen_texels(atlas, vertices, camera, self.mask)
-        outline = self._seen_texels(atlas, vertices, camera, whole)
+        outline = closed(self._seen_texels(atlas, vertices, camera, whole), size // 8)
         # The tone is feathered wide: what shades the skin under a fringe is no skin. Features are kept to the mask's edge.
-        soft = feathered(outline, size // 50) * feathered(seen, size // 256)
+        border = feathered(outline, size // 50)
+        soft = border * feathered(seen, size // 256)  # the photo itself is read on skin only: no tooth on a lip
         wide = _resized(feathered(outline, size // 22), TONE_SIZE)
         own = self.residual() * self.settings.likeness
         tone = _resized(own, TONE_SIZE)
         features = _resized(own - _resized(tone, own.shape[-1]), size)
-        residual = _resized(spread(tone, wide), size) + features * soft
+        residual = _resized(spread(tone, wide), size) + features * border
         albedo = self.basis.albedo(self.skin, size) * residual.exp()
         if self.settings.likeness > 0:
             albedo = albedo * (self.settings.likeness * self._photo_detail(atlas, albedo, vertices, camera, soft)).exp()

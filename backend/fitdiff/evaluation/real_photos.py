@@ -42,6 +42,7 @@ class PhotoResult:
     name: str  # the file's name, without its folder
     engines: dict[str, EngineResult]
     error: dict[str, Any] | None = None
+    look_seconds: float | None = None  # finding the face, its pose and masks: what all engines share
     embeddings: dict[str, Tensor] = field(default_factory=dict)  # of the whole photo, by network
 
 
@@ -78,8 +79,11 @@ def judge_photo(
     report: Callable[[str], Report] = lambda engine: silent,
 ) -> PhotoResult:
     """A photo or an engine that fails is a result too: its error stands in the report, the others go on."""
+    started = time.perf_counter()
     try:
         analysis = analyse(open_photo(path), model=model)
+        _ = analysis.pose, analysis.mask
+        seconds = time.perf_counter() - started
         reference = Reference(analysis)
     except FitDiffError as error:
         return PhotoResult(path.name, {}, error.to_json())
@@ -89,7 +93,7 @@ def judge_photo(
             results[engine] = judge_engine(engine, reference, contest, report(engine))
         except FitDiffError as error:
             results[engine] = EngineResult({"error": error.to_json()})
-    return PhotoResult(path.name, results, None, reference.whole)
+    return PhotoResult(path.name, results, None, seconds, reference.whole)
 
 
 def judge_engine(engine: str, reference: Reference, contest: Contest, report: Report = silent) -> EngineResult:

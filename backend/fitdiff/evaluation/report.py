@@ -90,6 +90,7 @@ def report(results: Sequence[PhotoResult], engines: Sequence[str], contest: Cont
                 "photo": result.name,
                 "sheet": sheet_name(number, result.name) if has_pictures(result) else None,
                 "error": result.error,
+                "look_seconds": result.look_seconds,
                 "engines": {name: one.figures for name, one in result.engines.items()},
             }
             for number, result in enumerate(results, 1)

@@ -42,6 +42,7 @@ SIZE = 320  # pixels, square
 TEXELS = 1024
 COVERED = 0.35  # alpha of hair that hides the skin
 LEAST = 0.5  # of a soft mask, what counts as seen
+NEAR = 30  # degrees of yaw
 THIRDS = ("light", "middle", "dark")
 
 
@@ -168,7 +169,10 @@ def measure(folder: Path) -> dict[str, Any]:
         row["mask IoU"] = float((mask & truth["skin"]).sum() / (mask | truth["skin"]).sum())
         pictures.append(_picture(photo.pixels, seen.face.landmarks468, truth, mask))
     _grid(pictures).save(folder / "sheet.png")
-    return {"scenes": rows, "mean": _means(rows), **_thirds(rows)}
+    near = [row for row in rows if abs(row["yaw"]) <= NEAR]
+    far = [row for row in rows if abs(row["yaw"]) > NEAR]
+    parts = {"all": rows, f"turned up to {NEAR}": near, f"turned by more than {NEAR}": far} | _thirds(rows)
+    return {"scenes": rows, **{name: _means(part) for name, part in parts.items() if part}}
 
 
 def _turn(first: np.ndarray, second: np.ndarray) -> float:
@@ -183,10 +187,10 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, float]:
     return {"scenes": len(rows), "found": len(found), **result}
 
 
-def _thirds(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+def _thirds(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     ordered = sorted(rows, key=lambda row: row["melanin"])
     parts = np.array_split(np.arange(len(ordered)), 3)
-    return {name: _means([ordered[i] for i in part]) for name, part in zip(THIRDS, parts, strict=True)}
+    return {name: [ordered[i] for i in part] for name, part in zip(THIRDS, parts, strict=True)}
 
 
 def _picture(pixels: np.ndarray, seen: np.ndarray, truth: Any, mask: np.ndarray) -> np.ndarray:
@@ -206,7 +210,7 @@ def _picture(pixels: np.ndarray, seen: np.ndarray, truth: Any, mask: np.ndarray)
     return picture
 
 
-def _grid(pictures: list[np.ndarray], columns: int = 4) -> Image.Image:
+def _grid(pictures: list[np.ndarray], columns: int = 5) -> Image.Image:
     blank = np.zeros_like(pictures[0])
     pictures = pictures + [blank] * (-len(pictures) % columns)
     rows = [np.concatenate(pictures[start : start + columns], 1) for start in range(0, len(pictures), columns)]

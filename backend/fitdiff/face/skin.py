@@ -49,7 +49,7 @@ def has_skin_basis(model: MorphableModel) -> bool:
     return model.name == "embedded"
 
 
-def relief(albedo: Tensor, strength: float = 0.35) -> Tensor:
+def relief(albedo: Tensor, strength: float = 0.2) -> Tensor:
     """(B, 3, S, S) linear albedo -> (B, 3, S, S) tangent-space normals (unit length): pores and lines are darker than
     the skin round them, so the fine part of the tone stands for height."""
     log = albedo.clamp_min(1e-3).log().mean(1, keepdim=True)

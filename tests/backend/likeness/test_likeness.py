@@ -4,7 +4,7 @@ import torch
 
 from fitdiff.likeness.detail import depth_picture, fine_detail, read_photo
 from fitdiff.likeness.residual import Residual, ResidualPriors, residual_prior
-from fitdiff.likeness.spread import feathered, spread
+from fitdiff.likeness.spread import closed, feathered, spread
 
 
 def test_an_untouched_residual_is_nothing_and_costs_nothing():
@@ -84,3 +84,14 @@ def test_a_slanted_triangle_has_its_own_depth_at_every_pixel():
     assert torch.allclose(picture[0, 0, 0], expected, atol=1e-4)
     nothing = torch.full((1, 8, 8), -1)
     assert float(depth_picture(nothing, screen, depth, torch.tensor([[0, 1, 2]])).min()) > 100
+
+
+def test_closing_fills_an_eye_and_leaves_the_outline():
+    mask = torch.zeros(1, 1, 128, 128)
+    mask[..., 20:108, 20:108] = 1
+    holed = mask.clone()
+    holed[..., 50:66, 50:66] = 0
+    filled = closed(holed, 16)
+    assert filled[..., 40:90, 40:90].min() > 0.99
+    assert filled[..., :14, :].max() < 0.01
+    assert float(closed(torch.zeros(1, 1, 64, 64), 8).max()) == 0.0
