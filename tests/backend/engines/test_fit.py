@@ -37,10 +37,13 @@ def test_the_light_prior_dislikes_coloured_and_dead_lamps():
     assert losses.light_prior(white) < 0.1 * losses.light_prior(dark)
 
 
+FEW = fit.FitSettings(steps=6, preview_every=3)
+
+
 @pytest.fixture(scope="module")
 def fitted(perception, photo_analysis):
     steps = []
-    avatar = fit.reconstruct(photo_analysis, fit.FitSettings(steps=16, preview_every=8), 3, steps.append)
+    avatar = fit.reconstruct(photo_analysis, FEW, 3, steps.append)
     return avatar, steps
 
 
@@ -57,8 +60,8 @@ def test_a_few_steps_already_bring_the_photo_closer(photo_analysis):
 @pytest.mark.slow
 def test_it_reports_every_step_and_gives_a_whole_avatar(fitted):
     avatar, steps = fitted
-    assert [step.step for step in steps] == list(range(1, 17))
-    assert [step.step for step in steps if step.preview is not None] == [1, 8, 16]
+    assert [step.step for step in steps] == list(range(1, 7))
+    assert [step.step for step in steps if step.preview is not None] == [1, 3, 6]
     assert avatar.maps["diffuse"].shape == (512, 512, 3)
     assert avatar.maps["normal"].shape == (512, 512, 3)
     assert avatar.manifest.engine == "fit"
@@ -68,7 +71,7 @@ def test_it_reports_every_step_and_gives_a_whole_avatar(fitted):
 
 @pytest.mark.slow
 def test_the_same_photo_gives_the_same_avatar(fitted, photo_analysis):
-    again = fit.reconstruct(photo_analysis, fit.FitSettings(steps=16, preview_every=8), 3)
+    again = fit.reconstruct(photo_analysis, FEW, 3)
     assert np.array_equal(again.maps["diffuse"], fitted[0].maps["diffuse"])
     assert np.array_equal(again.mesh.vertices, fitted[0].mesh.vertices)
 
