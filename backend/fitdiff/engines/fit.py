@@ -294,7 +294,7 @@ class _Fit:
         seen = self._seen_texels(atlas, vertices, camera, self.mask)
         outline = closed(self._seen_texels(atlas, vertices, camera, whole), size // 8)
         # The tone is feathered wide: what shades the skin under a fringe is no skin. Features are kept to the mask's edge.
-        border = feathered(outline, size // 50)
+        border = feathered(outline, size // 34)
         soft = border * feathered(seen, size // 256)  # the photo itself is read on skin only: no tooth on a lip
         wide = _resized(feathered(outline, size // 22), TONE_SIZE)
         own = self.residual() * self.settings.likeness
