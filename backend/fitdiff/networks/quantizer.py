@@ -15,7 +15,7 @@ AT_ONCE = 1 << 26  # distances held at a time where codes are vectors: 256 MB
 class Quantized(NamedTuple):
     latent: Tensor  # (B, D, h, w), the codes; gradients go straight through to what was quantised
     loss: Tensor  # () pulls codes to vectors, and vectors to codes at COMMITMENT
-    index: Tensor  # (B, h, w) int64
+    chosen: Tensor  # (B, h, w) int64 codes
 
 
 class Codebook(nn.Module):

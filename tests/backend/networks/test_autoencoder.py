@@ -115,6 +115,6 @@ def test_paper_size_runs_and_learns():
     network = Autoencoder(replace(AutoencoderConfig.paper(), size=128))
     maps = torch.rand(1, 9, 128, 128) * 2 - 1
     result = network(maps)
-    assert result.maps.shape == maps.shape and result.quantized.index.shape == (1, 16, 16)
+    assert result.maps.shape == maps.shape and result.quantized.chosen.shape == (1, 16, 16)
     result.maps.square().mean().backward()
     assert all(parameter.grad is not None for name, parameter in network.named_parameters() if "codebook" not in name)
