@@ -72,7 +72,9 @@ class Autoencoder(nn.Module):
         self.decoder = Decoder(config)
 
     def encode(self, maps: Tensor) -> Tensor:
-        return self.to_code(self.encoder(maps))
+        features = self.encoder(maps)
+        with torch.autocast(features.device.type, enabled=False):  # half precision has fewer values than there are codes
+            return self.to_code(features.float())
 
     def decode(self, latent: Tensor, quantize: bool = True) -> Tensor:
         """(B, 1, h, w) -> (B, 9, S, S), about [-1, 1]."""
