@@ -22,7 +22,17 @@ from .errors import FitDiffError
 from .failure_log import write_failure_log
 
 # Modules of fitdiff/commands, in the order in which --help lists them.
-COMMANDS: tuple[str, ...] = ("reconstruct", "inspect", "relight", "evaluate", "model", "sheet", "bench", "doctor")
+COMMANDS: tuple[str, ...] = (
+    "reconstruct",
+    "inspect",
+    "relight",
+    "evaluate",
+    "model",
+    "sheet",
+    "train",
+    "bench",
+    "doctor",
+)
 
 OK, INTERNAL, USAGE, REFUSED, MISSING, CANNOT_WRITE, CANCELLED = 0, 1, 2, 3, 4, 5, 130
 

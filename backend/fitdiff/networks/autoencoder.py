@@ -73,7 +73,9 @@ class Autoencoder(nn.Module):
 
     def encode(self, maps: Tensor) -> Tensor:
         features = self.encoder(maps)
-        with torch.autocast(features.device.type, enabled=False):  # half precision has fewer values than there are codes
+        with torch.autocast(
+            features.device.type, enabled=False
+        ):  # half precision has fewer values than there are codes
             return self.to_code(features.float())
 
     def decode(self, latent: Tensor, quantize: bool = True) -> Tensor:

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..diffusion.weights import load_autoencoder, save_autoencoder
 from ..networks import Autoencoder, AutoencoderConfig, Discriminator, DiscriminatorConfig
 from ..perception.types import PerceptualNetwork
-from . import checkpoints, losses
+from . import losses
 from .loop import rate_at
 from .machine import Average, Machine, fused
 
@@ -80,7 +81,7 @@ class AutoencoderTask:
         )
         network, judge = Autoencoder(settings.network), Discriminator(settings.discriminator)
         if start is not None:
-            network.load_state_dict(checkpoints.load_autoencoder(start)[0].state_dict())
+            network.load_state_dict(load_autoencoder(start)[0].state_dict())
         self.perceptual = perceptual
         self.network, self.judge = machine.spread(network), machine.spread(judge)
         self.plain, self.plain_judge = network, judge
@@ -157,9 +158,11 @@ class AutoencoderTask:
                 found[f"psnr_{name}"] = -10 * value.clamp(min=1e-10).log10()
             self.usage.note(result.quantized.chosen)
             found["codes"] = self.usage.share()
-            self._vectors = self.plain.encode(maps[:2]).permute(0, 2, 3, 1).reshape(-1, s.network.embedding) if (
-                step + 1
-            ) % s.revive_every == 0 else None
+            self._vectors = (
+                self.plain.encode(maps[:2]).permute(0, 2, 3, 1).reshape(-1, s.network.embedding)
+                if (step + 1) % s.revive_every == 0
+                else None
+            )
         return made.detach(), {name: value.detach() for name, value in found.items()}
 
     def _judge(self, real: Tensor, made: Tensor, step: int) -> Tensor:
@@ -204,7 +207,7 @@ class AutoencoderTask:
         details = {"losses": losses, "settings": dataclasses.asdict(self.settings)}
         network = self.average.network
         assert isinstance(network, Autoencoder)
-        checkpoints.save_autoencoder(path, network, self.trained_on, steps, details)
+        save_autoencoder(path, network, self.trained_on, steps, details)
         return [path]
 
 

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..diffusion import Schedule, ScheduleConfig, Statistics, draw_noise, predictor, sample_dpm_solver, split
+from ..diffusion.conditioning import as_condition, empty_condition
 from ..diffusion.latent import places
+from ..diffusion.weights import load_denoiser, save_denoiser
 from ..face.appearance import head_maps
 from ..face.model import MorphableModel
 from ..networks import Autoencoder, Denoiser, DenoiserConfig
@@ -19,7 +21,7 @@ from ..networks.denoiser import Condition
 from ..perception.types import IdentityFeatures, IdentityNetwork
 from ..render import Camera, Renderer
 from ..render.colour import to_srgb
-from . import checkpoints, losses
+from . import losses
 from .latents import Rows
 from .loop import rate_at
 from .machine import Average, Machine, fused
@@ -72,7 +74,12 @@ class Scene:
     """z0 to a picture, differentiable: decode, the face model, the renderer; and the recogniser's look at it."""
 
     def __init__(
-        self, model: MorphableModel, autoencoder: Autoencoder, recogniser: IdentityNetwork, side: int, device: torch.device
+        self,
+        model: MorphableModel,
+        autoencoder: Autoencoder,
+        recogniser: IdentityNetwork,
+        side: int,
+        device: torch.device,
     ) -> None:
         self.model, self.side = model.to(device), side
         self.autoencoder = autoencoder.to(device).eval().requires_grad_(False)
@@ -104,19 +111,6 @@ class Scene:
         )
 
 
-def empty_condition(recogniser: IdentityNetwork, device: torch.device | str) -> Condition:
-    """What the recogniser says of an empty picture: one row."""
-    side = recogniser.crop_size
-    with torch.no_grad():
-        return as_condition(recogniser, recogniser.features(torch.zeros(1, 3, side, side, device=device)))
-
-
-def as_condition(recogniser: IdentityNetwork, seen: IdentityFeatures) -> Condition:
-    """The three maps that condition: ArcFace's C2 to C4; of dlib's five those of about the same sizes."""
-    maps = seen.maps[1:4] if recogniser.name == "dlib" else seen.maps[:3]
-    return Condition(seen.embedding, tuple(maps))
-
-
 class DenoiserTask:
     name = "denoiser"
 
@@ -136,7 +130,7 @@ class DenoiserTask:
         self.trained_on, self.autoencoder, self.seed = trained_on, autoencoder, seed
         network = Denoiser(settings.network)
         if start is not None:
-            before = checkpoints.load_denoiser(start)
+            before = load_denoiser(start)
             network.load_state_dict(before.network.state_dict())
             self.statistics = before.statistics.to(machine.device)
         else:
@@ -144,7 +138,9 @@ class DenoiserTask:
             _standardise_condition(network, rows)
         self.network, self.plain = machine.spread(network), network
         self.average = Average(network, settings.average)
-        self.optimizer = fused(network.parameters(), machine.device, settings.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.optimizer = fused(
+            network.parameters(), machine.device, settings.rate, betas=(0.9, 0.99), weight_decay=1e-4
+        )
         self.numbers = Numbers(self.statistics)
         self.modules: dict[str, nn.Module] = {"network": network, "average": self.average, "statistics": self.numbers}
         self.optimizers = {"network": self.optimizer}
@@ -239,7 +235,9 @@ class DenoiserTask:
         drawn = []
         for part, condition in ((z[: SAMPLES * 2 // 3], self.empty), (z[: len(rows)], given)):
             with self.machine.mixed():
-                latent = sample_dpm_solver(predictor(network, self.schedule, condition), part, self.schedule, SAMPLE_STEPS)
+                latent = sample_dpm_solver(
+                    predictor(network, self.schedule, condition), part, self.schedule, SAMPLE_STEPS
+                )
             drawn.append(portraits(self.scene, self.statistics.restore(latent.float())))
         pictures = torch.cat(drawn)
         across = SAMPLES // 3
@@ -250,7 +248,7 @@ class DenoiserTask:
         details = {"losses": losses, "settings": dataclasses.asdict(self.settings)}
         network = self.average.network
         assert isinstance(network, Denoiser)
-        checkpoints.save_denoiser(
+        save_denoiser(
             path,
             network,
             self.settings.schedule,
@@ -309,5 +307,3 @@ def _standardise_condition(network: Denoiser, rows: Rows) -> None:
     spreads = [m.std((0, 2, 3)) for m in maps] + [rows.embedding[some].flatten(0, 1).std(0)]
     network.condition_mean.copy_(torch.cat(means))
     network.condition_scale.copy_(torch.cat(spreads).clamp(min=1e-3))
-
-

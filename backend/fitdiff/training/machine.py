@@ -88,8 +88,8 @@ class Average(nn.Module):
     @torch.no_grad()
     def follow(self, network: nn.Module, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
-        mine, theirs = list(self.network.parameters()), list(network.parameters())
-        torch._foreach_lerp_(mine, [p.detach() for p in theirs], 1 - decay)
+        mine, theirs = ([p.detach() for p in net.parameters()] for net in (self.network, network))
+        torch._foreach_lerp_(mine, theirs, 1 - decay)
         for own, other in zip(self.network.buffers(), network.buffers(), strict=True):
             own.copy_(other)
 
