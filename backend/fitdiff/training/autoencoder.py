@@ -50,7 +50,7 @@ class AutoencoderTraining:
         return AutoencoderTraining(
             AutoencoderConfig.lite(),
             DiscriminatorConfig.lite(),
-            rate=4e-4,
+            rate=5e-4,
             perceptual=0.5,
             adversarial=0.1,
             adversarial_from=0.6,
@@ -82,6 +82,9 @@ class AutoencoderTask:
         network, judge = Autoencoder(settings.network), Discriminator(settings.discriminator)
         if start is not None:
             network.load_state_dict(load_autoencoder(start)[0].state_dict())
+        else:
+            with torch.no_grad():
+                spread_latents(network.to(machine.device), source(0, settings.batch))
         self.perceptual = perceptual
         self.network, self.judge = machine.spread(network), machine.spread(judge)
         self.plain, self.plain_judge = network, judge
@@ -209,6 +212,18 @@ class AutoencoderTask:
         assert isinstance(network, Autoencoder)
         save_autoencoder(path, network, self.trained_on, steps, details)
         return [path]
+
+
+@torch.no_grad()
+def spread_latents(network: Autoencoder, maps: Tensor) -> None:
+    """Scale the encoder's last layer so that these maps' latents spread as the codes do. Left alone they all start next to
+    one code, and the decoder learns to do without them."""
+    latent = network.encode(maps)
+    mean, scale = latent.mean((0, 2, 3)), latent.std((0, 2, 3)).clamp(min=1e-6)
+    layer = network.to_code
+    assert layer.bias is not None
+    layer.weight.div_(scale[:, None, None, None])
+    layer.bias.sub_(mean).div_(scale)
 
 
 class Usage(nn.Module):

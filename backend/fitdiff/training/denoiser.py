@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..diffusion import Schedule, ScheduleConfig, Statistics, draw_noise, predictor, sample_dpm_solver, split
+from ..diffusion import LENGTH, Schedule, ScheduleConfig, Statistics, draw_noise, predictor, sample_dpm_solver, split
 from ..diffusion.conditioning import as_condition, empty_condition
 from ..diffusion.latent import places
 from ..diffusion.weights import load_denoiser, save_denoiser
-from ..face.appearance import head_maps
+from ..face.appearance import Paint, head_maps
 from ..face.model import MorphableModel
 from ..networks import Autoencoder, Denoiser, DenoiserConfig
 from ..networks.denoiser import Condition
@@ -93,11 +93,13 @@ class Scene:
     def picture(self, z: Tensor, camera: Camera) -> Tensor:
         """z (B, 4288) natural -> (B, 3, side, side) sRGB."""
         parts = split(z)
-        skin = unstacked(self.autoencoder.decode(parts.texture).float())
-        maps = head_maps(self.model, skin.diffuse, eye_size=64)
-        maps["skin"] = maps["skin"]._replace(specular=skin.specular, normal=skin.normal)
-        light = torch.cat([parts.light[:, :3].clamp(min=0), parts.light[:, 3:6].clamp(min=0), parts.light[:, 6:]], 1)
-        return to_srgb(self.renderer(self.vertices(z), maps, camera, light).image)
+        # Half precision is for the decoder alone: it would move vertices by pixels.
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=z.is_cuda):
+            maps = self.autoencoder.decode(parts.texture)
+        skin = unstacked(maps.float())
+        painted = head_maps(self.model, skin.diffuse, Paint(specular=skin.specular, normal=skin.normal), eye_size=64)
+        light = torch.cat([parts.light[:, :6].clamp(min=0), parts.light[:, 6:]], 1)
+        return to_srgb(self.renderer(self.vertices(z), painted, camera, light).image)
 
     def features(self, pictures: Tensor, points: Tensor) -> IdentityFeatures:
         """points (B, 5, 2) pixels."""
@@ -174,7 +176,9 @@ class DenoiserTask:
         # Evenly over the schedule within each batch, which quietens the loss; sorted, so that the first are the clearest.
         t = ((torch.arange(count) + torch.rand(count, generator=generator)) / count * self.schedule.config.steps).long()
         dropped = torch.rand(count, generator=generator) < s.unconditional
-        noise = draw_noise(count, generator).to(device)
+        # A million numbers a step: drawn where they are used. Sampling draws on the CPU.
+        here = torch.Generator(device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+        noise = torch.randn(count, LENGTH, generator=here, device=device)
         row, view, dropped = row.to(device), view.to(device), dropped.to(device)
         clean = self.statistics.standardise(self.rows.latent[row, view])
         condition = replaced(self.rows.condition(row, view), self.empty, dropped)
@@ -208,9 +212,8 @@ class DenoiserTask:
         row, view = row[:count], view[:count]
         camera = self.scene.camera(self.rows.camera[row, view])
         points = self.rows.points[row, view] * self.scene.side
-        with self.machine.mixed():
-            picture = self.scene.picture(self.statistics.restore(guess[:count]), camera)
-        made = as_condition(self.scene.recogniser, self.scene.features(picture.float(), points))
+        picture = self.scene.picture(self.statistics.restore(guess[:count]), camera)
+        made = as_condition(self.scene.recogniser, self.scene.features(picture, points))
         true = self.rows.condition(row, view)
         made_seen, true_seen = IdentityFeatures(made.embedding, made.maps), IdentityFeatures(true.embedding, true.maps)
         weight = signal[:count] * (~dropped[:count])

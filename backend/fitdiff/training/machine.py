@@ -38,6 +38,8 @@ class Machine:
     def spread(self, module: Module) -> Module:
         """The module as it must be called in training: gradients are averaged over the processes."""
         module = module.to(self.device)
+        if self.device.type == "cuda":
+            module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return module if self._accelerator is None else self._accelerator.prepare_model(module)
 
     @contextlib.contextmanager
