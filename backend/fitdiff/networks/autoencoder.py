@@ -81,10 +81,11 @@ class Autoencoder(nn.Module):
 
     def encode(self, maps: Tensor) -> Tensor:
         features = self.encoder(maps)
-        with torch.autocast(
-            features.device.type, enabled=False
-        ):  # half precision has fewer values than there are codes
-            return self.to_code(features.float())
+        if features.dtype == self.to_code.weight.dtype:
+            return self.to_code(features)
+        # Under autocast: half precision has fewer values than there are codes.
+        with torch.autocast(features.device.type, enabled=False):
+            return self.to_code(features.to(self.to_code.weight.dtype))
 
     def decode(self, latent: Tensor, quantize: bool = True) -> Tensor:
         """(B, 1, h, w) -> (B, 9, S, S), about [-1, 1]."""
