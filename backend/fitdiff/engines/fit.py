@@ -52,6 +52,7 @@ class Weights:
     landmarks: float = 60 / 0.02**2
     landmarks_end: float = 0.3  # what is left of it in the last step
     identity: float = 60.0
+    elsewhere: float = 40.0  # the same recogniser, on the head turned and relit
     shape: float = 1.0
     expression: float = 2.0
     skin: float = 2.0
@@ -110,6 +111,7 @@ class _Fit:
         self.atlas = Atlas(self.model.topology, MAP_SIZE)
         self.basis = load_skin()
         self.gloss = torch.from_numpy(gloss(self.model.topology, MAP_SIZE)).float()[None, None]
+        self.chance = torch.Generator().manual_seed(0)
         self._read_photo()
         self._start()
 
@@ -259,6 +261,8 @@ class _Fit:
             shown = rendered * mask + (0.5 if alone else self.photo) * (1 - mask)
             features = self.recogniser.embed(shown, self.mesh_points).embedding
             loss = loss + weights.identity * losses.cosine(features, self.wanted[alone])
+            if weights.elsewhere:
+                loss = loss + weights.elsewhere * self._elsewhere(vertices)
         loss = loss + weights.shape * self.identity.square().sum() + weights.expression * self.expression.square().sum()
         loss = loss + weights.skin * self.skin.square().sum() + weights.light * losses.light_prior(self.light)
         loss = loss + residual_prior(self.residual.coarse(), weights.residual)
@@ -266,6 +270,26 @@ class _Fit:
         loss = loss + weights.gaze * (self.gaze - self.gaze_start).square().sum()
         loss = loss + weights.iris * (self.iris - self.iris.new_tensor([BROWN])).square().sum()
         return loss, rendered.detach()
+
+    def _elsewhere(self, vertices: Tensor) -> Tensor:
+        """The recogniser on the head alone, turned at random and lit at random: a likeness that only holds in the photo's
+        own view is paint."""
+        yaw = float(torch.empty(()).uniform_(-0.6, 0.6, generator=self.chance))
+        camera = self._turned(self._camera(), yaw, vertices.detach())
+        side, up, strength = (float(torch.empty(()).uniform_(-1, 1, generator=self.chance)) for _ in range(3))
+        ambient = 0.5 + 0.35 * strength
+        light = self.light.new_tensor([[ambient, 1.1 - ambient, 1.1 - ambient, 1, 1, 1, 1.2 * side, 0.3 + 0.4 * up, 0.8]])
+        rendering = self.renderer(vertices, self._maps(self._albedo()), camera, light)
+        points = camera.project(self.model.landmarks(vertices, "facemesh468")).screen.detach()
+        picture = to_srgb(rendering.over(self.photo.new_full((1, 3, 1, 1), 0.21)))
+        return losses.cosine(self.recogniser.embed(picture, points).embedding, self.wanted[0])
+
+    @staticmethod
+    def _turned(camera: Camera, yaw: float, vertices: Tensor) -> Camera:
+        middle = (vertices[0].amin(0) + vertices[0].amax(0)) / 2
+        rotation = camera.rotation @ rotation_from_axis_angle(torch.tensor([[0.0, yaw, 0.0]]))
+        moved = camera.translation + (camera.rotation - rotation) @ middle
+        return Camera(rotation, moved, camera.focal, camera.principal, camera.size)
 
     def _visible_mask(self, rendering: Rendering) -> Tensor:
         surface = rendering.surface
