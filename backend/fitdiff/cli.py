@@ -21,7 +21,17 @@ from .errors import FitDiffError
 from .failures import explained
 
 # Modules of fitdiff/commands, in the order in which --help lists them.
-COMMANDS: tuple[str, ...] = ("reconstruct", "inspect", "relight", "evaluate", "model", "sheet", "bench", "doctor")
+COMMANDS: tuple[str, ...] = (
+    "reconstruct",
+    "inspect",
+    "relight",
+    "serve",
+    "evaluate",
+    "model",
+    "sheet",
+    "bench",
+    "doctor",
+)
 
 OK, INTERNAL, USAGE, REFUSED, MISSING, CANNOT_WRITE, CANCELLED = 0, 1, 2, 3, 4, 5, 130
 

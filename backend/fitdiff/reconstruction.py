@@ -37,7 +37,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     likeness: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     resolution: Resolution = 512
     steps: Annotated[int, msgspec.Meta(ge=1, le=MOST_STEPS)] = 150
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     overwrite: bool = False
 
 
