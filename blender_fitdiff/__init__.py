@@ -1,11 +1,13 @@
 """FitDiff for Blender: registration, and nothing else."""
 
-from . import operators
+from . import headless, operators
 
 
 def register() -> None:
     operators.register()
+    headless.register()
 
 
 def unregister() -> None:
+    headless.unregister()
     operators.unregister()
