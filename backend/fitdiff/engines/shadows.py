@@ -17,9 +17,12 @@ from ..render.shading import DirectionalLight, blinn_phong
 SIZE = 256  # texels
 SOFTNESS = 0.25  # radians, the lamp's angular radius
 LEAST_ROOM = 0.25  # of the room's light reaches the deepest fold: skin lights its neighbours
-BEHIND_LIDS = (0.75, 0.85)  # how much of the room and of the lamp the eyes get: their map is painted with the lids' shade
+BEHIND_LIDS = (
+    0.75,
+    0.85,
+)  # how much of the room and of the lamp the eyes get: their map is painted with the lids' shade
 INSIDE = {"teeth": 64, "mouth": 64}  # regions with a shadow map of their own, texels
-LEAST_INSIDE = 0.6  # wet and pale, they light each other more than skin does
+LEAST_INSIDE = 0.35  # wet and pale, they light each other more than skin does
 
 
 class Shadows:
@@ -44,7 +47,9 @@ class Shadows:
         lamp = cast_shadow(self.vertices, self.triangles, light[0, 6:], SOFTNESS)
         values = torch.stack([self.room, lamp], 1)
         maps = {region: _smooth(atlas.bake(values)) for region, atlas in self.atlases.items()}
-        return Shaded({region: m if region == "skin" else LEAST_INSIDE + (1 - LEAST_INSIDE) * m for region, m in maps.items()})
+        return Shaded(
+            {region: m if region == "skin" else LEAST_INSIDE + (1 - LEAST_INSIDE) * m for region, m in maps.items()}
+        )
 
 
 def _smooth(baked: Tensor) -> Tensor:

@@ -37,12 +37,17 @@ def unseen_by_camera(atlas: Atlas, vertices: Tensor, depth: Tensor, camera: Came
 
 
 def fine_detail(
-    observed: Tensor, fitted: Tensor, weight: Tensor, radius: int, noise: float = 0.012, limits: tuple[float, float] = (0.35, 0.15)
+    observed: Tensor,
+    fitted: Tensor,
+    weight: Tensor,
+    radius: int,
+    noise: float = 0.012,
+    limits: tuple[float, float] = (0.35, 0.15),
 ) -> Tensor:
     """Log observed minus log fitted colour (1, 3, S, S), less its own neighbourhood: only what is finer than `radius`.
 
     Brightness alone: at a pixel's scale a photo's colour is the sensor's noise and the JPEG's blocks. What is within
-    the noise is left out. Lines and pores darken (the first limit); what is brighter than its surroundings is mostly a glint (the second).
+    the noise is left out. Lines and pores darken (the first limit); what is brighter is mostly a glint (the second).
     """
     ratio = (observed.clamp(min=0.004).log() - fitted.clamp(min=0.004).log()).mean(1, keepdim=True)
     total = _box(weight, radius)
