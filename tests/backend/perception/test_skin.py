@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fitdiff.perception.regions import LEFT_EYE, RIGHT_EYE, Crop, lids_opened, polygon, raised_oval
+from fitdiff.perception.regions import LEFT_EYE, RIGHT_EYE, Crop, PosedHead, lids_opened, polygon, raised_oval
 from fitdiff.perception.skin import CHANNELS, FaceMask, face_mask, guided_filter
 from fitdiff.perception.types import Face
 
@@ -133,12 +133,12 @@ def test_what_lies_outside_the_photo_is_never_skin() -> None:
 def test_visible_mesh_takes_away() -> None:
     drawn = Drawn(TONES["olive"])
 
-    def left_half(crop: Crop) -> np.ndarray:
+    def left_half(crop: Crop) -> PosedHead:
         shown = np.zeros((crop.size, crop.size), np.float32)
         shown[:, : crop.size // 2] = 1
-        return shown
+        return PosedHead(shown, np.ones_like(shown), np.zeros((*shown.shape, 3), np.float32))
 
-    mask = face_mask(drawn.pixels, drawn.face, visible=left_half)
+    mask = face_mask(drawn.pixels, drawn.face, posed=left_half)
     assert mask.skin[:, mask.crop.size // 2 + 2 :].max() == 0
     assert mask.skin[:, : mask.crop.size // 2].max() > 0.9
 
