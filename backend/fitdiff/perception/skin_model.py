@@ -21,7 +21,6 @@ RIDGE = (1e-6, 0.004, 0.004, 0.01, 0.01, 0.01)  # on what the skin's colour slid
 OTHER_CLASSES = 5
 UNSEEN = -6.0  # log likelihood of a colour that nothing around the face has
 FAMILIAR = 2.5  # log likelihood below the best: what lies nearer outside the face may be this person's neck or hand
-FAMILIAR_HEAD = 5.0  # the same on the head, where skin in another light is more likely than on the wall
 BORDER = 0.03  # of the window's side: how far inside the head's outline a wall may still show
 BURIED = 5.0  # log likelihood that a wall loses further in
 HAIRLINE = 0.75  # log odds of skin that a forehead loses up to its top
@@ -148,7 +147,7 @@ def _other_log_likelihood(
         return np.logaddexp(_mixture(features, strangers), UNSEEN)
     size = features.shape[0]
     outline = ndimage.binary_dilation(head > 0.5, iterations=round(size * 0.01))
-    covers, behind = strangers & outline & (below > FAMILIAR_HEAD), strangers & ~outline
+    covers, behind = strangers & outline, strangers & ~outline
     buried = BURIED * np.clip(ndimage.distance_transform_edt(head > 0.5) / (size * BORDER), 0, 1)
     counts = np.log([covers.sum() + 1, behind.sum() + 1])
     share = counts - np.logaddexp(*counts)
