@@ -566,7 +566,7 @@ def demo(options: argparse.Namespace) -> int:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     say(f"Demo, into {out}")
-    demo_avatar(backend, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
+    demo_avatar(backend, blenders, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
     if not blenders:
         say(NO_BLENDER)
         return MISSING
@@ -580,9 +580,12 @@ def demo(options: argparse.Namespace) -> int:
 # The three steps of the demo: each is the one place to change when the product can do more.
 
 
-def demo_avatar(backend: Environment, photo: Path, avatar: Path) -> None:
-    words = ["reconstruct", str(photo), "--out", str(avatar)]
-    step("demo: the photo becomes an avatar", [str(backend.program("fitdiff")), *words])
+def demo_avatar(backend: Environment, blenders: list[Blender], photo: Path, avatar: Path) -> None:
+    """Through the service, by the extension's own client in Blender's Python; in the backend's where there is none."""
+    client = blenders[0] if blenders else Blender("the client", backend.python, is_python=True)
+    words = ["--python", str(backend.python), str(photo), str(avatar)]
+    command = client.command("blender_fitdiff.backend.once", *words)
+    step("demo: the photo becomes an avatar", command, environment=client.environment())
     expect(avatar / "avatar.json")
 
 
