@@ -37,6 +37,13 @@ def test_the_greeting_says_what_this_service_can_do(wire):
     assert about["device"]["kind"] == "cpu"
 
 
+@pytest.fixture(scope="module")
+def lasting():
+    """One service for tests that do not change it."""
+    with Wire() as wire:
+        yield wire
+
+
 def test_before_the_greeting_nothing_is_done(service, tmp_path):
     wire = service(greet=False)
     assert wire.code(wire.send("ping")) == "not-initialized"
@@ -78,11 +85,11 @@ PHOTO = os.path.join(ROOT, "p.jpg")
         ("release", [], "params-invalid"),
     ],
 )
-def test_what_is_not_understood_is_named(wire, method, params, code):
-    id = 7
-    wire.write(encode(json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).encode()))
-    assert wire.code(id) == code
-    assert wire.ask("ping")["result"]["worker"] == "none"  # and nothing was started
+def test_what_is_not_understood_is_named(lasting, method, params, code):
+    lasting.heard.clear()
+    lasting.write(encode(json.dumps({"jsonrpc": "2.0", "id": "it", "method": method, "params": params}).encode()))
+    assert lasting.code("it") == code
+    assert lasting.ask("ping")["result"]["worker"] == "none"  # and nothing was started
 
 
 @pytest.mark.parametrize(
@@ -107,17 +114,12 @@ def test_what_is_not_understood_is_named(wire, method, params, code):
         (b"Content-Length: many\r\n\r\n", None, "frame-length", -32000),
     ],
 )
-def test_what_is_no_request_is_named(wire, stream, id, code, number):
-    wire.write(stream)
-    error = wire.answer(id)["error"]
+def test_what_is_no_request_is_named(lasting, stream, id, code, number):
+    lasting.heard.clear()
+    lasting.write(stream)
+    error = lasting.answer(id)["error"]
     assert (error["data"]["code"], error["code"]) == (code, number)
-    assert "result" in wire.ask("ping")
-
-
-@pytest.fixture(scope="module")
-def lasting():
-    with Wire() as wire:
-        yield wire
+    assert "result" in lasting.ask("ping")
 
 
 requests = st.fixed_dictionaries(

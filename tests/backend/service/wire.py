@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,48 @@ CLIENT = {"name": "test", "version": "1"}
 
 
 class Wire:
-    def __init__(self, module: str = ACTOR, *words: object, greet: bool = True, **more: Any) -> None:
-        command = [sys.executable, "-m", module, *map(str, words)]
+    def __init__(self, module: str = ACTOR, *words: object, greet: bool = True, read: bool = True) -> None:
+        self._start([sys.executable, "-m", module, *map(str, words)], greet, read)
+
+    @classmethod
+    def of(cls, command: list[str]) -> Wire:
+        wire = cls.__new__(cls)
+        wire._start(command, greet=True, read=True)
+        return wire
+
+    def _start(self, command: list[str], greet: bool, read: bool) -> None:
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, **more
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
         )
         self.ids = itertools.count(1)
         self.heard: list[dict] = []  # everything, in order
         self._inbox: queue.Queue[dict | None] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._deaf = False
+        if read:
+            self.listen()
         if greet:
-            self.about = self.ask("initialize", protocolVersion=1, client=CLIENT)["result"]
+            id = self.send("initialize", protocolVersion=1, client=CLIENT)
+            self.about = self.answer(id)["result"] if read else None
+
+    def listen(self) -> None:
+        self.in_background(self._listen)
+
+    def in_background(self, act: Callable[[], Any]) -> threading.Thread:
+        thread = threading.Thread(target=act, daemon=True)
+        thread.start()
+        return thread
 
     def _listen(self) -> None:
         decoder = Decoder(REPLY_LIMIT)
-        while data := os.read(self.process.stdout.fileno(), 1 << 16):
+        while not self._deaf and (data := os.read(self.process.stdout.fileno(), 1 << 16)):
             for found in decoder.feed(data):
                 self._inbox.put(json.loads(found))
+        self.process.stdout.close()
         self._inbox.put(None)
+
+    def deaf(self) -> None:
+        """Close the service's stdout from now on: after the next message that still comes."""
+        self._deaf = True
 
     # --- saying -------------------------------------------------------------------------------------------------------
 
