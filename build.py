@@ -583,7 +583,7 @@ def demo(options: argparse.Namespace) -> int:
 def demo_avatar(backend: Environment, blenders: list[Blender], photo: Path, avatar: Path) -> None:
     """Through the service, by the extension's own client in Blender's Python; in the backend's where there is none."""
     client = blenders[0] if blenders else Blender("the client", backend.python, is_python=True)
-    words = ["--python", str(backend.python), str(photo), str(avatar)]
+    words = ["--python", str(backend.python), str(photo), "--out", str(avatar)]
     command = client.command("blender_fitdiff.backend.once", *words)
     step("demo: the photo becomes an avatar", command, environment=client.environment())
     expect(avatar / "avatar.json")
