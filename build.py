@@ -572,7 +572,7 @@ def demo(options: argparse.Namespace) -> int:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     say(f"Demo, into {out}")
-    demo_avatar(backend, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
+    demo_avatar(backend, blenders, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
     if not blenders:
         say(NO_BLENDER)
         return MISSING
@@ -586,9 +586,12 @@ def demo(options: argparse.Namespace) -> int:
 # The three steps of the demo: each is the one place to change when the product can do more.
 
 
-def demo_avatar(backend: Environment, photo: Path, avatar: Path) -> None:
-    words = ["reconstruct", str(photo), "--out", str(avatar)]
-    step("demo: the photo becomes an avatar", [str(backend.program("fitdiff")), *words])
+def demo_avatar(backend: Environment, blenders: list[Blender], photo: Path, avatar: Path) -> None:
+    """Through the service, by the extension's own client in Blender's Python; in the backend's where there is none."""
+    client = blenders[0] if blenders else Blender("the client", backend.python, is_python=True)
+    words = ["--python", str(backend.python), str(photo), "--out", str(avatar)]
+    command = client.command("blender_fitdiff.backend.once", *words)
+    step("demo: the photo becomes an avatar", command, environment=client.environment())
     expect(avatar / "avatar.json")
 
 
@@ -666,20 +669,22 @@ def lint_parts(backend: Environment, fix: bool = False) -> list[Part]:
 def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -> list[Part]:
     """pytest in every environment; paths among the person's words go to the environment that they belong to."""
     paths = [word for word in rest if (ROOT / word.split("::")[0]).exists()]
-    for_blender = [path for path in paths if "blender" in Path(path).parts[:2]]
-    for_backend = [path for path in paths if path not in for_blender]
+    both = str(ROOT / "tests" / "client")
+    for_blender = [path for path in paths if {"blender", "client"} & set(Path(path).parts[:2])]
+    for_backend = [path for path in paths if "blender" not in Path(path).parts[:2]]
     words = [word for word in rest if word not in paths]
     parts = []
     if for_backend or not paths:
         own = child_environment(PYTHONPATH=str(ROOT / "backend"))
-        chosen = for_backend or [str(ROOT / "tests" / "backend"), str(ROOT / "tests" / "build")]
+        chosen = for_backend or [str(ROOT / "tests" / "backend"), str(ROOT / "tests" / "build"), both]
         run = Blender("backend", backend.python, is_python=True).command
         parts.append(pytest_part("backend", run, [*chosen, *words], own, bool(rest)))
     for blender in blenders if for_blender or not paths else []:
         if not blender.is_python:
             blender = with_pytest(blender, backend)
-        arguments = [*(for_blender or [str(ROOT / "tests" / "blender")]), *words]
-        parts.append(pytest_part(blender.name, blender.command, arguments, blender.environment(), bool(rest)))
+        arguments = [*(for_blender or [str(ROOT / "tests" / "blender"), both]), *words]
+        own = {**blender.environment(), "FITDIFF_BACKEND_PYTHON": str(backend.python)}
+        parts.append(pytest_part(blender.name, blender.command, arguments, own, bool(rest)))
     return parts
 
 
