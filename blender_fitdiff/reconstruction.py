@@ -49,7 +49,7 @@ def reconstruct(
 ) -> dict[str, Any]:
     """The avatar folder `out`, and what the command says about it. A crash, a hang and an answer that is none are errors
     with a sentence like any other."""
-    command = [str(python), "-m", "fitdiff", "reconstruct", str(photo), "--out", str(out), "--json", *options]
+    command = [str(python), "-m", "fitdiff.cli", "reconstruct", str(photo), "--out", str(out), "--json", *options]
     try:
         done = subprocess.run(
             command,
