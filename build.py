@@ -673,7 +673,9 @@ def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -
         if not blender.is_python:
             blender = with_pytest(blender, backend)
         arguments = [*(for_blender or [str(ROOT / "tests" / "blender")]), *words]
-        parts.append(pytest_part(blender.name, blender.command, arguments, blender.environment(), bool(rest)))
+        # Some of them hold the scene against the engine itself.
+        environment = {**blender.environment(), "FITDIFF_BACKEND_PYTHON": str(backend.python)}
+        parts.append(pytest_part(blender.name, blender.command, arguments, environment, bool(rest)))
     return parts
 
 

@@ -72,7 +72,8 @@ def save(values: np.ndarray, path: Path) -> None:
         raise FitDiffError("write-picture", sentence, details=str(error)) from error
     finally:
         bpy.data.images.remove(image)
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def as_image(name: str, values: np.ndarray) -> bpy.types.Image:
