@@ -205,8 +205,8 @@ def test_the_specular_map_makes_the_highlight(make_folder):
         alone(make_folder(f"s{value}", maps=maps, about=lit_from((0, 1, 0.9))))
         peak[value] = picture(FOREHEAD, 0.04).max()
     assert peak[0] < 0.002
-    # g F0 (p + 2) / 8 on the mirror's way, 0.085 n.l here; the real lobe is a little lower (docs/shading.md)
-    assert 0.03 < peak[128] < 0.09
+    # the fit's highlight is g F0 (p + 2) / 8 n.l there, 0.08; Cycles' has another shape (docs/shading.md)
+    assert 0.05 < peak[128] < 0.12
 
 
 def test_the_normal_map_bends_towards_its_own_right(make_folder):
