@@ -236,7 +236,7 @@ def test_blender_knows_the_command(make_folder, tmp_path, monkeypatch):
     try:
         assert known["fitdiff"]([str(make_folder()), "--out", str(tmp_path / "out"), "--blend"]) == 0
         assert (tmp_path / "out" / "Ada" / "head.blend").is_file()
-        assert hasattr(bpy.types, "FITDIFF_OT_import_avatar")  # reading an empty file has not switched the extension off
+        assert hasattr(bpy.types, "FITDIFF_OT_import_avatar")  # an empty file has not switched it off
     finally:
         blender_fitdiff.unregister()
     assert not known

@@ -124,4 +124,3 @@ def test_cycles_shows_what_the_engine_shows(avatar, tmp_path):
     assert mask.sum() > 0.1 * SIDE**2
     difference = np.abs(shown - own)[mask]
     assert difference.mean() < 0.04, f"{difference.mean():.4f}"
-
