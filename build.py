@@ -683,6 +683,7 @@ def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -
         if not blender.is_python:
             blender = with_pytest(blender, backend)
         arguments = [*(for_blender or [str(ROOT / "tests" / "blender"), both]), *words]
+        # Some of them hold the scene against the engine itself.
         own = {**blender.environment(), "FITDIFF_BACKEND_PYTHON": str(backend.python)}
         parts.append(pytest_part(blender.name, blender.command, arguments, own, bool(rest)))
     return parts
