@@ -6,7 +6,10 @@ its `progress` as often as you like, and read its `outcome` when it is there. No
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -205,6 +208,9 @@ def _install(job: Job, request: dict) -> str:
                 continue
             if "outcome" not in told:
                 job.show(**told)
+    if "outcome" not in told and os.name != "nt":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # a worker that was killed could not end its pip
     if told.get("outcome") == READY:
         return DONE
     if told.get("outcome") == CANCELLED or job.cancelling:

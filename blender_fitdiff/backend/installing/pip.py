@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from .problem import Problem
 
@@ -65,13 +66,18 @@ def progress(line: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def file_of(line: str) -> str | None:
-    """The file that a line of pip's says it begins with."""
+def shown(line: str) -> str | None:
+    """What a line of pip's means to somebody who waits; None where it means nothing."""
     found = _FILE.match(line)
-    return found[1] if found else None
+    if found:
+        name, _, rest = unquote(found[1]).partition("-")
+        return f"{name} {rest.partition('-')[0]}"
+    if line.startswith("Installing collected packages:"):
+        return f"writing {line.count(',') + 1} packages"
+    return None
 
 
-def failure(what: str, output: str, online_only: bool) -> Problem:
+def failure(what: str, output: str, online: bool) -> Problem:
     """A failed pip run as a sentence, from the words that pip uses for the common causes."""
     tail = "\n".join(output.splitlines()[-30:])
     if "No space left on device" in output or "[Errno 28]" in output or "not enough space on the disk" in output:
@@ -88,7 +94,7 @@ def failure(what: str, output: str, online_only: bool) -> Problem:
             tail,
         )
     unreachable = ("Failed to establish a new connection", "Temporary failure in name resolution", "getaddrinfo failed")
-    if online_only and any(
+    if online and any(
         word in output for word in (*unreachable, "Read timed out", "ConnectionResetError", "Network is unreachable")
     ):
         return Problem(

@@ -104,7 +104,9 @@ class Worker:
             if fetched is None:
                 lines.append(line.rstrip())
                 self.log(line.rstrip())
-                self.tell(line=pip.file_of(line) or line.strip()[:200], done=0.0, total=0.0)
+                shown = pip.shown(line)
+                if shown:
+                    self.tell(line=shown, done=0.0, total=0.0)
             else:
                 done, total = fetched
                 whole = self.fetched + done / 1e6
@@ -116,7 +118,11 @@ class Worker:
         return code, "\n".join(lines)
 
     def pip(self, python: Path, what: str, words: list[str]) -> None:
-        code, output = self.run([str(python), str(self.bundle.path("pip") / "pip"), *words])
+        tool = self.folder / places.TEMPORARY / self.bundle.path("pip").stem
+        if not tool.is_dir():  # verified before; unpacked it starts several times faster than from the wheel
+            with zipfile.ZipFile(self.bundle.path("pip")) as archive:
+                archive.extractall(tool)
+        code, output = self.run([str(python), str(tool / "pip"), *words])
         if code:
             raise pip.failure(what, output, self.online)
 
@@ -130,6 +136,7 @@ class Worker:
         self.tell(build=build.tag, why=build.why)
         self.room(build)
         self.bundle.verify()
+        self.tidy(self.folder / places.TEMPORARY)
         kept = record.read(self.folder)
         for old in places.environments(self.folder):
             if kept is None or old.name != kept.environment:
@@ -226,6 +233,7 @@ class Worker:
         self.begin("download", "Downloading the engine's packages")
         lock = self.bundle.path("requirements")
         self.pip(python, "Downloading the packages", pip.pinned_download(lock, target))
+        self.fetched = _megabytes(target)  # also what needed no fetching
         self.begin("download torch", f"Downloading PyTorch ({build.tag})")
         index = builds.source(build, os.environ, self.torch_index)
         if build.from_pypi and index is None:
@@ -236,6 +244,7 @@ class Worker:
             limits = self.folder / places.TEMPORARY / "constraints.txt"
             limits.write_text(pip.constraints(lock.read_text(encoding="utf-8")), encoding="utf-8")
             self.pip(python, "Downloading PyTorch", pip.torch_download(requirement, index, limits, target))
+        self.tell(fetched=_megabytes(target))
         wheels = sorted(target.glob("*.whl"))
         locks = lock.read_text(encoding="utf-8") + self.bundle.path("torch").read_text(encoding="utf-8")
         digests = {wheel.name: bundle.sha256(wheel) for wheel in wheels}
