@@ -887,7 +887,9 @@ def test(options: argparse.Namespace) -> int:
     backend = ensure_backend(options)
     blenders = ensure_blenders(options, widest=True)
     ensure_assets(backend)
-    parts = [] if options.rest else lint_parts(backend)
+    if not options.rest or any("client" in word for word in options.rest):
+        make_wheels(options)  # the installer's tests install it
+    parts = [] if options.rest else [*lint_parts(backend), *packaging_parts(blenders)]
     parts += test_parts(backend, blenders, options.rest)
     results = [run_part(part) for part in parts]
     if not blenders:
@@ -997,6 +999,15 @@ def lint_parts(backend: Environment, fix: bool = False) -> list[Part]:
     ]
 
 
+def packaging_parts(blenders: list[Blender]) -> list[Part]:
+    """The extension as it will be shipped, made and validated by Blender's own tool."""
+    if not blenders:
+        return []
+    chosen = [] if blenders[0].is_python else ["--blender", str(blenders[0].program)]
+    command = [sys.executable, str(ROOT / "build.py"), "extension", *chosen]
+    return [Part("the extension's zip", command, child_environment())]
+
+
 def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -> list[Part]:
     """pytest in every environment; paths among the person's words go to the environment that they belong to."""
     paths = [word for word in rest if (ROOT / word.split("::")[0]).exists()]
@@ -1006,7 +1017,7 @@ def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -
     parts = []
     if for_backend or not paths:
         own = child_environment(PYTHONPATH=str(ROOT / "backend"))
-        chosen = for_backend or [str(ROOT / "tests" / "backend"), str(ROOT / "tests" / "build")]
+        chosen = for_backend or [str(ROOT / "tests" / name) for name in ("backend", "build", "client")]
         run = Blender("backend", backend.python, is_python=True).command
         parts.append(pytest_part("backend", run, [*chosen, *words], own, bool(rest)))
     for blender in blenders if for_blender or not paths else []:
