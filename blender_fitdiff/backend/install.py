@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import FitDiffError
-from .installing import bundle, folder_lock, interpreter, places, record, worker
+from .installing import builds, bundle, folder_lock, interpreter, machine, places, record, worker
 from .installing.problem import Problem, of_os_error
 
 home = places.home
+SIZES = builds.SIZES
 
 MISSING, INSTALLING, BROKEN, OUTDATED, READY = "missing", "installing", "broken", "outdated", "ready"
 CANCELLED, FAILED, DONE = "cancelled", "failed", "done"
@@ -98,6 +99,11 @@ def python_of(folder: Path) -> Path | None:
     return places.python_of(made.root)
 
 
+def log_of(folder: Path) -> Path:
+    """What pip said during the last installation."""
+    return folder / places.LOG
+
+
 class Job:
     """Something that takes its time, in a thread of its own. Its fields may be read at any moment."""
 
@@ -168,6 +174,11 @@ def install(
 repair = install
 
 
+def survey(build: str = "auto", wheels: Path | None = None) -> Job:
+    """Which build of torch an installation would take here, and why: in `progress.build` and `progress.why`."""
+    return Job(lambda job: _survey(job, build, wheels or bundle_folder()), cancellable=False)
+
+
 def check(folder: Path) -> Job:
     """Run the engine's own doctor; what it finds is remembered, and `state` says broken until a repair."""
     return Job(lambda job: _check(job, folder))
@@ -176,6 +187,17 @@ def check(folder: Path) -> Job:
 def remove(folder: Path) -> Job:
     """Delete everything that an installation has put into the folder, and nothing else."""
     return Job(lambda job: _remove(job, folder), cancellable=False)
+
+
+def _survey(job: Job, wish: str, wheels: Path) -> str:
+    job.show(stage="prepare", title="Looking at this machine", step=1, steps=1)
+    offline = bundle.read(wheels).offline
+    if offline:
+        job.show(build=offline.build, why=worker.OFFLINE)
+    else:
+        chosen = builds.choose(machine.look(interpreter.find().platform), wish)
+        job.show(build=chosen.tag, why=chosen.why)
+    return DONE
 
 
 def _install(job: Job, request: dict) -> str:

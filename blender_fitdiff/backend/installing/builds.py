@@ -22,6 +22,8 @@ CUDA = (
     ("cu126", 525, (5, 0), (9, 0)),
 )
 ROCM = "rocm7.2"
+# Megabytes to download, and on disk afterwards; counted for Linux x64 with torch 2.13 (docs/install.md).
+SIZES = {"cpu": (334, 1260), "cuda": (2880, 5330)}
 # The chips that PyTorch's ROCm build is compiled for (its build script).
 ROCM_CHIPS = (
     *("gfx900", "gfx906", "gfx908", "gfx90a", "gfx942", "gfx950"),

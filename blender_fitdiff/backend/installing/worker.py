@@ -24,6 +24,7 @@ STEPS = ("prepare", "download", "download torch", "install", "check")
 # Megabytes to have free before it begins: downloads and unpacked files together, measured for 2.13 (docs/install.md).
 ROOM = {"cpu": 2000, "metal": 2000, "cuda": 11500, "rocm": 25000}
 LOG_BYTES = 4 << 20
+OFFLINE = "The build that this offline package brings."
 
 
 def command(python: Path, request: dict) -> list[str]:
@@ -161,7 +162,7 @@ class Worker:
     def choose(self) -> builds.Build:
         offline = self.bundle.offline
         if offline:
-            return builds.Build(offline.build, "The build that this offline package brings.")
+            return builds.Build(offline.build, OFFLINE)
         if not self.online:
             raise Problem(
                 "install-offline",

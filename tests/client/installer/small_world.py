@@ -58,13 +58,20 @@ class SmallWorld:
         self.pip_wheel = pip_wheel
         small = wheel(self.packages, "small", "1.0", {"small/__init__.py": "SIZE = 1\n"})
         self.lock = f"small==1.0 \\\n    --hash=sha256:{sha256(small)}\n"
-        torch = {"torch/__init__.py": "", "torch/version.py": "", "torch/weights.bin": bytes(range(256)) * 8192}
-        built = wheel(self.index / "files", "torch", "2.13.0+cpu", torch, ("small",))
-        page = self.index / "cpu" / "torch" / "index.html"
-        page.parent.mkdir(parents=True)
-        page.write_text(f'<a href="../../files/{built.name}#sha256={sha256(built)}">{built.name}</a>')
-        self.torch = built
+        self.torch = self.add_build("cpu")
         self.bring()
+
+    def add_build(self, tag: str) -> Path:
+        """A build of torch on PyTorch's own index; one for CUDA needs a library that lies there as well."""
+        code = {"torch/__init__.py": "", "torch/version.py": "", "torch/weights.bin": bytes(range(256)) * 8192}
+        needs = ("small",) if tag == "cpu" else ("small", "nvidia-small==1.0")
+        built = wheel(self.index / "files", "torch", f"2.13.0+{tag}", code, needs)
+        library = wheel(self.index / "files", "nvidia_small", "1.0", {"nvidia_small.py": ""})
+        for name, path in (("torch", built), ("nvidia-small", library)):
+            page = self.index / tag / name / "index.html"
+            page.parent.mkdir(parents=True)
+            page.write_text(f'<a href="../../files/{path.name}#sha256={sha256(path)}">{path.name}</a>')
+        return built
 
     def bring(self, version: str = "0.1.0", cli: str = CLI, lock: str = "", offline: str = "") -> Path:
         """Fill the bundle with a fitdiff of this version; offline ("3.11 linux-x86_64"): with every package."""

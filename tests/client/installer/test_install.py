@@ -287,6 +287,38 @@ def test_a_network_that_does_not_answer_is_a_sentence(install, engine, world, pu
     assert state(install, engine, world).resumable
 
 
+def test_a_cuda_build_brings_its_libraries_from_the_same_index(
+    install, module, engine, world, here, monkeypatch, capsys
+):
+    """In this process, because the machine that it is for has to be made up."""
+    worker, machine = module("backend.installing.worker"), module("backend.installing.machine")
+    world.add_build("cu130")
+    card = machine.Card("RTX", 580, (8, 9))
+    monkeypatch.setattr(machine, "look", lambda platform: machine.Machine(platform, (card,)))
+    monkeypatch.setattr(worker, "ROOM", {"cuda": 1})
+    request = {"folder": str(engine), "bundle": str(world.bundle), "online": True, "build": "auto"}
+    request |= {"torch_index": world.index.as_uri(), "python": sys.executable, "version": list(sys.version_info[:2])}
+    engine.mkdir()
+    made = worker.Worker({**request, "platform": here.split()[1]}).install()
+    assert (made.torch, made.build, made.why) == ("2.13.0+cu130", "cu130", "RTX: the engine uses CUDA.")
+    assert {name.partition("-")[0] for name in made.torch_files} == {"torch", "nvidia_small"}
+    assert install.state(engine, world.bundle).build == "cu130"
+    assert runs(install, engine)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["build"] == "cu130"
+
+
+def test_a_survey_tells_what_would_be_taken(install, module, world, here, monkeypatch):
+    machine = module("backend.installing.machine")
+    monkeypatch.setattr(install.machine, "look", lambda platform: machine.Machine("linux-x86_64"))
+    job = install.survey(wheels=world.bundle)
+    assert (job.wait(30), job.progress.build) == (install.DONE, "cpu")
+    assert "No NVIDIA card" in job.progress.why
+    job = install.survey("cuda", wheels=world.bundle)
+    assert (job.wait(30), job.error.code) == (install.FAILED, "install-build")
+    job = install.survey(wheels=world.bring(offline=here))
+    assert (job.wait(30), "offline package" in job.progress.why) == (install.DONE, True)
+
+
 def test_torch_from_where_pip_is_configured(install, engine, world, put, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", f"{world.packages} {world.index / 'files'}")
     monkeypatch.setenv("FITDIFF_TORCH_INDEX", "pip")
