@@ -430,6 +430,7 @@ def test_a_test_run_without_blender_fails_only_in_ci(monkeypatch, capsys):
     monkeypatch.setattr(build, "ensure_backend", lambda options: environment())
     monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [])
     monkeypatch.setattr(build, "ensure_assets", lambda backend: None)
+    monkeypatch.setattr(build, "make_wheels", lambda options: None)
     monkeypatch.setattr(build, "run_part", lambda part: build.Result(part.name, "", 1.0, passed=1))
     for in_ci, code in ((False, build.OK), (True, build.FAILED)):
         monkeypatch.setattr(build, "IN_CI", in_ci)
