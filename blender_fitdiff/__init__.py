@@ -2,12 +2,14 @@
 
 
 def register() -> None:
-    from . import operators
+    from . import headless, operators
 
     operators.register()
+    headless.register()
 
 
 def unregister() -> None:
-    from . import operators
+    from . import headless, operators
 
+    headless.unregister()
     operators.unregister()

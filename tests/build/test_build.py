@@ -129,6 +129,7 @@ def test_make_writes_the_stamp_last_and_not_after_a_failure(monkeypatch):
 def test_backend_requirements_hold_what_is_installed_and_nothing_else():
     backend = build.backend_environment()
     assert backend.installs[0] == ("torch==2.13.0",)
+    assert backend.installs[2] == ("--no-deps", "face-alignment==1.5.0")
     for line in ("hatchling==", "numpy==", "pytest==", "fitdiff.cli:main"):
         assert line in backend.depends
     for line in ("diffusers", "tool.", "description"):
@@ -429,6 +430,7 @@ def test_a_test_run_without_blender_fails_only_in_ci(monkeypatch, capsys):
     monkeypatch.setattr(build, "ensure_backend", lambda options: environment())
     monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [])
     monkeypatch.setattr(build, "ensure_assets", lambda backend: None)
+    monkeypatch.setattr(build, "make_wheels", lambda options: None)
     monkeypatch.setattr(build, "run_part", lambda part: build.Result(part.name, "", 1.0, passed=1))
     for in_ci, code in ((False, build.OK), (True, build.FAILED)):
         monkeypatch.setattr(build, "IN_CI", in_ci)
