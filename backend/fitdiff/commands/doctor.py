@@ -154,7 +154,7 @@ def _show(report: dict[str, Any], console: Console) -> None:
                 for row in report["assets"]
                 if row["stack"] == stack
             )
-            for stack in ("embedded", "research")
+            for stack in ("embedded", "research", "evaluation")
         },
     }
     for label, text in lines.items():

@@ -22,7 +22,7 @@ from ..errors import FitDiffError
 from ..face import texels
 from ..face.appearance import lips_mask
 from ..face.model import MorphableModel
-from ..face.topology import REGIONS, Topology
+from ..face.topology import REGIONS
 from ..perception.analyse import Analysis, analyse
 from ..photo import open_photo
 from ..render.camera import Camera
@@ -127,14 +127,14 @@ class Subject:
             "albedo": map_figures.albedo_error(albedo[0], albedo[1], self.skin),
         }
 
-    def _normals(self, head: Head, camera: Camera) -> float:
+    def _normals(self, head: Head, camera: Camera) -> float | None:
         """Mean angle in degrees between the normals, maps applied, that the photo's pixels see, in camera axes."""
         found, _ = normals_in_view(head, camera)
         truth, uv = normals_in_view(self.head, self.camera)
         both = np.isfinite(found[..., 0]) & np.isfinite(truth[..., 0])
         place = np.clip((np.nan_to_num(uv) * TEXELS).astype(int), 0, TEXELS - 1)
         both &= self.seen[TEXELS - 1 - place[..., 1], place[..., 0]]
-        return float(map_figures.degrees(found[both], truth[both]).mean()) if both.any() else float("nan")
+        return float(map_figures.degrees(found[both], truth[both]).mean()) if both.any() else None
 
 
 def subjects_in(folder: Path) -> list[Path]:

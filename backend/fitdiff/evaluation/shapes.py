@@ -40,7 +40,9 @@ class FaceShape:
         self.vertices = np.asarray(vertices, np.float64)
         self.triangles = topology.triangles[topology.triangle_region == REGIONS.index("skin")]
         self.areas = vertex_areas(self.vertices, self.triangles)  # 0 off the skin
-        self.rows = {name: self._rows(topology, name) for name in (WHOLE, *PARTS.values())}
+        self.rows = {
+            name: self._rows(topology, name) for name in (WHOLE, *PARTS.values()) if name in topology.vertex_masks
+        }
 
     def _rows(self, topology: Topology, name: str) -> NDArray[np.intp]:
         mask = np.zeros(len(self.vertices))
@@ -49,20 +51,25 @@ class FaceShape:
 
     def lay(self, other: NDArray[np.floating]) -> Array:
         """(V, 3) of the same mesh -> the same, moved, turned and scaled to lie on this face."""
-        rows, other = self.rows[WHOLE], np.asarray(other, np.float64)
-        scale, rotation, shift = aligned(other[rows], self.vertices[rows], self.areas[rows])
-        return scale * other @ rotation.T + shift
+        rows, moved = self.rows[WHOLE], np.asarray(other, np.float64)
+        scale, rotation, shift = aligned(moved[rows], self.vertices[rows], self.areas[rows])
+        return scale * moved @ rotation.T + shift
 
     def distances(self, laid: Array) -> Array:
         """(V,) millimetres from each vertex to the same vertex of a head that was laid on this one."""
         return MILLIMETRES * np.linalg.norm(laid - self.vertices, axis=1)
+
+    def overall(self, other: NDArray[np.floating]) -> float:
+        """Millimetres from vertex to vertex, averaged over the face's skin, once the other lies on it."""
+        rows = self.rows[WHOLE]
+        return self._mean(rows, self.distances(self.lay(other))[rows])
 
     def errors(self, other: NDArray[np.floating]) -> dict[str, float]:
         """Millimetres, averaged over the skin: `overall` from vertex to vertex and `surface` from vertex to surface,
         once the whole face lies on this one; then each region, laid on the other surface by itself."""
         laid = self.lay(other)
         rows = self.rows[WHOLE]
-        figures = {"overall": self._mean(rows, self.distances(laid)[rows])}
+        figures = {"overall": self.overall(other)}
         distance = Surface(laid, self.triangles).closest(self.vertices[rows])[3]
         figures["surface"] = self._mean(rows, MILLIMETRES * distance)
         return figures | {part: self.region_error(mask, laid) for part, mask in PARTS.items()}

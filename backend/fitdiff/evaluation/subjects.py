@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from msgspec.structs import replace as with_fields
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
@@ -170,19 +171,13 @@ def light_of(number: int, random: np.random.Generator) -> Lit:
 
 def _warped(straight: Avatar, warp: Warp, start: dict[str, float]) -> Avatar:
     """The same head in a bent space, its sliders where `start` says, and what else it does in the residual."""
-    mesh = straight.mesh
-    moved = posed(replace(straight, manifest=_starting(straight, start)))
+    mesh, about = straight.mesh, with_fields(straight.manifest, arkit=start)
+    moved = posed(replace(straight, manifest=about))
     neutral, fitted = warp(mesh.vertices.astype(np.float64)), warp(moved)
     weights = np.array([start.get(name, 0.0) for name in mesh.shape_key_names])
     residual = fitted - neutral - np.einsum("k,kvc->vc", weights, mesh.shape_keys.astype(np.float64))
     bent = replace(mesh, vertices=neutral.astype(np.float32), fit_residual=residual.astype(np.float32))
-    return replace(straight, manifest=_starting(straight, start), mesh=bent)
-
-
-def _starting(avatar: Avatar, start: dict[str, float]):  # noqa: ANN202 - a Manifest, by its own replace
-    from msgspec.structs import replace as with_fields
-
-    return with_fields(avatar.manifest, arkit=start)
+    return replace(straight, manifest=about, mesh=bent)
 
 
 def _camera(model: EmbeddedFace, yaw: float, random: np.random.Generator) -> Camera:

@@ -81,7 +81,7 @@ def _heat(subject: Subject, millimetres: NDArray) -> NDArray[np.uint8]:
     diffuse = torch.from_numpy(texels.bake(subject.ground.topology, colours, 256).transpose(2, 0, 1)).float()[None]
     head = subject.head
     plain = Maps.plain((0.2, 0.2, 0.2), 0.0, like=head.vertices)
-    maps = {name: plain for name in head.maps} | {"skin": plain._replace(diffuse=diffuse)}
+    maps = dict.fromkeys(head.maps, plain) | {"skin": plain._replace(diffuse=diffuse)}
     camera = subject.camera.resized((SIDE * SUPERSAMPLE,) * 2)
     drawn = head.renderer(head.vertices[None], maps, camera, torch.tensor([FLAT]))
     return as_bytes(to_srgb(_smaller(drawn.image) + (1 - _smaller(drawn.alpha)) * backdrop()))

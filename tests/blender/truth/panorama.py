@@ -16,7 +16,9 @@ def directions(height: int, width: int) -> np.ndarray:
     up = ((np.arange(height) + 0.5) / height - 0.5) * np.pi
     round_ = (0.5 - (np.arange(width) + 0.5) / width) * 2 * np.pi
     across = np.cos(up)[:, None]
-    return np.stack([across * np.cos(round_), across * np.sin(round_), np.broadcast_to(np.sin(up)[:, None], (height, width))], -1)
+    return np.stack(
+        [across * np.cos(round_), across * np.sin(round_), np.broadcast_to(np.sin(up)[:, None], (height, width))], -1
+    )
 
 
 @dataclass(frozen=True)
