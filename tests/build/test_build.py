@@ -331,7 +331,8 @@ def test_what_only_the_yardstick_needs_is_fetched_when_asked_for_and_then_kept(m
 
     def step(title, command, **_):
         asked.append("--evaluation" in command)
-        build.WEIGHTS.mkdir(exist_ok=True)
+        for folder in (build.WEIGHTS, build.CACHE):
+            folder.mkdir(exist_ok=True)
         for name in ("net", *(["judge"] if asked[-1] else [])):
             (build.WEIGHTS / f"{name}.safetensors").touch()
 

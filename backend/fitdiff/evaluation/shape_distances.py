@@ -19,7 +19,7 @@ from .shapes import WHOLE, FaceShape
 def person_of(photo: str) -> str:
     """Photos of one person are named alike but for a number at the end: ada.jpg, ada2.png and ada_03.jpg."""
     stem = Path(photo).stem
-    return stem.rstrip("0123456789").rstrip(" _-.()") or stem
+    return stem.rstrip("0123456789 _-.()") or stem
 
 
 def distances(heads: Sequence[tuple[str, NDArray[np.floating]]], topology: Topology) -> dict[str, Any]:

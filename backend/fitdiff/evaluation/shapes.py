@@ -98,12 +98,23 @@ def reachable(basis: Array, mean: Array, shape: FaceShape, ridge: float = 1e-9) 
     the face's vertices find it: what is left is not any engine's fault."""
     rows = shape.rows[WHOLE]
     root = np.sqrt(shape.areas[rows] / shape.areas[rows].sum())[:, None]
-    flat = (basis[:, rows] * root).reshape(len(basis), -1)
-    square = flat @ flat.T + ridge * np.eye(len(basis))
+    own = (basis[:, rows] * root).reshape(len(basis), -1)
+    price = ridge * np.concatenate([np.ones(len(basis)), np.zeros(7)])
     found = mean
-    for _ in range(5):
+    for _ in range(4):
         scale, rotation, shift = aligned(shape.vertices[rows], found[rows], shape.areas[rows])
         wanted = scale * shape.vertices[rows] @ rotation.T + shift
-        numbers = np.linalg.solve(square, flat @ ((wanted - mean[rows]) * root).ravel())
-        found = mean + np.einsum("k,kvc->vc", numbers, basis)
+        # Where the other head stands and how large it is may change together with the numbers.
+        terms = np.concatenate([own, (_small_motions(found[rows]) * root).reshape(7, -1)])
+        square = terms @ terms.T + np.diag(price)
+        numbers = np.linalg.solve(square, terms @ ((wanted - mean[rows]) * root).ravel())
+        found = mean + np.einsum("k,kvc->vc", numbers[: len(basis)], basis)
     return found
+
+
+def _small_motions(points: Array) -> Array:
+    """(7, N, 3): shifts, turns and growth of points (N, 3)."""
+    axes = np.eye(3)
+    shifts = np.broadcast_to(axes[:, None], (3, *points.shape))
+    turns = np.cross(axes[:, None], points)
+    return np.concatenate([shifts, turns, points[None]])
