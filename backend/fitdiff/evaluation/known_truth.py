@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -165,10 +164,8 @@ def judge_subject(
     pictures = {"truth": truth_pictures.of_truth(subject)}
     for engine in engines:
         try:
-            started = time.perf_counter()
             avatar, seconds = kept.avatar(folder, engine, contest, lambda: subject.analysis, report(engine))
             figures[engine] = {"seconds": seconds, **subject.judge(avatar)}
-            figures[engine]["judge_seconds"] = time.perf_counter() - started
             pictures[engine] = truth_pictures.of_avatar(subject, avatar)
         except FitDiffError as error:
             figures[engine] = {"error": error.to_json()}
