@@ -269,14 +269,20 @@ class Environment:
 
 
 def backend_environment() -> Environment:
-    """torch goes in first and on its own, so that pip takes the build (CPU or CUDA) that this machine's pip prefers."""
+    """torch goes in first and on its own, so that pip takes the build (CPU or CUDA) that this machine's pip prefers.
+
+    face-alignment comes last, without OpenCV and all else that it asks for: a test reads one file of it.
+    """
     # Only what this environment installs counts: a change elsewhere in the file needs no new environment.
     text = (ROOT / "backend" / "pyproject.toml").read_text(encoding="utf-8")
     project = "\n".join(re.findall(r"^(?:requires|dependencies|dev) = \[.*?\]$|^fitdiff = .*?$", text, re.M | re.S))
-    torch = re.search(r'"(torch==[^"]+)"', project)
-    assert torch is not None
+    torch, alone = (re.search(rf'"({name}==[^"]+)"', text) for name in ("torch", "face-alignment"))
+    assert torch is not None and alone is not None
     return Environment(
-        "backend", ((torch[1],), ("-e", "backend[dev]")), ("torch", "numba", "fitdiff", "pytest"), project
+        "backend",
+        ((torch[1],), ("-e", "backend[dev]"), ("--no-deps", alone[1])),
+        ("torch", "numba", "fitdiff", "pytest", "onnx2torch", "lpips", "torchvision", "face_alignment"),
+        project,
     )
 
 

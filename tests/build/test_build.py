@@ -129,6 +129,7 @@ def test_make_writes_the_stamp_last_and_not_after_a_failure(monkeypatch):
 def test_backend_requirements_hold_what_is_installed_and_nothing_else():
     backend = build.backend_environment()
     assert backend.installs[0] == ("torch==2.13.0",)
+    assert backend.installs[2] == ("--no-deps", "face-alignment==1.5.0")
     for line in ("hatchling==", "numpy==", "pytest==", "fitdiff.cli:main"):
         assert line in backend.depends
     for line in ("diffusers", "tool.", "description"):
