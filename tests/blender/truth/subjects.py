@@ -17,10 +17,12 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from blender_fitdiff.demo import pixels, use_cycles
+from blender_fitdiff.rendering.engines import use_cycles
+from blender_fitdiff.rendering.pictures import pixels
+from blender_fitdiff.scene.environment import find_hdri
 from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar
 from blender_fitdiff.scene.mesh import UV_LAYER
-from blender_fitdiff.scene.nodes import load_image, node_tree
+from blender_fitdiff.scene.nodes import background_of, load_image, node_tree
 
 from .panorama import FRONT, Lighting, to_head, turned
 
@@ -37,6 +39,7 @@ def photograph(person: Path, samples: int = SAMPLES) -> Path:
     imported = import_avatar(person / "avatar", subdivision=0)
     scene = bpy.context.scene
     use_cycles(scene, samples)
+    scene.render.film_transparent = False  # what is behind the head belongs to the photo
     imported.sun.hide_render = True
     dress(imported, person / "avatar" / "maps", wanted)
     lit = light(imported.world, wanted)
@@ -89,13 +92,8 @@ def dress(imported: ImportedAvatar, maps: Path, wanted: dict) -> None:
 
 
 def light(world: bpy.types.World, wanted: dict) -> dict:
-    """The panorama turned and exposed as wanted; what it then is, in the head's axes."""
-    folder = bpy.utils.system_resource("DATAFILES", path="studiolights/world")
-    path = Path(folder or "") / f"{wanted['room']}.exr"
-    if not path.is_file():
-        raise SystemExit(f"This build of Blender comes without {path.name}: use one that brings its studio lights.")
-    image = bpy.data.images.load(str(path), check_existing=False)
-    return surround(world, image, wanted)
+    """One of Blender's panoramas, turned and exposed as wanted; what it then is, in the head's axes."""
+    return surround(world, bpy.data.images.load(str(find_hdri(wanted["room"])), check_existing=False), wanted)
 
 
 def surround(world: bpy.types.World, image: bpy.types.Image, wanted: dict) -> dict:
@@ -108,7 +106,7 @@ def surround(world: bpy.types.World, image: bpy.types.Image, wanted: dict) -> di
     environment.image = image
     mapping.inputs["Rotation"].default_value = (0.0, 0.0, turn)
     product.operation, product.inputs[1].default_value = "MULTIPLY", gain.tolist()
-    background = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBackground")
+    background = background_of(world)
     background.inputs["Strength"].default_value = 1.0
     tree.links.new(place.outputs["Generated"], mapping.inputs["Vector"])
     tree.links.new(mapping.outputs["Vector"], environment.inputs["Vector"])
