@@ -5,6 +5,8 @@ Python can import bpy. docs/headless.md says more.
 """
 
 import importlib.util
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,5 +24,18 @@ def main() -> int:
     return importlib.import_module(f"{PACKAGE}.headless").run(words)
 
 
+def leave(code: int) -> None:
+    """Blender ends well by itself; as a module of another Python, Blender 4.2 crashes while that Python takes itself down
+    after a glTF export, when all work is done and only the exit code is left to tell."""
+    import bpy
+
+    if bpy.app.binary_path:
+        sys.exit(code)
+    shutil.rmtree(bpy.app.tempdir, ignore_errors=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -459,6 +459,7 @@ def test_a_test_run_without_blender_fails_only_in_ci(monkeypatch, capsys):
     monkeypatch.setattr(build, "ensure_backend", lambda options: environment())
     monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [])
     monkeypatch.setattr(build, "ensure_assets", lambda backend, evaluation=False: None)
+    monkeypatch.setattr(build, "make_wheels", lambda options: None)
     monkeypatch.setattr(build, "run_part", lambda part: build.Result(part.name, "", 1.0, passed=1))
     for in_ci, code in ((False, build.OK), (True, build.FAILED)):
         monkeypatch.setattr(build, "IN_CI", in_ci)
@@ -538,7 +539,8 @@ def demo_steps(monkeypatch, tmp_path):
 def test_demo_goes_from_the_photo_to_the_sheet(demo_steps, tmp_path, capsys):
     assert build.main(["demo"]) == build.OK
     verbs = [command[1] if command[1] != "-m" else command[2] for command in demo_steps]
-    assert verbs == ["reconstruct", "blender_fitdiff.demo", "relight", "sheet"]
+    assert verbs == ["blender_fitdiff.backend.once", "blender_fitdiff.demo", *["relight"] * 3, "sheet"]
+    assert demo_steps[0][0] == "python"  # Blender's, which the extension's client runs in
     assert str(tmp_path / "photos" / build.DEMO_PHOTO) in demo_steps[0]
     assert all(str(build.OUT / "demo" / "avatar") in command for command in demo_steps[:3])
     assert str(build.OUT / "demo" / "sheet.png") in capsys.readouterr().out
@@ -550,6 +552,7 @@ def test_demo_without_blender_leaves_the_avatar_and_says_so(demo_steps, monkeypa
     assert build.NO_BLENDER in capsys.readouterr().out
     assert (build.OUT / "demo" / "avatar" / "avatar.json").is_file()
     assert len(demo_steps) == 1
+    assert demo_steps[0][0] == str(environment().python)
 
 
 def test_demo_notices_a_step_that_left_nothing(demo_steps, monkeypatch, capsys):
