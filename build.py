@@ -302,14 +302,20 @@ class Environment:
 
 
 def backend_environment() -> Environment:
-    """torch goes in first and on its own, so that pip takes the build (CPU or CUDA) that this machine's pip prefers."""
+    """torch goes in first and on its own, so that pip takes the build (CPU or CUDA) that this machine's pip prefers.
+
+    face-alignment comes last, without OpenCV and all else that it asks for: a test reads one file of it.
+    """
     # Only what this environment installs counts: a change elsewhere in the file needs no new environment.
     text = (ROOT / "backend" / "pyproject.toml").read_text(encoding="utf-8")
     project = "\n".join(re.findall(r"^(?:requires|dependencies|dev) = \[.*?\]$|^fitdiff = .*?$", text, re.M | re.S))
-    torch = re.search(r'"(torch==[^"]+)"', project)
-    assert torch is not None
+    torch, alone = (re.search(rf'"({name}==[^"]+)"', text) for name in ("torch", "face-alignment"))
+    assert torch is not None and alone is not None
     return Environment(
-        "backend", ((torch[1],), ("-e", "backend[dev]")), ("torch", "numba", "fitdiff", "pytest"), project
+        "backend",
+        ((torch[1],), ("-e", "backend[dev]"), ("--no-deps", alone[1])),
+        ("torch", "numba", "fitdiff", "pytest", "onnx2torch", "lpips", "torchvision", "face_alignment"),
+        project,
     )
 
 
@@ -908,7 +914,7 @@ def demo(options: argparse.Namespace) -> int:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     say(f"Demo, into {out}")
-    demo_avatar(backend, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
+    demo_avatar(backend, blenders, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
     if not blenders:
         say(NO_BLENDER)
         return MISSING
@@ -922,9 +928,12 @@ def demo(options: argparse.Namespace) -> int:
 # The three steps of the demo: each is the one place to change when the product can do more.
 
 
-def demo_avatar(backend: Environment, photo: Path, avatar: Path) -> None:
-    words = ["reconstruct", str(photo), "--out", str(avatar)]
-    step("demo: the photo becomes an avatar", [str(backend.program("fitdiff")), *words])
+def demo_avatar(backend: Environment, blenders: list[Blender], photo: Path, avatar: Path) -> None:
+    """Through the service, by the extension's own client in Blender's Python; in the backend's where there is none."""
+    client = blenders[0] if blenders else Blender("the client", backend.python, is_python=True)
+    words = ["--python", str(backend.python), str(photo), "--out", str(avatar)]
+    command = client.command("blender_fitdiff.backend.once", *words)
+    step("demo: the photo becomes an avatar", command, environment=client.environment())
     expect(avatar / "avatar.json")
 
 
@@ -1011,20 +1020,23 @@ def packaging_parts(blenders: list[Blender]) -> list[Part]:
 def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -> list[Part]:
     """pytest in every environment; paths among the person's words go to the environment that they belong to."""
     paths = [word for word in rest if (ROOT / word.split("::")[0]).exists()]
-    for_blender = [path for path in paths if "blender" in Path(path).parts[:2]]
-    for_backend = [path for path in paths if path not in for_blender]
+    both = str(ROOT / "tests" / "client")
+    for_blender = [path for path in paths if {"blender", "client"} & set(Path(path).parts[:2])]
+    for_backend = [path for path in paths if "blender" not in Path(path).parts[:2]]
     words = [word for word in rest if word not in paths]
     parts = []
     if for_backend or not paths:
         own = child_environment(PYTHONPATH=str(ROOT / "backend"))
-        chosen = for_backend or [str(ROOT / "tests" / name) for name in ("backend", "build", "client")]
+        chosen = for_backend or [str(ROOT / "tests" / "backend"), str(ROOT / "tests" / "build"), both]
         run = Blender("backend", backend.python, is_python=True).command
         parts.append(pytest_part("backend", run, [*chosen, *words], own, bool(rest)))
     for blender in blenders if for_blender or not paths else []:
         if not blender.is_python:
             blender = with_pytest(blender, backend)
-        arguments = [*(for_blender or [str(ROOT / "tests" / "blender")]), *words]
-        parts.append(pytest_part(blender.name, blender.command, arguments, blender.environment(), bool(rest)))
+        arguments = [*(for_blender or [str(ROOT / "tests" / "blender"), both]), *words]
+        # Some of them hold the scene against the engine itself.
+        own = {**blender.environment(), "FITDIFF_BACKEND_PYTHON": str(backend.python)}
+        parts.append(pytest_part(blender.name, blender.command, arguments, own, bool(rest)))
     return parts
 
 

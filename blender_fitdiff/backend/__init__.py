@@ -1,1 +1,1 @@
-"""The backend's process: its own environment, and later what runs it and speaks with it. Nothing here imports bpy."""
+"""The process that computes, seen from Blender's side. No bpy here: it works, and is tested, outside Blender too."""

@@ -9,10 +9,14 @@ import numpy as np
 from mathutils import Vector
 
 from .mesh import to_blender
-from .nodes import node_tree
+from .nodes import background_of
 from .reader import Light
 
-SUN_ANGLE = math.radians(4.0)  # the fit knows no shadows: an edge as soft as a window's, rather than the sun's own
+SUN_ANGLE = math.radians(14.0)  # the fit knows no shadows: as soft as a window's, and as large in the eyes
+
+
+ESTIMATE = "fitdiff_estimate"
+"""Custom property: the strength that the photo asks for, of a sun's data or of a world."""
 
 
 def build_sun(name: str, light: Light) -> bpy.types.Object:
@@ -24,6 +28,7 @@ def build_sun(name: str, light: Light) -> bpy.types.Object:
     """
     sun = bpy.data.lights.new(name, "SUN")
     sun.energy = math.pi * light.diffuse
+    sun[ESTIMATE] = sun.energy
     sun.color = light.colour
     sun.angle = SUN_ANGLE
     sun.specular_factor = light.specular / light.diffuse if light.diffuse > 0 else 0.0
@@ -39,7 +44,8 @@ def build_world(name: str, light: Light) -> bpy.types.World:
     """A world of radiance L from everywhere gives the irradiance pi * L, of which a Lambert surface returns albedo * L:
     the background's strength is the ambient intensity itself."""
     world = bpy.data.worlds.new(name)
-    background = next(node for node in node_tree(world).nodes if node.bl_idname == "ShaderNodeBackground")
+    world[ESTIMATE] = light.ambient
+    background = background_of(world)
     background.inputs["Color"].default_value = (*light.colour, 1.0)
     background.inputs["Strength"].default_value = light.ambient
     return world

@@ -129,6 +129,7 @@ def test_make_writes_the_stamp_last_and_not_after_a_failure(monkeypatch):
 def test_backend_requirements_hold_what_is_installed_and_nothing_else():
     backend = build.backend_environment()
     assert backend.installs[0] == ("torch==2.13.0",)
+    assert backend.installs[2] == ("--no-deps", "face-alignment==1.5.0")
     for line in ("hatchling==", "numpy==", "pytest==", "fitdiff.cli:main"):
         assert line in backend.depends
     for line in ("diffusers", "tool.", "description"):
@@ -510,7 +511,8 @@ def demo_steps(monkeypatch, tmp_path):
 def test_demo_goes_from_the_photo_to_the_sheet(demo_steps, tmp_path, capsys):
     assert build.main(["demo"]) == build.OK
     verbs = [command[1] if command[1] != "-m" else command[2] for command in demo_steps]
-    assert verbs == ["reconstruct", "blender_fitdiff.demo", "relight", "sheet"]
+    assert verbs == ["blender_fitdiff.backend.once", "blender_fitdiff.demo", "relight", "sheet"]
+    assert demo_steps[0][0] == "python"  # Blender's, which the extension's client runs in
     assert str(tmp_path / "photos" / build.DEMO_PHOTO) in demo_steps[0]
     assert all(str(build.OUT / "demo" / "avatar") in command for command in demo_steps[:3])
     assert str(build.OUT / "demo" / "sheet.png") in capsys.readouterr().out
@@ -522,6 +524,7 @@ def test_demo_without_blender_leaves_the_avatar_and_says_so(demo_steps, monkeypa
     assert build.NO_BLENDER in capsys.readouterr().out
     assert (build.OUT / "demo" / "avatar" / "avatar.json").is_file()
     assert len(demo_steps) == 1
+    assert demo_steps[0][0] == str(environment().python)
 
 
 def test_demo_notices_a_step_that_left_nothing(demo_steps, monkeypatch, capsys):
