@@ -920,6 +920,8 @@ def demo(options: argparse.Namespace) -> int:
         return MISSING
     demo_scene(blenders[0], out / "avatar", out)
     demo_relight(backend, out / "avatar", out / "fitdiff.png")
+    demo_relight(backend, out / "avatar", out / "turned.png", "--turn", "35")
+    demo_relight(backend, out / "avatar", out / "mesh.png", "--bare")
     demo_sheet(backend, out, out / "sheet.png")
     say(f"Done in {time.monotonic() - began:.0f} s. Look at {out / 'sheet.png'}; open {out / 'head.blend'} in Blender.")
     return OK
@@ -943,9 +945,9 @@ def demo_scene(blender: Blender, avatar: Path, out: Path) -> None:
     expect(*(out / name for name in ("head.blend", "cycles.png", "relit_1.png", "relit_2.png", "relit_3.png")))
 
 
-def demo_relight(backend: Environment, avatar: Path, picture: Path) -> None:
-    words = ["relight", str(avatar), "--out", str(picture)]
-    step("demo: the same head in FitDiff's own renderer", [str(backend.program("fitdiff")), *words])
+def demo_relight(backend: Environment, avatar: Path, picture: Path, *words: str) -> None:
+    command = [str(backend.program("fitdiff")), "relight", str(avatar), "--out", str(picture), *words]
+    step(f"demo: {picture.name} by FitDiff's own renderer", command)
     expect(picture)
 
 
@@ -958,7 +960,11 @@ def demo_sheet(backend: Environment, out: Path, sheet: Path) -> None:
         "relit_1.png": "a lamp from the side",
         "relit_2.png": "two lamps",
         "relit_3.png": "an HDRI of Blender's",
-        "avatar/maps/diffuse.png": "the diffuse map",
+        "turned.png": "turned",
+        "mesh.png": "the mesh",
+        "avatar/maps/diffuse.png": "diffuse",
+        "avatar/maps/specular.png": "specular",
+        "avatar/maps/normal.png": "normal",
     }
     words = ["sheet", *(str(out / name) for name in shown), "--out", str(sheet), "--columns", "4"]
     words += ["--captions", *shown.values()]
