@@ -22,6 +22,7 @@ from pathlib import Path
 
 import bpy
 
+from .backend import install
 from .errors import FitDiffError
 from .reconstruction import Engine, backend_python
 from .rendering.engines import ENGINES, eevee_trouble, use_engine
@@ -209,8 +210,12 @@ def _engine_for(options: argparse.Namespace, jobs: Sequence[Path], logs: Path) -
 
 
 def installed_python() -> Path | None:
-    """The interpreter of the engine that the extension has installed."""
-    return None
+    """The interpreter of the engine that the extension has installed; None from a checkout, which has none."""
+    try:
+        folder = Path(bpy.utils.extension_path_user(__package__, path="engine", create=False))
+    except ValueError:
+        return None
+    return install.python_of(install.home(folder))
 
 
 def _is_avatar(path: Path) -> bool:
