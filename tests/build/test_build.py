@@ -278,7 +278,8 @@ def test_another_file_name_is_refused(registry):
 def test_every_package_is_pinned_and_its_licence_is_told():
     licences = (build.ROOT / "docs" / "licenses.md").read_text(encoding="utf-8")
     packages = json.loads(build.PACKAGES.read_text(encoding="utf-8"))["packages"]
-    for package in [*packages, {**build.ANNY, "version": "0.6.2", "gives": {}}]:
+    ours = [{**build.ANNY, "version": "0.6.2", "gives": {}}, {**build.PIP, "version": "26.3", "gives": {}}]
+    for package in [*packages, *ours]:
         assert re.fullmatch("[0-9a-f]{64}", package["sha256"])
         assert re.fullmatch(rf"{package['name']}(==|@){package['version']}", package["fetch"][-1])
         assert f"`{package['name']}` {package['version']}" in licences

@@ -232,3 +232,33 @@ def test_eyes_catch_the_light(make_folder):
         assert len(rows) < 0.05 * seen.size
         distance[name] = np.hypot(rows.mean() - 23.5, columns.mean() - 23.5)
     assert distance["cornea"] < 0.85 * distance["ball"]
+
+
+def test_mirrors_see_a_sky_and_matt_things_the_even_ambient_light(make_folder):
+    """A mirror that lies on its back shows the brightest part, one that stands shows less than the mean."""
+    imported = import_avatar(make_folder())
+    imported.head.hide_render = imported.sun.hide_render = True
+    scene = bpy.context.scene
+    mesh = bpy.data.meshes.new("plane")
+    mesh.from_pydata([(-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0)], [], [(0, 1, 2, 3)])
+    material = bpy.data.materials.new("white")
+    if bpy.app.version < (5, 0, 0):
+        material.use_nodes = True
+    mesh.materials.append(material)
+    plane = bpy.data.objects.new("plane", mesh)
+    plane.location = (0, -0.2, 0)
+    scene.collection.objects.link(plane)
+    sockets = material.node_tree.nodes["Principled BSDF"].inputs
+    sockets["Base Color"].default_value = (1, 1, 1, 1)
+    seen = {}
+    for finish, metal, roughness, gloss in (("mirror", 1.0, 0.0, 0.5), ("matt", 0.0, 1.0, 0.0)):
+        sockets["Metallic"].default_value, sockets["Roughness"].default_value = metal, roughness
+        sockets["Specular IOR Level"].default_value = gloss
+        for way, turn in (("up", math.pi / 4), ("ahead", math.pi / 2)):
+            plane.rotation_euler = (turn, 0, 0)
+            seen[finish, way] = picture((0, 0, 0.2), 0.02, side=8)[..., 0].mean()
+    ambient = 0.3  # of the red channel, whose colour is 1
+    assert seen["matt", "up"] == pytest.approx(ambient, rel=0.05)
+    assert seen["matt", "ahead"] == pytest.approx(ambient, rel=0.05)
+    assert seen["mirror", "up"] == pytest.approx(2.58 * ambient, rel=0.05)
+    assert seen["mirror", "ahead"] < 0.7 * ambient
