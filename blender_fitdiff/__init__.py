@@ -1,11 +1,15 @@
-"""FitDiff for Blender: registration, and nothing else."""
-
-from . import operators
+"""FitDiff for Blender: registration, and nothing else. Imports wait for it: backend/ is used without Blender too."""
 
 
 def register() -> None:
+    from . import headless, operators
+
     operators.register()
+    headless.register()
 
 
 def unregister() -> None:
+    from . import headless, operators
+
+    headless.unregister()
     operators.unregister()

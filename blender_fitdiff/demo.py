@@ -20,11 +20,12 @@ from mathutils import Vector
 
 from .errors import FitDiffError
 from .portrait import portrait
+from .rendering.engines import use_cycles
+from .rendering.pictures import BACKDROP, over, pixels, render, save
 from .scene.camera import build_camera
+from .scene.environment import build_hdri_world, hdris
 from .scene.importer import import_avatar
-from .scene.nodes import node_tree
-
-BACKDROP = np.array([0.13, 0.14, 0.16])  # sRGB, behind the pictures that have no photo
+from .scene.nodes import background_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,54 +102,6 @@ def cropped(picture: np.ndarray, left: int, top: int, side: int, size: int) -> n
     return values
 
 
-def use_cycles(scene: bpy.types.Scene, samples: int) -> None:
-    """Cycles on the CPU; denoised where this build of Blender can."""
-    import _cycles
-
-    scene.render.engine = "CYCLES"
-    scene.cycles.device = "CPU"
-    scene.cycles.samples = samples
-    scene.cycles.use_denoising = bool(_cycles.with_openimagedenoise)
-    scene.cycles.max_bounces, scene.cycles.diffuse_bounces = 6, 3
-
-
-def render(scene: bpy.types.Scene) -> np.ndarray:
-    """(H, W, 4) sRGB, bottom row first, transparent where there is no head."""
-    path = Path(bpy.app.tempdir) / "fitdiff_demo.png"
-    scene.render.film_transparent = True
-    scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGBA"
-    scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
-    picture = bpy.data.images.load(str(path), check_existing=False)
-    values = pixels(picture)
-    bpy.data.images.remove(picture)
-    path.unlink()
-    return values
-
-
-def pixels(image: bpy.types.Image) -> np.ndarray:
-    values = np.empty(math.prod(image.size) * 4, np.float32)
-    image.pixels.foreach_get(values)
-    return values.reshape(image.size[1], image.size[0], 4)
-
-
-def over(picture: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """(H, W, 4) over (3,) or (H, W, 3) -> (H, W, 4), opaque."""
-    alpha = picture[..., 3:]
-    flat = picture[..., :3] * alpha + background * (1 - alpha)
-    return np.concatenate([flat, np.ones_like(alpha)], -1).astype(np.float32)
-
-
-def save(values: np.ndarray, path: Path) -> None:
-    height, width = values.shape[:2]
-    image = bpy.data.images.new(path.stem, width, height, alpha=False)
-    image.pixels.foreach_set(np.ascontiguousarray(values).ravel())
-    image.file_format = "PNG"
-    image.filepath_raw = str(path)
-    image.save()
-    bpy.data.images.remove(image)
-
-
 def strong_key(scene: bpy.types.Scene) -> list[bpy.types.ID]:
     """A hard window from the head's left, almost nothing from elsewhere."""
     return [*sun("key", (1.0, 0.4, 0.6), 4.6, (1.0, 0.95, 0.88), 3.0), world(scene, (0.6, 0.75, 1.0), 0.12)]
@@ -163,22 +116,17 @@ def warm_and_cool(scene: bpy.types.Scene) -> list[bpy.types.ID]:
 
 def outdoors(scene: bpy.types.Scene) -> list[bpy.types.ID]:
     """A real place: one of the HDRIs that come with Blender; three lamps where a build lacks them."""
-    folder = bpy.utils.system_resource("DATAFILES", path="studiolights/world")
-    path = Path(folder or "") / "forest.exr"
-    if not path.is_file():
+    path = hdris().get("forest")
+    if path is None:
         lamps = [
             sun("key", (0.6, 0.7, 1.0), 2.6, (1.0, 0.96, 0.9), 20.0),
             sun("fill", (-1.0, 0.2, 0.6), 0.9, (0.85, 0.92, 1.0), 40.0),
             sun("rim", (-0.5, 0.8, -1.0), 3.0, (1.0, 1.0, 1.0), 10.0),
         ]
         return [block for lamp in lamps for block in lamp] + [world(scene, (1.0, 1.0, 1.0), 0.15)]
-    place = world(scene, (1.0, 1.0, 1.0), 0.85)
-    tree = node_tree(place)
-    background = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBackground")
-    environment = tree.nodes.new("ShaderNodeTexEnvironment")
-    environment.image = bpy.data.images.load(str(path), check_existing=False)
-    tree.links.new(environment.outputs["Color"], background.inputs["Color"])
-    return [place, environment.image]
+    place = build_hdri_world("relight", path, strength=0.85)
+    scene.world = place
+    return [place, *(node.image for node in place.node_tree.nodes if getattr(node, "image", None))]
 
 
 Relight = Callable[[bpy.types.Scene], list[bpy.types.ID]]
@@ -201,7 +149,7 @@ def sun(
 def world(scene: bpy.types.Scene, colour: tuple[float, float, float], strength: float) -> bpy.types.World:
     """The same light from everywhere, in place of the scene's own."""
     made = bpy.data.worlds.new("relight")
-    background = next(node for node in node_tree(made).nodes if node.bl_idname == "ShaderNodeBackground")
+    background = background_of(made)
     background.inputs["Color"].default_value = (*colour, 1.0)
     background.inputs["Strength"].default_value = strength
     scene.world = made

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import errno
 import importlib
 import importlib.util
 import json
@@ -19,13 +18,14 @@ from rich.console import Console
 
 from . import __version__
 from .errors import FitDiffError
-from .failure_log import write_failure_log
+from .failures import explained
 
 # Modules of fitdiff/commands, in the order in which --help lists them.
 COMMANDS: tuple[str, ...] = (
     "reconstruct",
     "inspect",
     "relight",
+    "serve",
     "evaluate",
     "model",
     "sheet",
@@ -155,45 +155,13 @@ def _clean_stdout(restore: bool) -> Iterator[TextIO]:
 
 
 def _failure(error: BaseException, argv: list[str], debug: bool) -> tuple[int, FitDiffError]:
-    """Every exception as an exit code and an error with a sentence; unexpected ones leave a log file."""
-    if isinstance(error, FitDiffError):
-        return exit_code_of(error), error
+    """Every exception as an exit code and an error with a sentence."""
     if isinstance(error, _UsageError):
         return USAGE, FitDiffError("usage", f"{error}. See --help.", details=error.usage)
-    if isinstance(error, KeyboardInterrupt):
-        return CANCELLED, FitDiffError("cancelled", "Cancelled.")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return CANNOT_WRITE, FitDiffError(
-            "disk-full", "The disk is full: free some space or choose another output folder.", details=str(error)
-        )
-    if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
-        return CANNOT_WRITE, FitDiffError(
-            "write-denied",
-            f"FitDiff may not use {error.filename or 'a file it needs'}: choose a place where you may write.",
-            details=str(error),
-        )
-    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
-        return MISSING, FitDiffError(
-            "environment-memory",
-            "There is not enough memory: close other programs, or choose a smaller picture or map size.",
-            details=str(error),
-        )
-    package = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if package and package != "fitdiff":
-        return MISSING, FitDiffError(
-            "environment-package",
-            f"The Python package {package!r} is missing from FitDiff's environment: run `python3 build.py setup` "
-            "again, or install the extra that brings it (docs/cli.md).",
-            details=str(error),
-        )
-    log = write_failure_log(error, argv)
-    if debug:
+    failure = explained(error, argv)
+    if debug and failure.code == "internal":
         Console(stderr=True).print_exception()
-    summary = str(error).strip().splitlines()
-    reason = f"{type(error).__name__}: {summary[0]}" if summary else type(error).__name__
-    where = f"the details are in {log}" if log else "and the log could not be written; --debug shows the details"
-    sentence = f"FitDiff stopped because of a fault of its own ({reason[:200]}); {where}."
-    return INTERNAL, FitDiffError("internal", sentence, details=reason, data={"log": str(log) if log else None})
+    return exit_code_of(failure), failure
 
 
 def _run(argv: list[str], console: Console, debug: bool) -> tuple[int, dict]:

@@ -2,9 +2,9 @@
 
 import bpy
 
-from . import import_avatar
+from . import export_head, import_avatar, relight_preview
 
-MODULES = (import_avatar,)
+MODULES = (import_avatar, relight_preview, export_head)
 
 
 def register() -> None:

@@ -36,7 +36,12 @@ class FITDIFF_OT_import_avatar(bpy.types.Operator, ImportHelper):
     pack: bpy.props.BoolProperty(
         name="Pack Images",
         description="Store the maps in the .blend file instead of pointing to the folder",
-        default=False,
+        default=True,
+    )
+    show: bpy.props.BoolProperty(
+        name="Show at Once",
+        description="Switch the 3D view to Material Preview, with Match the Photo through the photo's camera",
+        default=True,
     )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -48,6 +53,7 @@ class FITDIFF_OT_import_avatar(bpy.types.Operator, ImportHelper):
                 replace=self.replace,
                 subdivision=self.subdivision,
                 pack=self.pack,
+                show=self.show,
             )
         except FitDiffError as error:
             self.report({"ERROR"}, error.sentence)

@@ -10,6 +10,8 @@ from .mesh import to_blender
 from .reader import Camera
 
 SENSOR_MM = 36.0
+STANDPOINT = "fitdiff_standpoint"
+"""Custom property of the camera: its matrix (rows), lens, shifts, and the photo's width and height."""
 
 
 def build_camera(name: str, camera: Camera, photo: bpy.types.Image | None) -> bpy.types.Object:
@@ -29,8 +31,23 @@ def build_camera(name: str, camera: Camera, photo: bpy.types.Image | None) -> bp
         background.image, background.alpha, background.frame_method = photo, 1.0, "FIT"
         data.show_background_images = True
     standing = bpy.data.objects.new(name, data)
-    standing.matrix_world = pose(camera)
+    matrix = pose(camera)
+    standing.matrix_world = matrix
+    numbers = [value for row in matrix for value in row]
+    standing[STANDPOINT] = [*numbers, data.lens, data.shift_x, data.shift_y, float(camera.width), float(camera.height)]
     return standing
+
+
+def return_to_standpoint(standing: bpy.types.Object) -> tuple[int, int] | None:
+    """Undo whatever was done to the photo's camera; gives the photo's width and height."""
+    if STANDPOINT not in standing:
+        return None
+    numbers, data = list(standing[STANDPOINT]), standing.data
+    standing.parent = None
+    standing.matrix_world = Matrix([numbers[row : row + 4] for row in (0, 4, 8, 12)])
+    data.type, data.sensor_fit, data.sensor_width = "PERSP", "HORIZONTAL", SENSOR_MM
+    data.lens, data.shift_x, data.shift_y = numbers[16:19]
+    return round(numbers[19]), round(numbers[20])
 
 
 def pose(camera: Camera) -> Matrix:

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 import bpy
 
 from .camera import build_camera
+from .eyes import find_cornea
+from .groups import add_groups
+from .heads import remember
 from .light import build_sun, build_world
-from .material import build_material
+from .material import build_material, size_of
 from .mesh import build_mesh
 from .nodes import load_image
 from .ownership import owned
 from .reader import AvatarFolder, read_avatar
 from .shape_keys import add_shape_keys
+from .viewport import show_textured
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,39 +39,46 @@ def import_avatar(
     path: str | os.PathLike[str],
     *,
     scene: bpy.types.Scene | None = None,
+    name: str | None = None,
     match_photo: bool = True,
     replace: bool = True,
     subdivision: int = 1,
-    pack: bool = False,
+    pack: bool = True,
+    show: bool = True,
 ) -> ImportedAvatar:
-    """Build the collection "FitDiff <folder name>" in `scene` (the current one when None).
+    """Build the collection "FitDiff <name>" in `scene` (the current one when None); the folder's name when None.
 
     match_photo  give the scene the photo's camera, ambient light, resolution and a neutral view transform
     replace      remove what an earlier import of the same folder made, once the new one stands
     subdivision  levels of smooth subdivision when rendering; the viewport shows the mesh as it is
     pack         keep the maps inside the .blend
+    show         switch the 3D view so that the head is seen with its maps, with match_photo through the photo's camera
 
     Raises FitDiffError and leaves the file as it was when the folder cannot be used.
     """
     avatar = read_avatar(path)
     scene = scene or bpy.context.scene
     with owned(str(avatar.path), replace=replace):
-        imported = _build(avatar, subdivision=subdivision, pack=pack)
+        imported = _build(avatar, name or avatar.name, subdivision=subdivision, pack=pack)
         scene.collection.children.link(imported.collection)
         if match_photo:
             _match_photo(scene, imported, avatar)
+    if show:
+        show_textured(scene, through_camera=match_photo)
     return imported
 
 
-def _build(avatar: AvatarFolder, *, subdivision: int, pack: bool) -> ImportedAvatar:
-    name = f"FitDiff {avatar.name}"
+def _build(avatar: AvatarFolder, name: str, *, subdivision: int, pack: bool) -> ImportedAvatar:
+    name = f"FitDiff {name}"
     mesh, regions = build_mesh(name, avatar.mesh)
     head = bpy.data.objects.new(name, mesh)
     materials = {}
+    size, cornea = size_of(avatar.mesh), find_cornea(avatar.mesh)
     for region in regions:
-        materials[region] = build_material(f"{name} {region}", region, avatar.maps, pack=pack)
+        materials[region] = build_material(f"{name} {region}", region, avatar.maps, pack=pack, size=size, cornea=cornea)
         mesh.materials.append(materials[region])
     add_shape_keys(head, avatar.mesh, avatar.arkit)
+    add_groups(head, avatar.mesh)
     if subdivision > 0:
         modifier = head.modifiers.new("Subdivision", "SUBSURF")
         modifier.levels, modifier.render_levels = 0, subdivision
@@ -78,6 +89,7 @@ def _build(avatar: AvatarFolder, *, subdivision: int, pack: bool) -> ImportedAva
     collection = bpy.data.collections.new(name)
     for thing in (head, sun, camera):
         collection.objects.link(thing)
+    remember(collection, mesh=head, sun=sun, camera=camera, world=world)
     return ImportedAvatar(avatar, collection, head, sun, camera, world, materials)
 
 
@@ -85,6 +97,7 @@ def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: Avata
     render = scene.render
     scene.camera, scene.world = imported.camera, imported.world
     render.resolution_x, render.resolution_y = avatar.camera.width, avatar.camera.height
+    render.film_transparent = True  # or the world would hide the photo
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
     with suppress(TypeError):  # a studio's own colour configuration may call it otherwise
         scene.view_settings.view_transform = (

@@ -7,14 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
+import numpy as np
 
+from .arrays import REGIONS, MeshArrays
+from .eyes import Cornea, add_cornea
 from .mesh import UV_LAYER
 from .nodes import load_image, node_tree
+
+REGION_TAG = "fitdiff_region"
+SOCKETS = {"diffuse": "Base Color", "specular": "Specular IOR Level", "normal": "Normal"}
+"""Kind of map -> the Principled input that it feeds. Its texture node bears the kind's name."""
+HEAD_WIDTH = 0.17  # metres from ear to ear, of the head that the lengths below are meant for
+PORES = 520.0  # across the skin's tile: 0.7 mm apart on a cheek
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the maps do not say about a region. Metres where a length is meant."""
+    """What the maps do not say about a region. Metres where a length is meant, on a head of HEAD_WIDTH."""
 
     colour: tuple[float, float, float]  # linear, where there is no map
     roughness: float
@@ -24,29 +33,44 @@ class Look:
     specular: float = 0.5  # where there is no map
     coat: float = 0.0  # a film of water
     coat_roughness: float = 0.03
+    pores: float = 0.0  # depth of relief finer than any map
 
 
 # 0.49 is the roughness of the highlight that the fit renders (docs/shading.md). Flesh lets red travel about 3 mm. An eye
 # reflects at its film of water alone: two glossy layers would turn pupils grey under a bright sky.
 LOOKS = {
-    "skin": Look((0.5, 0.32, 0.25), roughness=0.49, subsurface=0.5, scale=0.003),
-    "eyes": Look((0.8, 0.78, 0.75), roughness=0.25, specular=0.0, coat=1.0),
-    "teeth": Look((0.7, 0.63, 0.5), roughness=0.25, subsurface=0.3, radius=(1.0, 0.8, 0.6), scale=0.001, coat=0.3),
-    "mouth": Look((0.35, 0.1, 0.09), roughness=0.35, subsurface=0.3, scale=0.003, coat=0.3),
+    "skin": Look((0.5, 0.32, 0.25), roughness=0.49, subsurface=0.5, scale=0.003, pores=0.00009),
+    "eyes": Look((0.8, 0.78, 0.75), roughness=0.25, specular=0.0, coat=1.0, coat_roughness=0.02),
+    "teeth": Look((0.7, 0.63, 0.5), roughness=0.25, subsurface=0.3, radius=(1.0, 0.8, 0.6), scale=0.001, coat=0.5),
+    "mouth": Look((0.35, 0.1, 0.09), roughness=0.35, subsurface=0.3, scale=0.003, coat=0.4, coat_roughness=0.1),
 }
+COAT_IOR = 1.376  # tears and saliva lie on the cornea and on teeth
 
 
-def build_material(name: str, region: str, maps: Mapping[str, Path], *, pack: bool) -> bpy.types.Material:
+def size_of(arrays: MeshArrays) -> float:
+    """1 for a head as wide as HEAD_WIDTH: light travels as many millimetres in flesh as the head is large."""
+    skin = arrays.quads[arrays.quad_region == REGIONS.index("skin")]
+    if not len(skin):
+        return 1.0
+    across = arrays.vertices[skin[:, :3].ravel(), 0]
+    return max(float(np.ptp(across)), 1e-4) / HEAD_WIDTH
+
+
+def build_material(
+    name: str, region: str, maps: Mapping[str, Path], *, pack: bool, size: float = 1.0, cornea: Cornea | None = None
+) -> bpy.types.Material:
     """The skin takes `diffuse`, `specular`, `normal`; another region takes `<region>_diffuse` and so on, if they exist.
 
     A region's texture coordinates lie in its own tile (u from 1 to 2 for the eyes, ...); images repeat, so every tile
-    shows its whole map and no coordinate has to be moved.
+    shows its whole map and no coordinate has to be moved. `size` is the head's (`size_of`).
     """
     look = LOOKS[region]
-    prefix = "" if region == "skin" else f"{region}_"
     material = bpy.data.materials.new(name)
+    material[REGION_TAG] = region
     tree = node_tree(material)
-    principled = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
+    principled = principled_of(material)
+    principled.location = (0, 0)
+    tree.get_output_node("ALL").location = (300, 0)
     sockets = principled.inputs
     sockets["Base Color"].default_value = (*look.colour, 1.0)
     sockets["Roughness"].default_value = look.roughness
@@ -54,30 +78,90 @@ def build_material(name: str, region: str, maps: Mapping[str, Path], *, pack: bo
     sockets["IOR"].default_value = 1.5  # the index at which a specular map's 0.5 means 4 %
     sockets["Subsurface Weight"].default_value = look.subsurface
     sockets["Subsurface Radius"].default_value = look.radius
-    sockets["Subsurface Scale"].default_value = look.scale
+    sockets["Subsurface Scale"].default_value = look.scale * size
     sockets["Coat Weight"].default_value = look.coat
     sockets["Coat Roughness"].default_value = look.coat_roughness
+    sockets["Coat IOR"].default_value = COAT_IOR
 
-    uv = tree.nodes.new("ShaderNodeUVMap")
-    uv.uv_map, uv.location = UV_LAYER, (-900, 0)
-
-    def texture(kind: str, row: int) -> bpy.types.NodeSocket | None:
-        key = prefix + kind
-        if key not in maps:
-            return None
-        node = tree.nodes.new("ShaderNodeTexImage")
-        node.image = load_image(maps[key], f"{name} {kind}", srgb=kind == "diffuse", pack=pack)
-        node.label, node.location = kind.capitalize(), (-650, 300 - 300 * row)
-        tree.links.new(uv.outputs["UV"], node.inputs["Vector"])
-        return node.outputs["Color"]
-
-    if diffuse := texture("diffuse", 0):
-        tree.links.new(diffuse, sockets["Base Color"])
-    if specular := texture("specular", 1):
-        tree.links.new(specular, sockets["Specular IOR Level"])
-    if normal := texture("normal", 2):
-        bump = tree.nodes.new("ShaderNodeNormalMap")
-        bump.uv_map, bump.location = UV_LAYER, (-300, -300)
-        tree.links.new(normal, bump.inputs["Color"])
-        tree.links.new(bump.outputs["Normal"], sockets["Normal"])
+    prefix = "" if region == "skin" else f"{region}_"
+    own = {kind: maps[prefix + kind] for kind in SOCKETS if prefix + kind in maps}
+    for row, (kind, path) in enumerate(own.items()):
+        _add_map(tree, kind, load_image(path, f"{name} {kind}", srgb=kind == "diffuse", pack=pack), row)
+        connect(material, kind)
+    if cornea is not None and region == "eyes":
+        add_cornea(tree, principled, cornea)
+    if look.pores:
+        _add_pores(tree, principled, look.pores * size)
     return material
+
+
+def principled_of(material: bpy.types.Material) -> bpy.types.Node:
+    """Its shader; an artist may have replaced it, so None is possible for materials that are not fresh."""
+    return next((node for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled"), None)
+
+
+def connect(material: bpy.types.Material, kind: str) -> bool:
+    """Let the map feed its input (again). False where the material has no such map, or is no longer as it was built."""
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    texture, principled = nodes.get(kind), principled_of(material)
+    if texture is None or principled is None:
+        return False
+    target = principled.inputs[SOCKETS[kind]]
+    if kind == "normal":
+        bump = nodes.get("Normal Map")
+        if bump is None:
+            return False
+        links.new(texture.outputs["Color"], bump.inputs["Color"])
+        relief = nodes.get("Pores")
+        links.new(bump.outputs["Normal"], relief.inputs["Normal"] if relief else target)
+        return True
+    links.new(texture.outputs["Color"], target)
+    return True
+
+
+def disconnect(material: bpy.types.Material, kind: str) -> None:
+    """What the map fed falls back to the plain value that its input shows."""
+    texture = material.node_tree.nodes.get(kind)
+    if kind == "normal":
+        texture = material.node_tree.nodes.get("Normal Map")
+    for link in [link for link in material.node_tree.links if texture is not None and link.from_node == texture]:
+        material.node_tree.links.remove(link)
+
+
+def is_connected(material: bpy.types.Material, kind: str) -> bool | None:
+    """None where the material has no such map."""
+    node = material.node_tree.nodes.get("Normal Map" if kind == "normal" else kind)
+    if node is None:
+        return None
+    return any(output.is_linked for output in node.outputs)
+
+
+def _add_map(tree: bpy.types.NodeTree, kind: str, image: bpy.types.Image, row: int) -> None:
+    """A texture node read at the head's own coordinates; for normals, the node that bends by them as well."""
+    uv = tree.nodes.get("UV") or tree.nodes.new("ShaderNodeUVMap")
+    uv.name, uv.uv_map, uv.location = "UV", UV_LAYER, (-1000, 0)
+    texture = tree.nodes.new("ShaderNodeTexImage")
+    texture.name, texture.label, texture.image = kind, kind.capitalize(), image
+    texture.location = (-750, 300 - 300 * row)
+    tree.links.new(uv.outputs["UV"], texture.inputs["Vector"])
+    if kind == "normal":
+        bend = tree.nodes.new("ShaderNodeNormalMap")
+        bend.uv_map, bend.location = UV_LAYER, (-450, -300)
+
+
+def _add_pores(tree: bpy.types.NodeTree, principled: bpy.types.Node, depth: float) -> None:
+    """Fine relief for near views, on texture coordinates, so that it moves with the skin."""
+    uv = tree.nodes.get("UV") or tree.nodes.new("ShaderNodeUVMap")
+    uv.name, uv.uv_map, uv.location = "UV", UV_LAYER, (-1000, 0)
+    cells = tree.nodes.new("ShaderNodeTexVoronoi")
+    cells.voronoi_dimensions, cells.location = "2D", (-450, -520)
+    cells.inputs["Scale"].default_value = PORES
+    relief = tree.nodes.new("ShaderNodeBump")
+    relief.name, relief.label, relief.location = "Pores", "Pores", (-220, -300)
+    relief.inputs["Distance"].default_value = depth
+    tree.links.new(uv.outputs["UV"], cells.inputs["Vector"])
+    tree.links.new(cells.outputs["Distance"], relief.inputs["Height"])
+    normal = principled.inputs["Normal"]
+    for link in list(normal.links):
+        tree.links.new(link.from_socket, relief.inputs["Normal"])
+    tree.links.new(relief.outputs["Normal"], normal)

@@ -15,10 +15,24 @@ def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree
     return owner.node_tree
 
 
+def background_of(world: bpy.types.World) -> bpy.types.Node:
+    """The node that says what a world is like; made where somebody took it away."""
+    tree = node_tree(world)
+    found = next((node for node in tree.nodes if node.bl_idname == "ShaderNodeBackground"), None)
+    if found is None:
+        found = tree.nodes.new("ShaderNodeBackground")
+        output = tree.get_output_node("ALL") or tree.nodes.new("ShaderNodeOutputWorld")
+        tree.links.new(found.outputs["Background"], output.inputs["Surface"])
+    return found
+
+
 def load_image(path: Path, name: str, *, srgb: bool, pack: bool) -> bpy.types.Image:
     """A picture of the avatar under its own name, its colour space said and not guessed."""
     image = bpy.data.images.load(str(path), check_existing=False)
     image.name = name
+    if not pack and bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
+        with suppress(ValueError):  # on Windows another drive has no relative path
+            image.filepath = bpy.path.relpath(str(path))
     if srgb:
         with suppress(TypeError):  # a studio's own colour configuration: its default for 8 bits is then the best guess
             image.colorspace_settings.name = "sRGB"

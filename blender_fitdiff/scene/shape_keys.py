@@ -13,6 +13,9 @@ from .mesh import to_blender
 FIT_RESIDUAL = "FitDiff Residual"
 """What the photo shows beyond the sliders (and the gaze). At 1 the head is the fit; at 0 only the sliders speak."""
 
+START = "fitdiff_start"
+"""Custom property of the head: where each slider started."""
+
 
 def add_shape_keys(head: bpy.types.Object, arrays: MeshArrays, start: Mapping[str, float]) -> None:
     """Basis, one key from 0 to 1 for every shape, and the residual at 1."""
@@ -20,6 +23,7 @@ def add_shape_keys(head: bpy.types.Object, arrays: MeshArrays, start: Mapping[st
     head.shape_key_add(name="Basis", from_mix=False)
     for name, delta in zip(arrays.shape_key_names, arrays.shape_keys, strict=True):
         _add(head, name, basis + to_blender(delta), start.get(name, 0.0))
+    head[START] = {name: float(start.get(name, 0.0)) for name in arrays.shape_key_names}
     if arrays.fit_residual is not None:
         _add(head, FIT_RESIDUAL, basis + to_blender(arrays.fit_residual), 1.0)
 

@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 
 from ..errors import FitDiffError
+from ..swap import replacing
 from . import images, manifest, mesh
 from .manifest import MANIFEST_LIMIT, FileEntry, Manifest, broken
 from .result import Avatar
-from .swap import replacing
 
 MANIFEST = "avatar.json"
 MAP_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")

@@ -20,10 +20,14 @@ class Bar:
     def stage(self, name: str) -> None:
         """Something of unknown length."""
         self._stage = name
-        self._progress.reset(self._task, description=name, total=None)
+        self._progress.reset(self._task, description=name)
+        self._progress.tasks[0].total = None  # to reset() and update(), None means: as it was
 
     def show(self, step: Step) -> None:
-        """One of a known number of steps."""
+        """One of a known number of steps; with a total of 0, something of unknown length."""
+        if not step.total:
+            self.stage(step.stage)
+            return
         if step.stage != self._stage:
             self._stage = step.stage
             self._progress.reset(self._task, description=step.stage, total=step.total)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from pathlib import Path
 
 from rich.console import Console
 
 from fitdiff.errors import FitDiffError
+from fitdiff.swap import replacing_file
 
 HELP = "lay pictures side by side into one picture"
 
@@ -65,10 +65,6 @@ def make_sheet(pictures: list[Path], captions: list[str], out: Path, columns: in
         sheet.paste(tile, (left + (cell - tile.width) // 2, top))
         draw.text((left + cell / 2, top + height + CAPTION / 2), caption, TEXT, font, anchor="mm")
     out.parent.mkdir(parents=True, exist_ok=True)
-    half_done = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with replacing_file(out) as half_done:
         sheet.save(half_done, "PNG")
-        os.replace(half_done, out)
-    finally:
-        half_done.unlink(missing_ok=True)
     return size

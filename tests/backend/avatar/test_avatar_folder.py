@@ -21,8 +21,9 @@ import pytest
 import torch
 
 from fitdiff import avatar as av
+from fitdiff import swap
 from fitdiff.avatar import folder as folder_module
-from fitdiff.avatar import manifest, mesh, swap
+from fitdiff.avatar import manifest, mesh
 from fitdiff.errors import FitDiffError
 
 
@@ -196,7 +197,7 @@ def test_a_killed_writer_leaves_no_target_and_the_next_write_sweeps(avatar, writ
     program = textwrap.dedent("""
         import os, sys, time
         from fitdiff import avatar as av
-        from fitdiff.avatar import folder, swap
+        from fitdiff.avatar import folder
         if sys.argv[3] == "write":
             real, count = folder._write, [0]
             def slow(path, data):

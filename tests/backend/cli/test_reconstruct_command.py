@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 
 from fitdiff import cli
-from fitdiff.commands import reconstruct
 from fitdiff.commands.progress_bar import progress_bar
+from fitdiff.commands.reconstruct import order_of
 from fitdiff.engines import fit, landmarks
 from fitdiff.engines.progress import Progress
+from fitdiff.reconstruction import Order, _engine
 
 WORDS = ["reconstruct", "photo.jpg", "--out", "head"]
 
@@ -29,7 +30,7 @@ def called(monkeypatch):
 
 
 def engine_of(*words: str):
-    return reconstruct._engine(cli.build_parser(["reconstruct"]).parse_args([*WORDS, *words]))
+    return _engine(order_of(cli.build_parser(["reconstruct"]).parse_args([*WORDS, *words])))
 
 
 def test_without_options_it_is_the_fit_with_its_own_settings(called):
@@ -43,6 +44,13 @@ def test_options_reach_the_engines(called):
     settings = fit.FitSettings(steps=7, resolution=1024, likeness=0.25)
     assert called[0] == ("fit", ("analysis", settings, 3, print), {})
     assert called[1] == ("landmarks", ("analysis",), {"seed": 4, "report": print})
+
+
+def test_the_command_and_the_service_order_the_same():
+    """What a request may leave away means what the command means by it, and nothing else can be asked for."""
+    args = cli.build_parser(["reconstruct"]).parse_args(WORDS)
+    assert order_of(args) == Order(photo="photo.jpg", out="head")
+    assert set(vars(args)) - {"command", "json", "debug"} == set(Order.__struct_fields__)
 
 
 @pytest.mark.parametrize("likeness", ["0", "1", "0.5"])
@@ -90,8 +98,8 @@ def test_the_bar_counts_steps_and_starts_again_with_each_stage():
         for step in (1, 2, 3):
             bar.show(Progress("fitting", step, 4))
         assert (task.description, task.completed, task.total) == ("fitting", 3, 4)
-        bar.show(Progress("writing", 1, 2))
-        assert (task.description, task.completed, task.total) == ("writing", 1, 2)
+        bar.show(Progress("writing", 0, 0))
+        assert (task.description, task.completed, task.total) == ("writing", 0, None)
         bar._progress.refresh()
     assert "writing" in console.file.getvalue()
 

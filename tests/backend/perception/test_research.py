@@ -1,6 +1,5 @@
 """The research stack with networks of the true architecture and random weights in the true formats."""
 
-import importlib
 import importlib.util
 import pickle
 import sys
@@ -15,6 +14,7 @@ from fitdiff.perception import IdentityNetwork, Perception, PerceptualNetwork, a
 from fitdiff.perception.research import files
 from fitdiff.perception.research.fan import MIRROR, Fan, peaks
 from fitdiff.perception.research.finder import ResearchFinder
+from fitdiff.perception.research.loading import start_torchvision
 from fitdiff.perception.research.perceptual import GROUPS, Lpips
 from fitdiff.perception.research.scrfd import ANCHORS, SIZE, STRIDES, Scrfd
 from fitdiff.perception.types import Detection
@@ -22,17 +22,13 @@ from fitdiff.perception.types import Detection
 from .research_networks import IResNet, Scrfd10G, export, randomise
 
 
-def does_not_start(package: str) -> str:
-    """Why this package cannot be imported here; nothing where it can."""
-    try:
-        importlib.import_module(package)
-    except (ImportError, RuntimeError) as error:
-        return f"{package} does not start here ({error}): pip install fitdiff[research]"
-    return ""
+def needs(package: str) -> pytest.MarkDecorator:
+    """Where a package is installed, its tests run, and fail if it does not start."""
+    absent = importlib.util.find_spec(package) is None
+    return pytest.mark.skipif(absent, reason=f"{package} is not installed: pip install fitdiff[research]")
 
 
-needs_onnx = pytest.mark.skipif(bool(does_not_start("onnx2torch")), reason=does_not_start("onnx2torch"))
-needs_lpips = pytest.mark.skipif(bool(does_not_start("lpips")), reason=does_not_start("lpips"))
+needs_onnx, needs_lpips = needs("onnx2torch"), needs("lpips")
 
 
 @pytest.fixture
@@ -95,6 +91,19 @@ def test_a_broken_package_is_said(folder, monkeypatch):
     with pytest.raises(FitDiffError) as caught:
         Perception("research").identity  # noqa: B018
     assert caught.value.code == "package-broken"
+
+
+def test_a_torchvision_for_another_torch_is_said(folder, monkeypatch, tmp_path):
+    (folder / "w600k_r50.onnx").touch()
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('compiled for another CUDA')")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(files, "missing_packages", lambda wanted: [])
+    with pytest.raises(FitDiffError) as caught:
+        Perception("research").identity  # noqa: B018
+    assert caught.value.code == "package-broken" and "another CUDA" in caught.value.details
 
 
 @needs_onnx
@@ -288,6 +297,7 @@ def test_lpips_equals_the_package(folder):
 
 def package_lpips(state):
     """lpips's own network around the same VGG."""
+    start_torchvision()
     import lpips
 
     network = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)

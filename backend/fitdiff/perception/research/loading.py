@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 
 import torch
@@ -35,6 +36,7 @@ def fill(network: nn.Module, state: dict[str, Tensor], path: Path, wanted: UserW
 def onnx_network(path: Path, wanted: UserWeights) -> torch.fx.GraphModule:
     """An ONNX file as a torch module, its weights frozen."""
     try:
+        start_torchvision()
         import onnx
         import onnx2torch
         from google.protobuf.message import DecodeError
@@ -53,6 +55,30 @@ def onnx_network(path: Path, wanted: UserWeights) -> torch.fx.GraphModule:
     except (DecodeError, NotImplementedError, RuntimeError, ValueError, onnx.checker.ValidationError) as error:
         raise unusable(path, wanted, str(error)) from error
     return network.eval().requires_grad_(False)
+
+
+_declared: list[torch.library.Library] = []  # what a Library declares is gone when it is
+
+
+def start_torchvision() -> None:
+    """Import torchvision, which onnx2torch and lpips import, also where its compiled half does not load.
+
+    The published wheels are linked against CUDA: beside a torch for CPUs that half stays out without a word, and the
+    import then stops at the first of its operators that Python code refers to. Networks of faces use none of them, so
+    it is enough to declare them; whoever calls one is still told by torchvision what is wrong.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError as error:
+        if "torchvision::nms does not exist" not in str(error):
+            raise
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _declared.append(library)
+        import torchvision  # noqa: F401
 
 
 def unusable(path: Path, wanted: UserWeights, details: str) -> FitDiffError:

@@ -1,4 +1,4 @@
-"""A folder appears whole or not at all: temporary siblings, their sweeping, and the rename that publishes them."""
+"""A folder or a file appears whole or not at all: temporary siblings, their sweeping, and the rename that publishes them."""
 
 from __future__ import annotations
 
@@ -44,6 +44,17 @@ def replacing(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     shutil.rmtree(temporary, ignore_errors=True)  # after an exchange, the old folder
+
+
+@contextmanager
+def replacing_file(target: Path) -> Iterator[Path]:
+    """Yield the path of a temporary sibling to write; it becomes `target` when the block ends, and goes if it raises."""
+    half_done = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        yield half_done
+        os.replace(half_done, target)
+    finally:
+        half_done.unlink(missing_ok=True)
 
 
 def sweep(target: Path) -> None:

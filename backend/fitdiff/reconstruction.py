@@ -1,0 +1,102 @@
+"""One photo file to one avatar folder: what `fitdiff reconstruct`, the service and batches all call.
+
+Light to import: torch and the engines come in when a reconstruction runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+import msgspec
+
+if TYPE_CHECKING:
+    from .avatar import Avatar
+    from .engines.progress import Report
+    from .perception.analyse import Analysis
+    from .perception.pose import PoseFit
+
+Engine = Literal["fit", "landmarks"]
+Resolution = Literal[512, 1024, 2048]
+ENGINES: tuple[str, ...] = get_args(Engine)  # the first is the default
+RESOLUTIONS: tuple[int, ...] = get_args(Resolution)
+MOST_STEPS = 2000
+
+
+class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that may be asked of a reconstruction. Likeness, resolution and steps concern the fit alone."""
+
+    photo: str
+    out: str  # the avatar folder to write
+    engine: Engine = "fit"
+    face: int | None = None  # as `fitdiff inspect` numbers them; None where one is clearly meant
+    face_model: str | None = None  # `embedded` (default), an imported name, or a path
+    likeness: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    resolution: Resolution = 512
+    steps: Annotated[int, msgspec.Meta(ge=1, le=MOST_STEPS)] = 150
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """folder was written; pose and notes say how far to trust it."""
+
+    folder: Path
+    engine: str
+    face: int | None
+    pose: PoseFit
+    photo_notes: tuple[str, ...]
+    metrics: dict[str, float]
+    timings: dict[str, float]  # seconds by the engine's stages, and `total`
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "avatar": str(self.folder),
+            "engine": self.engine,
+            "face": self.face,
+            "verdict": self.pose.verdict,
+            "notes": [*self.photo_notes, *self.pose.reasons],
+            "metrics": self.metrics,
+            "timings": self.timings,
+        }
+
+
+def reconstruct(order: Order, report: Report) -> Outcome:
+    """Run it. Stages of unknown length are reported with a total of 0. What `report` raises ends it, nothing written."""
+    from .avatar import refuse_to_lose, write_avatar
+    from .engines.progress import Progress
+    from .face.registry import load_face_model
+    from .perception.analyse import analyse
+    from .photo import open_photo
+
+    started = time.perf_counter()
+    refuse_to_lose(Path(order.out), order.overwrite)
+    report(Progress("opening the photo", 0, 0))
+    photo = open_photo(order.photo)
+    report(Progress("looking for the face", 0, 0))
+    analysis = analyse(photo, order.face, load_face_model(order.face_model))
+    avatar = _engine(order)(analysis, report)
+    report(Progress("writing", 0, 0))
+    folder = write_avatar(avatar, order.out, overwrite=order.overwrite)
+    return Outcome(
+        folder=folder,
+        engine=order.engine,
+        face=order.face,
+        pose=analysis.pose,
+        photo_notes=photo.notes,
+        metrics=dict(avatar.manifest.metrics),
+        timings={**avatar.manifest.timings, "total": time.perf_counter() - started},
+    )
+
+
+def _engine(order: Order) -> Callable[[Analysis, Report], Avatar]:
+    from .engines import fit, landmarks
+
+    if order.engine == "landmarks":
+        return lambda analysis, report: landmarks.reconstruct(analysis, seed=order.seed, report=report)
+    settings = fit.FitSettings(steps=order.steps, resolution=order.resolution, likeness=order.likeness)
+    return lambda analysis, report: fit.reconstruct(analysis, settings, order.seed, report)

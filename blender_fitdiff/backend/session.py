@@ -1,0 +1,265 @@
+"""One run of the backend's process, from its start to its end; client.py starts another when one has died.
+
+All threads are daemons. The keeper starts the process, reads its answers and reaps it: the same thread for the process's
+whole life, because on Linux a process is told of the end of the thread that started it. The others write, watch the clock
+and carry stderr into the log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..errors import FitDiffError
+from . import framing
+from .job import Job
+from .process import Log, spawn
+
+PROTOCOL = 1
+HANDSHAKE = 60.0  # seconds from the start to the answer to `initialize`
+HEARTBEAT = 5.0  # seconds of silence after which the backend is pinged
+SILENCE = 30.0  # seconds of silence after which it is taken for dead
+FAREWELL = 5.0  # seconds in which it ends after it was asked to
+TICK = 0.25
+CHUNK = 1 << 16
+LINE = 2000  # bytes of a log line that are kept
+
+
+class Session:
+    """`ended(session, unexpected)` is called once, from the keeper, after every job has been told."""
+
+    def __init__(
+        self,
+        command: list[str],
+        folder: Path,
+        environment: dict[str, str],
+        client: dict[str, str],
+        log: Log,
+        ended: Callable[[Session, bool], None],
+    ) -> None:
+        self.about: dict[str, Any] | None = None  # the answer to `initialize`, once it is there
+        self.refusal: FitDiffError | None = None  # why this backend cannot be used at all
+        self._command, self._folder, self._environment = command, folder, environment
+        self._log, self._ended = log, ended
+        self._lock = threading.Lock()
+        self._jobs: dict[int, Job] = {}
+        self._next = 0
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._silence = 0.0  # seconds without a word, not counting those in which the computer slept
+        self._stop_at: float | None = None  # when an orderly end becomes a forced one
+        self._over = False
+        hello = Job("initialize", {"protocolVersion": PROTOCOL, "client": client}, self.cancel)
+        hello.deadline = time.monotonic() + HANDSHAKE
+        self._hello = hello
+        self.send(hello)
+        threading.Thread(target=self._keep, name="fitdiff backend", daemon=True).start()
+
+    # --- for the client: nothing here waits ---------------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        return not self._over
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def send(self, job: Job) -> bool:
+        """False when the process is over, and another one has to be started."""
+        with self._lock:
+            if self._over or self._stop_at is not None:
+                return False
+            self._next += 1
+            self._jobs[self._next] = job
+            self._put(self._next, job.method, job.params)
+            return True
+
+    def cancel(self, job: Job) -> None:
+        with self._lock:
+            for id, other in self._jobs.items():
+                if other is job:
+                    self._next += 1
+                    self._put(self._next, "cancel", {"id": id})
+                    return
+
+    def stop(self) -> None:
+        """Ask it to end; it is killed if it does not."""
+        with self._lock:
+            if self._stop_at is None:
+                self._stop_at = time.monotonic() + FAREWELL
+                self._next += 1
+                self._put(self._next, "shutdown", {})
+                self._outgoing.put(None)
+
+    def _put(self, id: int, method: str, params: dict[str, Any]) -> None:
+        message = {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
+        self._outgoing.put(framing.encode(json.dumps(message).encode()))
+
+    # --- the keeper ---------------------------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        try:
+            self._process = spawn(self._command, self._folder, self._environment)
+        except (OSError, ValueError) as error:
+            self._log.say(f"cannot start {self._command[0]}: {error}")
+            sentence = "FitDiff's engine cannot be started: repair its installation in the preferences."
+            self._finish(FitDiffError("backend-missing", sentence, details=str(error)))
+            return
+        self._log.say(f"started process {self._process.pid}")
+        assert self._process.stdout is not None
+        threading.Thread(target=self._write, name="fitdiff writer", daemon=True).start()
+        threading.Thread(target=self._watch, name="fitdiff clock", daemon=True).start()
+        errors = threading.Thread(target=self._carry_errors, name="fitdiff log", daemon=True)
+        errors.start()
+        failure = self._listen(self._process.stdout.fileno())
+        code = self._reap()
+        self._log.say(f"process {self._process.pid} ended with {code}")
+        failure.details = f"ended with {code}"
+        self._finish(failure)
+        errors.join(1)
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None and not errors.is_alive():
+                with suppress(OSError):
+                    pipe.close()
+
+    def _listen(self, descriptor: int) -> FitDiffError:
+        """Until there is nothing more to hear; gives what to tell the jobs that are left then."""
+        decoder = framing.Decoder(framing.REPLY_LIMIT)
+        try:
+            while data := os.read(descriptor, CHUNK):
+                self._silence = 0.0
+                for found in decoder.feed(data):
+                    self._receive(found)
+        except Exception as error:  # an answer that is none
+            self._log.say(f"what the backend says cannot be understood: {error!r}")
+            sentence = "FitDiff's engine gave an answer that makes no sense: repair its installation."
+            return FitDiffError("backend-garbled", sentence)
+        if self.about is None:
+            return FitDiffError("backend-broken", "FitDiff's engine does not start: repair its installation.")
+        sentence = "FitDiff's engine has stopped by itself; it starts again with the next click."
+        return FitDiffError("backend-crashed", sentence)
+
+    def _receive(self, found: bytes | framing.Fault) -> None:
+        if isinstance(found, framing.Fault):
+            raise ValueError(found.sentence)
+        message = json.loads(found)
+        if message.get("method") == "progress":
+            if job := self._jobs.get(message["params"]["id"]):
+                self._advance(job, message["params"])
+            return
+        with self._lock:
+            job = self._jobs.pop(message.get("id"), None)
+        error = message.get("error")
+        failure = None
+        if error:
+            about = error.get("data") or {}
+            failure = FitDiffError(
+                str(about.get("code")), str(error["message"]), details=str(about.get("details")), data=about.get("data")
+            )
+            if failure.code == "not-initialized" and self.refusal:
+                failure = self.refusal  # the reason why
+            if message.get("id") is None:
+                raise ValueError(f"the backend does not understand this client: {failure.sentence}")
+            if job is None:
+                self._log.say(f"the backend complains: {failure.sentence}")
+        if job is self._hello:
+            self.about, self.refusal = message.get("result"), failure
+        if job:
+            job.finish(message.get("result"), failure)
+
+    def _advance(self, job: Job, told: dict[str, Any]) -> None:
+        try:
+            job.advance(told)
+        except Exception as error:  # the caller's own function may fail; the job goes on
+            self._log.say(f"progress could not be shown: {error!r}")
+
+    def _reap(self) -> int:
+        """The process's exit code; its stdout has ended, so it has, or will now."""
+        assert self._process is not None
+        try:
+            return self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def _finish(self, failure: FitDiffError) -> None:
+        with self._lock:
+            self._over = True
+            jobs, asked = list(self._jobs.values()), self._stop_at is not None
+            self._jobs.clear()
+        self._outgoing.put(None)
+        for job in jobs:
+            job.finish(None, FitDiffError("cancelled", "Cancelled.") if asked else failure)
+        self._ended(self, not asked)
+
+    # --- the writer, the clock, the log -------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        pipe = self._process.stdin
+        with suppress(OSError, ValueError):  # it has gone: the keeper notices
+            while data := self._outgoing.get():
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(pipe.fileno(), view) :]
+        with suppress(OSError):
+            pipe.close()
+
+    def _watch(self) -> None:
+        looked = time.monotonic()
+        while not self._over:
+            time.sleep(TICK)
+            now = time.monotonic()
+            self._silence += min(now - looked, 2 * TICK)
+            looked = now
+            self._look_at_the_clock(now)
+
+    def _look_at_the_clock(self, now: float) -> None:
+        with self._lock:
+            late = [id for id, job in self._jobs.items() if job.deadline is not None and now > job.deadline]
+            given_up = [self._jobs.pop(id) for id in late]
+            busy, stop_at = bool(self._jobs), self._stop_at
+            if busy and self._silence > HEARTBEAT and stop_at is None:
+                self._next += 1
+                self._put(self._next, "ping", {})
+        for job in given_up:
+            sentence = "FitDiff's engine did not answer in time."
+            job.finish(None, FitDiffError("backend-timeout", sentence, details=job.method))
+        if self._hello in given_up or (busy and self._silence > SILENCE) or (stop_at is not None and now > stop_at):
+            self._log.say(f"no answer for {self._silence:.0f} s: the backend is ended")
+            self._kill()
+
+    def _kill(self) -> None:
+        """The process and, where it leads a group of its own, what it started."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        with suppress(OSError):
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+
+    def _carry_errors(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        rest = b""
+        with suppress(OSError, ValueError):
+            while data := os.read(self._process.stderr.fileno(), CHUNK):
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    self._log.write(line[:LINE].decode(errors="replace").rstrip())
+                rest = rest[:LINE]
+        if rest:
+            self._log.write(rest.decode(errors="replace"))

@@ -1,0 +1,50 @@
+"""The active head as glTF or USD; its plain twin is scene.export.export_head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import bpy
+from bpy_extras.io_utils import ExportHelper
+
+from ..errors import FitDiffError
+from ..scene.export import FORMATS, export_head
+from ..scene.heads import active_head
+
+
+class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
+    """Export the head with its expressions and maps, without light and camera"""
+
+    bl_idname = "fitdiff.export_head"
+    bl_label = "Export FitDiff Head"
+    bl_options: ClassVar[set[str]] = {"REGISTER"}
+
+    filename_ext = ""
+    format: bpy.props.EnumProperty(
+        name="Format",
+        items=(("glb", "glTF Binary (.glb)", "For game engines and the web"), ("usd", "USD (.usdc)", "For film")),
+        default="glb",
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return active_head(context) is not None
+
+    def check(self, _context: bpy.types.Context) -> bool:
+        path = str(Path(self.filepath).with_suffix(FORMATS[self.format]))
+        changed, self.filepath = path != self.filepath, path
+        return changed
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            path = Path(bpy.path.abspath(self.filepath))
+            written = export_head(active_head(context), path if path.suffix else path.with_suffix(FORMATS[self.format]))
+        except FitDiffError as error:
+            self.report({"ERROR"}, error.sentence)
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Exported {written.name}")
+        return {"FINISHED"}
+
+
+CLASSES = (FITDIFF_OT_export_head,)

@@ -1,0 +1,109 @@
+"""The head under many lights on one sheet; its plain twin is rendering.relight.relight_preview."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import bpy
+import numpy as np
+
+from ..errors import FitDiffError
+from ..rendering.pictures import as_image, save, sheet
+from ..rendering.relight import ESTIMATED, relight_cells
+from ..scene.environment import hdris
+from ..scene.heads import active_head
+
+SHEET = "FitDiff relight"
+
+
+class FITDIFF_OT_relight_preview(bpy.types.Operator):
+    """Render the head in the estimated light and under Blender's HDRIs, side by side"""
+
+    bl_idname = "fitdiff.relight_preview"
+    bl_label = "Relight Preview"
+    bl_options: ClassVar[set[str]] = {"REGISTER"}
+
+    engine: bpy.props.EnumProperty(
+        name="Engine",
+        items=(("EEVEE", "EEVEE", "Fast, on the graphics card"), ("CYCLES", "Cycles", "Slower, with true light")),
+        default="EEVEE",
+    )
+    lights: bpy.props.StringProperty(
+        name="Lights", description="HDRIs by name or path, separated by commas; empty for all of Blender's", default=""
+    )
+    estimated: bpy.props.BoolProperty(
+        name="Estimated Light", description="The photo's own light comes first", default=True
+    )
+    size: bpy.props.IntProperty(name="Size", description="Pixels a side of each picture", default=256, min=16, max=4096)
+    samples: bpy.props.IntProperty(name="Samples", description="0 for the engine's usual", default=0, min=0, max=65536)
+    columns: bpy.props.IntProperty(name="Columns", default=3, min=1, max=20)
+    filepath: bpy.props.StringProperty(
+        name="File", description="Where to write the sheet as PNG; empty for none", subtype="FILE_PATH", default=""
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return active_head(context) is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            return self._finish(list(self._cells(context)))
+        except FitDiffError as error:
+            self.report({"ERROR"}, error.sentence)
+            return {"CANCELLED"}
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """One picture at a time, so that the window draws itself in between and Esc is heard."""
+        self.steps, self.shown = self._cells(context), []
+        self.timer = context.window_manager.event_timer_add(0.05, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        context.workspace.status_text_set("FitDiff: relighting, Esc to stop")
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if event.type == "ESC":
+            return self._leave(context, {"CANCELLED"})
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        try:
+            cell = next(self.steps, None)
+            if cell is None:
+                return self._leave(context, self._finish(self.shown))
+            self.shown.append(cell)
+        except FitDiffError as error:
+            self.report({"ERROR"}, error.sentence)
+            return self._leave(context, {"CANCELLED"})
+        context.workspace.status_text_set(f"FitDiff: relighting, {len(self.shown)} done, Esc to stop")
+        return {"RUNNING_MODAL"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        self._leave(context, set())
+
+    def _leave(self, context: bpy.types.Context, result: set[str]) -> set[str]:
+        self.steps.close()  # takes the preview's own scene away
+        context.window_manager.event_timer_remove(self.timer)
+        context.workspace.status_text_set(None)
+        return result
+
+    def _cells(self, context: bpy.types.Context) -> Iterator[tuple[str, np.ndarray]]:
+        chosen = [name.strip() for name in self.lights.split(",") if name.strip()] or list(hdris())
+        lights = ([ESTIMATED] if self.estimated else []) + chosen
+        head = active_head(context)
+        return relight_cells(head, lights, engine=self.engine, size=self.size, samples=self.samples or None)
+
+    def _finish(self, cells: list[tuple[str, np.ndarray]]) -> set[str]:
+        if not cells:
+            return {"CANCELLED"}
+        values = sheet(cells, min(self.columns, len(cells)))
+        if self.filepath:
+            save(values, Path(bpy.path.abspath(self.filepath)))
+        if SHEET in bpy.data.images:
+            bpy.data.images.remove(bpy.data.images[SHEET])
+        as_image(SHEET, values).pack()
+        self.report({"INFO"}, f"The sheet is the image “{SHEET}”: open it in an image editor")
+        return {"FINISHED"}
+
+
+CLASSES = (FITDIFF_OT_relight_preview,)

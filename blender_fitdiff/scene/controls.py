@@ -1,0 +1,147 @@
+"""What the panel's switches do, each as a plain function. All state lives in the scene itself: it is read back from
+there, saved with the file, and undone like any other change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bpy
+
+from ..errors import FitDiffError
+from .camera import return_to_standpoint
+from .environment import build_hdri_world, find_hdri
+from .heads import Head
+from .light import ESTIMATE
+from .material import SOCKETS, connect, disconnect, is_connected
+from .nodes import background_of
+from .ownership import NAME_TAG, TAG
+from .shape_keys import FIT_RESIDUAL, START
+from .viewport import look_through_camera
+
+HDRI = "fitdiff_hdri"  # custom property of a world that `use_hdri` made: the HDRI's name
+STRENGTH = "fitdiff_strength"  # custom property of the sun's object: the light's strength over the estimate
+
+
+def light_state(head: Head) -> tuple[bool, float]:
+    """Whether the estimated light is on, and its strength over the estimate."""
+    if head.sun is None:
+        return False, 1.0
+    return not head.sun.hide_render, float(head.sun.get(STRENGTH, 1.0))
+
+
+def set_light(head: Head, *, on: bool | None = None, strength: float | None = None) -> None:
+    """The photo's light, sun and ambient together; what is None stays as it is."""
+    if head.sun is None:
+        raise FitDiffError(
+            "light-missing", "This head's light was deleted from the scene. Import its avatar again to get it back."
+        )
+    was_on, was_strong = light_state(head)
+    on = was_on if on is None else on
+    strength = was_strong if strength is None else max(0.0, strength)
+    head.sun[STRENGTH] = strength
+    head.sun.hide_render = head.sun.hide_viewport = not on
+    head.sun.data.energy = strength * head.sun.data.get(ESTIMATE, head.sun.data.energy)
+    if head.world is not None:
+        ambient = head.world.get(ESTIMATE, 0.0)
+        background_of(head.world).inputs["Strength"].default_value = strength * ambient if on else 0.0
+
+
+def hdri_state(scene: bpy.types.Scene) -> tuple[str, float, float] | None:
+    """Name, strength and turn in degrees of the HDRI that lights the scene, if `use_hdri` put it there."""
+    world = scene.world
+    if world is None or HDRI not in world:
+        return None
+    turn = world.node_tree.nodes.get("Turn")
+    degrees = _degrees(turn.inputs["Rotation"].default_value[2]) if turn else 0.0
+    return str(world[HDRI]), background_of(world).inputs["Strength"].default_value, degrees
+
+
+def use_hdri(
+    head: Head, scene: bpy.types.Scene, name: str | None, *, strength: float = 1.0, degrees: float = 0.0
+) -> None:
+    """Light the scene by an HDRI (one of Blender's by name, or a file) in place of the estimated light; None: back to it."""
+    previous = scene.world
+    if name is None:
+        scene.world = head.world
+        set_light(head, on=True)
+    else:
+        world = build_hdri_world(f"{head.collection.name} hdri", find_hdri(name), strength=strength, degrees=degrees)
+        world[HDRI] = name
+        for block in (world, *(node.image for node in world.node_tree.nodes if hasattr(node, "image"))):
+            block[TAG], block[NAME_TAG] = head.folder, block.name
+        scene.world = world
+        if head.sun is not None:
+            set_light(head, on=False)
+    if previous is not None and HDRI in previous and not previous.users:
+        images = [node.image for node in previous.node_tree.nodes if getattr(node, "image", None)]
+        bpy.data.worlds.remove(previous)
+        bpy.data.batch_remove([image for image in images if not image.users])
+
+
+def _degrees(radians: float) -> float:
+    return float(round(radians * 57.29577951308232, 4))
+
+
+def maps_state(head: Head, kind: str) -> bool | None:
+    """Whether the head shows its maps of this kind (diffuse, specular, normal); None where it has none."""
+    states = [is_connected(material, kind) for material in head.materials if material.node_tree]
+    known = [state for state in states if state is not None]
+    return any(known) if known else None
+
+
+def set_maps(head: Head, on: bool, kinds: Sequence[str] = tuple(SOCKETS)) -> None:
+    """Show the maps of these kinds, or plain skin, plain eyes and so on without them."""
+    for material in head.materials:
+        for kind in kinds:
+            if material.node_tree and is_connected(material, kind) is not None:
+                (connect if on else disconnect)(material, kind)
+
+
+def photo_state(head: Head) -> tuple[bool, float, bool] | None:
+    """Whether the photo is shown, its opacity, and whether it lies over the head; None where there is no photo."""
+    pictures = head.camera.data.background_images if head.camera else ()
+    if not pictures or pictures[0].image is None:
+        return None
+    return head.camera.data.show_background_images, pictures[0].alpha, pictures[0].display_depth == "FRONT"
+
+
+def set_photo(
+    head: Head, *, shown: bool | None = None, opacity: float | None = None, in_front: bool | None = None
+) -> None:
+    """The photo behind the head, or over it to compare, in the photo camera's view; what is None stays as it is."""
+    if photo_state(head) is None:
+        raise FitDiffError("photo-missing", "This head was made without keeping its photo, so there is none to show.")
+    picture = head.camera.data.background_images[0]
+    if shown is not None:
+        head.camera.data.show_background_images = shown
+    if opacity is not None:
+        picture.alpha = min(max(opacity, 0.0), 1.0)
+    if in_front is not None:
+        picture.display_depth = "FRONT" if in_front else "BACK"
+
+
+def back_to_photo(head: Head, scene: bpy.types.Scene) -> None:
+    """The photo's camera where it stood, with its lens and picture size, and the 3D views look through it."""
+    if head.camera is None:
+        raise FitDiffError(
+            "camera-missing", "This head's camera was deleted from the scene. Import its avatar again to get it back."
+        )
+    size = return_to_standpoint(head.camera)
+    if size is not None:
+        scene.render.resolution_x, scene.render.resolution_y = size
+        scene.render.pixel_aspect_x = scene.render.pixel_aspect_y = 1.0
+    scene.camera = head.camera
+    look_through_camera(scene)
+
+
+def reset_expression(head: Head, *, to_photo: bool) -> None:
+    """All sliders to where the fit ended, or to the neutral face; what the artist has added stays."""
+    keys = head.mesh.data.shape_keys
+    if keys is None:
+        return
+    start = dict(head.mesh.get(START, {}))
+    for name, weight in start.items():
+        if name in keys.key_blocks:
+            keys.key_blocks[name].value = weight if to_photo else 0.0
+    if FIT_RESIDUAL in keys.key_blocks:
+        keys.key_blocks[FIT_RESIDUAL].value = 1.0 if to_photo else 0.0

@@ -1,0 +1,127 @@
+"""The head alone as a file that other programs read: glTF or USD, with its expressions, without light and camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..errors import FitDiffError
+from .heads import Head
+
+FORMATS = {"glb": ".glb", "usd": ".usdc"}
+
+
+def export_head(head: Head, path: Path) -> Path:
+    """By the path's ending: .glb or .gltf, .usd, .usda, .usdc or .usdz. The selection is put back.
+
+    Both keep the mesh, texture coordinates, shape keys and the maps; light that travels through flesh and the relief of
+    eyes and pores belong to Blender's shader and stay behind.
+    """
+    exporters = {".glb": _gltf, ".gltf": _gltf, ".usd": _usd, ".usda": _usd, ".usdc": _usd, ".usdz": _usd}
+    exporter = exporters.get(path.suffix.lower())
+    if exporter is None:
+        sentence = f"“{path.name}” is no format that a head can be exported to. End the name with .glb or .usdc."
+        raise FitDiffError("export-format", sentence)
+    with _selected(head):
+        try:
+            exporter(path)
+        except (RuntimeError, OSError) as error:
+            sentence = f"{path.name} could not be written: choose another folder, or make room on the disk."
+            raise FitDiffError("write-export", sentence, details=str(error)) from error
+    if not path.is_file():
+        raise FitDiffError("write-export", f"Blender's exporter left no {path.name}. Choose another folder.")
+    return path
+
+
+def _gltf(path: Path) -> None:
+    if not _is_there(bpy.ops.export_scene, "gltf"):
+        sentence = "Blender's glTF add-on is switched off: enable it under Preferences > Add-ons, and export again."
+        raise FitDiffError("gltf-unavailable", sentence)
+    _call(
+        bpy.ops.export_scene.gltf,
+        filepath=str(path),
+        export_format="GLTF_SEPARATE" if path.suffix.lower() == ".gltf" else "GLB",
+        use_selection=True,
+        export_morph=True,
+        export_morph_normal=False,
+        export_try_sparse_sk=True,
+        export_apply=False,
+        export_animations=False,
+        export_cameras=False,
+        export_lights=False,
+        export_extras=False,
+    )
+
+
+def _usd(path: Path) -> None:
+    if not bpy.app.build_options.usd or not _is_there(bpy.ops.wm, "usd_export"):
+        sentence = "This build of Blender cannot write USD: use a Blender from blender.org, or export a .glb."
+        raise FitDiffError("usd-unavailable", sentence)
+    _call(
+        bpy.ops.wm.usd_export,
+        filepath=str(path),
+        selected_objects_only=True,
+        export_animation=False,
+        export_shapekeys=True,
+        export_uvmaps=True,
+        export_normals=True,
+        export_materials=True,
+        generate_preview_surface=True,
+        export_textures=True,
+        export_textures_mode="NEW",
+        overwrite_textures=True,
+        relative_paths=True,
+        export_lights=False,
+        export_cameras=False,
+        convert_world_material=False,
+    )
+
+
+def _is_there(room: Any, name: str) -> bool:
+    try:
+        getattr(room, name).get_rna_type()
+    except (AttributeError, KeyError, RuntimeError):
+        return False
+    return True
+
+
+def _call(operator: Callable[..., set[str]], **words: Any) -> None:
+    """Only what this version's operator knows: exporters gain and lose options from one Blender to the next."""
+    known = operator.get_rna_type().properties.keys()  # type: ignore[attr-defined]
+    operator(**{name: value for name, value in words.items() if name in known})
+
+
+@contextmanager
+def _selected(head: Head) -> Iterator[None]:
+    """The head and nothing else is selected; shapes ride on the plain mesh, so its subdivision is left out."""
+    layer = bpy.context.view_layer
+    layer.update()
+    if head.mesh.name not in layer.objects:
+        sentence = "The head's collection is switched off in this view layer: switch it on, and export again."
+        raise FitDiffError("export-hidden", sentence)
+    chosen, active = [thing for thing in layer.objects if thing.select_get()], layer.objects.active
+    hidden = head.mesh.hide_get(), head.mesh.hide_viewport
+    levels = [(modifier, modifier.show_viewport, modifier.show_render) for modifier in head.mesh.modifiers]
+    try:
+        for thing in chosen:
+            thing.select_set(False)
+        head.mesh.hide_viewport = False
+        head.mesh.hide_set(False)
+        head.mesh.select_set(True)
+        layer.objects.active = head.mesh
+        for modifier, _, _ in levels:
+            if modifier.type == "SUBSURF":
+                modifier.show_viewport = modifier.show_render = False
+        yield
+    finally:
+        for modifier, in_view, in_render in levels:
+            modifier.show_viewport, modifier.show_render = in_view, in_render
+        for thing in layer.objects:
+            thing.select_set(thing in chosen)
+        layer.objects.active = active
+        head.mesh.hide_set(hidden[0])
+        head.mesh.hide_viewport = hidden[1]

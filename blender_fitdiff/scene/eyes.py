@@ -1,0 +1,98 @@
+"""Wet eyes: what no map of ours says about an eyeball, as nodes over its round texture tile."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from .arrays import REGIONS, MeshArrays
+from .mesh import UV_LAYER
+
+MIDDLE = (1.5, 0.5, 0.0)  # of the eyes' tile, where the pupil is
+CORNEA_ANGLE = math.radians(24.0)  # from the pupil to where the cornea meets the white, seen from the eyeball's centre
+CORNEA = 0.26  # how far the cornea stands out of the ball, and
+IRIS = 0.18  # how deep the iris lies, both in radii of the iris
+TOLERANCE = math.radians(6.0)
+
+
+@dataclass(frozen=True)
+class Cornea:
+    """Where the clear front of both eyeballs lies."""
+
+    tile_radius: float  # in the tile
+    radius: float  # metres along the ball
+
+
+def find_cornea(arrays: MeshArrays) -> Cornea | None:
+    """Only where the eyes' tile is azimuthal, as the embedded face's: the distance from its middle is the angle from the
+    pupil over 2 pi. Other eyeballs keep a plain film of water."""
+    chosen = arrays.quad_region == REGIONS.index("eyes")
+    if arrays.eye_pivots is None or not chosen.any():
+        return None
+    corners, tile = arrays.quads[chosen], arrays.uv_quads[chosen]
+    there = corners >= 0
+    points, uv = arrays.vertices[corners[there]].astype(float), arrays.uv[tile[there]]
+    left, right = (points - pivot for pivot in arrays.eye_pivots.astype(float))
+    near = np.linalg.norm(left, axis=1) < np.linalg.norm(right, axis=1)
+    rays = np.where(near[:, None], left, right)
+    length = np.linalg.norm(rays, axis=1)
+    from_pupil = np.arccos(np.clip(rays[:, 2] / np.maximum(length, 1e-9), -1, 1))
+    in_tile = 2 * math.pi * np.linalg.norm(uv - MIDDLE[:2], axis=1)
+    front = in_tile < math.pi / 2
+    if not front.any() or np.abs(from_pupil - in_tile)[front].max() > TOLERANCE:
+        return None
+    return Cornea(CORNEA_ANGLE / (2 * math.pi), CORNEA_ANGLE * float(np.median(length)))
+
+
+def add_cornea(tree: bpy.types.NodeTree, principled: bpy.types.Node, cornea: Cornea) -> None:
+    """The film of water bulges over the iris and the iris lies hollow under it, both by bump alone: highlights
+    gather on the cornea as on a real one, and the side of the iris that is away from the light glows."""
+    dome = _dome(tree, cornea.tile_radius)
+    for name, socket, depth, row in (
+        ("Cornea", "Coat Normal", CORNEA * cornea.radius, -420),
+        ("Iris", "Normal", -IRIS * cornea.radius, -620),
+    ):
+        bump = tree.nodes.new("ShaderNodeBump")
+        bump.name = bump.label = name
+        bump.location = (-300, row)
+        bump.invert = depth < 0
+        bump.inputs["Distance"].default_value = abs(depth)
+        tree.links.new(dome, bump.inputs["Height"])
+        tree.links.new(bump.outputs["Normal"], principled.inputs[socket])
+
+
+def _dome(tree: bpy.types.NodeTree, radius: float) -> bpy.types.NodeSocket:
+    """(1 - (r / radius)^2)^1.5 of the distance r from the pupil: steep before the rim, level on it and beyond."""
+    uv = tree.nodes.new("ShaderNodeUVMap")
+    uv.uv_map, uv.location = UV_LAYER, (-1500, -500)
+    offset = tree.nodes.new("ShaderNodeVectorMath")
+    offset.operation, offset.location = "DISTANCE", (-1320, -500)
+    offset.inputs[1].default_value = MIDDLE
+    tree.links.new(uv.outputs["UV"], offset.inputs[0])
+    value = offset.outputs["Value"]
+    for place, (operation, other, flipped, clamped) in enumerate(
+        (("DIVIDE", radius, False, False), ("POWER", 2.0, False, False), ("SUBTRACT", 1.0, True, True))
+    ):
+        value = _math(tree, value, operation, other, place, flipped=flipped, clamped=clamped)
+    return _math(tree, value, "POWER", 1.5, 3)
+
+
+def _math(
+    tree: bpy.types.NodeTree,
+    value: bpy.types.NodeSocket,
+    operation: str,
+    other: float,
+    place: int,
+    *,
+    flipped: bool = False,
+    clamped: bool = False,
+) -> bpy.types.NodeSocket:
+    node = tree.nodes.new("ShaderNodeMath")
+    node.operation, node.use_clamp, node.location = operation, clamped, (-1140 + 180 * place, -500)
+    node.inputs[int(flipped)].default_value = 0.0
+    tree.links.new(value, node.inputs[int(flipped)])
+    node.inputs[int(not flipped)].default_value = other
+    return node.outputs["Value"]

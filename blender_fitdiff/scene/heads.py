@@ -1,0 +1,61 @@
+"""Heads that stand in the file, found again by what their import left on their collection: also after saving, renaming
+and reopening, and without the folder that they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+
+from .ownership import TAG
+
+PARTS = ("mesh", "sun", "camera", "world")
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """One imported head. What the artist has deleted since is None; the mesh's object is always there."""
+
+    collection: bpy.types.Collection
+    mesh: bpy.types.Object
+    sun: bpy.types.Object | None
+    camera: bpy.types.Object | None
+    world: bpy.types.World | None
+
+    @property
+    def folder(self) -> str:
+        """The avatar folder that it was imported from."""
+        return str(self.collection.get(TAG, ""))
+
+    @property
+    def materials(self) -> list[bpy.types.Material]:
+        return [material for material in self.mesh.data.materials if material is not None]
+
+
+def remember(collection: bpy.types.Collection, **parts: bpy.types.ID) -> None:
+    """Custom properties that point to the parts survive renaming, and keep a world that no scene uses."""
+    for part in PARTS:
+        collection[f"fitdiff_{part}"] = parts[part]
+
+
+def head_of(collection: bpy.types.Collection) -> Head | None:
+    parts = {part: collection.get(f"fitdiff_{part}") for part in PARTS}
+    if not isinstance(parts["mesh"], bpy.types.Object) or parts["mesh"].type != "MESH":
+        return None
+    return Head(collection, **parts)
+
+
+def heads(scene: bpy.types.Scene) -> list[Head]:
+    """In the order of the scene's collections."""
+    found = [head_of(collection) for collection in scene.collection.children_recursive]
+    return [head for head in found if head is not None]
+
+
+def active_head(context: bpy.types.Context) -> Head | None:
+    """The one that the active object belongs to, else the one imported last."""
+    known = heads(context.scene)
+    active = context.view_layer.objects.active if context.view_layer else None
+    for head in known:
+        if active is not None and active.name in head.collection.all_objects:
+            return head
+    return known[-1] if known else None
