@@ -147,9 +147,9 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if args.data:
         batches, says = MapFolder(args.data, size, machine.device, args.seed).batch, f"people of {args.data.name}"
     else:
-        pool = MapPool(
-            _crowd(args, machine, size), args.pool or (1024 if cuda else 24), args.fresh or (2 if cuda else 1)
-        )
+        capacity, fresh, at_once = (1024, 2, 32) if cuda else (24, 1, 4)
+        crowd = _crowd(args, machine, size)
+        pool = MapPool(crowd, args.pool or capacity, args.fresh or fresh, at_once)
         batches, says = pool.batch, f"made-up people of seed {args.seed}"
     perceptual = _perception("embedded", machine).perceptual
 

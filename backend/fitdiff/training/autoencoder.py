@@ -187,6 +187,7 @@ class AutoencoderTask:
         assert self._vectors is not None
         generator = torch.Generator().manual_seed(self.seed + step)
         moved = self.plain.codebook.revive(self._vectors, self.usage.unused(), generator)
+        self.machine.same(self.plain.codebook.weight.data)
         self.usage.forget()
         return torch.tensor(float(moved))
 

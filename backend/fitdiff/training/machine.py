@@ -55,6 +55,11 @@ class Machine:
         flag = torch.tensor([float(stop)], device=self.device)
         return bool(self._accelerator.reduce(flag, "sum").item() > 0)
 
+    def same(self, tensor: Tensor) -> None:
+        """Overwrite with the first process' values, in place."""
+        if self._accelerator is not None:
+            torch.distributed.broadcast(tensor, 0)
+
 
 def fused(parameters: Any, device: torch.device, rate: float, **options: Any) -> torch.optim.AdamW:
     return torch.optim.AdamW(parameters, lr=rate, fused=device.type == "cuda", **options)
