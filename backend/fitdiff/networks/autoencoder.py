@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from .quantizer import Codebook, Quantized
 
 MAPS = ("diffuse", "specular", "normal")
-CHANNELS = 3 * len(MAPS)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class AutoencoderTraining:
 
     @staticmethod
     def paper() -> AutoencoderTraining:
-        return AutoencoderTraining(AutoencoderConfig.paper(), DiscriminatorConfig.paper())
+        return AutoencoderTraining(AutoencoderConfig.paper(), DiscriminatorConfig.paper(), accumulate=4)
 
     @staticmethod
     def lite() -> AutoencoderTraining:
@@ -143,10 +143,12 @@ class AutoencoderTask:
             made = result.maps.float()
             plain = F.l1_loss(made, maps)
             window = self._window(step)
-            looks = losses.perceptual(self.perceptual, made[window], maps[window])
-            others = plain + s.perceptual * looks
+            found = {"plain": plain, "codebook": result.quantized.loss}
+            others = plain
+            if s.perceptual > 0:
+                found["perceptual"] = losses.perceptual(self.perceptual, made[window], maps[window])
+                others = others + s.perceptual * found["perceptual"]
             loss = others + s.codebook * result.quantized.loss
-            found = {"plain": plain, "perceptual": looks, "codebook": result.quantized.loss}
             if self._plays(step, total):
                 self.plain_judge.requires_grad_(False)
                 fooling = losses.fooling(self.judge(made[window]))

@@ -51,7 +51,7 @@ class DenoiserTraining:
 
     @staticmethod
     def paper() -> DenoiserTraining:
-        return DenoiserTraining(DenoiserConfig.paper(), ScheduleConfig.paper())
+        return DenoiserTraining(DenoiserConfig.paper(), ScheduleConfig.paper(), accumulate=8)
 
     @staticmethod
     def lite() -> DenoiserTraining:
