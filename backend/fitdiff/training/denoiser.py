@@ -158,11 +158,9 @@ class DenoiserTask:
             group["lr"] = s.rate * rate_at(step, total)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step * self.machine.world + self.machine.rank)
         self.optimizer.zero_grad(set_to_none=True)
-        found: dict[str, Tensor] = {}
-        for _ in range(s.accumulate):
-            parts = self._backward(s.batch // s.accumulate, step, generator)
-            for name, value in parts.items():
-                found[name] = found.get(name, torch.zeros_like(value)) + value / s.accumulate
+        parts = [self._backward(s.batch // s.accumulate, step, generator) for _ in range(s.accumulate)]
+        names = dict.fromkeys(name for part in parts for name in part)
+        found = {name: torch.stack([part[name] for part in parts if name in part]).mean() for name in names}
         found["gradient"] = nn.utils.clip_grad_norm_(self.plain.parameters(), 1.0)
         self.optimizer.step()
         self.average.follow(self.plain, step)
@@ -198,7 +196,7 @@ class DenoiserTask:
             made, true = (self.scene.vertices(self.statistics.restore(z)) for z in (guess, clean))
             apart = losses.vertices(made, true)
             loss = loss + s.vertices * (signal * apart).mean()
-            found["vertices"] = apart[: count // 4].mean()
+            found["vertices"] = apart[: max(1, count // BANDS)].mean()
         if s.rendered and step % s.rendered_every == 0:
             loss = loss + self._rendered(guess, row, view, dropped, signal, found)
         (loss / s.accumulate).backward()
@@ -222,9 +220,11 @@ class DenoiserTask:
         return (weight * (s.identity * identity + s.identity_perceptual * per)).mean()
 
     def _by_band(self, said: Tensor, noise: Tensor, t: Tensor) -> dict[str, Tensor]:
-        """The noise loss of Equation 1 by quarters of the schedule: t is sorted, so each is one run."""
-        each = (said.detach() - noise).square().mean(1).chunk(BANDS)
-        return {f"noise_{band}": part.mean() for band, part in enumerate(each)}
+        """The noise loss of Equation 1 by quarters of the schedule, those that this batch has steps in."""
+        each = (said.detach() - noise).square().mean(1)
+        band = t * BANDS // self.schedule.config.steps
+        rows = {number: (band == number).nonzero()[:, 0] for number in range(BANDS)}
+        return {f"noise_{number}": each[own.to(each.device)].mean() for number, own in rows.items() if len(own)}
 
     @torch.no_grad()
     def sheet(self) -> Tensor:

@@ -144,6 +144,8 @@ def test_the_denoiser_trains_and_samples(data, recogniser, tmp_path):
     found = task.step(0, 10)
     assert set(found) >= {"loss", "noise_0", "noise_3", "vertices", "identity", "identity_perceptual", "mse_light"}
     assert found["noise_0"] > found["noise_3"]  # the network says nothing yet, and velocity is noise at the end
+    parts = DenoiserTask(replace(settings, accumulate=4), rows, scene, MACHINE, "tests", "sha").step(0, 10)
+    assert all(value.isfinite() for value in parts.values()) and set(parts) <= set(found)
     task.sheet = lambda: torch.zeros(3, 8, 8)
     outcome = run(task, RunSettings(tmp_path, 3, log_every=1), MACHINE)
     trained = load_denoiser(outcome.files[0])
