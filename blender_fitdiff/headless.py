@@ -22,8 +22,9 @@ from pathlib import Path
 
 import bpy
 
+from .backend import install
 from .errors import FitDiffError
-from .reconstruction import backend_python, reconstruct
+from .reconstruction import Engine, backend_python
 from .rendering.engines import ENGINES, eevee_trouble, use_engine
 from .rendering.pictures import save, sheet
 from .rendering.relight import ESTIMATED, relight_cells
@@ -36,6 +37,15 @@ from .scene.reader import MANIFEST
 DONE, SOME_FAILED, USAGE, NONE_DONE, NO_BACKEND, CANNOT_WRITE, CANCELLED = 0, 1, 2, 3, 4, 5, 130
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 LONGEST = 3600.0  # seconds that one photo may take
+ENGINE_OPTIONS = {
+    "engine": str,
+    "face": int,
+    "face_model": str,
+    "likeness": float,
+    "resolution": int,
+    "steps": int,
+    "seed": int,
+}
 
 
 @dataclass
@@ -79,8 +89,8 @@ def parser(program: str) -> argparse.ArgumentParser:
     made.add_argument("--overwrite", action="store_true", help="replace what an earlier run left")
     made.add_argument("--backend-python", metavar="PATH", help="the engine's Python; default: the installed one")
     made.add_argument("--timeout", type=float, default=LONGEST, metavar="S", help="for one photo; default 3600 seconds")
-    for name in ("engine", "face", "face-model", "likeness", "resolution", "steps", "seed"):
-        made.add_argument(f"--{name}", metavar="V", help="handed to `fitdiff reconstruct`")
+    for name, kind in ENGINE_OPTIONS.items():
+        made.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="V", help="as `fitdiff reconstruct` has it")
     return made
 
 
@@ -117,27 +127,24 @@ def _run(options: argparse.Namespace, program: str) -> int:
     began = time.monotonic()
     jobs = list(dict.fromkeys(_inputs(options.inputs)))
     outcomes: list[Outcome] = []
-    taken: set[str] = set()
     code = None
+    logs = Path(tempfile.mkdtemp(prefix="fitdiff-"))
+    engine: Engine | FitDiffError | None = None
     try:
-        python = _backend(options, jobs)
-        for number, job in enumerate(jobs, start=1):
-            _say(f"[{number}/{len(jobs)}] {job}")
-            outcomes.append(outcome := Outcome(str(job)))
-            started = time.monotonic()
-            try:
-                _one(job, _name(job, taken), options, python, outcome)
-            finally:
-                outcome.seconds = round(time.monotonic() - started, 2)
-            for trouble in outcome.errors:
-                _say(f"    {trouble['message']} [{trouble['code']}]")
-            _say(f"    {outcome.status}, {outcome.seconds:.1f} s")
+        engine = _engine_for(options, jobs, logs)
+        _all(jobs, options, engine, outcomes)
     except KeyboardInterrupt:
         code = CANCELLED
     except FitDiffError as error:  # there is no engine, and only photos were given
         _say(f"{program}: {error.sentence}")
-        outcomes = [Outcome(str(job), errors=[{"code": error.code, "message": error.sentence}]) for job in jobs]
+        for job in jobs:
+            outcomes.append(outcome := Outcome(str(job)))
+            outcome.blame(error)
         code = NO_BACKEND
+    finally:
+        if isinstance(engine, Engine):
+            engine.stop()
+        shutil.rmtree(logs, ignore_errors=True)
     if code is None:
         code = _verdict(outcomes)
     try:
@@ -146,6 +153,23 @@ def _run(options: argparse.Namespace, program: str) -> int:
         _say(f"{program}: the report could not be written: make room on the disk. ({error.strerror})")
         code = code or CANNOT_WRITE
     return code
+
+
+def _all(
+    jobs: Sequence[Path], options: argparse.Namespace, engine: Engine | FitDiffError, outcomes: list[Outcome]
+) -> None:
+    taken: set[str] = set()
+    for number, job in enumerate(jobs, start=1):
+        _say(f"[{number}/{len(jobs)}] {job}")
+        outcomes.append(outcome := Outcome(str(job)))
+        started = time.monotonic()
+        try:
+            _one(job, _name(job, taken), options, engine, outcome)
+        finally:
+            outcome.seconds = round(time.monotonic() - started, 2)
+        for trouble in outcome.errors:
+            _say(f"    {trouble['message']} [{trouble['code']}]")
+        _say(f"    {outcome.status}, {outcome.seconds:.1f} s")
 
 
 def _verdict(outcomes: Sequence[Outcome]) -> int:
@@ -175,10 +199,10 @@ def _inputs(given: Sequence[str]) -> Iterator[Path]:
             yield path
 
 
-def _backend(options: argparse.Namespace, jobs: Sequence[Path]) -> Path | FitDiffError:
-    """The engine's Python, or why there is none: that stops only photos."""
+def _engine_for(options: argparse.Namespace, jobs: Sequence[Path], logs: Path) -> Engine | FitDiffError:
+    """The engine, or why there is none: that stops only photos."""
     try:
-        return backend_python(options.backend_python, installed_python())
+        return Engine(backend_python(options.backend_python, installed_python()), logs)
     except FitDiffError as error:
         if options.backend_python or (jobs and not any(_is_avatar(job) for job in jobs)):
             raise
@@ -186,8 +210,12 @@ def _backend(options: argparse.Namespace, jobs: Sequence[Path]) -> Path | FitDif
 
 
 def installed_python() -> Path | None:
-    """The interpreter of the engine that the extension has installed."""
-    return None
+    """The interpreter of the engine that the extension has installed; None from a checkout, which has none."""
+    try:
+        folder = Path(bpy.utils.extension_path_user(__package__, path="engine", create=False))
+    except ValueError:
+        return None
+    return install.python_of(install.home(folder))
 
 
 def _is_avatar(path: Path) -> bool:
@@ -205,7 +233,7 @@ def _name(job: Path, taken: set[str]) -> str:
     return name
 
 
-def _one(job: Path, name: str, options: argparse.Namespace, python: Path | FitDiffError, outcome: Outcome) -> None:
+def _one(job: Path, name: str, options: argparse.Namespace, engine: Engine | FitDiffError, outcome: Outcome) -> None:
     """The avatar first, then what is made of it in a hidden folder, from where each file takes its place whole."""
     target = options.out / name
     part = None
@@ -213,7 +241,7 @@ def _one(job: Path, name: str, options: argparse.Namespace, python: Path | FitDi
         if target.exists() and not options.overwrite:
             sentence = f"There is a folder “{name}” already. Choose another --out, or say --overwrite."
             raise FitDiffError("output-exists", sentence, details=str(target))
-        avatar = job if _is_avatar(job) else _reconstructed(job, target / "avatar", options, python, outcome)
+        avatar = job if _is_avatar(job) else _reconstructed(job, target / "avatar", options, engine, outcome)
         target.mkdir(exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".", suffix=".fitdiff-tmp", dir=target))
         _build(avatar, name, part, options, outcome)
@@ -239,21 +267,16 @@ def _one(job: Path, name: str, options: argparse.Namespace, python: Path | FitDi
 
 
 def _reconstructed(
-    job: Path, avatar: Path, options: argparse.Namespace, python: Path | FitDiffError, outcome: Outcome
+    job: Path, avatar: Path, options: argparse.Namespace, engine: Engine | FitDiffError, outcome: Outcome
 ) -> Path:
     if not job.is_file():
         inside = "holds neither photos nor avatars" if job.is_dir() else "is not there"
         raise FitDiffError("input-missing", f"“{job.name}” {inside}: check the path.", details=str(job))
-    if isinstance(python, FitDiffError):
-        raise python
-    chosen: list[str] = []
-    for option in ("engine", "face", "face_model", "likeness", "resolution", "steps", "seed"):
-        if (value := getattr(options, option)) is not None:
-            chosen += [f"--{option.replace('_', '-')}={value}"]
-    if options.overwrite:
-        chosen.append("--overwrite")
+    if isinstance(engine, FitDiffError):
+        raise engine
+    chosen = {option: getattr(options, option) for option in ENGINE_OPTIONS if getattr(options, option) is not None}
     avatar.parent.mkdir(exist_ok=True)
-    answer = reconstruct(python, job, avatar, chosen, seconds=options.timeout)
+    answer = engine.reconstruct(job, avatar, seconds=options.timeout, overwrite=options.overwrite, **chosen)
     outcome.notes += [str(note) for note in answer.get("notes", [])]
     return avatar
 

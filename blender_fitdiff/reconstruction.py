@@ -1,19 +1,16 @@
-"""A photo becomes an avatar folder by the backend's own command, in a process of its own. Needs no bpy."""
+"""The engine for work that nobody watches: one process for all photos, and each photo gets its own chance. Needs no bpy."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .backend.client import Backend, Job
 from .errors import FitDiffError
 
 SETTING = "FITDIFF_BACKEND_PYTHON"
-DROPPED = ("PYTHON", "MATERIALX", "PXR_", "OCIO", "VIRTUAL_ENV", "CONDA_", "LD_PRELOAD", "__PYVENV")
-LINES = 12  # of the backend's own words that a failure keeps
+FAREWELL = 10.0  # seconds in which a photo that took too long is given up in good order
 
 
 def backend_python(given: str | os.PathLike[str] | None, installed: Path | None = None) -> Path:
@@ -32,61 +29,32 @@ def backend_python(given: str | os.PathLike[str] | None, installed: Path | None 
     return installed
 
 
-def clean_environment() -> dict[str, str]:
-    """Without what Blender sets for its own Python and libraries, which another Python would trip over."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
-    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+class Engine:
+    """Started by the first photo, and anew after each that ends it."""
 
+    def __init__(self, python: Path, logs: Path) -> None:
+        self._backend = Backend(python, logs)
+        self._job: Job | None = None
 
-def reconstruct(
-    python: Path,
-    photo: Path,
-    out: Path,
-    options: Sequence[str] = (),
-    *,
-    seconds: float | None = None,
-    extra: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """The avatar folder `out`, and what the command says about it. A crash, a hang and an answer that is none are errors
-    with a sentence like any other."""
-    command = [str(python), "-m", "fitdiff", "reconstruct", str(photo), "--out", str(out), "--json", *options]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=out.parent,
-            env={**clean_environment(), **(extra or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        sentence = f"The engine was stopped because it took longer than {seconds:.0f} seconds over this photo."
-        raise FitDiffError("backend-timeout", sentence, details=_tail(error.stderr)) from error
-    except OSError as error:
-        sentence = "FitDiff's engine could not be started. Repair it from the extension's preferences."
-        raise FitDiffError("backend-start", sentence, details=str(error)) from error
-    try:
-        answer = json.loads(done.stdout)
-        told = answer.get("error")
-    except (ValueError, AttributeError) as error:
-        sentence = "FitDiff's engine ended without an answer. Repair it from the extension's preferences."
-        details = f"exit code {done.returncode}\n{_tail(done.stderr)}"
-        raise FitDiffError("backend-died", sentence, details=details) from error
-    if told:
-        raise FitDiffError(
-            str(told.get("code", "backend")), str(told.get("message", "")), details=str(told.get("details", ""))
-        )
-    if done.returncode:
-        sentence = "FitDiff's engine ended with an error after it had answered. Look into its log."
-        raise FitDiffError("backend-died", sentence, details=f"exit code {done.returncode}\n{_tail(done.stderr)}")
-    return answer
+    def reconstruct(self, photo: Path, out: Path, *, seconds: float, **options: Any) -> dict[str, Any]:
+        """The avatar folder `out`, and what the engine says about it; FitDiffError for whatever goes wrong."""
+        self._backend.start()  # also after it has given up: nobody is here to click
+        job = self._job = self._backend.reconstruct(photo, out, **options)
+        if not job.wait(seconds):
+            job.cancel()
+            if not job.wait(FAREWELL):
+                self._backend.stop()
+            sentence = f"The engine was stopped because it took longer than {seconds:.0f} seconds over this photo."
+            raise FitDiffError("backend-timeout", sentence, details=job.progress.stage)
+        if job.error is not None:
+            if job.error.code.startswith("backend-"):
+                job.error.details = f"{job.error.details}\n{self._backend.log.tail()}".strip()
+            raise job.error
+        assert job.result is not None
+        return job.result
 
-
-def _tail(text: str | bytes | None) -> str:
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
-    return "\n".join((text or "").strip().splitlines()[-LINES:])
+    def stop(self) -> None:
+        if self._job is not None and not self._job.poll():  # interrupted: nothing half written may stay behind
+            self._job.cancel()
+            self._job.wait(FAREWELL)
+        self._backend.stop()

@@ -17,6 +17,7 @@ BACKDROP = np.array([0.13, 0.14, 0.16])  # sRGB, behind heads that have no photo
 GROUND = np.array([0.055, 0.057, 0.063])
 INK = np.array([0.86, 0.87, 0.88])
 GAP = 8  # pixels between the cells of a sheet
+DESCENT, ASCENT = -0.25, 0.85  # of Blender's font
 FINENESS = 4  # samples per pixel and direction, of letters
 
 
@@ -71,7 +72,8 @@ def save(values: np.ndarray, path: Path) -> None:
         raise FitDiffError("write-picture", sentence, details=str(error)) from error
     finally:
         bpy.data.images.remove(image)
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def as_image(name: str, values: np.ndarray) -> bpy.types.Image:
@@ -111,9 +113,10 @@ def letters(text: str, size: int, width: int) -> np.ndarray:
     if not len(triangles):
         return np.zeros((1, 1))
     low, high = triangles.min((0, 1)), triangles.max((0, 1))
+    low[1], high[1] = DESCENT, ASCENT  # the same line for all captions, whatever letters they have
     scale = min(size / 0.7, (width - 2) / max(high[0] - low[0], 1e-6))
-    points = (triangles - low) * scale * FINENESS
-    shape = np.ceil(points.max((0, 1))).astype(int)[::-1] + FINENESS
+    points = (triangles.clip((-np.inf, DESCENT), (np.inf, ASCENT)) - low) * scale * FINENESS
+    shape = np.ceil((high - low) * scale * FINENESS).astype(int)[::-1] + FINENESS
     shape += -shape % FINENESS
     inside = np.zeros(shape, bool)
     for a, b, c in points:

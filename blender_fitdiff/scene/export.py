@@ -99,6 +99,7 @@ def _call(operator: Callable[..., set[str]], **words: Any) -> None:
 def _selected(head: Head) -> Iterator[None]:
     """The head and nothing else is selected; shapes ride on the plain mesh, so its subdivision is left out."""
     layer = bpy.context.view_layer
+    layer.update()
     if head.mesh.name not in layer.objects:
         sentence = "The head's collection is switched off in this view layer: switch it on, and export again."
         raise FitDiffError("export-hidden", sentence)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,21 @@ import pytest
 
 from tests import synthetic_head
 from tests.avatar_folders import ABOUT, write_folder
+
+_status = 0
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    global _status
+    _status = int(exitstatus)
+
+
+def pytest_unconfigure() -> None:
+    """The bpy module of 4.2 crashes when Python takes itself down after a glTF export; everything is reported by now."""
+    if not bpy.app.binary_path:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_status)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ..avatar import Avatar
 from ..face.topology import Topology
-from ..render.camera import Camera, rotation_from_axis_angle
+from ..render.camera import Camera
 from ..render.colour import to_linear
-from ..render.preview import to_bytes
+from ..render.preview import clay, to_bytes
 from ..render.renderer import Renderer, Rendering
 from .base_maps import renderable
 from .shadows import Shadows
@@ -46,18 +46,20 @@ class Head:
 
     def turned(self, camera: Camera, degrees: float) -> Camera:
         """What this camera sees once the head has turned to its own left, about its middle."""
-        middle = (self.vertices.amin(0) + self.vertices.amax(0)) / 2
-        turn = rotation_from_axis_angle(torch.tensor([[0.0, float(np.radians(degrees)), 0.0]]))
-        rotation = camera.rotation @ turn
-        shift = (camera.rotation - rotation) @ middle
-        return replace(camera, rotation=rotation, translation=camera.translation + shift)
+        return camera.turned(float(np.radians(degrees)), self.vertices)
 
 
 @torch.no_grad()
-def picture(avatar: Avatar, side: int = 512, light: list[float] | None = None) -> np.ndarray:
+def picture(
+    avatar: Avatar, side: int = 512, light: list[float] | None = None, turn: float = 0.0, bare: bool = False
+) -> np.ndarray:
     """(side, side, 3) uint8 sRGB: the fitted expression from the avatar's camera, under its own nine light numbers or
-    these."""
-    rendering = Head(avatar).draw(portrait(avatar, side * SUPERSAMPLE), light)
+    these; the head turned by degrees to its own left; bare: the form alone, in clay and a studio's light."""
+    head, camera = Head(avatar), portrait(avatar, side)
+    camera = head.turned(camera, turn) if turn else camera
+    if bare:
+        return clay(head.vertices, head.topology, side, supersample=SUPERSAMPLE, camera=camera, renderer=head.renderer)
+    rendering = head.draw(camera.resized((side * SUPERSAMPLE,) * 2), light)
     over = rendering.over(backdrop())
     return to_bytes(torch.nn.functional.avg_pool2d(over, SUPERSAMPLE))[0]
 

@@ -64,6 +64,8 @@ def simplify(material: bpy.types.Material, matt: bool) -> None:
     sockets = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled").inputs
     for name in ("Subsurface Weight", "Coat Weight"):
         sockets[name].default_value = 0.0
+    if pores := tree.nodes.get("Pores"):
+        pores.mute = True
     if matt:
         for link in list(sockets["Specular IOR Level"].links):
             tree.links.remove(link)

@@ -108,37 +108,6 @@ def test_a_head_without_shapes(make_folder):
     assert [key.name for key in head.data.shape_keys.key_blocks] == ["Basis", FIT_RESIDUAL]
 
 
-def test_maps_have_their_colour_spaces_and_sockets(make_folder):
-    imported = import_avatar(make_folder())
-    tree = imported.materials["skin"].node_tree
-    into = {link.to_socket.name: link for link in tree.links}
-    assert into["Base Color"].from_node.image.colorspace_settings.name == "sRGB"
-    assert into["Specular IOR Level"].from_node.image.colorspace_settings.name == "Non-Color"
-    bump = into["Normal"].from_node
-    assert (bump.bl_idname, bump.uv_map, bump.space) == ("ShaderNodeNormalMap", "FitDiff", "TANGENT")
-    normal = next(link.from_node for link in tree.links if link.to_node == bump)
-    assert normal.image.colorspace_settings.name == "Non-Color"
-    textures = [node for node in tree.nodes if node.bl_idname == "ShaderNodeTexImage"]
-    assert len(textures) == 3
-    for texture in textures:
-        source = texture.inputs["Vector"].links[0].from_node
-        assert (source.bl_idname, source.uv_map, texture.extension) == ("ShaderNodeUVMap", "FitDiff", "REPEAT")
-        assert texture.image.size[:] == (64, 64)
-    assert tree.get_output_node("ALL").inputs["Surface"].is_linked
-    for region in ("eyes", "teeth", "mouth"):
-        links = imported.materials[region].node_tree.links
-        colour = next(link for link in links if link.to_socket.name == "Base Color")
-        assert Path(colour.from_node.image.filepath).name == f"{region}_diffuse.png"
-    eyes = next(n for n in imported.materials["eyes"].node_tree.nodes if n.bl_idname == "ShaderNodeBsdfPrincipled")
-    assert eyes.inputs["Coat Weight"].default_value == 1.0
-
-
-def test_a_region_without_a_map_has_a_colour(make_folder):
-    maps = {name: pixels for name, pixels in synthetic_head.maps().items() if not name.startswith("eyes")}
-    tree = import_avatar(make_folder(maps=maps)).materials["eyes"].node_tree
-    assert not [node for node in tree.nodes if node.bl_idname == "ShaderNodeTexImage"]
-
-
 def test_the_camera_is_the_photos(make_folder):
     folder = make_folder()
     imported = import_avatar(folder)

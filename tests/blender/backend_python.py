@@ -1,0 +1,35 @@
+"""The engine's interpreter, for tests in Blender's Python that need the real one: build.py names it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTING = "FITDIFF_BACKEND_PYTHON"
+
+
+def find_backend() -> Path:
+    named = os.environ.get(SETTING)
+    if named:
+        assert Path(named).is_file(), f"{SETTING} names {named}, which is not there"
+        return Path(named)
+    for own in ("bin/python", "Scripts/python.exe"):
+        if (ROOT / ".venvs" / "backend" / own).is_file():
+            return ROOT / ".venvs" / "backend" / own
+    pytest.skip(f"no engine: run `python3 build.py setup`, or set {SETTING}")
+
+
+def find_photo(name: str) -> Path:
+    photos = Path(os.environ.get("FITDIFF_PHOTOS", ROOT / ".cache" / "photos"))
+    weights = ROOT / "backend" / "fitdiff" / "assets" / "weights"
+    if not (photos / name).is_file() or not any(weights.glob("*.safetensors")):
+        pytest.skip("no photos or weights: run `python3 build.py assets`")
+    return photos / name
+
+
+def backend_environment() -> dict[str, str]:
+    """The engine that is tested is this checkout's, whichever its interpreter has installed."""
+    return {"PYTHONPATH": str(ROOT / "backend"), "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}

@@ -1,0 +1,126 @@
+"""The imported head against the engine that made it: the same points, the same light, the same picture."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
+
+from blender_fitdiff.portrait import portrait
+from blender_fitdiff.rendering.engines import use_cycles
+from blender_fitdiff.rendering.pictures import BACKDROP, over, pixels, render
+from blender_fitdiff.scene.camera import build_camera
+from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar
+
+from ..backend_python import ROOT, backend_environment, find_backend, find_photo
+from .test_scene_import import positions, turned
+
+SIDE = 128
+SAID = """
+import json, sys
+import numpy as np
+from fitdiff.avatar import read_avatar
+from fitdiff.engines.relight import photo_camera, posed
+avatar = read_avatar(sys.argv[1])
+points = posed(avatar)
+import torch
+seen = photo_camera(avatar).project(torch.tensor(points)[None].float()).screen[0]
+np.savez(sys.argv[2], points=points, seen=seen.numpy(), shapes=avatar.mesh.shape_keys, neutral=avatar.mesh.vertices)
+"""
+
+
+def fitdiff(*words: str) -> None:
+    environment = {**os.environ, **backend_environment()}
+    done = subprocess.run(
+        [str(find_backend()), *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory) -> Path:
+    """A random person, as the engine's own face model has them."""
+    folder = tmp_path_factory.mktemp("made_up") / "person"
+    fitdiff("-m", "fitdiff.cli", "model", "random", "--seed", "3", "--out", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reconstructed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("reconstructed") / "astronaut"
+    photo = str(find_photo("astronaut.png"))
+    fitdiff("-m", "fitdiff.cli", "reconstruct", photo, "--engine", "landmarks", "--out", str(folder))
+    return folder
+
+
+@pytest.fixture(params=["made_up", "reconstructed"])
+def avatar(request) -> Path:
+    return request.getfixturevalue(request.param)
+
+
+def test_points_shapes_camera_and_light_are_the_engines(avatar, tmp_path):
+    fitdiff("-c", SAID, str(avatar), str(tmp_path / "said.npz"))
+    with np.load(tmp_path / "said.npz") as said:
+        imported = import_avatar(avatar, subdivision=0)
+        keys = imported.head.data.shape_keys.key_blocks
+        basis = positions(keys["Basis"])
+        assert np.abs(basis - turned(said["neutral"])).max() < 1e-6
+        for key, shape in zip(keys[1:53], said["shapes"], strict=True):
+            assert np.abs(positions(key) - basis - turned(shape.astype(np.float32))).max() < 1e-6
+        evaluated = imported.head.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+        points = np.empty(3 * len(evaluated.vertices), np.float32)
+        evaluated.vertices.foreach_get("co", points)
+        assert np.abs(points.reshape(-1, 3) - turned(said["points"])).max() < 2e-6
+        scene, size = bpy.context.scene, np.array(imported.source.camera.width, float)
+        height = imported.source.camera.height
+        for index in range(0, len(said["points"]), 97):
+            view = world_to_camera_view(scene, imported.camera, Vector(turned(said["points"][index]).tolist()))
+            pixel = view.x * size, (1 - view.y) * height
+            assert math.dist(pixel, said["seen"][index]) < 0.1
+    towards = np.array(json.loads((avatar / "avatar.json").read_text())["light"]["direction"])
+    shines = np.array(imported.sun.matrix_world.to_quaternion() @ Vector((0, 0, 1)))
+    cosine = shines @ turned(towards) / np.linalg.norm(towards)
+    assert math.degrees(math.acos(min(1.0, cosine))) < 1.0
+
+
+def skin_mask(imported: ImportedAvatar, scene: bpy.types.Scene) -> np.ndarray:
+    """(side, side) where only skin is seen, two pixels away from everything else."""
+    for region, material in imported.materials.items():
+        tree = material.node_tree
+        glow = tree.nodes.new("ShaderNodeEmission")
+        glow.inputs["Color"].default_value = (1, 1, 1, 1) if region == "skin" else (0, 0, 0, 1)
+        tree.links.new(glow.outputs["Emission"], tree.get_output_node("ALL").inputs["Surface"])
+    use_cycles(scene, 4)
+    scene.cycles.use_denoising = False
+    shown = render(scene)
+    mask = (shown[..., 0] > 0.99) & (shown[..., 3] > 0.99)
+    shifts: Sequence[tuple[int, int]] = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3)]
+    return np.logical_and.reduce([np.roll(mask, shift, (0, 1)) for shift in shifts])
+
+
+def test_cycles_shows_what_the_engine_shows(avatar, tmp_path):
+    """docs/shading.md says what the scene adds: shadows, flesh, water, pores. All of it is on here."""
+    picture = tmp_path / "own.png"
+    fitdiff("-m", "fitdiff.cli", "relight", str(avatar), "--out", str(picture), "--size", str(SIDE))
+    own = pixels(bpy.data.images.load(str(picture)))[..., :3]
+    imported = import_avatar(avatar)
+    scene = bpy.context.scene
+    left, top, side = portrait(imported.source)
+    scene.camera = build_camera("portrait", imported.source.camera.cropped(left, top, side, side), None)
+    scene.collection.objects.link(scene.camera)
+    scene.render.resolution_x = scene.render.resolution_y = SIDE
+    use_cycles(scene, 16)
+    shown = over(render(scene), BACKDROP)[..., :3]
+    mask = skin_mask(imported, scene)
+    assert mask.sum() > 0.1 * SIDE**2
+    difference = np.abs(shown - own)[mask]
+    assert difference.mean() < 0.04, f"{difference.mean():.4f}"
