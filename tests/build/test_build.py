@@ -278,7 +278,8 @@ def test_another_file_name_is_refused(registry):
 def test_every_package_is_pinned_and_its_licence_is_told():
     licences = (build.ROOT / "docs" / "licenses.md").read_text(encoding="utf-8")
     packages = json.loads(build.PACKAGES.read_text(encoding="utf-8"))["packages"]
-    for package in [*packages, {**build.ANNY, "version": "0.6.2", "gives": {}}]:
+    ours = [{**build.ANNY, "version": "0.6.2", "gives": {}}, {**build.PIP, "version": "26.3", "gives": {}}]
+    for package in [*packages, *ours]:
         assert re.fullmatch("[0-9a-f]{64}", package["sha256"])
         assert re.fullmatch(rf"{package['name']}(==|@){package['version']}", package["fetch"][-1])
         assert f"`{package['name']}` {package['version']}" in licences
@@ -430,6 +431,7 @@ def test_a_test_run_without_blender_fails_only_in_ci(monkeypatch, capsys):
     monkeypatch.setattr(build, "ensure_backend", lambda options: environment())
     monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [])
     monkeypatch.setattr(build, "ensure_assets", lambda backend: None)
+    monkeypatch.setattr(build, "make_wheels", lambda options: None)
     monkeypatch.setattr(build, "run_part", lambda part: build.Result(part.name, "", 1.0, passed=1))
     for in_ci, code in ((False, build.OK), (True, build.FAILED)):
         monkeypatch.setattr(build, "IN_CI", in_ci)
@@ -509,7 +511,8 @@ def demo_steps(monkeypatch, tmp_path):
 def test_demo_goes_from_the_photo_to_the_sheet(demo_steps, tmp_path, capsys):
     assert build.main(["demo"]) == build.OK
     verbs = [command[1] if command[1] != "-m" else command[2] for command in demo_steps]
-    assert verbs == ["reconstruct", "blender_fitdiff.demo", "relight", "sheet"]
+    assert verbs == ["blender_fitdiff.backend.once", "blender_fitdiff.demo", "relight", "sheet"]
+    assert demo_steps[0][0] == "python"  # Blender's, which the extension's client runs in
     assert str(tmp_path / "photos" / build.DEMO_PHOTO) in demo_steps[0]
     assert all(str(build.OUT / "demo" / "avatar") in command for command in demo_steps[:3])
     assert str(build.OUT / "demo" / "sheet.png") in capsys.readouterr().out
@@ -521,6 +524,7 @@ def test_demo_without_blender_leaves_the_avatar_and_says_so(demo_steps, monkeypa
     assert build.NO_BLENDER in capsys.readouterr().out
     assert (build.OUT / "demo" / "avatar" / "avatar.json").is_file()
     assert len(demo_steps) == 1
+    assert demo_steps[0][0] == str(environment().python)
 
 
 def test_demo_notices_a_step_that_left_nothing(demo_steps, monkeypatch, capsys):

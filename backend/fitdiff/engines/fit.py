@@ -42,6 +42,7 @@ NAME = "fit"
 MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
 TONE_SIZE = 32  # texels a side: what of the residual is tone, and may be carried over the head
 EYE_SIZE = 128
+ELSEWHERE_SIZE = 192  # pixels of the turned head's picture: recognisers look at no more than 150
 CONTOUR = 0.5  # how far the landmarks of the outline are believed: they slide with the view
 FLAT = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
 
@@ -52,13 +53,15 @@ class Weights:
     landmarks: float = 60 / 0.02**2
     landmarks_end: float = 0.3  # what is left of it in the last step
     identity: float = 60.0
+    elsewhere: float = 300.0  # the same recogniser, on the head turned and relit
     shape: float = 1.0
     expression: float = 2.0
     skin: float = 2.0
-    light: float = 60.0
+    light: float = 20.0
     shine: float = 20.0
     gaze: float = 200.0
     iris: float = 3000.0
+    sclera: float = 100.0  # on its tint
     residual: ResidualPriors = field(default_factory=ResidualPriors)
 
 
@@ -78,7 +81,7 @@ class FitSettings:
 def reconstruct(
     analysis: Analysis, settings: FitSettings | None = None, seed: int = 0, report: Report = silent
 ) -> Avatar:
-    """What perception saw -> an avatar. Deterministic; the seed is only written down."""
+    """What perception saw -> an avatar. Deterministic for a seed: it chooses where else the recogniser looks from."""
     settings = settings or FitSettings()
     if analysis.pose.verdict == "bad":
         raise FitDiffError(
@@ -88,7 +91,7 @@ def reconstruct(
             data={"reasons": list(analysis.pose.reasons)},
         )
     started = time.perf_counter()
-    fit = _Fit(analysis, settings, report)
+    fit = _Fit(analysis, settings, seed, report)
     ready = time.perf_counter()
     fit.optimise()
     optimised = time.perf_counter()
@@ -102,7 +105,7 @@ def reconstruct(
 class _Fit:
     """The state of one fit: what is known of the photo, what is being solved for, and the steps that solve it."""
 
-    def __init__(self, analysis: Analysis, settings: FitSettings, report: Report) -> None:
+    def __init__(self, analysis: Analysis, settings: FitSettings, seed: int, report: Report) -> None:
         self.analysis, self.settings, self.report = analysis, settings, report
         self.model, self.pose = analysis.model, analysis.pose
         self.renderer = Renderer(self.model.topology)
@@ -110,6 +113,7 @@ class _Fit:
         self.atlas = Atlas(self.model.topology, MAP_SIZE)
         self.basis = load_skin()
         self.gloss = torch.from_numpy(gloss(self.model.topology, MAP_SIZE)).float()[None, None]
+        self.chance = torch.Generator().manual_seed(seed)
         self._read_photo()
         self._start()
 
@@ -156,7 +160,7 @@ class _Fit:
         self.shine = free([0.0])  # log factor of the whole gloss: the lamp's highlight is the skin's, not the lamp's
         self.residual = Residual(MAP_SIZE)
         self.light = free([[0.55, 0.65, 0.65, 1.0, 1.0, 1.0, 0.2, 0.5, 0.85]])
-        self.shade = Shaded(torch.ones(1, 2, 1, 1))
+        self.shade = Shaded({"skin": torch.ones(1, 2, 1, 1)})
         self._first_light()
 
     @torch.no_grad()
@@ -243,7 +247,8 @@ class _Fit:
     def _loss(self, step: int, share: float) -> tuple[Tensor, Tensor]:
         weights = self.settings.weights
         camera, vertices = self._camera(), self._vertices()
-        rendering = self.renderer(vertices, self._maps(self._albedo()), camera, self.light, self.shade)
+        maps = self._maps(self._albedo())
+        rendering = self.renderer(vertices, maps, camera, self.light, self.shade)
         rendered = to_srgb(rendering.over(to_linear(self.photo)))
         seen = torch.maximum(self._visible_mask(rendering), 0.5 * self.eyes * rendering.alpha.detach())
         loss = weights.photo * losses.photometric(rendered, self.photo, seen)
@@ -259,13 +264,33 @@ class _Fit:
             shown = rendered * mask + (0.5 if alone else self.photo) * (1 - mask)
             features = self.recogniser.embed(shown, self.mesh_points).embedding
             loss = loss + weights.identity * losses.cosine(features, self.wanted[alone])
+            if "facemesh468" in self.seen:  # else nobody knows where the turned face has its eyes
+                loss = loss + weights.elsewhere * self._elsewhere(vertices, maps)
         loss = loss + weights.shape * self.identity.square().sum() + weights.expression * self.expression.square().sum()
         loss = loss + weights.skin * self.skin.square().sum() + weights.light * losses.light_prior(self.light)
         loss = loss + residual_prior(self.residual.coarse(), weights.residual)
         loss = loss + weights.shine * self.shine.square().sum()
         loss = loss + weights.gaze * (self.gaze - self.gaze_start).square().sum()
+        white = (self.sclera.clamp(min=0.02) / self.sclera.new_tensor([SCLERA])).log()
+        loss = loss + weights.sclera * (white - white.mean()).square().sum()
         loss = loss + weights.iris * (self.iris - self.iris.new_tensor([BROWN])).square().sum()
         return loss, rendered.detach()
+
+    def _elsewhere(self, vertices: Tensor, maps: dict[str, Maps]) -> Tensor:
+        """The recogniser on the head alone, turned at random and lit at random: a likeness that only holds in the photo's
+        own view is paint."""
+        maps = maps | {"eyes": maps["eyes"].detached()}  # it would colour the iris to be pleased
+        yaw = float(torch.empty(()).uniform_(-0.6, 0.6, generator=self.chance))
+        camera = self._camera().turned(yaw, vertices[0].detach()).resized((ELSEWHERE_SIZE,) * 2)
+        side, up, strength = (float(torch.empty(()).uniform_(-1, 1, generator=self.chance)) for _ in range(3))
+        ambient = 0.5 + 0.35 * strength
+        light = self.light.new_tensor(
+            [[ambient, 1.1 - ambient, 1.1 - ambient, 1, 1, 1, 1.2 * side, 0.3 + 0.4 * up, 0.8]]
+        )
+        rendering = self.renderer(vertices, maps, camera, light)
+        points = camera.project(self.model.landmarks(vertices, "facemesh468")).screen.detach()
+        picture = to_srgb(rendering.over(self.photo.new_full((1, 3, 1, 1), 0.21)))
+        return losses.cosine(self.recogniser.embed(picture, points).embedding, self.wanted[0])
 
     def _visible_mask(self, rendering: Rendering) -> Tensor:
         surface = rendering.surface

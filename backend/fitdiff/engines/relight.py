@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..avatar import Avatar
 from ..face.topology import Topology
-from ..render.camera import Camera, rotation_from_axis_angle
+from ..render.camera import Camera
 from ..render.colour import to_linear
 from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
@@ -46,11 +46,7 @@ class Head:
 
     def turned(self, camera: Camera, degrees: float) -> Camera:
         """What this camera sees once the head has turned to its own left, about its middle."""
-        middle = (self.vertices.amin(0) + self.vertices.amax(0)) / 2
-        turn = rotation_from_axis_angle(torch.tensor([[0.0, float(np.radians(degrees)), 0.0]]))
-        rotation = camera.rotation @ turn
-        shift = (camera.rotation - rotation) @ middle
-        return replace(camera, rotation=rotation, translation=camera.translation + shift)
+        return camera.turned(float(np.radians(degrees)), self.vertices)
 
 
 @torch.no_grad()

@@ -17,7 +17,12 @@ from ..render.shading import DirectionalLight, blinn_phong
 SIZE = 256  # texels
 SOFTNESS = 0.25  # radians, the lamp's angular radius
 LEAST_ROOM = 0.25  # of the room's light reaches the deepest fold: skin lights its neighbours
-BEHIND_SKIN = (0.75, 0.85)  # how much of the room and of the lamp eyes and teeth get
+BEHIND_LIDS = (
+    0.75,
+    0.85,
+)  # how much of the room and of the lamp the eyes get: their map is painted with the lids' shade
+INSIDE = {"teeth": 64, "mouth": 64}  # regions with a shadow map of their own, texels
+LEAST_INSIDE = 0.35  # wet and pale, they light each other more than skin does
 
 
 class Shadows:
@@ -25,8 +30,12 @@ class Shadows:
 
     @torch.no_grad()
     def __init__(self, topology: Topology, vertices: Tensor, mesh: MeshTables, atlas: Atlas | None = None) -> None:
-        """vertices (V, 3) metres, as they are drawn; an atlas of the topology, where the caller has one."""
-        self.vertices, self.atlas = vertices, atlas or Atlas(topology, SIZE)
+        """vertices (V, 3) metres, as they are drawn; an atlas of the topology's skin, where the caller has one."""
+        self.vertices = vertices
+        self.atlases = {"skin": atlas or Atlas(topology, SIZE)}
+        for region, size in INSIDE.items():
+            if (topology.quad_region == REGIONS.index(region)).any():
+                self.atlases[region] = Atlas(topology, size, region)
         self.triangles = mesh.triangles
         normals = vertex_normals(vertices[None], mesh)[0]
         room = ambient_occlusion(vertices, normals, self.triangles, 48)
@@ -36,24 +45,34 @@ class Shadows:
     def under(self, light: Tensor) -> Shaded:
         """light (1, 9)."""
         lamp = cast_shadow(self.vertices, self.triangles, light[0, 6:], SOFTNESS)
-        baked = self.atlas.bake(torch.stack([self.room, lamp], 1))
-        reach = max(1, self.atlas.size // 128)
-        for _ in range(2):  # one value per vertex: without this its triangles show
-            baked = avg_pool2d(pad(baked, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
-        return Shaded(baked)
+        values = torch.stack([self.room, lamp], 1)
+        maps = {region: _smooth(atlas.bake(values)) for region, atlas in self.atlases.items()}
+        return Shaded(
+            {region: m if region == "skin" else LEAST_INSIDE + (1 - LEAST_INSIDE) * m for region, m in maps.items()}
+        )
+
+
+def _smooth(baked: Tensor) -> Tensor:
+    """There is one value per vertex: without this its triangles show."""
+    reach = max(1, baked.shape[-1] // 128)
+    for _ in range(2):
+        baked = avg_pool2d(pad(baked, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
+    return baked
 
 
 class Shaded:
-    """The contract's shading with a map (1, 2, S, S) of how much of room and lamp reaches the skin."""
+    """The contract's shading with a map (1, 2, S, S) per region of how much of room and lamp reaches it."""
 
-    def __init__(self, reaching: Tensor) -> None:
+    def __init__(self, reaching: dict[str, Tensor]) -> None:
         self.reaching = reaching
 
     def __call__(self, surface: Surface, light: Tensor) -> Tensor:
-        grid = torch.stack([surface.uv[:, 0] * 2 - 1, 1 - 2 * surface.uv[:, 1]], -1).detach()
-        read = grid_sample(self.reaching, grid.view(1, 1, -1, 2), padding_mode="border", align_corners=False)[0, :, 0].T
-        on_skin = (surface.region == REGIONS.index("skin"))[:, None]
-        room, lamp = torch.where(on_skin, read, read.new_tensor(BEHIND_SKIN)).split(1, 1)
+        grid = torch.stack([surface.uv[:, 0] * 2 - 1, 1 - 2 * surface.uv[:, 1]], -1).detach().view(1, 1, -1, 2)
+        shares = surface.uv.new_tensor([BEHIND_LIDS]).expand(len(surface.uv), 2)
+        for region, reaching in self.reaching.items():
+            read = grid_sample(reaching, grid, padding_mode="border", align_corners=False)[0, :, 0].T
+            shares = torch.where((surface.region == REGIONS.index(region))[:, None], read, shares)
+        room, lamp = shares.split(1, 1)
         full = DirectionalLight.of(light)
         reduced = full._replace(ambient=full.ambient * room, diffuse=full.diffuse * lamp, specular=full.specular * lamp)
         return blinn_phong(surface.albedo, surface.specular, surface.normal, surface.view, reduced)

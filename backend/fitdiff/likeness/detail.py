@@ -36,16 +36,25 @@ def unseen_by_camera(atlas: Atlas, vertices: Tensor, depth: Tensor, camera: Came
     return read_photo(depth, projected.screen[0]) < projected.depth[0][:, None] - slack
 
 
-def fine_detail(observed: Tensor, fitted: Tensor, weight: Tensor, radius: int, limit: float = 0.35) -> Tensor:
+def fine_detail(
+    observed: Tensor,
+    fitted: Tensor,
+    weight: Tensor,
+    radius: int,
+    noise: float = 0.012,
+    limits: tuple[float, float] = (0.35, 0.15),
+) -> Tensor:
     """Log observed minus log fitted colour (1, 3, S, S), less its own neighbourhood: only what is finer than `radius`.
 
-    Brightness alone: at a pixel's scale a photo's colour is the sensor's noise and the JPEG's blocks.
+    Brightness alone: at a pixel's scale a photo's colour is the sensor's noise and the JPEG's blocks. What is within
+    the noise is left out. Lines and pores darken (the first limit); what is brighter is mostly a glint (the second).
     """
     ratio = (observed.clamp(min=0.004).log() - fitted.clamp(min=0.004).log()).mean(1, keepdim=True)
     total = _box(weight, radius)
     broad = _box(ratio * weight, radius) / total.clamp(min=1e-4)
-    fine = ((ratio - broad) * weight).clamp(-limit, limit)
-    return fine.expand(-1, 3, -1, -1)
+    fine = F.softshrink((ratio - broad) * weight, noise)
+    darker, brighter = limits
+    return fine.clamp(-darker, brighter).expand(-1, 3, -1, -1)
 
 
 def _box(values: Tensor, radius: int) -> Tensor:

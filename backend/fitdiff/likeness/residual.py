@@ -16,7 +16,7 @@ class ResidualPriors:
     spread: float = 0.15  # log albedo that counts as one
     level: float = 40.0
     broad: float = 100.0  # on its low frequencies: shading must go to the light instead
-    chroma: float = 12.0  # times level, on what is no change of brightness
+    chroma: float = 24.0  # times level, on what is no change of brightness
     symmetry: float = 500.0
     roughness: float = 500.0
 

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from ..face.model import MorphableModel
@@ -15,7 +17,7 @@ from ..render.camera import Camera
 from ..render.visibility import visible_faces
 from .bundle import Perception
 from .pose import PoseFit, solve_pose
-from .regions import Crop, Mask
+from .regions import Crop, Mask, PosedHead
 from .select import choose_face
 from .skin import FaceMask, face_mask
 from .types import Face, IdentityFeatures
@@ -51,7 +53,7 @@ class Analysis:
     @cached_property
     def mask(self) -> FaceMask:
         trusted = self.pose.verdict != "bad"
-        return face_mask(self.photo.pixels, self.face, visible=self._visible_skin if trusted else None)
+        return face_mask(self.photo.pixels, self.face, posed=self._posed_head if trusted else None)
 
     @cached_property
     def identity(self) -> IdentityFeatures:
@@ -68,8 +70,8 @@ class Analysis:
         """(1, 468, 2) pixels."""
         return torch.from_numpy(np.ascontiguousarray(self.face.landmarks468[None, :, :2])).to(self.perception.device)
 
-    def _visible_skin(self, crop: Crop) -> Mask:
-        return visible_skin(self.model, self.pose, crop)
+    def _posed_head(self, crop: Crop) -> PosedHead:
+        return posed_head(self.model, self.pose, crop)
 
 
 def analyse(
@@ -109,8 +111,8 @@ def pose_of(photo: Photo, face: Face, model: MorphableModel) -> PoseFit:
 
 
 @torch.no_grad()
-def visible_skin(model: MorphableModel, pose: PoseFit, crop: Crop) -> Mask:
-    """(size, size) 0..1: where the posed face shows skin that does not merely graze the line of sight."""
+def posed_head(model: MorphableModel, pose: PoseFit, crop: Crop) -> PosedHead:
+    """The head as its first shape and camera have it, in a window of the photo."""
     identity = torch.as_tensor(pose.identity, dtype=torch.float32)[None]
     expression = torch.as_tensor(pose.expression, dtype=torch.float32)[None]
     vertices = model.vertices(identity.to(model.mean), expression.to(model.mean)).float().cpu()
@@ -119,15 +121,27 @@ def visible_skin(model: MorphableModel, pose: PoseFit, crop: Crop) -> Mask:
     seen = visible_faces(camera.project(vertices), triangles, camera.size)[0]
     corners = vertices[0][triangles]
     normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal = torch.nn.functional.normalize(normal, dim=1)
     towards = camera.position[0] - corners.mean(1)
     cosine = torch.nn.functional.cosine_similarity(normal, towards, dim=1)
     skin = torch.from_numpy(model.topology.triangle_region == REGIONS.index("skin"))
     shows = torch.cat([skin & (cosine > GRAZING), torch.zeros(1, dtype=torch.bool)])
     mask = shows[seen].float()[None, None]
     # Eyes and mouth are the landmarks' business: close the holes they leave, then soften the edge by a pixel.
-    grown = _dilated(mask, 31)
-    closed = -_dilated(-grown, 29)
-    return torch.nn.functional.avg_pool2d(closed, 3, 1, 1, count_include_pad=False)[0, 0].numpy()
+    closed = -_dilated(-_dilated(mask, 31), 29)
+    soft = torch.nn.functional.avg_pool2d(closed, 3, 1, 1, count_include_pad=False)[0, 0].numpy()
+    outline = (seen >= 0).numpy().astype(np.float32)
+    turned = torch.cat([normal @ camera.rotation[0].T, torch.zeros(1, 3)])[seen].numpy()
+    return PosedHead(soft, outline, _smooth_inside(turned, outline))
+
+
+def _smooth_inside(values: NDArray[np.float32], inside: Mask, reach: float = 3.0) -> NDArray[np.float32]:
+    """(h, w, C) blurred over the pixels inside, 0 elsewhere: triangles leave no facets."""
+    weight = np.maximum(ndimage.gaussian_filter(inside, reach), 1e-3)
+    blurred = [
+        ndimage.gaussian_filter(channel * inside, reach) / weight * inside for channel in values.transpose(2, 0, 1)
+    ]
+    return np.stack(blurred, -1)
 
 
 def _dilated(mask: Tensor, width: int) -> Tensor:

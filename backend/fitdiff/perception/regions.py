@@ -36,6 +36,7 @@ SURE_SKIN = (
     (6, 122, 188, 114, 217, 126, 142, 4, 371, 355, 437, 343, 412, 351),  # nose, from the root to above the tip
 )
 OVERSAMPLING = 4
+BROW_BELOW = 1.0  # of a brow's height: how far its hair reaches below FaceMesh's outline
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,20 @@ class Crop:
         return whole
 
 
+@dataclass(frozen=True)
+class PosedHead:
+    """Where a posed mesh lies in a window, each (size, size) 0..1.
+
+    skin     it shows skin that does not merely graze the line of sight
+    outline  it shows anything
+    normal   (size, size, 3) the surface's direction in the camera's axes, unit; 0 beside the head
+    """
+
+    skin: Mask
+    outline: Mask
+    normal: Mask
+
+
 def _bilinear(mask: Mask, xs: Points, ys: Points) -> Mask:
     """Separable bilinear lookup at pixel-centre coordinates."""
 
@@ -119,6 +134,13 @@ def grown(points: Points, factor: float) -> Points:
     """An outline scaled about its middle."""
     middle = points.mean(0)
     return middle + (points - middle) * factor
+
+
+def whole_brow(points: Points, indices: tuple[int, ...]) -> Points:
+    """A brow's outline with as much again below it: FaceMesh follows the upper half of the hair."""
+    outline = np.asarray(points, np.float64)[list(indices)]
+    upper, lower = outline[:5], outline[:4:-1]
+    return grown(np.concatenate([upper, (lower + BROW_BELOW * (lower - upper))[::-1]]), 1.12)
 
 
 def raised_oval(points: Points) -> Points:

@@ -29,6 +29,13 @@ class Maps(NamedTuple):
         """Whether the normal map is one texel that points straight up: then nobody need know where tangents lie."""
         return self.normal.shape[2:] == (1, 1) and not (self.normal.requires_grad or bool(self.normal[:, :2].any()))
 
+    def detached(self) -> Maps:
+        """The same, for a loss that must not repaint it."""
+        occlusion, translucency = (
+            part if part is None else part.detach() for part in (self.occlusion, self.translucency)
+        )
+        return Maps(self.diffuse.detach(), self.specular.detach(), self.normal.detach(), occlusion, translucency)
+
     @staticmethod
     def plain(diffuse: tuple[float, float, float], specular: float = 0.5, like: Tensor | None = None) -> Maps:
         """One colour, one gloss, no relief: maps of a single texel, on the device and in the dtype of `like`."""

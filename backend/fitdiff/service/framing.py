@@ -102,7 +102,8 @@ class Decoder:
                 lengths.append(field[2])
             place = end + 1
         if len(lengths) != 1 or not re.fullmatch(rb"[0-9]{1,18}", lengths[0]) or int(lengths[0]) > SKIP_LIMIT:
-            return self._lose(found, Fault("frame-length", "A message came without one believable Content-Length."))
+            fault = Fault("frame-length", "A message came without one believable Content-Length.")
+            return self._lose(found, fault, end if lengths else 1)
         del self._buffer[: end + 1]
         self._lost = False
         length = int(lengths[0])
@@ -113,9 +114,10 @@ class Decoder:
             self._body = length
         return True
 
-    def _lose(self, found: list[bytes | Fault], fault: Fault) -> bool:
+    def _lose(self, found: list[bytes | Fault], fault: Fault, passed: int = 1) -> bool:
+        """Search on after `passed` bytes: at least one, so that the search does not stop at the same header again."""
         if not self._lost:
             found.append(fault)
         self._lost = True
-        del self._buffer[:1]  # so that the search does not stop at the same header again
+        del self._buffer[:passed]
         return True

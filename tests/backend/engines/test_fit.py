@@ -49,12 +49,28 @@ def fitted(perception, photo_analysis):
 
 @pytest.mark.slow
 def test_a_few_steps_already_bring_the_photo_closer(photo_analysis):
-    few = fit._Fit(photo_analysis, fit.FitSettings(steps=16), lambda progress: None)
+    few = fit._Fit(photo_analysis, fit.FitSettings(steps=16), 0, lambda progress: None)
     before = few._metrics()
     few.optimise()
     after = few._metrics()
     assert after["photometric"] < 0.75 * before["photometric"]
     assert after["identity_guide"] > before["identity_guide"] + 0.05
+
+
+@pytest.mark.slow
+def test_the_recogniser_elsewhere_shapes_and_paints_the_head_but_not_its_eyes(photo_analysis):
+    one = fit._Fit(photo_analysis, fit.FitSettings(steps=1), 0, lambda progress: None)
+    loss = one._elsewhere(one._vertices(), one._maps(one._albedo()))
+    loss.backward()
+    assert one.identity.grad.abs().max() > 0
+    assert one.skin.grad.abs().max() > 0
+    assert one.residual.levels[0].grad.abs().max() > 0
+    assert one.iris.grad is None or not one.iris.grad.any()
+    assert one.sclera.grad is None or not one.sclera.grad.any()
+    turned = [one._elsewhere(one._vertices(), one._maps(one._albedo())).item() for _ in range(3)]
+    assert len(set(turned)) == 3  # from somewhere else each time
+    again = fit._Fit(photo_analysis, fit.FitSettings(steps=1), 0, lambda progress: None)
+    assert again._elsewhere(again._vertices(), again._maps(again._albedo())).item() == loss.item()
 
 
 @pytest.mark.slow
@@ -78,7 +94,7 @@ def test_the_same_photo_gives_the_same_avatar(fitted, photo_analysis):
 
 @pytest.mark.slow
 def test_without_likeness_the_photo_leaves_no_texture_of_its_own(photo_analysis):
-    prior = fit._Fit(photo_analysis, fit.FitSettings(steps=8, likeness=0.0), lambda progress: None)
+    prior = fit._Fit(photo_analysis, fit.FitSettings(steps=8, likeness=0.0), 0, lambda progress: None)
     prior.optimise()
     albedo = prior.basis.albedo(prior.skin.detach(), 512).clamp(0.004, 0.97)
     stored = fit._stored_colour(albedo).astype(int)

@@ -68,6 +68,21 @@ def test_fine_detail_is_what_is_finer_than_the_radius_and_colourless():
     assert torch.equal(found[:, 0], found[:, 2])
 
 
+def test_noise_and_glints_stay_out_of_the_fine_detail():
+    size = 96
+    fitted = torch.full((1, 3, size, size), 0.4)
+    torch.manual_seed(0)
+    grainy = fitted * (0.004 * torch.randn(1, 1, size, size)).exp()
+    weight = torch.ones(1, 1, size, size)
+    assert not fine_detail(grainy, fitted, weight, radius=5, noise=0.03).any()
+    spotted = fitted.clone()
+    spotted[..., 20, 20] *= 2.2
+    spotted[..., 70, 70] /= 2.2
+    found = fine_detail(spotted, fitted, weight, radius=5, limits=(0.35, 0.15))
+    assert float(found.max()) == float(found[0, 0, 20, 20]) <= 0.15 + 1e-6
+    assert float(found.min()) == float(found[0, 0, 70, 70]) < -0.3
+
+
 def test_reading_a_photo_lands_on_pixel_centres():
     photo = torch.arange(12.0).view(1, 1, 3, 4)
     places = torch.tensor([[0.5, 0.5], [3.5, 2.5], [1.0, 0.5]])

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from fitdiff.errors import FitDiffError
 from fitdiff.face import embedded
-from fitdiff.perception.analyse import Analysis, analyse, crop_camera, visible_skin
+from fitdiff.perception.analyse import Analysis, analyse, crop_camera, posed_head
 from fitdiff.perception.gaze import gaze_of
 from fitdiff.perception.pose_fit import euler_degrees
 from fitdiff.perception.regions import polygon, raised_oval
@@ -88,7 +88,8 @@ def test_dark_and_light_skins_are_masked_alike() -> None:
 def test_visible_skin_is_the_meshes() -> None:
     seen = portrait(seed=3, yaw=35)
     analysis = look(seen)
-    visible = visible_skin(analysis.model, analysis.pose, analysis.mask.crop)
+    head = posed_head(analysis.model, analysis.pose, analysis.mask.crop)
+    visible = head.skin
     true = analysis.mask.crop.read(np.repeat((seen.head * 255).astype(np.uint8)[..., None], 3, 2))[..., 0] > 0.5
     crop = analysis.mask.crop
     oval = polygon(raised_oval(crop.inside(seen.landmarks)), crop.size) > 0.5  # skull and neck are anybody's guess

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fitdiff.perception.regions import LEFT_EYE, RIGHT_EYE, Crop, lids_opened, polygon, raised_oval
+from fitdiff.perception.regions import LEFT_EYE, RIGHT_EYE, Crop, PosedHead, lids_opened, polygon, raised_oval
 from fitdiff.perception.skin import CHANNELS, FaceMask, face_mask, guided_filter
 from fitdiff.perception.types import Face
 
@@ -33,6 +33,9 @@ class Drawn:
         wall: tuple[float, float, float] = (0.30, 0.33, 0.36),
         fringe: float = 0.0,
         side_light: float = 0.5,
+        top_light: float = 0.0,
+        streaks: float = 0.0,
+        grain: float = 0.5,
         seed: int = 0,
     ) -> None:
         rng = np.random.default_rng(seed)
@@ -41,27 +44,35 @@ class Drawn:
         head = polygon(raised_oval(points), SIDE)
         crown = ((x - SIDE / 2) / 105) ** 2 + ((y - SIDE / 2 - 5) / 150) ** 2 < 1
         image = np.broadcast_to(np.array(wall), (SIDE, SIDE, 3)).copy()
-        image[crown] = hair
+        strands = np.exp(streaks * np.sin(x * 0.9 + 4 * np.sin(y / 37)))[..., None] * np.array(hair)
+        image[crown] = strands[crown]
         neck = (np.abs(x - SIDE / 2) < 55) & (y > SIDE / 2 + 90)
         image[neck] = np.array(tone) * 0.6
         shade = 1.0 + side_light * (x - SIDE / 2) / 95 - 0.15 * ((x - SIDE / 2) / 95) ** 2
+        shade = shade * np.exp(-top_light * (y - SIDE / 2) / 95)
         skin = np.array(tone) * np.clip(shade, 0.15, None)[..., None]
         image = image * (1 - head[..., None]) + skin * head[..., None]
         low = points[10, 1] + fringe * (points[105, 1] - points[10, 1])
         covered = ((y < low + 4 * np.sin(x / 6)) & crown) if fringe else np.zeros_like(crown)
-        image[covered] = hair
+        image[covered] = strands[covered]
         self.truth = head * ~covered
+        self.head = np.maximum(crown, head > 0.5)
         for eye in (RIGHT_EYE, LEFT_EYE):
             mask = polygon(lids_opened(points, eye, 0.32), SIDE)
             image = image * (1 - mask[..., None]) + np.array([0.4, 0.38, 0.36]) * mask[..., None]
             self.truth = self.truth * (1 - mask)
-        image *= np.exp(ndimage.gaussian_filter(rng.normal(0, 0.5, (SIDE, SIDE)), 1.2))[..., None]
+        image *= np.exp(ndimage.gaussian_filter(rng.normal(0, grain, (SIDE, SIDE)), 1.2))[..., None]
         image = np.clip(image + rng.normal(0, 0.002, image.shape), 0, 1)
         encoded = np.where(image <= 0.0031308, 12.92 * image, 1.055 * np.maximum(image, 1e-9) ** (1 / 2.4) - 0.055)
         self.pixels = (encoded * 255 + 0.5).astype(np.uint8)
         flat = np.concatenate([points, np.zeros((468, 1))], 1).astype(np.float32)
         box = (*points.min(0), *points.max(0))
         self.face = Face(tuple(float(v) for v in box), 1.0, np.zeros((6, 2), np.float32), flat, flat[:68, :2], 1.0)
+
+    def posed(self, crop: Crop) -> PosedHead:
+        """What a mesh would know of the head: its outline, no wrinkle of it."""
+        outline = crop.read(np.repeat((self.head * 255).astype(np.uint8)[..., None], 3, 2))[..., 0]
+        return PosedHead(np.ones_like(outline), outline, np.zeros((*outline.shape, 3), np.float32))
 
     def overlap(self, mask: FaceMask) -> float:
         """Intersection over union with the truth, brows and lips left out: the drawing has none."""
@@ -101,6 +112,43 @@ def test_a_fringe_is_not_skin(tone: str) -> None:
     assert drawn.overlap(face_mask(drawn.pixels, drawn.face)) > 0.9
 
 
+@pytest.mark.parametrize("tone", ["brown", "light"])
+def test_a_fringe_of_almost_skins_colour_is_known_by_its_strands(tone: str) -> None:
+    hair = tuple(0.75 * value for value in TONES[tone])
+    drawn = Drawn(TONES[tone], hair=hair, fringe=0.5, side_light=0.2, streaks=0.35, grain=0.15)
+    found = face_mask(drawn.pixels, drawn.face, posed=drawn.posed)
+    assert drawn.overlap(found) > 0.9
+    points = POINTS * 190 + (SIDE / 2, SIDE / 2 + 20)
+    x, y = int(points[10, 0]), int(points[10, 1]) + 2
+    assert found.over_photo("skin", (SIDE, SIDE))[y : y + 6, x - 20 : x + 20].mean() < 0.1
+
+
+@pytest.mark.parametrize("tone", ["dark", "light"])
+def test_a_wall_of_skins_colour_does_not_take_the_forehead(tone: str) -> None:
+    wall = tuple(min(1.6 * value, 0.9) for value in TONES[tone])
+    drawn = Drawn(TONES[tone], wall=wall, side_light=0.0, top_light=0.4)
+    alone, posed = (drawn.overlap(face_mask(drawn.pixels, drawn.face, posed=head)) for head in (None, drawn.posed))
+    assert posed > max(0.9, alone + 0.02)
+
+
+def test_the_mask_stays_clear_of_hair() -> None:
+    drawn = Drawn(TONES["olive"], fringe=0.5)
+    mask = face_mask(drawn.pixels, drawn.face)
+    near = ndimage.maximum_filter(drawn.truth < 0.5, 3) & (drawn.truth > 0.5)
+    points = POINTS * 190 + (SIDE / 2, SIDE / 2 + 20)
+    fringe = np.zeros_like(near)
+    fringe[int(points[10, 1]) : int(points[105, 1]) - 8, int(points[105, 0]) : int(points[334, 0])] = True
+    assert (near & fringe).sum() > 50
+    assert mask.over_photo("skin", (SIDE, SIDE))[near & fringe].mean() < 0.4
+
+
+def test_face_has_no_seam_between_skin_and_brows() -> None:
+    drawn = Drawn(TONES["olive"], side_light=0.0)
+    mask = face_mask(drawn.pixels, drawn.face)
+    shared = (mask.brows > 0.05) & (mask.brows < 0.95) & (mask.eyes < 0.01)
+    assert shared.sum() > 50 and np.percentile(mask.face[shared], 5) > 0.9
+
+
 def test_channels_are_soft_masks_that_do_not_overlap() -> None:
     drawn = Drawn(TONES["olive"])
     mask = face_mask(drawn.pixels, drawn.face)
@@ -133,12 +181,12 @@ def test_what_lies_outside_the_photo_is_never_skin() -> None:
 def test_visible_mesh_takes_away() -> None:
     drawn = Drawn(TONES["olive"])
 
-    def left_half(crop: Crop) -> np.ndarray:
+    def left_half(crop: Crop) -> PosedHead:
         shown = np.zeros((crop.size, crop.size), np.float32)
         shown[:, : crop.size // 2] = 1
-        return shown
+        return PosedHead(shown, np.ones_like(shown), np.zeros((*shown.shape, 3), np.float32))
 
-    mask = face_mask(drawn.pixels, drawn.face, visible=left_half)
+    mask = face_mask(drawn.pixels, drawn.face, posed=left_half)
     assert mask.skin[:, mask.crop.size // 2 + 2 :].max() == 0
     assert mask.skin[:, : mask.crop.size // 2].max() > 0.9
 

@@ -1,0 +1,313 @@
+"""Training of the denoiser: noise, and what its guess at z0 looks like when decoded and rendered (supplement, section 2)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..diffusion import Schedule, ScheduleConfig, Statistics, draw_noise, predictor, sample_dpm_solver, split
+from ..diffusion.latent import places
+from ..face.appearance import head_maps
+from ..face.model import MorphableModel
+from ..networks import Autoencoder, Denoiser, DenoiserConfig
+from ..networks.denoiser import Condition
+from ..perception.types import IdentityFeatures, IdentityNetwork
+from ..render import Camera, Renderer
+from ..render.colour import to_srgb
+from . import checkpoints, losses
+from .latents import Rows
+from .loop import rate_at
+from .machine import Average, Machine, fused
+from .paint import unstacked
+
+BANDS = 4  # the noise loss is also reported by quarters of the schedule
+SAMPLES = 24
+SAMPLE_STEPS = 25
+
+
+@dataclass(frozen=True)
+class DenoiserTraining:
+    network: DenoiserConfig
+    schedule: ScheduleConfig
+    batch: int = 16
+    rate: float = 3.2e-5
+    unconditional: float = 0.1  # how often the recogniser is shown an empty picture
+    identity: float = 1.0
+    identity_perceptual: float = 1.0
+    vertices: float = 1.0
+    rendered: int = 16  # of a batch, those with the least noise: how many are decoded and rendered
+    rendered_every: int = 1
+    rendered_side: int = 208
+    by_signal: bool = False  # what comes of z0 counts as much as z0 can be known
+    accumulate: int = 1
+    average: float = 0.9999
+
+    @staticmethod
+    def paper() -> DenoiserTraining:
+        return DenoiserTraining(DenoiserConfig.paper(), ScheduleConfig.paper())
+
+    @staticmethod
+    def lite() -> DenoiserTraining:
+        return DenoiserTraining(
+            DenoiserConfig.lite(),
+            ScheduleConfig.lite(),
+            batch=256,
+            rate=4e-4,
+            identity=0.05,
+            identity_perceptual=0.05,
+            vertices=0.02,
+            rendered=8,
+            rendered_every=4,
+            by_signal=True,
+            average=0.9995,
+        )
+
+
+class Scene:
+    """z0 to a picture, differentiable: decode, the face model, the renderer; and the recogniser's look at it."""
+
+    def __init__(
+        self, model: MorphableModel, autoencoder: Autoencoder, recogniser: IdentityNetwork, side: int, device: torch.device
+    ) -> None:
+        self.model, self.side = model.to(device), side
+        self.autoencoder = autoencoder.to(device).eval().requires_grad_(False)
+        self.recogniser = recogniser
+        self.renderer = Renderer(model.topology).to(device)
+
+    def vertices(self, z: Tensor) -> Tensor:
+        parts = split(z)
+        return self.model.vertices(parts.identity, parts.expression)
+
+    def picture(self, z: Tensor, camera: Camera) -> Tensor:
+        """z (B, 4288) natural -> (B, 3, side, side) sRGB."""
+        parts = split(z)
+        skin = unstacked(self.autoencoder.decode(parts.texture).float())
+        maps = head_maps(self.model, skin.diffuse, eye_size=64)
+        maps["skin"] = maps["skin"]._replace(specular=skin.specular, normal=skin.normal)
+        light = torch.cat([parts.light[:, :3].clamp(min=0), parts.light[:, 3:6].clamp(min=0), parts.light[:, 6:]], 1)
+        return to_srgb(self.renderer(self.vertices(z), maps, camera, light).image)
+
+    def features(self, pictures: Tensor, points: Tensor) -> IdentityFeatures:
+        """points (B, 5, 2) pixels."""
+        return self.recogniser.features(self.recogniser.crop_to(pictures, points))  # type: ignore[attr-defined]
+
+    def camera(self, packed: Tensor) -> Camera:
+        """(B, 15) as latents.Rows keeps it."""
+        side = self.side
+        return Camera(
+            packed[:, :9].view(-1, 3, 3), packed[:, 9:12], packed[:, 12] * side, packed[:, 13:15] * side, (side, side)
+        )
+
+
+def empty_condition(recogniser: IdentityNetwork, device: torch.device | str) -> Condition:
+    """What the recogniser says of an empty picture: one row."""
+    side = recogniser.crop_size
+    with torch.no_grad():
+        return as_condition(recogniser, recogniser.features(torch.zeros(1, 3, side, side, device=device)))
+
+
+def as_condition(recogniser: IdentityNetwork, seen: IdentityFeatures) -> Condition:
+    """The three maps that condition: ArcFace's C2 to C4; of dlib's five those of about the same sizes."""
+    maps = seen.maps[1:4] if recogniser.name == "dlib" else seen.maps[:3]
+    return Condition(seen.embedding, tuple(maps))
+
+
+class DenoiserTask:
+    name = "denoiser"
+
+    def __init__(
+        self,
+        settings: DenoiserTraining,
+        rows: Rows,
+        scene: Scene,
+        machine: Machine,
+        trained_on: str,
+        autoencoder: str,
+        seed: int = 0,
+        start: Path | None = None,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.settings, self.rows, self.scene, self.machine = settings, rows, scene, machine
+        self.trained_on, self.autoencoder, self.seed = trained_on, autoencoder, seed
+        network = Denoiser(settings.network)
+        if start is not None:
+            before = checkpoints.load_denoiser(start)
+            network.load_state_dict(before.network.state_dict())
+            self.statistics = before.statistics.to(machine.device)
+        else:
+            self.statistics = Statistics.measured(rows.latent[:20000].flatten(0, 1))
+            _standardise_condition(network, rows)
+        self.network, self.plain = machine.spread(network), network
+        self.average = Average(network, settings.average)
+        self.optimizer = fused(network.parameters(), machine.device, settings.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.numbers = Numbers(self.statistics)
+        self.modules: dict[str, nn.Module] = {"network": network, "average": self.average, "statistics": self.numbers}
+        self.optimizers = {"network": self.optimizer}
+        self.schedule = Schedule(settings.schedule)
+        self.empty = empty_condition(scene.recogniser, machine.device)
+
+    def facts(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self.settings), "seed": self.seed, "autoencoder": self.autoencoder}
+
+    def step(self, step: int, total: int) -> dict[str, Tensor]:
+        s = self.settings
+        for group in self.optimizer.param_groups:
+            group["lr"] = s.rate * rate_at(step, total)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step * self.machine.world + self.machine.rank)
+        self.optimizer.zero_grad(set_to_none=True)
+        found: dict[str, Tensor] = {}
+        for _ in range(s.accumulate):
+            parts = self._backward(s.batch // s.accumulate, step, generator)
+            for name, value in parts.items():
+                found[name] = found.get(name, torch.zeros_like(value)) + value / s.accumulate
+        found["gradient"] = nn.utils.clip_grad_norm_(self.plain.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.follow(self.plain, step)
+        return found
+
+    def _backward(self, count: int, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        s, device = self.settings, self.machine.device
+        people, views = self.rows.latent.shape[:2]
+        row = torch.randint(people, (count,), generator=generator)
+        view = torch.randint(views, (count,), generator=generator)
+        # Evenly over the schedule within each batch, which quietens the loss; sorted, so that the first are the clearest.
+        t = ((torch.arange(count) + torch.rand(count, generator=generator)) / count * self.schedule.config.steps).long()
+        dropped = torch.rand(count, generator=generator) < s.unconditional
+        noise = draw_noise(count, generator).to(device)
+        row, view, dropped = row.to(device), view.to(device), dropped.to(device)
+        clean = self.statistics.standardise(self.rows.latent[row, view])
+        condition = replaced(self.rows.condition(row, view), self.empty, dropped)
+        z = self.schedule.noisy(clean, noise, t)
+        with self.machine.mixed():
+            said = self.network(z, t.to(device), condition).float()
+        target = self.schedule.target(clean, noise, t, s.network.predicts)
+        each = (said - target).square()
+        # Every block of the vector is heard: by their count alone the texture would drown the rest.
+        loss = each.mean() + 0.1 * sum(each[:, place].mean() for name, place in places().items() if name != "texture")
+        guess, guessed_noise = self.schedule.resolve(said, z, t, s.network.predicts)
+        found = {"loss": each.mean(), **self._by_band(guessed_noise, noise, t)}
+        for name, place in places().items():
+            found[f"mse_{name}"] = each[:, place].mean()
+        signal = self.schedule.rows(t, clean)[0][:, 0].square() if s.by_signal else torch.ones(count, device=device)
+        if s.vertices > 0:
+            made, true = (self.scene.vertices(self.statistics.restore(z)) for z in (guess, clean))
+            apart = losses.vertices(made, true)
+            loss = loss + s.vertices * (signal * apart).mean()
+            found["vertices"] = apart[: count // 4].mean()
+        if s.rendered and step % s.rendered_every == 0:
+            loss = loss + self._rendered(guess, row, view, dropped, signal, found)
+        (loss / s.accumulate).backward()
+        return {name: value.detach() for name, value in found.items()}
+
+    def _rendered(
+        self, guess: Tensor, row: Tensor, view: Tensor, dropped: Tensor, signal: Tensor, found: dict[str, Tensor]
+    ) -> Tensor:
+        """Identity and identity-perceptual loss of those guesses that have the least noise."""
+        s, count = self.settings, min(self.settings.rendered, len(guess))
+        row, view = row[:count], view[:count]
+        camera = self.scene.camera(self.rows.camera[row, view])
+        points = self.rows.points[row, view] * self.scene.side
+        with self.machine.mixed():
+            picture = self.scene.picture(self.statistics.restore(guess[:count]), camera)
+        made = as_condition(self.scene.recogniser, self.scene.features(picture.float(), points))
+        true = self.rows.condition(row, view)
+        made_seen, true_seen = IdentityFeatures(made.embedding, made.maps), IdentityFeatures(true.embedding, true.maps)
+        weight = signal[:count] * (~dropped[:count])
+        identity, per = losses.identity(made_seen, true_seen), losses.identity_perceptual(made_seen, true_seen)
+        found["identity"], found["identity_perceptual"] = identity.mean(), per.mean()
+        return (weight * (s.identity * identity + s.identity_perceptual * per)).mean()
+
+    def _by_band(self, said: Tensor, noise: Tensor, t: Tensor) -> dict[str, Tensor]:
+        """The noise loss of Equation 1 by quarters of the schedule: t is sorted, so each is one run."""
+        each = (said.detach() - noise).square().mean(1).chunk(BANDS)
+        return {f"noise_{band}": part.mean() for band, part in enumerate(each)}
+
+    @torch.no_grad()
+    def sheet(self) -> Tensor:
+        """Two rows of people from pure noise, and one of people sampled for conditions of the data, as `pictures` draws."""
+        network = self.average.network
+        assert isinstance(network, Denoiser)
+        generator = torch.Generator().manual_seed(self.seed)
+        z = draw_noise(SAMPLES, generator).to(self.machine.device)
+        rows = torch.arange(SAMPLES // 3, device=self.machine.device) % len(self.rows.latent)
+        given = self.rows.condition(rows, torch.zeros_like(rows))
+        drawn = []
+        for part, condition in ((z[: SAMPLES * 2 // 3], self.empty), (z[: len(rows)], given)):
+            with self.machine.mixed():
+                latent = sample_dpm_solver(predictor(network, self.schedule, condition), part, self.schedule, SAMPLE_STEPS)
+            drawn.append(portraits(self.scene, self.statistics.restore(latent.float())))
+        pictures = torch.cat(drawn)
+        across = SAMPLES // 3
+        return torch.cat([torch.cat(list(pictures[k : k + across]), 2) for k in range(0, len(pictures), across)], 1)
+
+    def export(self, folder: Path, steps: int, losses: dict[str, float]) -> list[Path]:
+        path = folder / "denoiser.safetensors"
+        details = {"losses": losses, "settings": dataclasses.asdict(self.settings)}
+        network = self.average.network
+        assert isinstance(network, Denoiser)
+        checkpoints.save_denoiser(
+            path,
+            network,
+            self.settings.schedule,
+            self.statistics,
+            self.autoencoder,
+            self.trained_on,
+            steps,
+            details,
+        )
+        return [path]
+
+
+class Numbers(nn.Module):
+    """The statistics, where a state file finds them."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, statistics: Statistics) -> None:
+        super().__init__()
+        self.register_buffer("mean", statistics.mean)
+        self.register_buffer("scale", statistics.scale)
+
+
+def replaced(condition: Condition, empty: Condition, dropped: Tensor) -> Condition:
+    """The empty picture's features in the rows that are dropped (B,) bool."""
+    embedding = torch.where(dropped[:, None], empty.embedding, condition.embedding)
+    maps = [torch.where(dropped[:, None, None, None], e, m) for e, m in zip(empty.maps, condition.maps, strict=True)]
+    return Condition(embedding, tuple(maps))
+
+
+@torch.no_grad()
+def portraits(scene: Scene, z: Tensor, at_once: int = 8) -> Tensor:
+    """(B, 3, side, side) sRGB: every head from a little to one side, in the light of its latent, on grey."""
+    drawn = []
+    for part in z.split(at_once):
+        middle = scene.model.mean.mean(0)
+        camera = Camera.facing((scene.side,) * 2, 1.1, 20.0, yaw=14.0, target=middle, device=z.device)
+        n = len(part)
+        camera = Camera(
+            camera.rotation.expand(n, -1, -1),
+            camera.translation.expand(n, -1),
+            camera.focal.expand(n),
+            camera.principal.expand(n, -1),
+            camera.size,
+        )
+        drawn.append(scene.picture(part, camera))
+    return torch.cat(drawn)
+
+
+def _standardise_condition(network: Denoiser, rows: Rows) -> None:
+    """The recogniser's channels to mean 0 and spread 1, as measured on the first people."""
+    some = slice(0, 2000)
+    maps = [m[some].float().flatten(0, 1) for m in rows.maps]
+    means = [m.mean((0, 2, 3)) for m in maps] + [rows.embedding[some].flatten(0, 1).mean(0)]
+    spreads = [m.std((0, 2, 3)) for m in maps] + [rows.embedding[some].flatten(0, 1).std(0)]
+    network.condition_mean.copy_(torch.cat(means))
+    network.condition_scale.copy_(torch.cat(spreads).clamp(min=1e-3))
+
+

@@ -1,0 +1,174 @@
+"""What the denoiser learns from, worked out once: people as latents, and their photographs as a recogniser sees them.
+
+A folder of safetensors shards. Made-up people are written by number, so that an interrupted run goes on where it stopped;
+a folder of the user's own (docs/training.md) goes through the same code.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..diffusion import Parts, join
+from ..engines.progress import Progress, Report, silent
+from ..errors import FitDiffError
+from ..networks import Autoencoder
+from ..networks.denoiser import Condition
+from ..perception.types import IdentityNetwork
+from .synthetic import Crowd
+
+SHARD = 512  # people in a file
+INDEX = "latents.json"
+
+
+class Rows(NamedTuple):
+    """N people seen V times each."""
+
+    latent: Tensor  # (N, V, 4288) natural units; views differ in light alone, or in all that a data set has
+    embedding: Tensor  # (N, V, D)
+    maps: tuple[Tensor, ...]  # (N, V, C, h, w)
+    camera: Tensor  # (N, V, 15): rotation 9, translation 3, focal length over the side, principal point over the side
+    points: Tensor  # (N, V, 5, 2) the recogniser's five points over the side of the picture
+
+    def condition(self, rows: Tensor, views: Tensor) -> Condition:
+        return Condition(self.embedding[rows, views].float(), tuple(m[rows, views].float() for m in self.maps))
+
+
+@dataclass(frozen=True)
+class Source:
+    """people (first, count) -> (maps (count, 9, S, S), one (Parts without texture, pictures, five points, camera) per view)."""
+
+    people: Callable[[int, int], tuple[Tensor, list[View]]]
+    count: int
+    says: str
+
+
+class View(NamedTuple):
+    identity: Tensor
+    expression: Tensor
+    light: Tensor
+    crops: Tensor  # (N, 3, c, c) as the recogniser wants them
+    camera: Tensor  # (N, 15)
+    points: Tensor  # (N, 5, 2)
+
+
+def made_up(crowd: Crowd, recogniser: IdentityNetwork, count: int, views: int) -> Source:
+    def people(first: int, number: int) -> tuple[Tensor, list[View]]:
+        found = crowd.people(first, number, views)
+        side = crowd.studio.side
+        seen = []
+        for shot in found.shots:
+            points = recogniser.five_points(shot.landmarks)  # type: ignore[attr-defined]
+            camera = shot.camera
+            packed = [camera.rotation.flatten(1), camera.translation, camera.focal[:, None] / side, camera.principal / side]
+            seen.append(
+                View(
+                    found.genes["identity"],
+                    found.genes["expression"],
+                    shot.light,
+                    recogniser.crop(shot.image, shot.landmarks),
+                    torch.cat(packed, 1),
+                    points / side,
+                )
+            )
+        return found.skin.stacked(), seen
+
+    return Source(people, count, f"{count} made-up people of seed {crowd.seed}, {views} photographs each")
+
+
+def write(
+    folder: Path,
+    source: Source,
+    autoencoder: Autoencoder,
+    sha256: str,
+    recogniser: IdentityNetwork,
+    first: int = 0,
+    at_once: int = 16,
+    minutes: float | None = None,
+    report: Report = silent,
+) -> int:
+    """Shards until the people, or the minutes, are used up; how many people lie there now."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"autoencoder": sha256, "recogniser": recogniser.name, "says": source.says, "first": first}
+    index = folder / INDEX
+    if index.is_file() and json.loads(index.read_text(encoding="utf-8")) != facts:
+        raise FitDiffError("training-other-run", f"{folder} holds latents made with other settings: choose another folder.")
+    index.write_text(json.dumps(facts), encoding="utf-8")
+    started, done = time.monotonic(), 0
+    for shard in range(-(-source.count // SHARD)):
+        path = folder / f"{shard:05d}.safetensors"
+        people = min(SHARD, source.count - shard * SHARD)
+        if not path.is_file():
+            if minutes is not None and time.monotonic() - started > 60 * minutes:
+                break
+            parts = []
+            for start in range(0, people, at_once):
+                count = min(at_once, people - start)
+                parts.append(_rows(source, autoencoder, recogniser, first + shard * SHARD + start, count))
+                report(Progress("painting and photographing people", shard * SHARD + start + count, source.count))
+            _store(path, [torch.cat(column) for column in zip(*parts, strict=True)])
+        done += people
+    return done
+
+
+@torch.no_grad()
+def _rows(
+    source: Source, autoencoder: Autoencoder, recogniser: IdentityNetwork, first: int, count: int
+) -> list[Tensor]:
+    maps, views = source.people(first, count)
+    texture = autoencoder.encode(maps).float()
+    columns: list[list[Tensor]] = []
+    for view in views:
+        seen = recogniser.features(view.crops)
+        numbers = (view.identity, view.expression, view.light)
+        latent = join(Parts(texture, *(part.to(texture) for part in numbers)))
+        kept = seen.maps[:3] if recogniser.name != "dlib" else seen.maps[1:4]
+        columns.append([latent, seen.embedding, view.camera, view.points, *kept])
+    # The recogniser's features are large and bear being halved.
+    halves = [False, False, False, False, True, True, True]
+    stacked = [torch.stack(column, 1) for column in zip(*columns, strict=True)]
+    return [(t.half() if half else t.float()).cpu() for t, half in zip(stacked, halves, strict=True)]
+
+
+NAMES = ("latent", "embedding", "camera", "points", "map0", "map1", "map2")
+
+
+def _store(path: Path, columns: list[Tensor]) -> None:
+    temporary = path.with_name(path.name + ".partial")
+    save_file({name: column.contiguous() for name, column in zip(NAMES, columns, strict=True)}, temporary)
+    temporary.replace(path)
+
+
+def shards(folder: Path) -> Iterator[dict[str, Tensor]]:
+    for path in sorted(folder.glob("[0-9]*.safetensors")):
+        yield load_file(path)
+
+
+def load(folder: Path, device: torch.device | str, limit: int | None = None) -> tuple[Rows, dict[str, str]]:
+    """All rows onto the device; the texture and all else of the latent in full precision."""
+    index = folder / INDEX
+    if not index.is_file():
+        raise FitDiffError("training-no-latents", f"{folder} holds no latents: `fitdiff train latents` makes them.")
+    columns: dict[str, list[Tensor]] = {name: [] for name in NAMES}
+    people = 0
+    for shard in shards(folder):
+        for name in NAMES:
+            columns[name].append(shard[name].to(device))
+        people += len(shard["latent"])
+        if limit is not None and people >= limit:
+            break
+    if not people:
+        raise FitDiffError("training-no-latents", f"{folder} holds no finished shard yet: run `fitdiff train latents` on.")
+    whole = {name: torch.cat(parts) for name, parts in columns.items()}
+    rows = Rows(
+        whole["latent"], whole["embedding"], (whole["map0"], whole["map1"], whole["map2"]), whole["camera"], whole["points"]
+    )
+    return rows, json.loads(index.read_text(encoding="utf-8"))

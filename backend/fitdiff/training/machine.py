@@ -1,0 +1,126 @@
+"""Where training runs: one processor or GPU, or several GPUs through accelerate; number formats; how much fits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import FitDiffError
+
+Module = TypeVar("Module", bound=nn.Module)
+HEADROOM = 0.7  # of free memory that a batch may take
+
+
+class Machine:
+    """rank of world processes; `main` writes files. Started alone unless a launcher (accelerate, torchrun) says so."""
+
+    def __init__(self, device: str = "auto") -> None:
+        self.rank, self.world, self._accelerator = 0, 1, None
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            self._accelerator = _accelerator(device == "cpu")
+            self.rank, self.world = self._accelerator.process_index, self._accelerator.num_processes
+            self.device = self._accelerator.device
+        else:
+            self.device = _device(device)
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+            torch.backends.cudnn.benchmark = True
+
+    @property
+    def main(self) -> bool:
+        return self.rank == 0
+
+    def spread(self, module: Module) -> Module:
+        """The module as it must be called in training: gradients are averaged over the processes."""
+        module = module.to(self.device)
+        return module if self._accelerator is None else self._accelerator.prepare_model(module)
+
+    @contextlib.contextmanager
+    def mixed(self) -> Iterator[None]:
+        """bfloat16 where it pays: on CUDA."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            yield
+
+    def agreed(self, stop: bool) -> bool:
+        """Whether any process wants to stop: all must, or the others wait for ever."""
+        if self._accelerator is None:
+            return stop
+        flag = torch.tensor([float(stop)], device=self.device)
+        return bool(self._accelerator.reduce(flag, "sum").item() > 0)
+
+
+def fused(parameters: Any, device: torch.device, rate: float, **options: Any) -> torch.optim.AdamW:
+    return torch.optim.AdamW(parameters, lr=rate, fused=device.type == "cuda", **options)
+
+
+def batch_that_fits(attempt: Callable[[int], None], device: torch.device, largest: int, otherwise: int) -> int:
+    """The largest power of two whose step fits on a GPU, from the memory that steps of 2 and of 4 take; elsewhere
+    `otherwise`."""
+    if device.type != "cuda":
+        return otherwise
+    peak = []
+    for count in (2, 4):
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        attempt(count)
+        peak.append(torch.cuda.max_memory_allocated(device) - before)
+    torch.cuda.empty_cache()
+    each = max((peak[1] - peak[0]) / 2, 1.0)
+    free = torch.cuda.mem_get_info(device)[0]
+    fits = int((HEADROOM * free - (peak[0] - 2 * each)) / each)
+    return max(1, min(largest, 1 << max(fits, 1).bit_length() - 1))
+
+
+class Average(nn.Module):
+    """A copy of a network that follows it slowly: what samples are drawn with and what ships."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__()
+        import copy
+
+        self.network, self.decay = copy.deepcopy(network).eval().requires_grad_(False), decay
+
+    @torch.no_grad()
+    def follow(self, network: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        mine, theirs = list(self.network.parameters()), list(network.parameters())
+        torch._foreach_lerp_(mine, [p.detach() for p in theirs], 1 - decay)
+        for own, other in zip(self.network.buffers(), network.buffers(), strict=True):
+            own.copy_(other)
+
+
+def checked(losses: dict[str, Tensor]) -> dict[str, float]:
+    """Numbers of a stretch of steps; a run that has gone astray ends in a sentence and not in an afternoon of NaN."""
+    found = {name: float(value) for name, value in losses.items()}
+    bad = [name for name, value in found.items() if value != value or abs(value) == float("inf")]
+    if bad:
+        raise FitDiffError(
+            "training-diverged",
+            f"Training has gone astray ({', '.join(bad)}): continue from the last state with a smaller --rate.",
+        )
+    return found
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise FitDiffError("device-missing", "This machine has no GPU that PyTorch can use: leave --device out.")
+    return torch.device(name)
+
+
+def _accelerator(cpu: bool) -> Any:
+    try:
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise FitDiffError(
+            "environment-package",
+            "Training on several GPUs needs accelerate: install fitdiff with its `train` extra.",
+            details=str(error),
+        ) from error
+    return Accelerator(cpu=cpu)

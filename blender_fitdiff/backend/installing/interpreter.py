@@ -1,0 +1,120 @@
+"""Finds a Python to make the environment with: Blender's own where it has one, else one of the system's."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .problem import Problem
+
+MINORS = range(10, 15)  # 3.10 to 3.14
+PROBE = (
+    "import json, sys, sysconfig, venv\n"
+    "print(json.dumps([list(sys.version_info[:2]), sys.maxsize > 2**32, sysconfig.get_platform(), sys.base_prefix]))"
+)
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    program: Path
+    version: tuple[int, int]
+    platform: str  # linux-x86_64, win-amd64, macosx-11.0-arm64
+
+    @property
+    def python(self) -> str:
+        return f"{self.version[0]}.{self.version[1]}"
+
+
+def clean_environment(environ: dict[str, str] | None = None, **extra: str) -> dict[str, str]:
+    """An environment without what Blender or a shell has set for its own Python; proxies and pip's settings stay."""
+    source = dict(os.environ) if environ is None else environ
+    dropped = ("PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX", "MATERIALX_", "LD_PRELOAD")
+    kept = {name: value for name, value in source.items() if not name.upper().startswith(dropped)}
+    return {**kept, "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", **extra}
+
+
+def no_window() -> dict[str, int]:
+    """For subprocess on Windows: no console window flashes up over Blender."""
+    return {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+
+
+def candidates() -> Iterator[Path]:
+    """Places to look in, best first. Blender's own Python comes first: it is there, and its version is known to work."""
+    names = ("python.exe",) if os.name == "nt" else (f"python3.{sys.version_info[1]}", "python3")
+    if Path(sys.executable or "").name.lower().startswith("python"):
+        yield Path(sys.executable)
+    for name in names:
+        yield Path(sys.prefix) / ("bin" if os.name != "nt" or "blender" in sys.prefix.lower() else ".") / name
+    minors = sorted(MINORS, key=lambda minor: (minor != sys.version_info[1], -minor))
+    for minor in minors:
+        if found := shutil.which(f"python3.{minor}"):
+            yield Path(found)
+    for name in ("python3", "python"):
+        if found := shutil.which(name):
+            yield Path(found)
+    for minor in minors:
+        yield Path(f"/Library/Frameworks/Python.framework/Versions/3.{minor}/bin/python3")
+        yield Path(f"/opt/homebrew/bin/python3.{minor}")
+        if local := os.environ.get("LOCALAPPDATA"):
+            yield Path(local) / "Programs" / "Python" / f"Python3{minor}" / "python.exe"
+
+
+def probe(program: Path) -> Interpreter | str:
+    """The interpreter behind a path, or in a few words why it will not do."""
+    if not program.is_file():
+        return "is not there"
+    try:
+        done = subprocess.run(
+            [str(program), "-I", "-c", PROBE],
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            **no_window(),
+        )
+        (major, minor), wide, platform, _ = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired):
+        return "does not run"
+    except ValueError:
+        return "has no venv module" if "venv" in done.stderr else "is no Python that works"
+    if major != 3 or minor not in MINORS:
+        return f"is Python {major}.{minor}"
+    if not wide:
+        return "is a 32-bit Python"
+    return Interpreter(program, (major, minor), platform)
+
+
+def find(version: str | None = None, platform: str | None = None, places: Iterable[Path] | None = None) -> Interpreter:
+    """The first that will do; of one version and platform where a bundle is made for these only."""
+    refused: dict[Path, str] = {}
+    for program in candidates() if places is None else places:
+        if program in refused:
+            continue
+        found = probe(program)
+        if isinstance(found, Interpreter):
+            if version in (None, found.python) and platform in (None, found.platform):
+                return found
+            found = f"is Python {found.python} on {found.platform}"
+        refused[program] = found
+    details = "\n".join(f"{program} {reason}" for program, reason in refused.items() if reason != "is not there")
+    if version:
+        raise Problem(
+            "install-python",
+            f"This offline package is for Python {version} on {platform}, and there is none here: take the package made "
+            "for this Blender, or the online one.",
+            details,
+        )
+    raise Problem(
+        "install-python",
+        "FitDiff found no Python that it could use: install Python 3.11 from python.org (on Debian or Ubuntu: "
+        "`sudo apt install python3 python3-venv`), then press Install again.",
+        details,
+    )

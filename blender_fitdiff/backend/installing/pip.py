@@ -1,0 +1,120 @@
+"""pip's command lines, and what its output means. pip runs from the bundle's own wheel, in the new environment's Python."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+from .problem import Problem
+
+COMMON = ("--no-input", "--disable-pip-version-check", "--progress-bar", "raw", "--retries", "3")
+# pip saves what it has fetched when it has fetched all; its cache is what an interrupted download goes on from.
+CACHE = "cache"
+# What a person may have set for their own pip and would lead ours elsewhere. Proxies, indexes and certificates stay.
+SETTINGS = {
+    "PIP_USER": "0",
+    "PIP_REQUIRE_VIRTUALENV": "0",
+    "PIP_TARGET": "",
+    "PIP_PREFIX": "",
+    "PIP_ROOT": "",
+    "PIP_CONSTRAINT": "",
+    "PIP_NO_COLOR": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+_FILE = re.compile(r"\s*(?:Downloading|Processing|Using cached) (?:\S*/)?([^\s/]+)")
+
+
+def download(target: Path) -> list[str]:
+    """Ready-made packages only: nothing is built, and so no code of theirs run, on an artist's machine."""
+    cache = target.with_name(CACHE)
+    return ["download", *COMMON, "--cache-dir", str(cache), "--only-binary", ":all:", "-d", str(target)]
+
+
+def pinned_download(requirements: Path, target: Path) -> list[str]:
+    """Every package whose hash is pinned; pip refuses any other file, before it opens it."""
+    return [*download(target), "--require-hashes", "--no-deps", "-r", str(requirements)]
+
+
+def torch_download(requirement: str, index: str | None, constraints: Path, target: Path) -> list[str]:
+    """torch and what comes with its build (CUDA's libraries); what is already in the folder is not fetched again."""
+    words = [*download(target), "-c", str(constraints), "--find-links", str(target)]
+    if index:
+        words += ["--index-url", index]
+    return [*words, requirement]
+
+
+def installation(wheels: list[Path]) -> list[str]:
+    """These files and nothing else."""
+    return [
+        *("install", *COMMON, "--no-cache-dir", "--no-index", "--no-deps", "--no-compile", "--no-warn-script-location"),
+        *(str(wheel) for wheel in wheels),
+    ]
+
+
+def constraints(requirements: str) -> str:
+    """A lock without its hashes, to keep pip to the same versions."""
+    lines = (line.removesuffix("\\").rstrip() for line in requirements.splitlines())
+    return "\n".join(line for line in lines if line and not line.lstrip().startswith(("#", "--hash"))) + "\n"
+
+
+def progress(line: str) -> tuple[int, int] | None:
+    """(bytes, of bytes) of the file that pip is fetching."""
+    found = _PROGRESS.match(line.strip())
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def shown(line: str) -> str | None:
+    """What a line of pip's means to somebody who waits; None where it means nothing."""
+    found = _FILE.match(line)
+    if found:
+        name, _, rest = unquote(found[1]).partition("-")
+        return f"{name} {rest.partition('-')[0]}"
+    if line.startswith("Installing collected packages:"):
+        return f"writing {line.count(',') + 1} packages"
+    return None
+
+
+def failure(what: str, output: str, online: bool) -> Problem:
+    """A failed pip run as a sentence, from the words that pip uses for the common causes."""
+    tail = "\n".join(output.splitlines()[-30:])
+    if "No space left on device" in output or "[Errno 28]" in output or "not enough space on the disk" in output:
+        return Problem(
+            "disk-full",
+            "The disk is full: free some space, then press Install again; what has been downloaded is kept.",
+            tail,
+        )
+    if "DO NOT MATCH THE HASHES" in output or "Hashes are required" in output:
+        return Problem(
+            "install-hash",
+            "A package that was downloaded is not the one that FitDiff was made with, so it is not used: try again, "
+            "and tell us if it stays so.",
+            tail,
+        )
+    unreachable = ("Failed to establish a new connection", "Temporary failure in name resolution", "getaddrinfo failed")
+    if online and any(
+        word in output for word in (*unreachable, "Read timed out", "ConnectionResetError", "Network is unreachable")
+    ):
+        return Problem(
+            "install-network",
+            "The packages could not be downloaded, because the network does not answer: check the connection, then press "
+            "Install again; it goes on from here.",
+            tail,
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in output:
+        return Problem(
+            "install-network",
+            "The network's certificate is not trusted, as behind some company firewalls: ask your administrator for the "
+            "certificate and name it in PIP_CERT, or use the offline package.",
+            tail,
+        )
+    if "No matching distribution found" in output:
+        return Problem(
+            "install-package",
+            "A package that the engine needs does not exist for this machine where pip looks for it: see the log, or use "
+            "the offline package.",
+            tail,
+        )
+    return Problem("install-pip", f"{what} failed: see the log, then press Install again.", tail)

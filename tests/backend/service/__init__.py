@@ -1,0 +1,1 @@
+"""The service: framing, protocol, and what it survives."""

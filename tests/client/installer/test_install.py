@@ -1,0 +1,386 @@
+"""Real installations of a tiny engine with a real pip: states, cancel and resume, crashes, repair, removal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .small_world import ROOT, SmallWorld, served, until
+
+pytestmark = pytest.mark.slow
+posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and mounts of POSIX")
+
+
+@pytest.fixture
+def engine(tmp_path) -> Path:
+    return tmp_path / "engine"
+
+
+def state(install, engine: Path, world: SmallWorld):
+    return install.state(engine, world.bundle)
+
+
+def runs(install, engine: Path) -> bool:
+    python = install.python_of(engine)
+    code = "import fitdiff, small, torch; print(small.SIZE)"
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout.strip() == "1"
+
+
+def test_from_nothing_to_ready_and_away_again(install, engine, world, put):
+    assert state(install, engine, world).name == install.MISSING
+    job = put()
+    assert (job.outcome, job.error) == (install.DONE, None)
+    found = state(install, engine, world)
+    assert (found.name, found.version, found.torch, found.build) == (install.READY, "0.1.0", "2.13.0+cpu", "cpu")
+    assert runs(install, engine)
+    assert sorted(path.name for path in engine.iterdir()) == [
+        "env-1",
+        "environment.json",
+        "install.lock",
+        "install.log",
+    ]
+    told = json.loads((engine / "environment.json").read_text())
+    assert list(told["torch_files"]) == [world.torch.name]  # the one file without a pinned hash is written down
+    assert "fitdiff/assets/weights/net.safetensors" in told["sizes"]
+    (engine / "mine.txt").write_text("not FitDiff's")
+    assert install.remove(engine).wait(30) == install.DONE
+    assert [path.name for path in engine.iterdir()] == ["mine.txt"]
+
+
+def test_asking_for_the_state_runs_nothing(install, engine, world, put, here, monkeypatch):
+    world.bring(offline=here)
+    put()
+
+    def refuse(*words, **more):
+        raise AssertionError("state() must not start a process")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert state(install, engine, world).name == install.READY
+    assert state(install, engine / "elsewhere", world).name == install.MISSING
+    assert not (engine / "elsewhere").exists()
+
+
+def test_progress_by_line_and_by_megabyte_then_cancel_then_resume(install, engine, world, monkeypatch):
+    with served(world.packages) as (packages, fetched), served(world.index, pause=0.03) as (index, torches):
+        monkeypatch.setenv("PIP_FIND_LINKS", f"{packages}/")
+        job = install.install(engine, online=True, build="cpu", torch_index=index, wheels=world.bundle)
+        assert until(lambda: job.progress.total > 2 and 0.3 < job.progress.done < job.progress.total)
+        seen = job.progress
+        assert (seen.stage, seen.line) == ("download torch", "torch 2.13.0+cpu")
+        assert seen.total == pytest.approx(world.torch.stat().st_size / 1e6, abs=0.01)
+        assert state(install, engine, world).name == install.INSTALLING
+        job.cancel()
+        assert job.wait(30) == install.CANCELLED
+        assert job.error is None
+        found = state(install, engine, world)
+        assert (found.name, found.resumable, found.reason) == (install.MISSING, True, "")
+        assert not list(engine.glob("env-*"))  # downloads are kept, half an environment is not
+        assert [path for path in fetched if path.endswith(".whl")] == ["/small-1.0-py3-none-any.whl"]
+        assert not [path for path in torches if path.endswith(".whl")]
+        job = install.install(engine, online=True, build="cpu", torch_index=index, wheels=world.bundle)
+        assert job.wait(120) == install.DONE, job.error
+        assert len([path for path in fetched if path.endswith(".whl")]) == 1  # not fetched a second time
+    assert state(install, engine, world).name == install.READY
+    assert not (engine / "downloads").exists()
+
+
+@posix_only
+@pytest.mark.parametrize("victim", ["worker", "Blender"])
+def test_killed_in_the_middle_leaves_missing_and_no_process(install, engine, world, put, here, victim):
+    with served(world.index, pause=0.05) as (index, _):
+        code = (
+            "import sys, types, time; from pathlib import Path\n"
+            f"package = types.ModuleType('blender_fitdiff'); package.__path__ = [{str(ROOT / 'blender_fitdiff')!r}]\n"
+            "sys.modules['blender_fitdiff'] = package\n"
+            "from blender_fitdiff.backend import install\n"
+            f"job = install.install(Path({str(engine)!r}), online=True, build='cpu', torch_index={index!r}, "
+            f"wheels=Path({str(world.bundle)!r}))\n"
+            "while not job.outcome:\n"
+            "    if job.progress.total > 2: print('downloading', flush=True)\n"
+            "    time.sleep(0.05)\n"
+            "print(job.outcome, job.error.code, flush=True)\n"
+        )
+        blender = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        assert blender.stdout is not None
+        assert blender.stdout.readline().strip() == "downloading"
+        (worker,) = _children(blender.pid)
+        below = _children(worker)
+        os.kill(worker if victim == "worker" else blender.pid, signal.SIGKILL)
+        if victim == "worker":
+            assert until(lambda: not _alive(worker))
+            assert blender.communicate(timeout=30)[0].split()[-2:] == ["failed", "install-crash"]
+        else:
+            blender.wait()
+        assert below
+        assert until(lambda: not any(_alive(pid) for pid in (worker, *below)))
+    assert until(lambda: state(install, engine, world).name != install.INSTALLING)
+    assert state(install, engine, world).name == install.MISSING
+    world.bring(offline=here)
+    assert put().outcome == install.DONE
+    assert state(install, engine, world).name == install.READY
+    assert len(list(engine.glob("env-*"))) == 1
+
+
+def _children(pid: int) -> list[int]:
+    listed = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(word) for words in listed for word in words]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def test_two_at_once_are_one(install, engine, world, put):
+    with served(world.index, pause=0.03) as (index, _):
+        first = install.install(engine, online=True, build="cpu", torch_index=index, wheels=world.bundle)
+        assert until(lambda: install.state(engine, world.bundle).name == install.INSTALLING)
+        second = put()
+        assert (second.outcome, second.error.code) == (install.FAILED, "install-busy")
+        third = install.remove(engine)
+        assert (third.wait(30), third.error.code) == (install.FAILED, "install-busy")
+        assert first.wait(120) == install.DONE
+    assert state(install, engine, world).name == install.READY
+
+
+def test_an_update_is_made_beside_the_old_one(install, engine, world, put, here):
+    world.bring(offline=here)
+    put()
+    world.bring("0.2.0", cli="raise SystemExit('does not start')", offline=here)
+    found = state(install, engine, world)
+    assert found.name == install.OUTDATED
+    assert "0.1.0" in found.reason
+    assert "0.2.0" in found.reason
+    job = put()
+    assert (job.outcome, job.error.code) == (install.FAILED, "install-check")
+    assert state(install, engine, world).name == install.OUTDATED  # and the old one still runs
+    assert runs(install, engine)
+    world.bring("0.2.0", offline=here)
+    assert put().outcome == install.DONE
+    assert state(install, engine, world).version == "0.2.0"
+    assert len(list(engine.glob("env-*"))) == 1
+    assert runs(install, engine)
+
+
+def test_what_is_broken_is_told_and_repaired(install, engine, world, put, here):
+    world.bring(offline=here)
+    put()
+    changed = next(engine.glob("env-*/**/site-packages/torch/__init__.py"))
+    changed.write_text("import nothing")
+    assert "has changed" in state(install, engine, world).reason
+    changed.unlink()
+    found = state(install, engine, world)
+    assert (found.name, "is missing" in found.reason) == (install.BROKEN, True)
+    assert install.python_of(engine) is None
+    job = install.check(engine)
+    assert (job.wait(30), job.error.code) == (install.FAILED, "install-broken")
+    assert put().outcome == install.DONE
+    assert state(install, engine, world).name == install.READY
+    for text in ("{", "[]", '{"folder": "/"}', (engine / "environment.json").read_text().replace("env-", "../env-")):
+        (engine / "environment.json").write_text(text)
+        assert state(install, engine, world).name == install.BROKEN
+        assert install.python_of(engine) is None
+
+
+@posix_only
+def test_a_python_that_went_away_and_a_folder_that_moved(install, engine, world, put, here, tmp_path):
+    world.bring(offline=here)
+    put()
+    engine.rename(tmp_path / "moved")
+    found = install.state(tmp_path / "moved", world.bundle)
+    assert (found.name, "copied" in found.reason) == (install.BROKEN, True)
+    (tmp_path / "moved").rename(engine)
+    assert state(install, engine, world).name == install.READY
+    python = engine / "env-1" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/blender/4.2/python/bin/python3.11")
+    assert "update of Blender" in state(install, engine, world).reason
+
+
+def test_a_check_that_fails_makes_it_broken_until_it_passes(install, engine, world, put, here):
+    world.bring(offline=here)
+    put()
+    problems = next(engine.glob("env-*/**/site-packages/fitdiff")) / "problems.json"
+    advice = {"code": "memory-low", "what": "Little memory.", "remedy": "Close something.", "stops": False}
+    fault = {"code": "self-test", "what": "The self test failed.", "remedy": "Press Repair.", "stops": True}
+    problems.write_text(json.dumps([advice, fault]))
+    job = install.check(engine)
+    assert (job.wait(60), job.error.sentence) == (install.FAILED, "The self test failed. Press Repair.")
+    assert (state(install, engine, world).name, state(install, engine, world).reason) == (
+        install.BROKEN,
+        "The self test failed. Press Repair.",
+    )
+    problems.write_text(json.dumps([advice]))
+    assert install.check(engine).wait(60) == install.DONE
+    assert state(install, engine, world).name == install.READY
+
+
+SLOW = """
+import pathlib, time
+if pathlib.Path(__file__).with_name("slow").exists():
+    time.sleep(99)
+print('{"problems": []}')
+"""
+
+
+def test_a_check_of_nothing_and_of_something_that_hangs(install, engine, world, put, here):
+    job = install.check(engine)
+    assert (job.wait(30), job.error.code) == (install.FAILED, "environment-missing")
+    world.bring(cli=SLOW, offline=here)
+    put()
+    (next(engine.glob("env-*/**/site-packages/fitdiff")) / "slow").touch()
+    job = install.check(engine)
+    job.cancel()
+    assert job.wait(30) == install.CANCELLED
+    assert state(install, engine, world).name == install.READY  # a check that was cancelled says nothing
+
+
+def test_offline_from_a_bundle_and_never_without_one(install, engine, world, put, here, monkeypatch, tmp_path):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
+    job = put(online=False)
+    assert (job.outcome, job.error.code) == (install.FAILED, "install-offline")
+    assert "Allow Online Access" in job.error.sentence
+    assert state(install, engine, world).reason == job.error.sentence
+    world.bring(offline=here)
+    assert put(online=False).outcome == install.DONE
+    assert (state(install, engine, world).name, state(install, engine, world).reason) == (install.READY, "")
+    assert runs(install, engine)
+    world.bring(offline=f"3.9 {here.split()[1]}")
+    job = put(online=False)
+    assert (job.outcome, job.error.code) == (install.FAILED, "install-python")
+    assert "3.9" in job.error.sentence
+
+
+def test_a_damaged_offline_package_is_refused(install, engine, world, put, here):
+    world.bring(offline=here)
+    with (world.bundle / world.torch.name).open("ab") as file:
+        file.write(b"more")
+    job = put(online=False)
+    assert (job.outcome, job.error.code) == (install.FAILED, "bundle-damaged")
+    assert world.torch.name in job.error.sentence
+    assert state(install, engine, world).name == install.MISSING
+
+
+def test_another_file_than_the_pinned_one_is_refused(install, engine, world, put):
+    world.bring(lock=f"small==1.0 --hash=sha256:{'0' * 64}\n")
+    job = put()
+    assert (job.outcome, job.error.code) == (install.FAILED, "install-hash")
+    assert state(install, engine, world).reason == job.error.sentence
+    assert not list(engine.glob("env-*"))
+
+
+def test_a_network_that_does_not_answer_is_a_sentence(install, engine, world, put):
+    with served(world.index) as (index, _):
+        pass  # nobody listens there any more
+    job = put(torch_index=index)
+    assert (job.outcome, job.error.code) == (install.FAILED, "install-network")
+    assert state(install, engine, world).resumable
+
+
+def test_a_cuda_build_brings_its_libraries_from_the_same_index(
+    install, module, engine, world, here, monkeypatch, capsys
+):
+    """In this process, because the machine that it is for has to be made up."""
+    worker, machine = module("backend.installing.worker"), module("backend.installing.machine")
+    world.add_build("cu130")
+    card = machine.Card("RTX", 580, (8, 9))
+    monkeypatch.setattr(machine, "look", lambda platform: machine.Machine(platform, (card,)))
+    monkeypatch.setattr(worker, "ROOM", {"cuda": 1})
+    request = {"folder": str(engine), "bundle": str(world.bundle), "online": True, "build": "auto"}
+    request |= {"torch_index": world.index.as_uri(), "python": sys.executable, "version": list(sys.version_info[:2])}
+    engine.mkdir()
+    made = worker.Worker({**request, "platform": here.split()[1]}).install()
+    assert (made.torch, made.build, made.why) == ("2.13.0+cu130", "cu130", "RTX: the engine uses CUDA.")
+    assert {name.partition("-")[0] for name in made.torch_files} == {"torch", "nvidia_small"}
+    assert install.state(engine, world.bundle).build == "cu130"
+    assert runs(install, engine)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["build"] == "cu130"
+
+
+def test_a_survey_tells_what_would_be_taken(install, module, world, here, monkeypatch):
+    machine = module("backend.installing.machine")
+    monkeypatch.setattr(install.machine, "look", lambda platform: machine.Machine("linux-x86_64"))
+    job = install.survey(wheels=world.bundle)
+    assert (job.wait(30), job.progress.build) == (install.DONE, "cpu")
+    assert "No NVIDIA card" in job.progress.why
+    job = install.survey("cuda", wheels=world.bundle)
+    assert (job.wait(30), job.error.code) == (install.FAILED, "install-build")
+    job = install.survey(wheels=world.bring(offline=here))
+    assert (job.wait(30), "offline package" in job.progress.why) == (install.DONE, True)
+
+
+def test_torch_from_where_pip_is_configured(install, engine, world, put, monkeypatch):
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{world.packages} {world.index / 'files'}")
+    monkeypatch.setenv("FITDIFF_TORCH_INDEX", "pip")
+    assert put(torch_index=None).outcome == install.DONE
+    assert state(install, engine, world).torch == "2.13.0+cpu"
+
+
+def test_a_folder_that_cannot_be_one(install, world, put, tmp_path):
+    (tmp_path / "engine").write_text("a file")
+    job = put()
+    assert (job.outcome, job.error.code) == (install.FAILED, "install-folder")
+    assert str(tmp_path / "engine") in job.error.sentence
+
+
+def test_an_extension_without_its_wheels(install, engine, tmp_path):
+    job = install.install(engine, online=True, wheels=tmp_path / "nothing")
+    assert (job.wait(30), job.error.code) == (install.FAILED, "bundle-missing")
+    assert not engine.exists()
+
+
+@posix_only
+def test_removal_does_not_follow_links(install, engine, world, tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "work.blend").touch()
+    engine.mkdir()
+    (engine / "env-1").symlink_to(precious)
+    (engine / "downloads").symlink_to(precious)
+    assert install.remove(engine).wait(30) == install.DONE
+    assert (precious / "work.blend").exists()
+    assert not engine.exists()
+
+
+@posix_only
+def test_a_disk_that_fills_up(install, module, world, tmp_path, monkeypatch):
+    """With the check for room switched off, so that pip is the one to meet the end of the disk."""
+    small = tmp_path / "small-disk"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        worker, interpreter = module("backend.installing.worker"), module("backend.installing.interpreter")
+        here = interpreter.find()
+        request = {"folder": str(small / "engine"), "bundle": str(world.bundle), "online": True, "build": "cpu"}
+        request |= {"torch_index": world.index.as_uri(), "python": str(here.program), "version": list(here.version)}
+        request |= {"platform": here.platform}
+        (small / "engine").mkdir()
+        made = worker.Worker(request)
+        with pytest.raises(worker.Problem) as caught:
+            made.install()
+        assert caught.value.code == "disk-full"
+        assert "needs 2.0 GB" in caught.value.sentence
+        monkeypatch.setattr(worker, "ROOM", {"cpu": 0})
+        with pytest.raises((worker.Problem, OSError)) as caught:
+            made.install()
+        problem = caught.value
+        if isinstance(problem, OSError):
+            problem = module("backend.installing.problem").of_os_error(problem, small)
+        assert problem.code == "disk-full"
+        assert install.state(small / "engine", world.bundle).name == install.MISSING
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
