@@ -9,7 +9,7 @@ import bpy
 
 from .desk.orders import Order
 from .reconstruction import Engine
-from .scene.gallery import show_only
+from .scene.gallery import clear_the_way, show_only
 from .scene.heads import Head, head_of
 from .scene.importer import import_avatar
 
@@ -39,10 +39,12 @@ def make_head(
 def place_head(
     folder: Path, name: str, *, scene: bpy.types.Scene | None = None, subdivision: int = 1, pack: bool = True
 ) -> Head:
-    """The avatar as the one head that is seen: others stay in the file, hidden, as they would stand in the same place."""
+    """The avatar as the one head that is seen: others stay in the file, hidden, as they stand in the same place;
+    so does what it would stand inside of."""
     scene = scene or bpy.context.scene
     imported = import_avatar(folder, scene=scene, name=name, subdivision=subdivision, pack=pack)
     head = head_of(imported.collection)
     assert head is not None
     show_only(scene, head)
+    clear_the_way(scene, head)
     return head

@@ -8,7 +8,7 @@ import bpy
 
 from ..errors import FitDiffError
 from ..scene.controls import back_to_photo, reset_expression
-from ..scene.gallery import show_only
+from ..scene.gallery import other_lamps, show_only, switch_off
 from ..scene.heads import active_head, heads
 
 
@@ -48,6 +48,17 @@ class FITDIFF_OT_back_to_photo(_OfHead, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class FITDIFF_OT_only_own_light(_OfHead, bpy.types.Operator):
+    """Switch off the scene's other lamps, so that the head is lit as chosen here"""
+
+    bl_idname = "fitdiff.only_own_light"
+    bl_label = "Switch Off Other Lamps"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        switch_off(other_lamps(context.scene))
+        return {"FINISHED"}
+
+
 class FITDIFF_OT_show_head(bpy.types.Operator):
     """Show this head with its light and camera, and hide the others"""
 
@@ -66,4 +77,4 @@ class FITDIFF_OT_show_head(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (FITDIFF_OT_reset_expression, FITDIFF_OT_back_to_photo, FITDIFF_OT_show_head)
+CLASSES = (FITDIFF_OT_reset_expression, FITDIFF_OT_back_to_photo, FITDIFF_OT_only_own_light, FITDIFF_OT_show_head)

@@ -36,12 +36,10 @@ class FITDIFF_OT_choose_photo(bpy.types.Operator, ImportHelper):
     bl_options: ClassVar[set[str]] = {"REGISTER", "INTERNAL"}
 
     filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in PICTURES), options={"HIDDEN"})
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        result = super().invoke(context, event)
-        if space := getattr(context.space_data, "params", None):
-            space.display_type = "THUMBNAIL"
-        return result
+    # The file browser reads this by its number: 3 shows the photos themselves.
+    display_type: bpy.props.EnumProperty(
+        items=(("THUMBNAIL", "Thumbnails", "", "NONE", 3),), default="THUMBNAIL", options={"HIDDEN", "SKIP_SAVE"}
+    )
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         return _chosen(self, self.filepath)

@@ -100,10 +100,23 @@ def _said(box: bpy.types.UILayout, context: bpy.types.Context, room: Studio) -> 
 
 
 def told(report: dict | None) -> list[tuple[str, str]]:
-    """Its findings as sentences with an icon each."""
+    """The doctor's findings as sentences, with an icon each."""
     if report is None:
         return []
-    return [(str(report), "NONE")]
+    device, assets = report["device"], report["assets"]
+    card = device.get("cuda") or device.get("rocm")
+    computes = f"It computes on {device['name']}" + (f", PyTorch {device['torch']}" if device.get("torch") else "")
+    lines = [(f"{computes}; graphics card: {card or 'none in use'}", "SETTINGS")]
+    present = [one for one in assets if one["present"]]
+    lines += [(f"{one['what'][:1].upper()}{one['what'][1:]}: {one['licence']}", "CHECKMARK") for one in present]
+    missing = [one["name"] for one in assets if not one["present"]]
+    if missing:
+        lines.append((f"Not installed (your own to bring, non-commercial): {', '.join(missing)}", "BLANK1"))
+    lines += [
+        (str(problem.get("sentence", problem) if isinstance(problem, dict) else problem), "ERROR")
+        for problem in report["problems"]
+    ]
+    return lines
 
 
 CLASSES = (FitDiffPreferences,)

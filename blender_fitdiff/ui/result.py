@@ -6,7 +6,7 @@ import bpy
 
 from ..desk import wording
 from ..scene import controls
-from ..scene.gallery import is_shown
+from ..scene.gallery import is_shown, other_lamps
 from ..scene.heads import active_head, heads
 from ..scene.shape_keys import FIT_RESIDUAL, START
 from .panel import InSidebar
@@ -70,6 +70,10 @@ class FITDIFF_PT_light(_OfHead, bpy.types.Panel):
             strength = column.row()
             strength.enabled = switches.light_on
             strength.prop(switches, "light_strength", slider=True)
+        if lamps := other_lamps(context.scene):
+            names = ", ".join(lamp.name for lamp in lamps[:3])
+            sentence(layout, context, f"Also lit by: {names}", "LIGHT")
+            layout.operator("fitdiff.only_own_light", icon="HIDE_ON")
         layout.operator("fitdiff.relight_preview", text="Sheet of All Lights", icon="IMGDISPLAY")
 
 

@@ -175,10 +175,12 @@ def versions() -> str:
 
 
 def redraw() -> None:
+    """The sidebars and the preferences; the 3D view itself shows nothing of ours, and may be dear to draw."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in ("VIEW_3D", "PREFERENCES"):
-                area.tag_redraw()
+            for region in area.regions:
+                if (area.type, region.type) in (("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")):
+                    region.tag_redraw()
 
 
 def wake() -> None:
