@@ -26,6 +26,8 @@ def show_only(scene: bpy.types.Scene, head: Head) -> None:
         if size is not None:
             scene.render.resolution_x, scene.render.resolution_y = size
     layer = bpy.context.view_layer
+    if layer is not None:
+        layer.update()  # what was just linked or shown is known to it from then on
     if layer is not None and head.mesh.name in layer.objects:
         for thing in layer.objects:
             thing.select_set(thing == head.mesh)

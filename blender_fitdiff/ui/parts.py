@@ -23,7 +23,7 @@ _BUTTONS = {
 def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
     """Blender cuts long labels off: one label for each line that fits."""
     width = context.region.width if context.region else 300
-    scale = context.preferences.system.ui_scale
+    scale = context.preferences.system.ui_scale or 1.0  # without a window it is 0
     column = layout.column(align=True)
     column.scale_y = 0.8
     for number, line in enumerate(wording.lines(text, int((width - MARGIN * scale) / (LETTER * scale)))):

@@ -23,6 +23,11 @@ class Pictures:
     def loading(self) -> bool:
         return time.monotonic() < self._until
 
+    @property
+    def shown(self) -> set[str]:
+        """The slots that have a picture."""
+        return set(self._names)
+
     def tick(self) -> None:
         if self.loading:
             self.count += 1  # so that what has been decoded since is drawn

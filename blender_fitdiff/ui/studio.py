@@ -125,6 +125,9 @@ class Studio:
                 path = self.folder / "frame.jpg"
                 path.write_bytes(frame)
                 self.pictures.show("frame", path, now=True)
+        if self._frame and not self.desk.working:
+            self._frame = None
+            self.pictures.clear("frame")
         self.pictures.tick()
 
     def _redraw(self) -> None:
