@@ -54,7 +54,9 @@ def hdri_state(scene: bpy.types.Scene) -> tuple[str, float, float] | None:
         return None
     turn = world.node_tree.nodes.get("Turn")
     degrees = _degrees(turn.inputs["Rotation"].default_value[2]) if turn else 0.0
-    return str(world[HDRI]), background_of(world).inputs["Strength"].default_value, degrees
+    # Only looked for: a panel asks while it draws, and may make no node where the artist took this one away.
+    background = next((node for node in world.node_tree.nodes if node.type == "BACKGROUND"), None)
+    return str(world[HDRI]), background.inputs["Strength"].default_value if background else 0.0, degrees
 
 
 def use_hdri(

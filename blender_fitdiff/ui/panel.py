@@ -57,6 +57,8 @@ def draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stu
         layout.template_icon(icon_value=icon, scale=THUMBNAIL)
     if desk.phase == LOOKING:
         layout.label(text="Looking for faces", icon="VIEWZOOM")
+    elif len(desk.faces) == 1:
+        layout.label(text="One face found", icon="CHECKMARK")
     elif len(desk.faces) > 1:
         layout.label(text=f"{len(desk.faces)} faces: which one?", icon="USER")
         if len(desk.faces) <= MOST_FACES:

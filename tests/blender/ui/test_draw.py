@@ -182,7 +182,7 @@ def test_preferences_of_a_ready_engine(playing, room):
 
 
 def test_the_whole_preferences_page(playing, room):
-    known = {name for name in preferences.FitDiffPreferences.__annotations__}
+    known = set(preferences.FitDiffPreferences.__annotations__)
     assert set(places.DEFAULTS) == known
     page = SimpleNamespace(layout=FakeLayout(), bl_rna=preferences.FitDiffPreferences.bl_rna, **places.DEFAULTS)
     preferences.FitDiffPreferences.draw(page, bpy.context)

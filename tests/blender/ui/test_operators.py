@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -28,13 +29,18 @@ DONE = {"verdict": "good", "notes": [], "timings": {"total": 1.0}}
 
 
 @pytest.fixture
-def engine(registered, tmp_path, monkeypatch) -> None:
+def real_python() -> Path:
+    return find_backend()
+
+
+@pytest.fixture
+def engine(real_python, registered, tmp_path, monkeypatch) -> None:
     """The real one, as this checkout has it: the client drops PYTHONPATH, so a small program puts it back."""
     if os.name == "nt":
         pytest.skip("a shell script stands for the interpreter")
     program = tmp_path / "python"
     words = " ".join(f"{name}='{value}'" for name, value in backend_environment().items())
-    program.write_text(f'#!/bin/sh\n{words} exec "{find_backend()}" "$@"\n')
+    program.write_text(f'#!/bin/sh\n{words} exec "{real_python}" "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv(SETTING, str(program))
 
@@ -228,6 +234,10 @@ def test_hdris_light_the_head_from_a_menu(head):
     switches.hdri_strength, switches.hdri_turn = 1.5, 90.0
     assert controls.hdri_state(scene)[1:] == (1.5, pytest.approx(90.0))
     assert (switches.hdri_strength, switches.hdri_turn) == (1.5, pytest.approx(90.0))
+    nodes = scene.world.node_tree.nodes
+    nodes.remove(next(node for node in nodes if node.type == "BACKGROUND"))
+    count = len(nodes)
+    assert (switches.hdri_strength, len(nodes)) == (0.0, count)  # a panel that draws may change nothing
     switches.light = "PHOTO"
     assert (controls.hdri_state(scene), switches.light_on) == (None, True)
 
