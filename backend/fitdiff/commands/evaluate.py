@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from fitdiff.errors import FitDiffError
+
+if TYPE_CHECKING:
+    from ..evaluation.contenders import Contest
+    from ..face.model import MorphableModel
 
 HELP = "measure how good the engines' heads are on photos"
 
@@ -16,7 +20,10 @@ ENGINES = "fit,landmarks,mean"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("photos", metavar="PHOTO", type=Path, nargs="+", help="photos of one person each")
+    parser.add_argument("photos", metavar="PHOTO", type=Path, nargs="*", help="photos of one person each")
+    parser.add_argument(
+        "--truth", metavar="DIR", type=Path, help="people whose shape, skin and light are known (docs/evaluation.md)"
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder of the report")
     parser.add_argument("--engines", default=ENGINES, help=f"comma-separated, default {ENGINES}")
     parser.add_argument("--steps", type=int, default=150, help="of the fit's optimisation; default 150")
@@ -26,10 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..evaluation import contenders
-    from ..evaluation.real_photos import judge_photo
-    from ..evaluation.report import write_report
     from ..face.registry import load_face_model
-    from .progress_bar import progress_bar
 
     engines = list(dict.fromkeys(name.strip() for name in args.engines.split(",") if name.strip()))
     unknown = [name for name in engines if name not in contenders.ENGINES]
@@ -38,8 +42,25 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         raise FitDiffError("usage-engine", f"There is no engine {', '.join(unknown) or 'named'}: choose from {known}.")
     if not 1 <= args.steps <= 2000:
         raise FitDiffError("usage-steps", "The optimisation takes 1 to 2000 steps.")
+    if not args.photos and args.truth is None:
+        raise FitDiffError("usage-photos", "Name the photos to measure on, or people with known truth by --truth.")
     contest = contenders.Contest(steps=args.steps, seed=args.seed)
     model = load_face_model(args.face_model)
+    answer: dict[str, Any] = {}
+    if args.photos:
+        answer |= _on_photos(args, engines, contest, model, console)
+    if args.truth is not None:
+        answer["truth"] = _on_truth(args, engines, contest, model, console)
+    return answer
+
+
+def _on_photos(
+    args: argparse.Namespace, engines: list[str], contest: Contest, model: MorphableModel, console: Console
+) -> dict[str, Any]:
+    from ..evaluation.real_photos import judge_photo
+    from ..evaluation.report import write_report
+    from .progress_bar import progress_bar
+
     results: list = []
     about: dict[str, Any] = {}
     with progress_bar(console) as bar:
@@ -52,21 +73,19 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
             results.append(judge_photo(path, engines, contest, model, show))
             about = write_report(
-                args.out, results, engines, contest
+                args.out, results, engines, contest, model.topology
             )  # each time: a run that is stopped leaves all it had
     if all(result.error for result in results):
         failure = results[0].error
         raise FitDiffError(failure["code"], failure["message"], details=failure.get("details"))
+    shown = {
+        "in view": "dlib.photo.inside",
+        "turned 17": "dlib.turned_17.whole",
+        "relit": "dlib.relit.whole",
+        "flat": "dlib.flat.whole",
+    }
     for engine in engines:
-        values = about["medians"][engine]
-        shown = {
-            "in view": "dlib.photo.inside",
-            "turned 17": "dlib.turned_17.whole",
-            "relit": "dlib.relit.whole",
-            "flat": "dlib.flat.whole",
-        }
-        found = [f"{title} {values[key]['median']:.2f}" for title, key in shown.items() if values[key]["count"]]
-        console.print(f"{engine}: dlib, median: {', '.join(found)}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"{engine}: dlib, median", about["medians"][engine], shown)
     for result in results:
         if result.error:
             console.print(f"{result.name}: {result.error['message']}", markup=False, highlight=False, soft_wrap=True)
@@ -77,4 +96,50 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "photos": len(results),
         "failed": [result.name for result in results if result.error],
         "medians": about["medians"],
+        "shape_distances": about["shape_distances"],
     }
+
+
+def _on_truth(
+    args: argparse.Namespace, engines: list[str], contest: Contest, model: MorphableModel, console: Console
+) -> dict[str, Any]:
+    from ..evaluation import truth_report
+    from ..evaluation.kept import Kept
+    from ..evaluation.known_truth import Ground, judge_subject, subjects_in
+    from .progress_bar import progress_bar
+
+    people, results = subjects_in(args.truth), []
+    ground, kept = Ground(model), Kept(args.out / "avatars")
+    try:
+        with progress_bar(console) as bar:
+            for place in people:
+                bar.stage(f"{place.name}: looking")
+
+                def show(engine: str, name: str = place.name) -> Any:
+                    bar.stage(f"{name}: {engine}")
+                    return bar.show
+
+                results.append(judge_subject(place, ground, engines, contest, kept, show))
+    finally:  # a run that is stopped leaves all it had
+        about = truth_report.write_report(args.out, results, engines, contest) if results else {}
+    shown = {
+        "face mm": "shape.overall",
+        "normals degrees": "normals",
+        "light degrees": "light",
+        "albedo difference": "albedo.delta_e",
+    }
+    for engine in engines:
+        _say(console, f"{engine}: known truth, median", about["medians"][engine], shown)
+    console.print(str(args.out / "truth.html"), markup=False, highlight=False, soft_wrap=True)
+    return {
+        "report": str(args.out / "truth.json"),
+        "page": str(args.out / "truth.html"),
+        "people": len(results),
+        "failed": [result.name for result in results if result.error],
+        "medians": about["medians"],
+    }
+
+
+def _say(console: Console, title: str, values: dict[str, Any], shown: dict[str, str]) -> None:
+    found = [f"{name} {values[key]['median']:.2f}" for name, key in shown.items() if values[key]["count"]]
+    console.print(f"{title}: {', '.join(found)}", markup=False, highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from fitdiff.errors import FitDiffError
 
-HELP = "draw an avatar under its own light or another"
+HELP = "draw an avatar under its own light or another, or turned"
 
 LIGHTS = {
     "own": None,
@@ -28,6 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--numbers", type=float, nargs=9, metavar="N", help="nine light numbers instead (docs/shading.md)"
     )
+    parser.add_argument(
+        "--turn", type=float, default=0.0, metavar="DEGREES", help="the head, to its own left; default 0"
+    )
+    parser.add_argument("--bare", action="store_true", help="the form alone, in clay; no light is asked for then")
     parser.add_argument("--size", type=int, default=512, help="pixels a side, default 512")
 
 
@@ -39,9 +43,11 @@ def run(args: argparse.Namespace, console: Console) -> dict:
 
     if not 16 <= args.size <= 4096:
         raise FitDiffError("usage-size", "The picture can be 16 to 4096 pixels a side.")
+    if not -180 <= args.turn <= 180:
+        raise FitDiffError("usage-turn", "A head can be turned by -180 to 180 degrees.")
     avatar = read_avatar(args.avatar)
     light = args.numbers or LIGHTS[args.light]
-    image = Image.fromarray(picture(avatar, args.size, light))
+    image = Image.fromarray(picture(avatar, args.size, light, args.turn, args.bare))
     try:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         image.save(args.out, format="PNG")

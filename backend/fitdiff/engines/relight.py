@@ -14,7 +14,7 @@ from ..avatar import Avatar
 from ..face.topology import Topology
 from ..render.camera import Camera
 from ..render.colour import to_linear
-from ..render.preview import to_bytes
+from ..render.preview import clay, to_bytes
 from ..render.renderer import Renderer, Rendering
 from .base_maps import renderable
 from .shadows import Shadows
@@ -50,10 +50,16 @@ class Head:
 
 
 @torch.no_grad()
-def picture(avatar: Avatar, side: int = 512, light: list[float] | None = None) -> np.ndarray:
+def picture(
+    avatar: Avatar, side: int = 512, light: list[float] | None = None, turn: float = 0.0, bare: bool = False
+) -> np.ndarray:
     """(side, side, 3) uint8 sRGB: the fitted expression from the avatar's camera, under its own nine light numbers or
-    these."""
-    rendering = Head(avatar).draw(portrait(avatar, side * SUPERSAMPLE), light)
+    these; the head turned by degrees to its own left; bare: the form alone, in clay and a studio's light."""
+    head, camera = Head(avatar), portrait(avatar, side)
+    camera = head.turned(camera, turn) if turn else camera
+    if bare:
+        return clay(head.vertices, head.topology, side, supersample=SUPERSAMPLE, camera=camera, renderer=head.renderer)
+    rendering = head.draw(camera.resized((side * SUPERSAMPLE,) * 2), light)
     over = rendering.over(backdrop())
     return to_bytes(torch.nn.functional.avg_pool2d(over, SUPERSAMPLE))[0]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..engines.progress import Report, silent
@@ -19,11 +20,12 @@ from ..face.model import MorphableModel
 from ..perception.analyse import Analysis, analyse
 from ..perception.bundle import Perception
 from ..perception.regions import Crop
-from ..perception.types import Face, IdentityNetwork
+from ..perception.types import Face
 from ..photo import open_photo
 from ..render.colour import to_linear
 from . import metrics
 from .contenders import Contest, guides, run
+from .recognisers import networks
 from .views import FLAT, TURNS, Picture, Studio, View, as_bytes, views
 
 SHEET_TURN = f"turned_{TURNS[-1]}"
@@ -35,6 +37,7 @@ class EngineResult:
 
     figures: dict[str, Any]
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    neutral: NDArray[np.floating] | None = None  # (V, 3) metres: the head at rest, where the face model has regions
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,6 @@ class Reference:
         self.whole = metrics.embeddings(self.networks, self.photo, self.landmarks468)
         self.masked = metrics.embeddings(self.networks, metrics.on_grey(self.photo, self.inside), self.landmarks468)
         self.lit_from_left = metrics.lit_from_left(to_linear(self.photo), self.skin, self.landmarks468)
-
-
-def networks(perception: Perception) -> dict[str, IdentityNetwork]:
-    return {network.name: network for network in (perception.conditioner, perception.identity)}
 
 
 def judge_photo(
@@ -125,7 +124,7 @@ def judge_engine(engine: str, reference: Reference, contest: Contest, report: Re
         "geometry": studio.geometry(),
         "turned": as_bytes(by_name[f"{SHEET_TURN}_{turned}"].shown),
     }
-    return EngineResult(figures, pictures)
+    return EngineResult(figures, pictures, avatar.mesh.vertices)
 
 
 def judge_view(view: View, picture: Picture, reference: Reference) -> dict[str, Any]:

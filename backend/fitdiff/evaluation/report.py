@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import datetime
-import html
-import io
-import json
-import os
-import platform
-import re
-import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from PIL import Image
 
-from .. import __version__
-from ..errors import FitDiffError
+from ..face.topology import Topology
 from ..perception.bundle import Perception
 from ..render.sheet import Row, contact_sheet
-from . import metrics
+from . import metrics, pages
 from .contenders import Contest
-from .real_photos import PhotoResult, networks
+from .pages import escaped, number, sheet_name
+from .real_photos import PhotoResult
+from .recognisers import extra_is_there, networks
+from .shape_distances import distances
 
-NOT_MEASURED = (
-    "geometry, maps and light against known truth (20 people rendered in Cycles)",
-    "vertex errors by region as REALY measures them",
-    "identity by MobileFaceNet, a third network that neither guides nor conditions",
+NO_EXTRA = (
+    "identity by MobileFaceNet, a third network that neither guides nor conditions: "
+    "`python3 build.py assets --evaluation` fetches it"
 )
+ELSEWHERE = "geometry, maps and light against known truth: `fitdiff evaluate --truth`"
 CAPTIONS = {
     "photo": "photo",
     "overlay": "over the photo",
@@ -58,28 +49,17 @@ OTHER_ROWS = (
     ("mesh points found again, % of inter-ocular", "mesh_percent", 2),
     ("skin, mean absolute sRGB difference", "photometric", 4),
 )
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1500px;padding:0 1rem;background:#1d1e20;color:#ddd}
-h1,h2{font-weight:600}h2{margin-top:2.5rem;overflow-wrap:anywhere}img{max-width:100%;border-radius:4px}
-table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .9rem;text-align:right;border-bottom:1px solid #3a3b3f}
-td:first-child,th:first-child{text-align:left}.guide{color:#999}p{max-width:75ch}small{color:#999}
-"""
 
 
-def report(results: Sequence[PhotoResult], engines: Sequence[str], contest: Contest) -> dict[str, Any]:
+def report(
+    results: Sequence[PhotoResult], engines: Sequence[str], contest: Contest, topology: Topology
+) -> dict[str, Any]:
     """The object that report.json holds. Every number is a figure of one photo or a median of them; null: no figure."""
     known = networks(Perception.load())
     return {
         "format": "fitdiff-evaluation",
         "version": 1,
-        "fitdiff_version": __version__,
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": {
-            "system": platform.system(),
-            "processors": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        },
+        **pages.provenance(),
         "settings": {"engines": list(engines), "steps": contest.steps, "seed": contest.seed},
         "networks": {
             name: {"measure": metrics.measure_of(network), "same_person": network.same_person}
@@ -97,7 +77,8 @@ def report(results: Sequence[PhotoResult], engines: Sequence[str], contest: Cont
         ],
         "medians": {engine: medians(results, engine, list(known)) for engine in engines},
         "between_photos": between_photos(results),
-        "not_measured": list(NOT_MEASURED),
+        "shape_distances": {engine: shape_distances(results, engine, topology) for engine in engines},
+        "not_measured": [ELSEWHERE] if extra_is_there() else [ELSEWHERE, NO_EXTRA],
     }
 
 
@@ -118,12 +99,7 @@ def figures_of(engine_figures: dict[str, Any], network_names: Iterable[str]) -> 
 def medians(results: Sequence[PhotoResult], engine: str, network_names: list[str]) -> dict[str, dict[str, Any]]:
     """By figure: median, least and largest over the photos that have it, and how many they are."""
     flats = [figures_of(result.engines[engine].figures, network_names) for result in results if result.engines]
-    table = {}
-    for key in figures_of({}, network_names):
-        values = [value for flat in flats if (value := flat[key]) is not None]
-        spread = {"median": statistics.median(values), "min": min(values), "max": max(values)} if values else {}
-        table[key] = {"count": len(values), **spread}
-    return table
+    return {key: pages.spread(flat[key] for flat in flats) for key in figures_of({}, network_names)}
 
 
 def between_photos(results: Sequence[PhotoResult]) -> list[dict[str, Any]]:
@@ -137,14 +113,17 @@ def between_photos(results: Sequence[PhotoResult]) -> list[dict[str, Any]]:
     ]
 
 
+def shape_distances(results: Sequence[PhotoResult], engine: str, topology: Topology) -> dict[str, Any]:
+    heads = [
+        (result.name, one.neutral)
+        for result in results
+        if (one := result.engines.get(engine)) is not None and one.neutral is not None
+    ]
+    return distances(heads, topology)
+
+
 def has_pictures(result: PhotoResult) -> bool:
     return any(one.pictures for one in result.engines.values())
-
-
-def sheet_name(number: int, photo: str) -> str:
-    """A file name for any photo's name: numbered, since two folders may hold one name."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(photo).stem).strip("_")[:60]
-    return f"{number:02d}-{stem or 'photo'}.png"
 
 
 def sheet(result: PhotoResult) -> np.ndarray:
@@ -158,36 +137,20 @@ def sheet(result: PhotoResult) -> np.ndarray:
 
 
 def write_report(
-    folder: Path, results: Sequence[PhotoResult], engines: Sequence[str], contest: Contest
+    folder: Path, results: Sequence[PhotoResult], engines: Sequence[str], contest: Contest, topology: Topology
 ) -> dict[str, Any]:
     """Write all of it; gives report.json's object."""
-    about = report(results, engines, contest)
+    about = report(results, engines, contest, topology)
     sheets = {entry["sheet"]: sheet(result) for entry, result in zip(about["photos"], results) if entry["sheet"]}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, picture in sheets.items():
-            Image.fromarray(picture).save(folder / name, "PNG")
-        text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "report.html").write_text(page(about, sheets), encoding="utf-8")
-    except OSError as error:
-        raise FitDiffError(
-            "write-failed", f"The report cannot be written to {folder}: choose another place.", details=str(error)
-        ) from error
+    pages.write(folder, "report", about, page(about, sheets), sheets)
     return about
 
 
 def page(about: dict[str, Any], sheets: dict[str, np.ndarray]) -> str:
     """The whole report as one HTML file with its pictures inside."""
     engines = about["settings"]["engines"]
-    machine = ", ".join(f"{key} {value}" for key, value in about["machine"].items())
     parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>FitDiff evaluation</title>",
-        "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; img-src data:; "
-        "style-src 'unsafe-inline'\">",
-        f"<style>{STYLE}</style></head><body><h1>FitDiff evaluation</h1>",
-        f"<p>{_escaped(about['date'])}, FitDiff {_escaped(about['fitdiff_version'])}, "
-        f"{about['settings']['steps']} steps; {_escaped(machine)}.</p>",
+        *pages.opening("FitDiff evaluation", about),
         "<p>dlib: a distance, 0 is the same picture and below 0.6 the same person. Other recognisers: the cosine, 1 is "
         "the same picture. <span class='guide'>Grey figures come from a recogniser that guided this engine: they say "
         "how well it was obeyed, not how good the likeness is.</span></p>",
@@ -195,19 +158,19 @@ def page(about: dict[str, Any], sheets: dict[str, np.ndarray]) -> str:
         _table(about, {engine: about["medians"][engine] for engine in engines}, _guides(about)),
     ]
     for entry in about["photos"]:
-        parts.append(f"<h2>{_escaped(entry['photo'])}</h2>")
+        parts.append(f"<h2>{escaped(entry['photo'])}</h2>")
         if entry["error"]:
-            parts.append(f"<p>{_escaped(entry['error']['message'])}</p>")
+            parts.append(f"<p>{escaped(entry['error']['message'])}</p>")
         if entry["sheet"]:
-            parts.append(f"<img alt='{_escaped(entry['photo'])}' src='{_embedded(sheets[entry['sheet']])}'>")
+            parts.append(pages.picture(sheets[entry["sheet"]], entry["photo"]))
         for engine, figures in entry["engines"].items():
             if "error" in figures:
-                parts.append(f"<p>{_escaped(engine)}: {_escaped(figures['error']['message'])}</p>")
+                parts.append(f"<p>{escaped(engine)}: {escaped(figures['error']['message'])}</p>")
         if entry["engines"]:
             own = {name: figures_of(one, about["networks"]) for name, one in entry["engines"].items()}
             parts.append(_table(about, own, _guides(about)))
-    parts.append(_between(about))
-    missing = "".join(f"<li>{_escaped(what)}</li>" for what in about["not_measured"])
+    parts += [_between(about), _shapes(about)]
+    missing = "".join(f"<li>{escaped(what)}</li>" for what in about["not_measured"])
     parts.append(f"<h2>Not measured</h2><ul>{missing}</ul></body></html>")
     return "\n".join(parts)
 
@@ -229,14 +192,14 @@ def _table(about: dict[str, Any], columns: dict[str, dict[str, Any]], guided: se
         for title, view, where in IDENTITY_ROWS
     ]
     rows += [(title, key, "", digits) for title, key, digits in OTHER_ROWS] + [("seconds", "seconds", "", 1)]
-    head = "".join(f"<th>{_escaped(engine)}</th>" for engine in columns)
+    head = "".join(f"<th>{escaped(engine)}</th>" for engine in columns)
     lines = [f"<table><tr><th></th>{head}</tr>"]
     for title, key, network, digits in rows:
         cells = "".join(
-            f"<td{' class=guide' if (engine, network) in guided else ''}>{_number(values[key], digits)}</td>"
+            f"<td{' class=guide' if (engine, network) in guided else ''}>{number(values[key], digits)}</td>"
             for engine, values in columns.items()
         )
-        lines.append(f"<tr><td>{_escaped(title)}</td>{cells}</tr>")
+        lines.append(f"<tr><td>{escaped(title)}</td>{cells}</tr>")
     return "".join(lines) + "</table>"
 
 
@@ -245,31 +208,35 @@ def _between(about: dict[str, Any]) -> str:
     if not pairs:
         return ""
     names = list(about["networks"])
-    head = "".join(f"<th>{_escaped(name)}</th>" for name in names)
+    head = "".join(f"<th>{escaped(name)}</th>" for name in names)
     lines = [
-        f"<tr><td>{_escaped(' and '.join(pair['photos']))}</td>"
-        + "".join(f"<td>{_number(pair[name], 3)}</td>" for name in names)
+        f"<tr><td>{escaped(' and '.join(pair['photos']))}</td>"
+        + "".join(f"<td>{number(pair[name], 3)}</td>" for name in names)
         + "</tr>"
         for pair in pairs
     ]
     return f"<h2>The photos among themselves</h2><table><tr><th></th>{head}</tr>{''.join(lines)}</table>"
 
 
-def _number(value: Any, digits: int) -> str:
-    if isinstance(value, dict):
-        if not value["count"]:
-            return "–"
-        low, high = (f"{value[key]:.{digits}f}" for key in ("min", "max"))
-        return f"{value['median']:.{digits}f} <small>{low} to {high}</small>"
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _escaped(text: object) -> str:
-    return html.escape(str(text), quote=True)
-
-
-def _embedded(picture: np.ndarray) -> str:
-    """A data URL; JPEG, because a report of a hundred photos should still open."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=90, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+def _shapes(about: dict[str, Any]) -> str:
+    by_engine = {name: found for name, found in about["shape_distances"].items() if found["pairs"]}
+    if not by_engine:
+        return ""
+    first = next(iter(by_engine.values()))["pairs"]
+    head = "".join(f"<th>{escaped(name)}</th>" for name in by_engine)
+    rows = []
+    for key, title in (("one_person", "two photos of one person"), ("two_people", "two people")):
+        rows.append((title, "".join(f"<td>{number(found[key], 2)}</td>" for found in by_engine.values())))
+    for pair in first:
+        cells = [
+            next((other["mm"] for other in found["pairs"] if other["photos"] == pair["photos"]), None)
+            for found in by_engine.values()
+        ]
+        title = " and ".join(pair["photos"]) + (", one person" if pair["same_person"] else "")
+        rows.append((title, "".join(f"<td>{number(cell, 2)}</td>" for cell in cells)))
+    lines = "".join(f"<tr><td>{escaped(title)}</td>{cells}</tr>" for title, cells in rows)
+    return (
+        "<h2>The fitted heads among themselves</h2><p>Neutral faces, mean distance in mm after a similarity alignment. "
+        "Photos of one person are told by their names.</p>"
+        f"<table><tr><th></th>{head}</tr>{lines}</table>"
+    )

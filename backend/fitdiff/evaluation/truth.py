@@ -29,6 +29,7 @@ from ..face.looks import Look, look_maps, random_look
 from ..face.people import random_expression, random_identity
 from ..face.skin import load_skin
 from ..face.topology import REGIONS
+from ..likeness.detail import depth_picture
 from ..perception import Perception, regions
 from ..perception.analyse import Analysis
 from ..perception.pose import solve_pose
@@ -36,21 +37,24 @@ from ..photo import photo_from_pixels
 from ..render.camera import Camera, rotation_from_axis_angle
 from ..render.interpolate import covered, fragments
 from ..render.renderer import Renderer
+from ..render.visibility import visible_faces
 
 SEED = 4
 SIZE = 320  # pixels, square
 TEXELS = 1024
 COVERED = 0.35  # alpha of hair that hides the skin
+FINER = 4  # how much larger depth is drawn than the picture, to tell which landmarks are in sight
+BEHIND = 0.003  # metres: landmarks this far behind the nearest surface are hidden
 LEAST = 0.5  # of a soft mask, what counts as seen
 NEAR = 30  # degrees of yaw
 THIRDS = ("light", "middle", "dark")
 
 
-def make(folder: Path, scenes: int) -> None:
+def make(folder: Path, scenes: int, seed: int = SEED) -> None:
     """Skin from melanin -2 to 2 and views from -45 to 45 degrees, evenly, in an order of their own each."""
     model = embedded.load()
-    random = np.random.default_rng(SEED)
-    generator = torch.Generator().manual_seed(SEED)
+    random = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(seed)
     melanin = np.linspace(-2, 2, scenes)
     # Each third of the tones gets all views: i, i + 3, i + 6, ... of the yaws in turn.
     yaws = np.linspace(-45, 45, scenes)[np.argsort(np.arange(scenes) % 3, kind="stable")]
@@ -110,6 +114,7 @@ def _truth(model: EmbeddedFace, vertices: torch.Tensor, camera: Camera, look: Lo
     depth = -(camera.rotation[0] @ eyes.mean(0) + camera.translation[0])[2]
     return {
         "facemesh468": marks,
+        "in_sight468": in_sight(model, vertices, camera, "facemesh468"),
         "ibug68": pixels("ibug68"),
         "interocular": (camera.focal[0] * (eyes[0] - eyes[1]).norm() / depth).numpy(),
         "rotation": camera.rotation[0].double().numpy(),
@@ -117,6 +122,23 @@ def _truth(model: EmbeddedFace, vertices: torch.Tensor, camera: Camera, look: Lo
         "melanin": look.skin[0].numpy(),
         "skin": visible_face(model, vertices, camera, look, marks),
     }
+
+
+def in_sight(model: EmbeddedFace, vertices: torch.Tensor, camera: Camera, name: str) -> np.ndarray:
+    """(N,) bool: landmarks that nothing hides from the camera, their own cheek included."""
+    large = replace(
+        camera,
+        focal=camera.focal * FINER,
+        principal=camera.principal * FINER,
+        size=(camera.size[0] * FINER, camera.size[1] * FINER),
+    )
+    projected = large.project(vertices)
+    triangles = torch.from_numpy(model.topology.triangles.astype(np.int64))
+    faces = visible_faces(projected, triangles, large.size)
+    nearest = depth_picture(faces, projected.screen[0], projected.depth[0], triangles)[0, 0]
+    marks = large.project(model.landmarks(vertices, name))
+    column, row = (marks.screen[0, :, axis].long().clamp(0, large.size[1 - axis] - 1) for axis in (0, 1))
+    return (marks.depth[0] < nearest[row, column] + BEHIND).numpy()
 
 
 def visible_face(
@@ -160,7 +182,10 @@ def measure(folder: Path) -> dict[str, Any]:
         unit = float(truth["interocular"])
         for name, points in (("468", seen.face.landmarks468), ("68", seen.face.landmarks68)):
             own = truth["facemesh468" if name == "468" else "ibug68"]
-            row[f"landmarks{name} %"] = 100 * float(np.linalg.norm(points[:, :2] - own, axis=1).mean()) / unit
+            missed = 100 * np.linalg.norm(points[:, :2] - own, axis=1) / unit
+            row[f"landmarks{name} %"] = float(missed.mean())
+            if name == "468":
+                row["landmarks468 in sight %"] = float(missed[truth["in_sight468"]].mean())
         size = (photo.height, photo.width)
         known = solve_pose(model, {"facemesh468": seen.face.landmarks468}, size, float(truth["focal"]))
         row["pose degrees"] = _turn(seen.pose.rotation, truth["rotation"])
@@ -223,11 +248,12 @@ def main(arguments: list[str] | None = None) -> int:
     maker = commands.add_parser("make", help="people, cameras and their truth")
     maker.add_argument("folder", type=Path)
     maker.add_argument("--scenes", type=int, default=16)
+    maker.add_argument("--seed", type=int, default=SEED, help="other people, other cameras")
     measurer = commands.add_parser("measure", help="what perception makes of the pictures")
     measurer.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
     if options.command == "make":
-        make(options.folder, options.scenes)
+        make(options.folder, options.scenes, options.seed)
     else:
         sys.stdout.write(json.dumps(measure(options.folder), indent=1) + "\n")
     return 0

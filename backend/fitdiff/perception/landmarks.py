@@ -1,4 +1,7 @@
-"""468 points and the irises of a found face: crop upright, look, crop again around what was seen, look again."""
+"""468 points and the irises of a found face: crop upright, look, crop again around what was seen, look again.
+
+At last the crop's mirror image is looked at as well, and the mean of both is kept: the network errs a little to one side.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from torch import Tensor
 
 from . import alignment
 from .detector import roll
-from .facemesh import FaceMesh
+from .facemesh import MIRROR, FaceMesh
 from .types import Detection, Face
 
 # The crop's side over the larger side of what it is cut around: the network was trained with this margin.
@@ -18,6 +21,7 @@ MARGIN = 1.5
 PASSES = 4  # at most; one fewer where the crop has stopped moving
 STILL = 0.02  # of the crop's side, and radians
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners
+IRIS_MIRROR = (0, 3, 2, 1, 4)
 
 
 def _at(*points: int) -> tuple[tuple[int, int, float], ...]:
@@ -56,29 +60,45 @@ class Landmarker:
         """image (1, 3, H, W) uint8 or 0..1 and one detection -> the face."""
         centre, side, angle = _middle(found.box), MARGIN * found.size, roll(found)
         for _ in range(PASSES):
-            points, irises, presence = self._look(image, centre, side, angle)
+            crop, to_image = self._crop(image, centre, side, angle)
+            points, irises, presence = self._look(crop)
+            seen = _placed(points, to_image).numpy()
             before = centre, side, angle
-            eyes = points[LEFT_EYE] - points[RIGHT_EYE]
-            low, high = points[:, :2].min(0), points[:, :2].max(0)
+            eyes = seen[LEFT_EYE] - seen[RIGHT_EYE]
+            low, high = seen[:, :2].min(0), seen[:, :2].max(0)
             centre, side = (low + high) / 2, MARGIN * float((high - low).max())
             angle = math.atan2(eyes[1], eyes[0])
             moved = max(np.abs(centre - before[0]).max() / side, abs(side / before[1] - 1), abs(angle - before[2]))
             if moved < STILL:
                 break
-        return Face(found.box, found.score, found.keypoints, points, ibug68(points[:, :2]), presence, irises)
+        mirrored, mirrored_irises, _ = self._look(crop, mirrored=True)
+        points, irises = (points + mirrored) / 2, (irises + mirrored_irises) / 2
+        seen, around = _placed(points, to_image).numpy(), _placed(irises, to_image).numpy()
+        return Face(found.box, found.score, found.keypoints, seen, ibug68(seen[:, :2]), presence, around)
 
-    def _look(
-        self, image: Tensor, centre: np.ndarray, side: float, angle: float
-    ) -> tuple[np.ndarray, np.ndarray, float]:
+    def _crop(self, image: Tensor, centre: np.ndarray, side: float, angle: float) -> tuple[Tensor, Tensor]:
+        """-> the crop (1, 3, size, size), and what carries its pixels to the image's (1, 2, 3)."""
         size = self.network.size
-        device = next(self.network.parameters()).device
         place = torch.tensor([[centre[0], centre[1], side, angle]], dtype=torch.float32)
         to_image = alignment.square(place[:, :2], place[:, 2], place[:, 3], size)
-        crops = alignment.crop(image, to_image.to(image.device), size, padding="border")
-        points, irises, presence = (result.cpu() for result in self.network(crops.to(device)))
-        flat = alignment.apply(to_image, points[..., :2])
-        around = alignment.apply(to_image, irises.view(1, -1, 2)).view(2, 5, 2)
-        return torch.cat([flat, points[..., 2:] * (side / size)], 2)[0].numpy(), around.numpy(), float(presence)
+        return alignment.crop(image, to_image.to(image.device), size, padding="border"), to_image
+
+    def _look(self, crop: Tensor, mirrored: bool = False) -> tuple[Tensor, Tensor, float]:
+        """-> points (468, 3), irises (2, 5, 2), both in the crop's pixels, presence."""
+        device = next(self.network.parameters()).device
+        crop = crop.to(device)
+        points, irises, presence = (result[0].cpu() for result in self.network(crop.flip(3) if mirrored else crop))
+        if mirrored:
+            points, irises = points[list(MIRROR)], irises.flip(0)[:, list(IRIS_MIRROR)]
+            points[:, 0], irises[..., 0] = self.network.size - points[:, 0], self.network.size - irises[..., 0]
+        return points, irises, float(presence)
+
+
+def _placed(points: Tensor, to_image: Tensor) -> Tensor:
+    """(..., 2 or 3) in the crop's pixels -> the same in the image's; depth grows with the crop's scale."""
+    flat = alignment.apply(to_image, points[..., :2].reshape(1, -1, 2)).view(*points.shape[:-1], 2)
+    scale = torch.linalg.det(to_image[0, :, :2]).sqrt()
+    return torch.cat([flat, points[..., 2:] * scale], -1)
 
 
 def _middle(box: tuple[float, float, float, float]) -> np.ndarray:

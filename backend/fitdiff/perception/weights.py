@@ -49,6 +49,10 @@ EMBEDDED = (
     Embedded("squeezenet", "perceptual features (SqueezeNet 1.1, ImageNet)", "MIT"),
 )
 
+# Only `fitdiff evaluate` asks for these: no engine may see what judges it.
+EVALUATION = (Embedded("mobilefacenet", "identity, 192 numbers (MobileFaceNet), evaluation only", "MIT as stated"),)
+GET_EVALUATION = "Run `python3 build.py assets --evaluation` in the project's folder; it fetches and converts it once."
+
 
 def folders() -> list[Path]:
     """Where weights are looked for, in this order: FITDIFF_WEIGHTS, the user's folder, the package's assets."""
@@ -123,7 +127,7 @@ def load(
     """Fill a network from <name>.safetensors: float32, evaluation mode, no gradients for its own weights."""
     path = find(f"{name}.safetensors")
     if path is None:
-        what = next((known.what for known in EMBEDDED if known.name == name), name)
+        what = next((known.what for known in (*EMBEDDED, *EVALUATION) if known.name == name), name)
         raise FitDiffError(
             "weights-missing",
             f"FitDiff cannot look at photos yet, because a network it needs is not installed: {what}. {GET_EMBEDDED}",
@@ -142,17 +146,17 @@ def load(
 def report() -> list[dict]:
     """One row per network, embedded and research, for `fitdiff doctor`: what, present, where, how to get, licence."""
     rows = []
-    for known in EMBEDDED:
+    for known in (*EMBEDDED, *EVALUATION):
         path = find(f"{known.name}.safetensors")
         rows.append(
             {
                 "name": known.name,
-                "stack": "embedded",
+                "stack": "embedded" if known in EMBEDDED else "evaluation",
                 "what": known.what,
                 "present": path is not None,
                 "path": str(path) if path else None,
                 "looked_in": [str(folder) for folder in folders()],
-                "how_to_get": GET_EMBEDDED,
+                "how_to_get": GET_EMBEDDED if known in EMBEDDED else GET_EVALUATION,
                 "licence": known.licence,
             }
         )

@@ -27,7 +27,7 @@ class Atlas:
         rows = np.nonzero(topology.triangle_region == tile)[0]
         triangles = torch.from_numpy(topology.triangles[rows].astype(np.int64))
         uv_triangles = torch.from_numpy(topology.uv_triangles[rows].astype(np.int64))
-        uv = torch.from_numpy(topology.uv).double()
+        uv = torch.tensor(topology.uv, dtype=torch.float64)  # copied: an avatar that was read is read-only
         screen = torch.stack([(uv[:, 0] - tile) * size, (1 - uv[:, 1]) * size], 1)
         one = torch.ones(1, len(uv), dtype=torch.float64)
         face = visible_faces(Projected(screen[None], one, one, one), uv_triangles, (size, size))[0]

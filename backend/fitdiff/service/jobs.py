@@ -127,25 +127,29 @@ class Jobs:
     # --- the worker ---------------------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        if self.running or not self.waiting or (self.worker and self.worker.leaving):
-            return
-        job = self.waiting.popleft()
-        if self.worker is None:
-            try:
-                self.worker = Child(
-                    self._command,
-                    lambda child, body: self._post(lambda: self._heard(child, body)),
-                    lambda child, code: self._post(lambda: self._lost(child, code)),
-                )
-            except OSError as error:
-                sentence = "The part of FitDiff that computes cannot be started: repair its installation."
-                self._fail(job, FitDiffError("worker-missing", sentence, details=str(error)))
-                self._advance()
-                return
-            starting = {"id": job.id, "stage": "starting", "step": 0, "total": 0, "secondsLeft": None}
-            self._send(messages.dump(messages.notification("progress", starting)), ("progress", job.id))
-        self.running = job
-        self.worker.send(job.body)
+        while self.waiting and not self.running and not (self.worker and self.worker.leaving):
+            job = self.waiting.popleft()
+            if self.worker is None and not self._hire(job):
+                continue
+            assert self.worker is not None
+            self.running = job
+            self.worker.send(job.body)
+
+    def _hire(self, job: Job) -> bool:
+        """Start a worker; where that cannot be done, the job that needs it is told."""
+        try:
+            self.worker = Child(
+                self._command,
+                lambda child, body: self._post(lambda: self._heard(child, body)),
+                lambda child, code: self._post(lambda: self._lost(child, code)),
+            )
+        except OSError as error:
+            sentence = "The part of FitDiff that computes cannot be started: repair its installation."
+            self._fail(job, FitDiffError("worker-missing", sentence, details=str(error)))
+            return False
+        starting = {"id": job.id, "stage": "starting", "step": 0, "total": 0, "secondsLeft": None}
+        self._send(messages.dump(messages.notification("progress", starting)), ("progress", job.id))
+        return True
 
     def _heard(self, child: Child, body: bytes) -> None:
         if child is not self.worker:
@@ -172,7 +176,7 @@ class Jobs:
         self.worker, job, self.running = None, self.running, None
         if job:
             _sweep(job)
-            self._fail(job, _cancelled() if job.cancelled is not None else _crashed(code))
+            self._fail(job, _cancelled() if job.cancelled is not None else _crashed(code, by_us=child.leaving))
         for id in self._releases:
             self._send(messages.dump(messages.result(id, {"released": True})), None)
         self._releases.clear()
@@ -202,10 +206,10 @@ def _cancelled() -> FitDiffError:
     return FitDiffError("cancelled", "Cancelled.")
 
 
-def _crashed(code: int) -> FitDiffError:
+def _crashed(code: int, by_us: bool) -> FitDiffError:
     how = how_it_ended(code)
-    log.error("the worker ended by itself: %s", how)
-    if how == "SIGKILL":
+    log.error("the worker ended under its job: %s", how)
+    if how == "SIGKILL" and not by_us:
         sentence = (
             "The part of FitDiff that computes was stopped by the system, most often because memory ran out: close other "
             "programs, or choose smaller maps, and try again."

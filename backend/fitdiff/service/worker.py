@@ -27,6 +27,7 @@ from .progress import Meter
 if TYPE_CHECKING:
     from ..engines.progress import Progress, Report
 
+NICE = 5  # whoever draws windows comes first (Windows: child.py)
 LAST_WORDS = 5.0  # seconds that a job gets to tidy up when the supervisor has gone
 
 Handler = Callable[[msgspec.Raw, "Report"], dict[str, Any]]
@@ -105,6 +106,8 @@ def main(handlers: dict[str, Handler] | None = None) -> None:
     descriptors = stdio.take()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
+    if hasattr(os, "nice"):
+        os.nice(NICE)
     Worker(descriptors, handlers or HANDLERS).run()
     sys.stderr.flush()
     os._exit(0)  # at once: libraries' own endings take seconds

@@ -34,7 +34,7 @@ class Interpreter:
 def clean_environment(environ: dict[str, str] | None = None, **extra: str) -> dict[str, str]:
     """An environment without what Blender or a shell has set for its own Python; proxies and pip's settings stay."""
     source = dict(os.environ) if environ is None else environ
-    dropped = ("PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX", "MATERIALX_", "LD_PRELOAD")
+    dropped = ("PYTHON", "VIRTUAL_ENV", "CONDA_", "__PYVENV_LAUNCHER__", "MATERIALX_", "PXR_", "LD_PRELOAD")
     kept = {name: value for name, value in source.items() if not name.upper().startswith(dropped)}
     return {**kept, "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", **extra}
 

@@ -47,6 +47,27 @@ def head(lit: dict[str, np.ndarray]) -> np.ndarray:
     return np.abs(lit["flat"] / 255 - relight.BACKDROP).max(-1) > 0.05
 
 
+def test_a_turned_head_shows_its_other_side_and_a_bare_one_has_no_paint(person, lit, head):
+    left, right = (relight.picture(person, SIDE, LIGHTS["flat"], turn) for turn in (30.0, -30.0))
+    for turned in (left, right):
+        assert np.abs(turned.astype(int) - lit["flat"])[head].mean() > 5
+    # A turn to the person's left shows the nose farther to the right of the picture.
+    noses = [_nose(person, turn) for turn in (30.0, 0.0, -30.0)]
+    assert noses[0] > noses[1] + 5 > noses[2] + 10
+    bare = relight.picture(person, SIDE, bare=True)
+    assert np.array_equal(bare, relight.picture(person, SIDE, LIGHTS["left"], bare=True))
+    colour = bare[head].astype(int)
+    assert np.abs(colour[:, 0] - colour[:, 2]).mean() < 25  # clay, not skin
+
+
+def _nose(person: Avatar, turn: float) -> float:
+    """Pixels from the left of the tip, the point farthest in front."""
+    head = relight.Head(person)
+    tip = head.vertices[int(head.vertices[:, 2].argmax())]
+    camera = head.turned(relight.portrait(person, SIDE), turn)
+    return float(camera.project(tip[None, None]).screen[0, 0, 0])
+
+
 def test_its_own_light_is_the_default(person, lit, head):
     own = lit["own"]
     assert own.shape == (SIDE, SIDE, 3)

@@ -5,16 +5,20 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from fitdiff.cli import main
 from fitdiff.evaluation import report
 from fitdiff.evaluation.contenders import Contest
 from fitdiff.evaluation.real_photos import EngineResult, PhotoResult
+from fitdiff.evaluation.recognisers import networks
+from fitdiff.face import embedded
 
 HOSTILE = "<script>alert(1)</script>&\"'.jpg"
 KEYS = {"format", "version", "fitdiff_version", "date", "machine", "settings", "networks", "photos", "medians"} | {
     "between_photos",
+    "shape_distances",
     "not_measured",
 }
 
@@ -69,17 +73,29 @@ def test_the_page_escapes_names_and_needs_nothing_else(small_run):
 
 
 def test_the_page_names_the_guide_and_marks_what_is_missing(perception):
-    identity = {name: {"whole": 0.31, "inside": 0.21} for name in ("dlib", "fr")}
+    identity = {name: {"whole": 0.31, "inside": 0.21} for name in networks(perception)}
     views = {"photo": {"identity": identity, "landmarks_percent": None, "mesh_percent": 1.0, "photometric": 0.03}}
     figures = {"seconds": 2.0, "stages": {}, "guided_by": ["fr"], "own": {}, "views": views}
-    results = [PhotoResult(HOSTILE, {"fit": EngineResult(figures)})]
-    about = report.report(results, ["fit"], Contest())
-    assert about["medians"]["fit"]["dlib.photo.inside"] == {"count": 1, "median": 0.21, "min": 0.21, "max": 0.21}
+    model = embedded.load()
+    heads = [
+        model.mean.numpy(),
+        1.01 * model.mean.numpy(),
+        model.vertices(torch.ones(1, model.identity_count))[0].numpy(),
+    ]
+    names = (HOSTILE, HOSTILE.replace(".jpg", "2.jpg"), "somebody.jpg")
+    results = [
+        PhotoResult(name, {"fit": EngineResult(figures, neutral=head)}) for name, head in zip(names, heads, strict=True)
+    ]
+    about = report.report(results, ["fit"], Contest(), model.topology)
+    assert about["medians"]["fit"]["dlib.photo.inside"] == {"count": 3, "median": 0.21, "min": 0.21, "max": 0.21}
     assert about["medians"]["fit"]["landmarks_percent"] == {"count": 0}
     page = report.page(about, {})
     assert "<td class=guide>0.210</td>" in page and "<td>0.210</td>" in page
     assert "<td>–</td>" in page
     assert "<script" not in page
+    shapes = about["shape_distances"]["fit"]
+    assert shapes["one_person"]["median"] < 1e-3 < 1 < shapes["two_people"]["min"]
+    assert "two photos of one person" in page and f"<td>{shapes['pairs'][1]['mm']:.2f}</td>" in page
 
 
 def test_every_photo_gets_a_file_name_of_its_own():

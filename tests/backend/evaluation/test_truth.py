@@ -56,3 +56,15 @@ def test_turn_is_the_angle_between_rotations():
     half = np.radians(15)
     turned = np.array([[np.cos(half), 0, np.sin(half)], [0, 1, 0], [-np.sin(half), 0, np.cos(half)]])
     assert truth._turn(turned, np.eye(3)) == pytest.approx(15)
+
+
+def test_the_far_half_of_a_turned_face_is_out_of_sight(scenes):
+    for place in sorted(scenes.iterdir()):
+        known = np.load(place / "truth.npz", allow_pickle=False)
+        seen, yaw = known["in_sight468"], np.degrees(np.arctan2(known["rotation"][2, 0], known["rotation"][2, 2]))
+        assert seen[1] and seen[4]  # the nose hides from nobody
+        if abs(yaw) < 5:
+            assert seen.mean() > 0.9
+        else:
+            far, near = (127, 356) if yaw > 0 else (356, 127)  # the outline at the temples
+            assert seen[near] and not seen[far] and 0.5 < seen.mean() < 0.85

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fitdiff.perception import Perception, weights
+from fitdiff.evaluation.recognisers import extra_is_there, networks
+from fitdiff.perception import IdentityNetwork, Perception, weights
 
 PHOTOS = Path(os.environ.get("FITDIFF_PHOTOS", Path(__file__).parents[3] / ".cache" / "photos"))
 NAMES = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png")
@@ -19,6 +20,14 @@ def perception() -> Perception:
     if missing:
         pytest.skip(f"no weights for {', '.join(missing)}: run `python3 build.py assets`")
     return Perception.load()
+
+
+@pytest.fixture(scope="session")
+def mobilefacenet(perception) -> IdentityNetwork:
+    """The network that only judges."""
+    if not extra_is_there():
+        pytest.skip("no weights for mobilefacenet: run `python3 build.py assets --evaluation`")
+    return networks(perception)["mobilefacenet"]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
+from fitdiff.face import embedded
+from fitdiff.perception import landmarks
+from fitdiff.perception.facemesh import MIRROR
+from fitdiff.perception.finder import as_batch
 from fitdiff.perception.landmarks import IBUG68, ibug68
+from fitdiff.perception.types import Detection
 
 from .conftest import NAMES
 
@@ -61,6 +66,30 @@ def test_mirrored_photo_mirrors_the_points(perception, photos, faces):
         expected = photo.shape[1] - faces[name].landmarks468[middle, 0]
         shifts.append(float((mirrored.landmarks468[middle, 0] - expected).mean()) / mirrored.interocular)
     assert abs(np.mean(shifts)) < 0.008, shifts
+
+
+def test_mirror_is_that_of_the_face_model():
+    table = np.array(MIRROR)
+    assert (table[table] == np.arange(468)).all() and table[33] == 263 and table[1] == 1
+    model = embedded.load()
+    points = model.landmarks(model.mean[None], "facemesh468")[0].numpy()
+    assert np.abs(points[table] * (-1, 1, 1) - points).max() < 0.001  # metres
+
+
+def test_a_face_and_its_mirror_image_agree(perception, photos, faces, monkeypatch):
+    """Of the same crop: the network's leaning to one side is averaged out, in points, depths and irises."""
+    monkeypatch.setattr(landmarks, "PASSES", 1)
+    landmarker = perception.finder.landmarker
+    for name in ("obama2.jpg", "astronaut.png"):
+        photo, face = photos[name], faces[name]
+        keypoints = face.keypoints[[1, 0, 2, 3, 5, 4]] * (-1, 1) + (photo.shape[1], 0)
+        box = (photo.shape[1] - face.box[2], face.box[1], photo.shape[1] - face.box[0], face.box[3])
+        first = landmarker(as_batch(photo), Detection(face.box, face.score, face.keypoints))
+        other = landmarker(as_batch(photo[:, ::-1]), Detection(box, face.score, keypoints.astype(np.float32)))
+        back = other.landmarks468[list(MIRROR)] * (-1, 1, 1) + (photo.shape[1], 0, 0)
+        assert np.abs(back - first.landmarks468).max() < 0.005 * face.interocular
+        irises = other.irises[::-1, [0, 3, 2, 1, 4]] * (-1, 1) + (photo.shape[1], 0)
+        assert np.abs(irises - first.irises).max() < 0.005 * face.interocular
 
 
 @pytest.mark.parametrize("pixels", [64, 100])

@@ -74,6 +74,11 @@ def test_fr_feature(perception, picture):
     check(f"{name}_fr", perception.identity.features(tensor(112)).embedding, 1e-5)
 
 
+def test_mobilefacenet(mobilefacenet, picture):
+    name, tensor = picture
+    check(f"{name}_mobilefacenet", mobilefacenet.features(tensor(112)).embedding, 2e-4)  # of up to 6
+
+
 def test_squeezenet(perception, picture):
     name, tensor = picture
     check(f"{name}_squeezenet", perception.perceptual.logits(tensor(224)), 1e-3)

@@ -100,6 +100,14 @@ def test_every_package_is_pinned():
     for package in convert.packages():
         assert len(package["sha256"]) == 64 and package["version"] in package["file"]
         assert any(package["version"] in argument for argument in package["fetch"])
-        if package["use"] == "weights":
+        if package["use"] in ("weights", "evaluation"):
             names |= set(package["gives"])
-    assert names == {known.name for known in weights.EMBEDDED} == set(convert.READERS)
+    assert names == {known.name for known in (*weights.EMBEDDED, *weights.EVALUATION)} == set(convert.READERS)
+
+
+def test_what_judges_is_only_unpacked_when_asked_for(tmp_path, monkeypatch):
+    package = {"use": "evaluation", "file": "never-fetched.tgz", "sha256": "0" * 64}
+    monkeypatch.setattr(convert, "packages", lambda: [package])
+    assert convert.convert(tmp_path, tmp_path / "out") == []
+    with pytest.raises(FileNotFoundError):
+        convert.convert(tmp_path, tmp_path / "out", evaluation=True)

@@ -117,7 +117,7 @@ def test_release_frees_what_the_engines_hold(wire, photo):
 @pytest.mark.slow
 def test_the_doctor_answers_while_a_job_runs(wire, photo, tmp_path):
     id = wire.send("reconstruct", photo=photo, out=str(tmp_path / "head"), steps=2000)
-    wire.until(id, "starting")
+    wire.until(id, "looking for the face")
     doctor = wire.send("doctor")
     assert wire.code(wire.send("doctor")) == "busy"
     assert {"version", "device", "problems", "ready"} <= set(wire.answer(doctor)["result"])

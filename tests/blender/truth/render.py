@@ -37,7 +37,7 @@ def photograph(scene_folder: Path, number: int, samples: int = SAMPLES) -> Path:
     imported = import_avatar(scene_folder / "avatar", subdivision=0)
     scene = bpy.context.scene
     use_cycles(scene, samples)
-    scene.render.film_transparent = False
+    scene.render.film_transparent = False  # what is behind the head belongs to the photo
     if number % 4 != 3 or not build_surroundings(imported.world, ROOMS[number // 4 % len(ROOMS)]):
         build_wall(imported, WALLS[number % len(WALLS)], number)
     scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGB"

@@ -1,36 +1,30 @@
-"""The installer as Blender imports it, without Blender: the package's own __init__ imports bpy, so it is left out."""
+"""The installer with a tiny engine to install. It is the same code everywhere: the slow tests run once, without Blender."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from .small_world import ROOT, SmallWorld
 
+collect_ignore = ["test_install.py", "test_real.py"] if find_spec("bpy") else []
+
 
 @pytest.fixture(scope="session")
-def module() -> Iterator[Callable[[str], types.ModuleType]]:
-    """module("backend.install"): a module of blender_fitdiff that needs no bpy."""
-    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "blender_fitdiff"}
-    for name in before:
-        del sys.modules[name]
-    package = types.ModuleType("blender_fitdiff")
-    package.__path__ = [str(ROOT / "blender_fitdiff")]
-    sys.modules["blender_fitdiff"] = package
-    yield lambda name: importlib.import_module(f"blender_fitdiff.{name}")
-    for name in [name for name in sys.modules if name.split(".")[0] == "blender_fitdiff"]:
-        del sys.modules[name]
-    sys.modules.update(before)
+def module() -> Callable[[str], types.ModuleType]:
+    """module("installing.builds"): a module of the extension's backend/."""
+    return lambda name: importlib.import_module(f"blender_fitdiff.backend.{name}")
 
 
 @pytest.fixture(scope="session")
 def install(module) -> types.ModuleType:
-    return module("backend.install")
+    return module("install")
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +50,7 @@ def world(tmp_path, pip_wheel, monkeypatch) -> SmallWorld:
 @pytest.fixture(scope="session")
 def here(module) -> str:
     """What an offline bundle for this Python is made with."""
-    found = module("backend.installing.interpreter").probe(Path(sys.executable))
+    found = module("installing.interpreter").probe(Path(sys.executable))
     return f"{found.python} {found.platform}"
 
 

@@ -14,17 +14,17 @@ LINUX, ARM, WINDOWS, MAC = "linux-x86_64", "linux-aarch64", "win-amd64", "macosx
 
 @pytest.fixture(scope="session")
 def builds(module):
-    return module("backend.installing.builds")
+    return module("installing.builds")
 
 
 @pytest.fixture(scope="session")
 def machine(module):
-    return module("backend.installing.machine")
+    return module("installing.machine")
 
 
 @pytest.fixture(scope="session")
 def interpreter(module):
-    return module("backend.installing.interpreter")
+    return module("installing.interpreter")
 
 
 # ------------------------------------------------------------------------------------------------ build of torch
@@ -112,7 +112,7 @@ def test_wishes_are_kept(builds, machine):
 
 
 def test_every_build_has_room_and_an_index(builds, machine, module):
-    worker = module("backend.installing.worker")
+    worker = module("installing.worker")
     machines = [machine.Machine(LINUX, (machine.Card("RTX", driver, (8, 6)),)) for driver in (580, 525, 400)]
     for one in (*machines, machine.Machine(MAC), machine.Machine(LINUX, (), ("gfx1100",))):
         build = builds.choose(one)
@@ -250,7 +250,7 @@ def test_on_windows_a_folder_too_deep_for_it_is_replaced(install, monkeypatch):
 
 @pytest.mark.parametrize("name", ["../evil.whl", "/etc/passwd", "sub/evil.whl"])
 def test_a_bundle_names_files_of_its_own_folder_only(module, world, name):
-    bundle = module("backend.installing.bundle")
+    bundle = module("installing.bundle")
     told = json.loads((world.bundle / "bundle.json").read_text())
     told["files"]["fitdiff"]["file"] = name
     (world.bundle / "bundle.json").write_text(json.dumps(told))
@@ -259,7 +259,7 @@ def test_a_bundle_names_files_of_its_own_folder_only(module, world, name):
 
 
 def test_the_fingerprint_follows_what_is_installed_and_nothing_else(module, world, here):
-    bundle = module("backend.installing.bundle")
+    bundle = module("installing.bundle")
     first = bundle.read(world.bring()).fingerprint
     assert bundle.read(world.bring(offline=here)).fingerprint == first
     assert bundle.read(world.bring("0.2.0")).fingerprint != first
@@ -282,13 +282,13 @@ def test_the_fingerprint_follows_what_is_installed_and_nothing_else(module, worl
     ],
 )
 def test_failures_become_sentences(module, output, code):
-    problem = module("backend.installing.pip").failure("Unpacking", output, online=True)
+    problem = module("installing.pip").failure("Unpacking", output, online=True)
     assert problem.code == code
     assert output.splitlines()[-1] in problem.details
 
 
 def test_lines_worth_showing(module):
-    pip = module("backend.installing.pip")
+    pip = module("installing.pip")
     assert pip.progress("Progress 1024 of 2048\n") == (1024, 2048)
     assert pip.progress("Progress of the work") is None
     shown = {
@@ -304,4 +304,4 @@ def test_lines_worth_showing(module):
 def test_constraints_are_the_lock_without_its_hashes(module):
     hashes = " \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n"
     lock = f"# made\na==1 ; python_version == '3.10'{hashes}b==2{hashes}"
-    assert module("backend.installing.pip").constraints(lock) == "a==1 ; python_version == '3.10'\nb==2\n"
+    assert module("installing.pip").constraints(lock) == "a==1 ; python_version == '3.10'\nb==2\n"

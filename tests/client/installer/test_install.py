@@ -96,9 +96,8 @@ def test_progress_by_line_and_by_megabyte_then_cancel_then_resume(install, engin
 def test_killed_in_the_middle_leaves_missing_and_no_process(install, engine, world, put, here, victim):
     with served(world.index, pause=0.05) as (index, _):
         code = (
-            "import sys, types, time; from pathlib import Path\n"
-            f"package = types.ModuleType('blender_fitdiff'); package.__path__ = [{str(ROOT / 'blender_fitdiff')!r}]\n"
-            "sys.modules['blender_fitdiff'] = package\n"
+            "import sys, time; from pathlib import Path\n"
+            f"sys.path.insert(0, {str(ROOT)!r})\n"
             "from blender_fitdiff.backend import install\n"
             f"job = install.install(Path({str(engine)!r}), online=True, build='cpu', torch_index={index!r}, "
             f"wheels=Path({str(world.bundle)!r}))\n"
@@ -291,7 +290,7 @@ def test_a_cuda_build_brings_its_libraries_from_the_same_index(
     install, module, engine, world, here, monkeypatch, capsys
 ):
     """In this process, because the machine that it is for has to be made up."""
-    worker, machine = module("backend.installing.worker"), module("backend.installing.machine")
+    worker, machine = module("installing.worker"), module("installing.machine")
     world.add_build("cu130")
     card = machine.Card("RTX", 580, (8, 9))
     monkeypatch.setattr(machine, "look", lambda platform: machine.Machine(platform, (card,)))
@@ -308,7 +307,7 @@ def test_a_cuda_build_brings_its_libraries_from_the_same_index(
 
 
 def test_a_survey_tells_what_would_be_taken(install, module, world, here, monkeypatch):
-    machine = module("backend.installing.machine")
+    machine = module("installing.machine")
     monkeypatch.setattr(install.machine, "look", lambda platform: machine.Machine("linux-x86_64"))
     job = install.survey(wheels=world.bundle)
     assert (job.wait(30), job.progress.build) == (install.DONE, "cpu")
@@ -363,7 +362,7 @@ def test_a_disk_that_fills_up(install, module, world, tmp_path, monkeypatch):
     if mounted.returncode:
         pytest.skip("only root may mount a small disk")
     try:
-        worker, interpreter = module("backend.installing.worker"), module("backend.installing.interpreter")
+        worker, interpreter = module("installing.worker"), module("installing.interpreter")
         here = interpreter.find()
         request = {"folder": str(small / "engine"), "bundle": str(world.bundle), "online": True, "build": "cpu"}
         request |= {"torch_index": world.index.as_uri(), "python": str(here.program), "version": list(here.version)}
@@ -379,7 +378,7 @@ def test_a_disk_that_fills_up(install, module, world, tmp_path, monkeypatch):
             made.install()
         problem = caught.value
         if isinstance(problem, OSError):
-            problem = module("backend.installing.problem").of_os_error(problem, small)
+            problem = module("installing.problem").of_os_error(problem, small)
         assert problem.code == "disk-full"
         assert install.state(small / "engine", world.bundle).name == install.MISSING
     finally:

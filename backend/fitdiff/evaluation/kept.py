@@ -1,0 +1,76 @@
+"""Engines' heads kept between runs: a run that was stopped goes on, and a changed engine starts afresh."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from ..avatar import Avatar, read_avatar, write_avatar
+from ..engines.progress import Report
+from ..errors import FitDiffError
+from ..perception import weights
+from ..perception.analyse import Analysis
+from .contenders import Contest, run
+
+PACKAGE = Path(__file__).resolve().parent.parent
+OWN = ("evaluation/contenders.py",)  # of this room, what an engine's head depends on
+# What it does not; everything else counts, so that a new room is never forgotten. Weights are read where they are found.
+ASIDE = ("evaluation/", "commands/", "service/", "training/", "cli.py", "face/build/", "assets/weights/")
+
+
+class Kept:
+    """A folder of avatars, <person>-<engine>, each beside a note of what it was made from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def avatar(
+        self, person: Path, engine: str, contest: Contest, analysis: Callable[[], Analysis], report: Report
+    ) -> tuple[Avatar, float]:
+        """The avatar and the seconds it took, made now unless it lies here and would come out the same."""
+        place, note = (self.folder / f"{person.name}-{engine}{ending}" for ending in ("", ".json"))
+        key = _key(person / "photo.png", engine, contest)
+        try:
+            written = json.loads(note.read_text(encoding="utf-8"))
+            if written["key"] == key:
+                return read_avatar(place), float(written["seconds"])
+        except (OSError, ValueError, KeyError, TypeError, FitDiffError):
+            pass  # none, or not one of ours: make it
+        looked_at = analysis()
+        started = time.perf_counter()
+        avatar = run(engine, looked_at, contest, report)
+        seconds = time.perf_counter() - started
+        note.unlink(missing_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_avatar(avatar, place, overwrite=True)
+        partial = note.with_suffix(".partial")
+        partial.write_text(json.dumps({"key": key, "seconds": seconds}) + "\n", encoding="utf-8")
+        os.replace(partial, note)
+        return avatar, seconds
+
+
+def _key(photo: Path, engine: str, contest: Contest) -> str:
+    words = [engine, json.dumps(asdict(contest), sort_keys=True), _everything_that_counts()]
+    return hashlib.sha256(photo.read_bytes() + "\n".join(words).encode()).hexdigest()
+
+
+@cache
+def _everything_that_counts() -> str:
+    """A checksum over the engines' code, the face, the skin, and the networks in use."""
+    digest = hashlib.sha256()
+    sources = [path for pattern in ("*.py", "*.safetensors", "*.npz") for path in PACKAGE.rglob(pattern)]
+    for path in sorted(sources):
+        name = path.relative_to(PACKAGE).as_posix()
+        if name in OWN or not name.startswith(ASIDE):
+            digest.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    for known in weights.EMBEDDED:
+        found = weights.find(f"{known.name}.safetensors")
+        if found:
+            digest.update(hashlib.sha256(found.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,120 @@
+"""How far one head's surface lies from another's, in millimetres, as a whole and region by region."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..face.build.registration import Surface
+from ..face.geometry import vertex_areas
+from ..face.topology import REGIONS, Topology
+
+Array = NDArray[np.float64]
+
+# What a report calls a region, and the vertex mask that it is.
+PARTS = {"nose": "nose", "mouth": "mouth", "forehead": "forehead", "cheek": "cheeks"}
+WHOLE = "face"
+INSIDE = 0.5  # of a mask
+ROUNDS = 20  # of closest points while a region is laid on the other surface
+MARGIN = 0.02  # metres round a region within which the other surface is looked for
+MILLIMETRES = 1000.0
+
+
+def aligned(source: Array, target: Array, weights: Array, scaled: bool = True) -> tuple[float, Array, Array]:
+    """Weighted least squares over pairs (N, 3): target ~ scale * source @ rotation.T + shift; scale 1 unless `scaled`."""
+    weights = weights / weights.sum()
+    middle, wanted = weights @ source, weights @ target
+    a, b = source - middle, target - wanted
+    u, s, vt = np.linalg.svd((b * weights[:, None]).T @ a)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    rotation = (u * sign) @ vt
+    scale = float((s * sign).sum() / (weights @ (a * a).sum(1))) if scaled else 1.0
+    return scale, rotation, wanted - scale * rotation @ middle
+
+
+class FaceShape:
+    """One head that others are held against: its regions and what share of the skin each vertex stands for."""
+
+    def __init__(self, topology: Topology, vertices: NDArray[np.floating]) -> None:
+        """vertices (V, 3) metres."""
+        self.vertices = np.asarray(vertices, np.float64)
+        self.triangles = topology.triangles[topology.triangle_region == REGIONS.index("skin")]
+        self.areas = vertex_areas(self.vertices, self.triangles)  # 0 off the skin
+        self.rows = {
+            name: self._rows(topology, name) for name in (WHOLE, *PARTS.values()) if name in topology.vertex_masks
+        }
+
+    def _rows(self, topology: Topology, name: str) -> NDArray[np.intp]:
+        mask = np.zeros(len(self.vertices))
+        mask[: len(topology.vertex_masks[name])] = topology.vertex_masks[name]
+        return np.nonzero((mask > INSIDE) & (self.areas > 0))[0]
+
+    def lay(self, other: NDArray[np.floating]) -> Array:
+        """(V, 3) of the same mesh -> the same, moved, turned and scaled to lie on this face."""
+        rows, moved = self.rows[WHOLE], np.asarray(other, np.float64)
+        scale, rotation, shift = aligned(moved[rows], self.vertices[rows], self.areas[rows])
+        return scale * moved @ rotation.T + shift
+
+    def distances(self, laid: Array) -> Array:
+        """(V,) millimetres from each vertex to the same vertex of a head that was laid on this one."""
+        return MILLIMETRES * np.linalg.norm(laid - self.vertices, axis=1)
+
+    def overall(self, other: NDArray[np.floating]) -> float:
+        """Millimetres from vertex to vertex, averaged over the face's skin, once the other lies on it."""
+        rows = self.rows[WHOLE]
+        return self._mean(rows, self.distances(self.lay(other))[rows])
+
+    def errors(self, other: NDArray[np.floating]) -> dict[str, float]:
+        """Millimetres, averaged over the skin: `overall` from vertex to vertex and `surface` from vertex to surface,
+        once the whole face lies on this one; then each region, laid on the other surface by itself."""
+        laid = self.lay(other)
+        rows = self.rows[WHOLE]
+        figures = {"overall": self.overall(other)}
+        distance = Surface(laid, self.triangles).closest(self.vertices[rows])[3]
+        figures["surface"] = self._mean(rows, MILLIMETRES * distance)
+        return figures | {part: self.region_error(mask, laid) for part, mask in PARTS.items()}
+
+    def region_error(self, mask: str, laid: Array) -> float:
+        """Mean distance of the region to the other surface. The region may turn and move (not grow: the scale is the
+        whole face's) until it lies closest, from its own vertices on, then from closest points."""
+        rows = self.rows[mask]
+        points, weights = self.vertices[rows], self.areas[rows]
+        low, high = laid[rows].min(0) - MARGIN, laid[rows].max(0) + MARGIN
+        near = ((laid[self.triangles] > low) & (laid[self.triangles] < high)).all((1, 2))
+        surface = Surface(laid, self.triangles[near])
+        wanted = laid[rows]
+        for _ in range(ROUNDS):
+            _, rotation, shift = aligned(points, wanted, weights, scaled=False)
+            moved = points @ rotation.T + shift
+            wanted, _, _, distance = surface.closest(moved)
+        return self._mean(rows, MILLIMETRES * distance)
+
+    def _mean(self, rows: NDArray[np.intp], values: Array) -> float:
+        return float(np.average(values, weights=self.areas[rows]))
+
+
+def reachable(basis: Array, mean: Array, shape: FaceShape, ridge: float = 1e-9) -> Array:
+    """(V, 3): the head that components (K, V, 3) on a mean (V, 3) can say and that comes nearest, as least squares over
+    the face's vertices find it: what is left is not any engine's fault."""
+    rows = shape.rows[WHOLE]
+    root = np.sqrt(shape.areas[rows] / shape.areas[rows].sum())[:, None]
+    own = (basis[:, rows] * root).reshape(len(basis), -1)
+    price = ridge * np.concatenate([np.ones(len(basis)), np.zeros(7)])
+    found = mean
+    for _ in range(4):
+        scale, rotation, shift = aligned(shape.vertices[rows], found[rows], shape.areas[rows])
+        wanted = scale * shape.vertices[rows] @ rotation.T + shift
+        # Where the other head stands and how large it is may change together with the numbers.
+        terms = np.concatenate([own, (_small_motions(found[rows]) * root).reshape(7, -1)])
+        square = terms @ terms.T + np.diag(price)
+        numbers = np.linalg.solve(square, terms @ ((wanted - mean[rows]) * root).ravel())
+        found = mean + np.einsum("k,kvc->vc", numbers[: len(basis)], basis)
+    return found
+
+
+def _small_motions(points: Array) -> Array:
+    """(7, N, 3): shifts, turns and growth of points (N, 3)."""
+    axes = np.eye(3)
+    shifts = np.broadcast_to(axes[:, None], (3, *points.shape))
+    turns = np.cross(axes[:, None], points)
+    return np.concatenate([shifts, turns, points[None]])

