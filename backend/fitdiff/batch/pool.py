@@ -46,7 +46,8 @@ class Pool(Protocol):
 
     def room(self) -> int: ...
 
-    def give(self, task: Task) -> None: ...
+    def give(self, task: Task) -> None:
+        """Raises FitDiffError: the task's own fault, or with the code worker-missing one that ends the batch."""
 
     def answers(self, patience: float) -> list[Answer]:
         """Those that have come, after waiting for the first one no longer than `patience` seconds."""
@@ -103,7 +104,6 @@ class LocalPool:
         return self._workers - sum(1 for slot in self._slots if slot.task)
 
     def give(self, task: Task) -> None:
-        """Raises OSError where no worker can be started."""
         slot = next((slot for slot in self._slots if slot.task is None), None) or self._hire()
         slot.task, slot.since = task, time.monotonic()
         params = msgspec.structs.asdict(task.order)
@@ -135,12 +135,16 @@ class LocalPool:
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _hire(self) -> _Slot:
-        child = Child(
-            self._command,
-            lambda child, body: self._calls.put(lambda: self._heard(child, body)),
-            lambda child, code: self._calls.put(lambda: self._ended(child, code)),
-            self._environment,
-        )
+        try:
+            child = Child(
+                self._command,
+                lambda child, body: self._calls.put(lambda: self._heard(child, body)),
+                lambda child, code: self._calls.put(lambda: self._ended(child, code)),
+                self._environment,
+            )
+        except OSError as error:
+            sentence = "The part of FitDiff that computes cannot be started: repair its installation."
+            raise FitDiffError("worker-missing", sentence, details=str(error)) from error
         self._slots.append(slot := _Slot(child))
         return slot
 
@@ -173,8 +177,7 @@ class LocalPool:
             return None
         _sweep(slot.task)
         if slot.given_up:
-            sentence = f"This photo was not done after {self._limit:.0f} seconds and was given up: see --timeout."
-            return Answer(slot.task, error=FitDiffError("photo-timeout", sentence))
+            return Answer(slot.task, error=given_up(self._limit))
         return Answer(slot.task, error=lost(how_it_ended(code)), lost=True)
 
     def _look_at_the_clock(self) -> None:
@@ -183,6 +186,11 @@ class LocalPool:
             if slot.task and not slot.given_up and now - slot.since > self._limit:
                 slot.given_up = True
                 slot.child.kill()
+
+
+def given_up(limit: float) -> FitDiffError:
+    sentence = f"This photo was not done after {limit:.0f} seconds and was given up: see --timeout."
+    return FitDiffError("photo-timeout", sentence)
 
 
 def lost(how: str) -> FitDiffError:

@@ -28,7 +28,7 @@ article{background:#26272a;border-radius:6px;padding:.7rem;display:flex;gap:.8re
 article p{margin:0}article div{min-width:0}article img,.none{width:110px;height:110px;object-fit:cover;flex:none}
 .none{background:#333;border-radius:4px}.failed{outline:1px solid #a33}a{color:#9cf}b{font-weight:600}
 """
-SCORES = (("landmarks_median_percent", "landmarks miss by", "%"), ("photometric", "skin differs by", ""))
+SCORES = (("landmarks_mean_percent", "landmarks miss by", "%"), ("photometric", "skin differs by", ""))
 
 
 class Report:
@@ -113,7 +113,9 @@ def _card(entry: Entry, kept: bool) -> str:
     if entry.status == "done":
         link = quote(f"{entry.folder}/preview.png")
         lines.append(f"<a href='{link}'>{escaped(entry.folder)}</a>{' (kept)' if kept else ''}")
-        scores = [f"{what} {number(entry.metrics[key], 2)} {unit}" for key, what, unit in SCORES if key in entry.metrics]
+        scores = [
+            f"{what} {number(entry.metrics[key], 2)} {unit}" for key, what, unit in SCORES if key in entry.metrics
+        ]
         lines.append(escaped(f"{entry.verdict} fit; {'; '.join(scores)}; {entry.seconds:.1f} s"))
         lines += [f"<small>{escaped(note)}</small>" for note in entry.notes]
     elif entry.error:

@@ -69,7 +69,7 @@ class Batch:
         self._photos = deque(names.items())
         self._heads: deque[Head] = deque()
         self._at_work: dict[int, tuple[Head, float]] = {}
-        self._next = 1
+        self._next = 0
         self._deaths = 0
         self._failure: FitDiffError | None = None
         self._stopped = False
@@ -152,13 +152,17 @@ class Batch:
             overwrite=True,  # whether that is allowed has been settled above
             **self.plan.settings,
         )
-        self._at_work[self._next] = (replace(head, begun=True), time.monotonic())
+        self._next += 1
         try:
             pool.give(Task(self._next, order))
-        except OSError as error:
-            sentence = "The part of FitDiff that computes cannot be started: repair its installation."
-            self._failure = FitDiffError("worker-missing", sentence, details=str(error))
-        self._next += 1
+        except FitDiffError as error:
+            if error.code == "worker-missing":
+                self._failure = error
+                self._heads.appendleft(head)
+            else:
+                self._fail(head, error)
+            return
+        self._at_work[self._next] = (replace(head, begun=True), time.monotonic())
 
     # --- answers ------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..batch.journal import Journal
     from ..batch.run import Batch, Plan
 
-    folder, out = Path(args.folder).absolute(), Path(args.out).absolute()
+    folder, out = (Path(os.path.abspath(path)) for path in (args.folder, args.out))
     settings = {name: getattr(args, name) for name in Order.__struct_fields__ if name not in OWN}
     found = photos.find(folder, out)
     if not found.photos:
@@ -59,8 +60,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
             if not kept:
                 console.print(_line(entry), markup=False, highlight=False, soft_wrap=True)
 
-        batch = Batch(Plan(folder, out, settings, args.faces, args.overwrite), found, log, told)
         try:
+            batch = Batch(Plan(folder, out, settings, args.faces, args.overwrite), found, log, told)
             batch.run(_pool(args, batch, len(found.photos)))
         finally:
             log.close()
