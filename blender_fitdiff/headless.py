@@ -33,6 +33,7 @@ from .scene.export import FORMATS, export_head
 from .scene.heads import Head, head_of
 from .scene.importer import import_avatar
 from .scene.reader import MANIFEST
+from .ui import places
 
 DONE, SOME_FAILED, USAGE, NONE_DONE, NO_BACKEND, CANNOT_WRITE, CANCELLED = 0, 1, 2, 3, 4, 5, 130
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
@@ -210,12 +211,8 @@ def _engine_for(options: argparse.Namespace, jobs: Sequence[Path], logs: Path) -
 
 
 def installed_python() -> Path | None:
-    """The interpreter of the engine that the extension has installed; None from a checkout, which has none."""
-    try:
-        folder = Path(bpy.utils.extension_path_user(__package__, path="engine", create=False))
-    except ValueError:
-        return None
-    return install.python_of(install.home(folder))
+    """The interpreter of the engine that the extension has installed."""
+    return install.python_of(places.engine_folder())
 
 
 def _is_avatar(path: Path) -> bool:

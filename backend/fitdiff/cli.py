@@ -23,6 +23,7 @@ from .failures import explained
 # Modules of fitdiff/commands, in the order in which --help lists them.
 COMMANDS: tuple[str, ...] = (
     "reconstruct",
+    "batch",
     "inspect",
     "relight",
     "serve",

@@ -86,9 +86,15 @@ def state(folder: Path, wheels: Path | None = None) -> State:
         return State(READY, problem.sentence, **told)  # what is installed works all the same
     if brought.fingerprint != made.fingerprint:
         return State(
-            OUTDATED, f"The engine is {made.version}, the extension brings {brought.version}: press Update.", **told
+            OUTDATED,
+            f"The engine is {made.version}, the extension brings {_other(brought.version, made.version)}: press Update.",
+            **told,
         )
     return State(READY, reason, **told)
+
+
+def _other(brought: str, made: str) -> str:
+    return f"another {brought}" if brought == made else brought
 
 
 def python_of(folder: Path) -> Path | None:

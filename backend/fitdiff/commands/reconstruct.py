@@ -15,8 +15,14 @@ HELP = "turn a photo into an avatar folder"
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", metavar="PHOTO", help="JPEG, PNG, WebP, TIFF or HEIC")
     parser.add_argument("--out", metavar="DIR", required=True, help="the avatar folder to write")
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=f"default: {ENGINES[0]}")
     parser.add_argument("--face", metavar="N", type=int, help="which face, as `fitdiff inspect` numbers them")
+    add_settings(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace an avatar that is there")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """What an avatar is made with, for one photo as for many."""
+    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=f"default: {ENGINES[0]}")
     parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
     parser.add_argument(
         "--likeness", metavar="0..1", type=_share, default=1.0, help="how much of the photo's own skin to keep (fit)"
@@ -24,7 +30,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resolution", type=int, choices=RESOLUTIONS, default=512, help="of the maps, texels (fit)")
     parser.add_argument("--steps", type=_steps, default=150, help="of the optimisation; default 150 (fit)")
     parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
-    parser.add_argument("--overwrite", action="store_true", help="replace an avatar that is there")
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:

@@ -28,12 +28,12 @@ EXTRAS = {
 
 
 def system(findings: list[Finding]) -> dict[str, Any]:
-    memory = _memory()
-    available = memory["available"]
+    free = memory()
+    available = free["available"]
     if available is not None and available < MEMORY_WANTED:
         what = f"Only {gib(available)} of memory are free, {gib(MEMORY_WANTED)} are wanted."
         findings.append(Finding("memory-low", what, "Close other programs before a reconstruction.", stops=False))
-    return {"platform": platform.platform(), "cores": os.cpu_count(), "memory": memory}
+    return {"platform": platform.platform(), "cores": os.cpu_count(), "memory": free}
 
 
 def disks(findings: list[Finding], package: Path) -> dict[str, int]:
@@ -116,7 +116,7 @@ def _nvidia_card() -> str:
     return done.stdout.splitlines()[0].strip() if done.returncode == 0 and done.stdout.strip() else ""
 
 
-def _memory() -> dict[str, int | None]:
+def memory() -> dict[str, int | None]:
     """Bytes of memory, total and available; None where the system does not say without a package of its own."""
     if sys.platform == "win32":
         status = (ctypes.c_uint64 * 8)()  # MEMORYSTATUSEX: length and load, then seven 64-bit sizes

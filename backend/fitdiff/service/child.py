@@ -16,17 +16,23 @@ COMMAND = [sys.executable, "-m", "fitdiff.service.worker"]
 
 
 class Child:
-    """said(child, body) and ended(child, exit code) are called from a thread of its own."""
+    """said(child, body) and ended(child, exit code) are called from a thread of its own; environment None: as here."""
 
     def __init__(
         self,
         command: list[str],
         said: Callable[[Child, bytes], None],
         ended: Callable[[Child, int], None],
+        environment: dict[str, str] | None = None,
     ) -> None:
         flags = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, creationflags=flags
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            creationflags=flags,
+            env=environment,
         )
         self._job = take_along(self.process)
         self._said, self._ended = said, ended

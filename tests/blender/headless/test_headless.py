@@ -202,13 +202,13 @@ def test_the_engine_that_the_extension_installed_is_found(tmp_path, stand_in, mo
 
     def place(package: str, *, path: str, create: bool) -> str:
         asked.append((package, path, create))
-        return str(tmp_path / "engine")
+        return str(tmp_path / path)
 
     monkeypatch.setattr(bpy.utils, "extension_path_user", place)
     monkeypatch.setattr(headless.install, "python_of", lambda folder: stand_in if folder.name == "engine" else None)
     words = [str(photo(tmp_path / "p", "good.jpg")), "--out", str(tmp_path / "out")]
     assert headless.run(words) == headless.DONE
-    assert asked == [("blender_fitdiff", "engine", False)]
+    assert set(asked) == {("blender_fitdiff", "", False)}
 
 
 @pytest.mark.parametrize(

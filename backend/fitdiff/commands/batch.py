@@ -1,0 +1,118 @@
+"""`fitdiff batch`: a folder of photos in, an avatar folder for each of them and a report out (docs/batch.md)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from ..errors import FitDiffError
+from ..reconstruction import Order
+from .reconstruct import add_settings
+
+if TYPE_CHECKING:
+    from ..batch.journal import Entry
+
+HELP = "turn a folder of photos into avatar folders, many at once"
+
+FACES = ("one", "all", "largest")
+OWN = ("photo", "out", "face", "overwrite")  # fields of an order that each photo has for itself
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="FOLDER", help="of photos, searched to the bottom; links are not followed")
+    parser.add_argument("--out", metavar="DIR", required=True, help="each photo gets an avatar folder in it")
+    parser.add_argument(
+        "--faces", choices=FACES, default=FACES[0], help="of a photo of several people; one: such a photo is refused"
+    )
+    parser.add_argument("--workers", type=_count, help="processes; default: one a core, as memory allows")
+    parser.add_argument("--timeout", metavar="S", type=_seconds, default=3600.0, help="for one photo; default 3600")
+    parser.add_argument("--ray", metavar="ADDRESS", help="of a Ray cluster; `local` starts one here (extra `batch`)")
+    add_settings(parser)
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace avatars made from other photos or with other settings"
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from ..batch import photos
+    from ..batch.journal import Journal
+    from ..batch.run import Batch, Plan
+
+    folder, out = (Path(os.path.abspath(path)) for path in (args.folder, args.out))
+    settings = {name: getattr(args, name) for name in Order.__struct_fields__ if name not in OWN}
+    found = photos.find(folder, out)
+    if not found.photos:
+        sentence = f"There are no photos in “{folder.name}”: JPEG, PNG, WebP, TIFF or HEIC are looked for."
+        raise FitDiffError("photos-missing", sentence, data={"skipped": dict(found.skipped)})
+    log = _open(out, Journal)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("heads", total=len(found.photos))
+
+        def told(entry: Entry, kept: bool) -> None:
+            progress.update(bar, advance=1)
+            if not kept:
+                console.print(_line(entry), markup=False, highlight=False, soft_wrap=True)
+
+        try:
+            batch = Batch(Plan(folder, out, settings, args.faces, args.overwrite), found, log, told)
+            batch.run(_pool(args, batch, len(found.photos)))
+        finally:
+            log.close()
+    counts = batch.report.counts()
+    if not counts["done"] and not counts["kept"]:
+        sentence = f"None of the {counts['failed']} photos became a head: {out / 'report.html'} tells why."
+        raise FitDiffError("batch-none-done", sentence, data=counts)
+    text = ", ".join(f"{count} {state}" for state, count in counts.items())
+    console.print(f"{text}: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    failures = [{"photo": entry.photo, "error": entry.error} for entry in batch.report.failures()]
+    return {"out": str(out), "counts": counts, "skipped": dict(found.skipped), "failed": failures}
+
+
+def _open(out: Path, journal: Any) -> Any:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return journal(out)
+    except OSError as error:
+        sentence = f"“{out.name}” cannot be written: choose a folder that you may write to."
+        raise FitDiffError("write-denied", sentence, details=str(error)) from error
+
+
+def _pool(args: argparse.Namespace, batch: Any, photos: int) -> Any:
+    from ..batch.pool import LocalPool, cores, workers_here
+    from ..health.machine import memory
+
+    if args.ray:
+        from ..batch.cluster import RayPool
+
+        return RayPool(args.ray, args.workers, args.timeout)
+    workers = args.workers or workers_here(photos, memory()["available"])
+    batch.report.workers = {"workers": workers, "threads": max(1, cores() // workers)}
+    return LocalPool(workers, args.timeout)
+
+
+def _line(entry: Entry) -> str:
+    name = entry.photo + (f", face {entry.asked}" if entry.asked else "")
+    if entry.error:
+        return f"{name}: {entry.error['message']}"
+    return f"{name}: {entry.verdict} fit, {entry.seconds:.1f} s"
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 4096:
+        raise argparse.ArgumentTypeError("a number of workers, 1 or more")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError("a number of seconds above 0")
+    return value
