@@ -206,8 +206,8 @@ class Desk:
         if error.code == "cancelled":
             return
         self.trouble = error
-        if error.code in ("several-faces", "no-such-face"):
-            self._see(error.data.get("faces", []))
+        if error.code in ("several-faces", "no-such-face") and error.data.get("faces"):
+            self._see(error.data["faces"])
 
     def _see(self, told: list[dict[str, Any]]) -> None:
         self.faces = tuple(Face(int(one["number"]), float(one["box"][3]) - float(one["box"][1])) for one in told)

@@ -109,7 +109,7 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stud
     cancel = row.row(align=True)
     cancel.enabled = desk.phase != CANCELLING
     cancel.operator("fitdiff.cancel", text="", icon="X")
-    left = "" if told.seconds_left is None else f", about {wording.duration(told.seconds_left)} left"
+    left = "" if (told.seconds_left or 0) < 1 else f", about {wording.duration(told.seconds_left)} left"
     steps = f"Step {told.step} of {told.total}{left}" if told.total else wording.duration(desk.seconds)
     layout.label(text=steps, icon="TIME")
 

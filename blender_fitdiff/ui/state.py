@@ -98,11 +98,18 @@ def photo_changed(self: FitDiffChoices, _context: Any) -> None:
         wake()
 
 
+def face_changed(self: FitDiffChoices, _context: Any) -> None:
+    """The question is answered."""
+    desk = studio().desk
+    if self.face != "0" and desk.trouble and wording.offer(desk.trouble) == "FACE":
+        desk.blame(None)
+
+
 class FitDiffChoices(bpy.types.PropertyGroup):
     photo: bpy.props.StringProperty(
         name="Photo", description="A photo of one person; one can be dropped into the 3D view too", update=photo_changed
     )
-    face: bpy.props.EnumProperty(name="Face", description="The face that is meant", items=_faces)
+    face: bpy.props.EnumProperty(name="Face", description="The face that is meant", items=_faces, update=face_changed)
     engine: bpy.props.EnumProperty(name="Engine", description="How the head is made", items=_engines)
     quality: bpy.props.EnumProperty(name="Quality", description="How long it may take", items=_qualities, default=1)
     seed: bpy.props.IntProperty(name="Seed", description="Another number, a slightly different head", min=0, default=0)

@@ -20,7 +20,7 @@ from ..errors import FitDiffError
 from . import places
 from .pictures import Pictures
 
-TICK = 0.1  # seconds between two looks
+TICK = 0.25  # seconds between two looks: each may redraw the window, which is dear without a graphics card
 STATE_AGE = 1.0  # seconds for which what the installer said stays true
 
 

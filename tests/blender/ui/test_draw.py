@@ -44,11 +44,16 @@ def test_a_photo_its_faces_and_the_cost(playing, room, photo):
     room.desk.look(photo)
     assert room.desk.phase == LOOKING
     assert "Looking for faces" in draw().texts()
-    playing.last.finish({"faces": TWO, "photo": {"notes": ["Turned upright."]}, "error": None}, None)
+    asked = {"code": "several-faces", "message": "Which one?", "details": "", "data": {}}
+    playing.last.finish({"faces": TWO, "photo": {"notes": ["Turned upright."]}, "error": asked}, None)
     room.tick()
     drawn = draw()
     assert "2 faces: which one?" in drawn.texts()
     assert drawn.properties().count("face") == 2
+    assert "Which one?" in drawn.texts()
+    choices().face = "2"
+    assert room.desk.trouble is None
+    assert choices().order().face == 2
     assert "Turned upright." in drawn.texts()
     assert "on this machine" not in drawn.texts()  # nothing is claimed before anything was measured
     room.desk.costs.note("fit/standard", 62)
