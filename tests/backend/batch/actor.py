@@ -1,0 +1,94 @@
+"""A worker that plays: the service's own loop around small avatars. What it plays is the first word of the photo's name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from fitdiff.engines.progress import Progress, Report
+from fitdiff.errors import FitDiffError
+from fitdiff.reconstruction import Order
+from fitdiff.service import worker
+from fitdiff.swap import replacing
+from tests import avatar_folders, synthetic_head
+
+COMMAND = [sys.executable, "-m", __spec__.name if __name__ == "__main__" else __name__]
+FACES = [
+    {"number": 1, "box": [0, 0, 90, 100]},
+    {"number": 2, "box": [100, 0, 220, 130]},
+    {"number": 3, "box": [300, 0, 320, 30]},
+    {"number": 4, "box": [400, 0, 430, 82]},
+]
+
+
+def play(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
+    order = msgspec.json.decode(raw, type=Order)
+    part = Path(order.photo).stem.split("-")[0]
+    if part in PARTS:
+        PARTS[part](order)
+    for step in range(50 if part == "slow" else 1):
+        time.sleep(0.02)
+        report(Progress("fitting", step, 50))
+    with replacing(Path(order.out)) as folder:
+        head = synthetic_head.arrays(8, 10)
+        avatar_folders.write_folder(folder, head, synthetic_head.maps(8), {**avatar_folders.ABOUT, "photo": None}, None)
+        (folder / "preview.png").write_bytes(avatar_folders.png(np.full((8, 8, 3), 99, np.uint8)))
+        if part == "half":
+            once(order, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    notes = [f"pid {os.getpid()}", f"threads {os.environ['OMP_NUM_THREADS']}"]
+    return {"verdict": "good", "notes": notes, "metrics": {"photometric": 0.5}, "timings": {"total": 0.1}}
+
+
+def once(order: Order, act: Any) -> None:
+    """The first time that this photo is seen."""
+    mark = Path(f"{order.photo}.seen")
+    if not mark.exists():
+        mark.write_text("")
+        act()
+
+
+def crash(order: Order) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stumble(order: Order) -> None:
+    once(order, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def hold(order: Order) -> None:
+    time.sleep(600)
+
+
+def group(order: Order) -> None:
+    if order.face is None:
+        raise FitDiffError(
+            "several-faces", "This photo shows 4 faces.", data={"faces": FACES, "width": 640, "height": 480}
+        )
+
+
+def full(order: Order) -> None:
+    raise FitDiffError("disk-full", "The disk is full.")
+
+
+def refuse(order: Order) -> None:
+    raise FitDiffError("no-face", "No face <b>here</b>.", data={"faces": []})
+
+
+PARTS = {
+    "crash": crash,
+    "stumble": stumble,
+    "hold": hold,
+    "group": group,
+    "full": full,
+    "refuse": refuse,
+}
+
+if __name__ == "__main__":
+    worker.main({"reconstruct": play})
