@@ -1,3 +1,5 @@
+"""`fitdiff train`, as it is called."""
+
 import json
 
 from fitdiff.cli import main

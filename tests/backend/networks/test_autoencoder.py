@@ -1,3 +1,5 @@
+"""The autoencoder and its discriminator: sizes, branches, codes, gradients."""
+
 from dataclasses import replace
 
 import pytest

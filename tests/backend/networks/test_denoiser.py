@@ -1,3 +1,5 @@
+"""The denoiser: sizes, gradients, what conditions it."""
+
 from dataclasses import replace
 
 import pytest

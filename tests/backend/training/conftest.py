@@ -1,3 +1,5 @@
+"""What the training tests share."""
+
 import pytest
 
 from fitdiff.training.synthetic import Crowd

@@ -1,3 +1,5 @@
+"""Checkpoints: what they say of themselves, and what becomes of damaged ones."""
+
 from dataclasses import replace
 
 import pytest

@@ -1,3 +1,5 @@
+"""Training on people of one's own."""
+
 import json
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The made-up people: seeded, varied, consistent."""
+
 import torch
 
 from fitdiff.perception.dlib_resnet import DlibResNet

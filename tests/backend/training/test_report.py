@@ -1,3 +1,5 @@
+"""The report of a trained model."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""The training loop: it learns, resumes exactly, and leaves nothing half-written."""
+
 import json
 import os
 import signal
