@@ -2,14 +2,16 @@
 
 
 def register() -> None:
-    from . import headless, operators
+    from . import headless, operators, ui
 
     operators.register()
+    ui.register()
     headless.register()
 
 
 def unregister() -> None:
-    from . import headless, operators
+    from . import headless, operators, ui
 
     headless.unregister()
+    ui.unregister()
     operators.unregister()

@@ -4,31 +4,43 @@ Works from the extension's folder, installed or not, enabled or not; `python bat
 Python can import bpy. docs/headless.md says more.
 """
 
+import importlib
 import importlib.util
 import os
 import shutil
 import sys
 from pathlib import Path
 
-PACKAGE = "fitdiff_batch"  # a name of its own, so that an enabled extension is not in the way
+import bpy
+
+ALONE = "fitdiff_batch"  # the package's name where Blender does not know it as an extension
+
+
+def package() -> str:
+    """The extension under Blender's own name for it, so that it finds its engine; else loaded from this folder."""
+    folder = Path(__file__).resolve().parent
+    preferences = bpy.context.preferences
+    for repository in preferences.extensions.repos if hasattr(preferences, "extensions") else ():
+        name = f"bl_ext.{repository.module}.{folder.name}"
+        if repository.enabled and Path(repository.directory).resolve() == folder.parent:
+            importlib.import_module(name)
+            return name
+    spec = importlib.util.spec_from_file_location(
+        ALONE, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    sys.modules[ALONE] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[ALONE])
+    return ALONE
 
 
 def main() -> int:
-    folder = Path(__file__).resolve().parent
-    spec = importlib.util.spec_from_file_location(
-        PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[PACKAGE])
     words = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
-    return importlib.import_module(f"{PACKAGE}.headless").run(words)
+    return importlib.import_module(f"{package()}.headless").run(words)
 
 
 def leave(code: int) -> None:
     """Blender ends well by itself; as a module of another Python, Blender 4.2 crashes while that Python takes itself down
     after a glTF export, when all work is done and only the exit code is left to tell."""
-    import bpy
-
     if bpy.app.binary_path:
         sys.exit(code)
     shutil.rmtree(bpy.app.tempdir, ignore_errors=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import bpy
 
+from .backend import install
 from .errors import FitDiffError
 from .reconstruction import Engine, backend_python
 from .rendering.engines import ENGINES, eevee_trouble, use_engine
@@ -32,6 +33,7 @@ from .scene.export import FORMATS, export_head
 from .scene.heads import Head, head_of
 from .scene.importer import import_avatar
 from .scene.reader import MANIFEST
+from .ui import places
 
 DONE, SOME_FAILED, USAGE, NONE_DONE, NO_BACKEND, CANNOT_WRITE, CANCELLED = 0, 1, 2, 3, 4, 5, 130
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
@@ -210,7 +212,7 @@ def _engine_for(options: argparse.Namespace, jobs: Sequence[Path], logs: Path) -
 
 def installed_python() -> Path | None:
     """The interpreter of the engine that the extension has installed."""
-    return None
+    return install.python_of(places.engine_folder())
 
 
 def _is_avatar(path: Path) -> bool:

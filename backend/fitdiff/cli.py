@@ -30,6 +30,7 @@ COMMANDS: tuple[str, ...] = (
     "evaluate",
     "model",
     "sheet",
+    "train",
     "bench",
     "doctor",
 )

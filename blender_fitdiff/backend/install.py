@@ -1,6 +1,6 @@
 """Installs, checks, repairs and removes the backend's own environment, without ever letting the UI wait.
 
-`state` costs a few file look-ups and may be asked on every redraw's timer. Everything else is a Task: start it, look at
+`state` costs a few file look-ups and may be asked on every redraw's timer. Everything else is a Job: start it, look at
 its `progress` as often as you like, and read its `outcome` when it is there. Nothing here touches Blender's own Python.
 """
 
@@ -86,9 +86,15 @@ def state(folder: Path, wheels: Path | None = None) -> State:
         return State(READY, problem.sentence, **told)  # what is installed works all the same
     if brought.fingerprint != made.fingerprint:
         return State(
-            OUTDATED, f"The engine is {made.version}, the extension brings {brought.version}: press Update.", **told
+            OUTDATED,
+            f"The engine is {made.version}, the extension brings {_other(brought.version, made.version)}: press Update.",
+            **told,
         )
     return State(READY, reason, **told)
+
+
+def _other(brought: str, made: str) -> str:
+    return f"another {brought}" if brought == made else brought
 
 
 def python_of(folder: Path) -> Path | None:
@@ -104,10 +110,10 @@ def log_of(folder: Path) -> Path:
     return folder / places.LOG
 
 
-class Task:
+class Job:
     """Something that takes its time, in a thread of its own. Its fields may be read at any moment."""
 
-    def __init__(self, work: Callable[[Task], str], cancellable: bool = True) -> None:
+    def __init__(self, work: Callable[[Job], str], cancellable: bool = True) -> None:
         self.progress = Progress()
         self.outcome = ""  # then done, failed or cancelled
         self.error: FitDiffError | None = None
@@ -134,7 +140,7 @@ class Task:
     def show(self, **news: object) -> None:
         self.progress = Progress(**{**vars(self.progress), **news, "seconds": time.monotonic() - self._began})  # type: ignore[arg-type]
 
-    def _run(self, work: Callable[[Task], str]) -> None:
+    def _run(self, work: Callable[[Job], str]) -> None:
         try:
             outcome = work(self)
         except Problem as problem:
@@ -155,7 +161,7 @@ def install(
     build: str = "auto",
     torch_index: str | None = None,
     wheels: Path | None = None,
-) -> Task:
+) -> Job:
     """Make the environment, or make it anew beside the one that is there. Also resumes, updates and repairs.
 
     online: whether the network may be used at all (`bpy.app.online_access`); an offline package needs none.
@@ -168,40 +174,40 @@ def install(
         "build": build,
         "torch_index": torch_index,
     }
-    return Task(lambda task: _install(task, request))
+    return Job(lambda job: _install(job, request))
 
 
 repair = install
 
 
-def survey(build: str = "auto", wheels: Path | None = None) -> Task:
+def survey(build: str = "auto", wheels: Path | None = None) -> Job:
     """Which build of torch an installation would take here, and why: in `progress.build` and `progress.why`."""
-    return Task(lambda task: _survey(task, build, wheels or bundle_folder()), cancellable=False)
+    return Job(lambda job: _survey(job, build, wheels or bundle_folder()), cancellable=False)
 
 
-def check(folder: Path) -> Task:
+def check(folder: Path) -> Job:
     """Run the engine's own doctor; what it finds is remembered, and `state` says broken until a repair."""
-    return Task(lambda task: _check(task, folder))
+    return Job(lambda job: _check(job, folder))
 
 
-def remove(folder: Path) -> Task:
+def remove(folder: Path) -> Job:
     """Delete everything that an installation has put into the folder, and nothing else."""
-    return Task(lambda task: _remove(task, folder), cancellable=False)
+    return Job(lambda job: _remove(job, folder), cancellable=False)
 
 
-def _survey(task: Task, wish: str, wheels: Path) -> str:
-    task.show(stage="prepare", title="Looking at this machine", step=1, steps=1)
+def _survey(job: Job, wish: str, wheels: Path) -> str:
+    job.show(stage="prepare", title="Looking at this machine", step=1, steps=1)
     offline = bundle.read(wheels).offline
     if offline:
-        task.show(build=offline.build, why=worker.OFFLINE)
+        job.show(build=offline.build, why=worker.OFFLINE)
     else:
         chosen = builds.choose(machine.look(interpreter.find().platform), wish)
-        task.show(build=chosen.tag, why=chosen.why)
+        job.show(build=chosen.tag, why=chosen.why)
     return DONE
 
 
-def _install(task: Task, request: dict) -> str:
-    task.show(stage="prepare", title="Looking for a Python", step=1, steps=len(worker.STEPS))
+def _install(job: Job, request: dict) -> str:
+    job.show(stage="prepare", title="Looking for a Python", step=1, steps=len(worker.STEPS))
     brought = bundle.read(Path(request["bundle"]))
     offline = brought.offline
     found = interpreter.find(offline.python, offline.platform) if offline else interpreter.find()
@@ -218,7 +224,7 @@ def _install(task: Task, request: dict) -> str:
         start_new_session=True,  # a Ctrl-C for Blender is not one for the worker; closing stdin is
         **interpreter.no_window(),
     )
-    threading.Thread(target=_stop_when_asked, args=(task, process), daemon=True).start()
+    threading.Thread(target=_stop_when_asked, args=(job, process), daemon=True).start()
     told, stray = {}, ""
     assert process.stdout is not None
     with process:
@@ -229,13 +235,13 @@ def _install(task: Task, request: dict) -> str:
                 stray = (stray + line)[-4000:]
                 continue
             if "outcome" not in told:
-                task.show(**told)
+                job.show(**told)
     if "outcome" not in told and os.name != "nt":
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # a worker that was killed could not end its pip
     if told.get("outcome") == READY:
         return DONE
-    if told.get("outcome") == CANCELLED or task.cancelling:
+    if told.get("outcome") == CANCELLED or job.cancelling:
         return CANCELLED
     error = told.get("error") or {
         "code": "install-crash",
@@ -245,9 +251,9 @@ def _install(task: Task, request: dict) -> str:
     raise Problem(error["code"], error["sentence"], error["details"])
 
 
-def _stop_when_asked(task: Task, process: subprocess.Popen[str]) -> None:
+def _stop_when_asked(job: Job, process: subprocess.Popen[str]) -> None:
     while process.poll() is None:
-        if task._cancelling.wait(0.1):
+        if job._cancelling.wait(0.1):
             assert process.stdin is not None
             process.stdin.close()
             try:
@@ -257,15 +263,15 @@ def _stop_when_asked(task: Task, process: subprocess.Popen[str]) -> None:
             return
 
 
-def _check(task: Task, folder: Path) -> str:
-    task.show(stage="check", title="Trying the engine out", step=1, steps=1)
+def _check(job: Job, folder: Path) -> str:
+    job.show(stage="check", title="Trying the engine out", step=1, steps=1)
     made = record.read(folder)
     if made is None:
         raise Problem("environment-missing", "The engine is not installed: press Install.")
     fault = record.fault(made, folder)
     problem = Problem("install-broken", f"The engine cannot run: {fault}. Press Repair.") if fault else None
-    problem = problem or worker.examine(lambda command: _output(task, command), made.root)
-    if task.cancelling:
+    problem = problem or worker.examine(lambda command: _output(job, command), made.root)
+    if job.cancelling:
         return CANCELLED
     if problem:
         record.note_failure(folder, "check", problem.to_json())
@@ -274,7 +280,7 @@ def _check(task: Task, folder: Path) -> str:
     return DONE
 
 
-def _output(task: Task, command: list[str]) -> tuple[int, str]:
+def _output(job: Job, command: list[str]) -> tuple[int, str]:
     process = subprocess.Popen(
         command,
         env=interpreter.clean_environment(),
@@ -290,19 +296,19 @@ def _output(task: Task, command: list[str]) -> tuple[int, str]:
         try:
             output, _ = process.communicate(timeout=0.2)
         except subprocess.TimeoutExpired:
-            if task.cancelling:
+            if job.cancelling:
                 process.kill()
             continue
         return process.returncode, output
 
 
-def _remove(task: Task, folder: Path) -> str:
+def _remove(job: Job, folder: Path) -> str:
     if not folder.is_dir():
         return DONE
     try:
         with folder_lock.FolderLock(folder):
             for path in places.leavings(folder):  # the stamp comes first: half removed is missing, not ready
-                task.show(stage="remove", title="Removing the engine", line=path.name)
+                job.show(stage="remove", title="Removing the engine", line=path.name)
                 places.delete(path)
         (folder / places.LOCK).unlink(missing_ok=True)
         if not any(folder.iterdir()):

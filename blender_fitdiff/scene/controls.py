@@ -3,6 +3,7 @@ there, saved with the file, and undone like any other change."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import bpy
@@ -53,7 +54,9 @@ def hdri_state(scene: bpy.types.Scene) -> tuple[str, float, float] | None:
         return None
     turn = world.node_tree.nodes.get("Turn")
     degrees = _degrees(turn.inputs["Rotation"].default_value[2]) if turn else 0.0
-    return str(world[HDRI]), background_of(world).inputs["Strength"].default_value, degrees
+    # Only looked for: a panel asks while it draws, and may make no node where the artist took this one away.
+    background = next((node for node in world.node_tree.nodes if node.type == "BACKGROUND"), None)
+    return str(world[HDRI]), background.inputs["Strength"].default_value if background else 0.0, degrees
 
 
 def use_hdri(
@@ -76,6 +79,17 @@ def use_hdri(
         images = [node.image for node in previous.node_tree.nodes if getattr(node, "image", None)]
         bpy.data.worlds.remove(previous)
         bpy.data.batch_remove([image for image in images if not image.users])
+
+
+def adjust_hdri(scene: bpy.types.Scene, *, strength: float | None = None, degrees: float | None = None) -> None:
+    """Of the HDRI that `use_hdri` has put there; what is None stays as it is."""
+    if hdri_state(scene) is None:
+        return
+    if strength is not None:
+        background_of(scene.world).inputs["Strength"].default_value = max(0.0, strength)
+    turn = scene.world.node_tree.nodes.get("Turn")
+    if degrees is not None and turn is not None:
+        turn.inputs["Rotation"].default_value[2] = math.radians(degrees)
 
 
 def _degrees(radians: float) -> float:

@@ -15,6 +15,7 @@ MIDDLE = (1.5, 0.5, 0.0)  # of the eyes' tile, where the pupil is
 CORNEA_ANGLE = math.radians(24.0)  # from the pupil to where the cornea meets the white, seen from the eyeball's centre
 CORNEA = 0.26  # how far the cornea stands out of the ball, and
 IRIS = 0.18  # how deep the iris lies, both in radii of the iris
+MIRRORED = (-0.2, 0.5, 0.3, 1.0)  # from and to which height of the mirrored direction, and the film's weight there
 TOLERANCE = math.radians(6.0)
 
 
@@ -45,6 +46,21 @@ def find_cornea(arrays: MeshArrays) -> Cornea | None:
     if not front.any() or np.abs(from_pupil - in_tile)[front].max() > TOLERANCE:
         return None
     return Cornea(CORNEA_ANGLE / (2 * math.pi), CORNEA_ANGLE * float(np.median(length)))
+
+
+def add_film(tree: bpy.types.NodeTree, principled: bpy.types.Node) -> None:
+    """A film of water that mirrors what is above more than what is level or below, where lashes, lids and cheeks are: a
+    pupil that mirrors an even light from everywhere looks milky."""
+    mirrored, split, weight = (tree.nodes.new(f"ShaderNode{kind}") for kind in ("TexCoord", "SeparateXYZ", "MapRange"))
+    for node, place in ((mirrored, -660), (split, -480), (weight, -300)):
+        node.location = (place, -860)
+    weight.name = weight.label = "Film"
+    weight.interpolation_type = "SMOOTHSTEP"
+    for socket, value in zip(("From Min", "From Max", "To Min", "To Max"), MIRRORED, strict=True):
+        weight.inputs[socket].default_value = value
+    tree.links.new(mirrored.outputs["Reflection"], split.inputs["Vector"])
+    tree.links.new(split.outputs["Z"], weight.inputs["Value"])
+    tree.links.new(weight.outputs["Result"], principled.inputs["Coat Weight"])
 
 
 def add_cornea(tree: bpy.types.NodeTree, principled: bpy.types.Node, cornea: Cornea) -> None:

@@ -9,13 +9,12 @@ import numpy as np
 from mathutils import Vector
 
 from .mesh import to_blender
-from .nodes import background_of, node_tree
+from .nodes import background_of
 from .reader import Light
 
 SUN_ANGLE = math.radians(14.0)  # the fit knows no shadows: as soft as a window's, and as large in the eyes
 
 
-SKY = (-0.3, 0.9, 0.15, 2.58)  # from and to which height, of the unit sphere; its share there. The mean is 1
 ESTIMATE = "fitdiff_estimate"
 """Custom property: the strength that the photo asks for, of a sun's data or of a world."""
 
@@ -49,30 +48,4 @@ def build_world(name: str, light: Light) -> bpy.types.World:
     background = background_of(world)
     background.inputs["Color"].default_value = (*light.colour, 1.0)
     background.inputs["Strength"].default_value = light.ambient
-    _give_mirrors_a_sky(node_tree(world), background, light.colour)
     return world
-
-
-def _give_mirrors_a_sky(tree: bpy.types.NodeTree, background: bpy.types.Node, colour: tuple[float, ...]) -> None:
-    """What is seen in a mirror, and only that, is dark below and bright above, at the same mean: a pupil that mirrors an
-    even white looks milky, and nobody stands in an even white. EEVEE's world knows no mirrors and stays even."""
-    rays, sky, share, mix = (
-        tree.nodes.new(f"ShaderNode{kind}") for kind in ("LightPath", "TexCoord", "MapRange", "Mix")
-    )
-    split = tree.nodes.new("ShaderNodeSeparateXYZ")
-    scale = tree.nodes.new("ShaderNodeVectorMath")
-    for node, place in ((sky, -1000), (split, -820), (share, -640), (mix, -440), (scale, -240)):
-        node.location = (place, 0)
-    rays.location = (-640, 260)
-    share.interpolation_type = "SMOOTHSTEP"
-    for socket, value in zip(("From Min", "From Max", "To Min", "To Max"), SKY, strict=True):
-        share.inputs[socket].default_value = value
-    mix.data_type, mix.inputs["A"].default_value = "FLOAT", 1.0
-    scale.operation = "SCALE"
-    scale.inputs["Vector"].default_value = colour
-    tree.links.new(sky.outputs["Generated"], split.inputs["Vector"])
-    tree.links.new(split.outputs["Z"], share.inputs["Value"])
-    tree.links.new(share.outputs["Result"], mix.inputs["B"])
-    tree.links.new(rays.outputs["Is Glossy Ray"], mix.inputs["Factor"])
-    tree.links.new(mix.outputs["Result"], scale.inputs["Scale"])
-    tree.links.new(scale.outputs["Vector"], background.inputs["Color"])

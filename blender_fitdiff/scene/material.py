@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 
 from .arrays import REGIONS, MeshArrays
-from .eyes import Cornea, add_cornea
+from .eyes import Cornea, add_cornea, add_film
 from .mesh import UV_LAYER
 from .nodes import load_image, node_tree
 
@@ -88,8 +88,10 @@ def build_material(
     for row, (kind, path) in enumerate(own.items()):
         _add_map(tree, kind, load_image(path, f"{name} {kind}", srgb=kind == "diffuse", pack=pack), row)
         connect(material, kind)
-    if cornea is not None and region == "eyes":
-        add_cornea(tree, principled, cornea)
+    if region == "eyes":
+        add_film(tree, principled)
+        if cornea is not None:
+            add_cornea(tree, principled, cornea)
     if look.pores:
         _add_pores(tree, principled, look.pores * size)
     return material

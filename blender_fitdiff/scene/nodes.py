@@ -10,7 +10,7 @@ import bpy
 
 def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
     """The owner's node tree; before 5.0 it had to be asked for."""
-    if bpy.app.version < (5, 0, 0):
+    if bpy.app.version < (5, 0, 0) and not owner.use_nodes:  # panels look here too, and may not write
         owner.use_nodes = True
     return owner.node_tree
 

@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--turn", type=float, default=0.0, metavar="DEGREES", help="the head, to its own left; default 0"
     )
     parser.add_argument("--bare", action="store_true", help="the form alone, in clay; no light is asked for then")
+    parser.add_argument("--plain", action="store_true", help="without the head's own shadows")
     parser.add_argument("--size", type=int, default=512, help="pixels a side, default 512")
 
 
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace, console: Console) -> dict:
         raise FitDiffError("usage-turn", "A head can be turned by -180 to 180 degrees.")
     avatar = read_avatar(args.avatar)
     light = args.numbers or LIGHTS[args.light]
-    image = Image.fromarray(picture(avatar, args.size, light, args.turn, args.bare))
+    image = Image.fromarray(picture(avatar, args.size, light, args.turn, args.bare, not args.plain))
     try:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         image.save(args.out, format="PNG")

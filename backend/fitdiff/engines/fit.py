@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..avatar import Avatar, Light, avatar_from_model, stored, stored_diffuse
 from ..errors import FitDiffError
-from ..face.appearance import BROWN, SCLERA, Paint, gloss, head_maps
+from ..face.appearance import BROWN, EYE_MAP, SCLERA, Paint, gloss, head_maps
 from ..face.arkit import named, to_arkit
 from ..face.skin import load_skin, relief
 from ..likeness.detail import depth_picture, facing, fine_detail, read_photo, texels_in_photo, unseen_by_camera
@@ -41,7 +41,7 @@ from .shadows import Shaded, Shadows
 NAME = "fit"
 MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
 TONE_SIZE = 32  # texels a side: what of the residual is tone, and may be carried over the head
-EYE_SIZE = 128
+EYE_SIZE = 128  # texels while fitting; finished ones are as large as any eye's
 ELSEWHERE_SIZE = 192  # pixels of the turned head's picture: recognisers look at no more than 150
 CONTOUR = 0.5  # how far the landmarks of the outline are believed: they slide with the view
 FLAT = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
@@ -62,6 +62,7 @@ class Weights:
     gaze: float = 200.0
     iris: float = 3000.0
     sclera: float = 100.0  # on its tint
+    sclera_level: float = 4.0
     residual: ResidualPriors = field(default_factory=ResidualPriors)
 
 
@@ -195,7 +196,7 @@ class _Fit:
             0.004, 0.97
         )
 
-    def _maps(self, albedo: Tensor, normal: Tensor = FLAT) -> dict[str, Maps]:
+    def _maps(self, albedo: Tensor, normal: Tensor = FLAT, eyes: int = EYE_SIZE) -> dict[str, Maps]:
         specular = _resized(self.gloss, albedo.shape[-1]) * self.shine.exp()
         paint = Paint(
             iris=self.iris.clamp(0.004, 0.6),
@@ -203,7 +204,7 @@ class _Fit:
             specular=specular.clamp(0, 1),
             normal=normal,
         )
-        return head_maps(self.model, albedo, paint, EYE_SIZE)
+        return head_maps(self.model, albedo, paint, eyes)
 
     def _look_at_shadows(self) -> None:
         """The head's own occlusion of the room and shadow of the lamp, as it lies now."""
@@ -273,6 +274,7 @@ class _Fit:
         loss = loss + weights.gaze * (self.gaze - self.gaze_start).square().sum()
         white = (self.sclera.clamp(min=0.02) / self.sclera.new_tensor([SCLERA])).log()
         loss = loss + weights.sclera * (white - white.mean()).square().sum()
+        loss = loss + weights.sclera_level * white.mean().square()
         loss = loss + weights.iris * (self.iris - self.iris.new_tensor([BROWN])).square().sum()
         return loss, rendered.detach()
 
@@ -330,7 +332,7 @@ class _Fit:
         if self.settings.likeness > 0:
             albedo = albedo * (self.settings.likeness * self._photo_detail(atlas, albedo, vertices, camera, soft)).exp()
         albedo = albedo.clamp(0.004, 0.97)
-        painted = self._maps(albedo, relief(albedo))
+        painted = self._maps(albedo, relief(albedo), EYE_MAP)
         maps = {
             "diffuse": _stored_colour(albedo),
             "specular": stored(painted["skin"].specular[0, 0].numpy()),

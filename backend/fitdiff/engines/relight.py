@@ -51,15 +51,21 @@ class Head:
 
 @torch.no_grad()
 def picture(
-    avatar: Avatar, side: int = 512, light: list[float] | None = None, turn: float = 0.0, bare: bool = False
+    avatar: Avatar,
+    side: int = 512,
+    light: list[float] | None = None,
+    turn: float = 0.0,
+    bare: bool = False,
+    shadowed: bool = True,
 ) -> np.ndarray:
     """(side, side, 3) uint8 sRGB: the fitted expression from the avatar's camera, under its own nine light numbers or
-    these; the head turned by degrees to its own left; bare: the form alone, in clay and a studio's light."""
+    these; the head turned by degrees to its own left; bare: the form alone, in clay and a studio's light;
+    shadowed: with the head's own shadows, as Blender would show it, or as the nine numbers alone say."""
     head, camera = Head(avatar), portrait(avatar, side)
     camera = head.turned(camera, turn) if turn else camera
     if bare:
         return clay(head.vertices, head.topology, side, supersample=SUPERSAMPLE, camera=camera, renderer=head.renderer)
-    rendering = head.draw(camera.resized((side * SUPERSAMPLE,) * 2), light)
+    rendering = head.draw(camera.resized((side * SUPERSAMPLE,) * 2), light, shadowed)
     over = rendering.over(backdrop())
     return to_bytes(torch.nn.functional.avg_pool2d(over, SUPERSAMPLE))[0]
 

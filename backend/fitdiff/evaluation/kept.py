@@ -21,7 +21,7 @@ from .contenders import Contest, run
 PACKAGE = Path(__file__).resolve().parent.parent
 OWN = ("evaluation/contenders.py",)  # of this room, what an engine's head depends on
 # What it does not; everything else counts, so that a new room is never forgotten. Weights are read where they are found.
-ASIDE = ("evaluation/", "commands/", "service/", "cli.py", "face/build/", "assets/weights/")
+ASIDE = ("evaluation/", "commands/", "service/", "training/", "cli.py", "face/build/", "assets/weights/")
 
 
 class Kept:

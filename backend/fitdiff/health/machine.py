@@ -22,7 +22,7 @@ PACKAGES = ("torch", "numpy", "scipy", "numba", "PIL", "pillow_heif", "safetenso
 # Packages outside the core, by the extra that brings them.
 EXTRAS = {
     "research": ("insightface", "face_alignment", "lpips", "onnx2torch", "h5py"),
-    "train": ("accelerate", "diffusers"),
+    "train": ("accelerate",),
     "batch": ("ray",),
 }
 

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from .quantizer import Codebook, Quantized
 
 MAPS = ("diffuse", "specular", "normal")
-CHANNELS = 3 * len(MAPS)
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,7 @@ class AutoencoderConfig:
     codes: int = 16384
     size: int = 512
     patch: int = 1  # squares of texels that enter and leave as channels
+    groups: int = 32  # of the norms; few keep what is constant over a map, such as its tone
     positions: bool = False  # a learnt map added to the latent: skin lies at the same place in every face
 
     @staticmethod
@@ -43,7 +43,14 @@ class AutoencoderConfig:
     @staticmethod
     def lite() -> AutoencoderConfig:
         return AutoencoderConfig(
-            channels=64, multipliers=(1, 2), blocks=1, attention=(), middle_attention=False, patch=4, positions=True
+            channels=64,
+            multipliers=(1, 2),
+            blocks=1,
+            attention=(),
+            middle_attention=False,
+            patch=4,
+            groups=8,
+            positions=True,
         )
 
     @property
@@ -73,8 +80,11 @@ class Autoencoder(nn.Module):
 
     def encode(self, maps: Tensor) -> Tensor:
         features = self.encoder(maps)
-        with torch.autocast(features.device.type, enabled=False):  # half precision has fewer values than there are codes
-            return self.to_code(features.float())
+        if features.dtype == self.to_code.weight.dtype:
+            return self.to_code(features)
+        # Under autocast: half precision has fewer values than there are codes.
+        with torch.autocast(features.device.type, enabled=False):
+            return self.to_code(features.to(self.to_code.weight.dtype))
 
     def decode(self, latent: Tensor, quantize: bool = True) -> Tensor:
         """(B, 1, h, w) -> (B, 9, S, S), about [-1, 1]."""
@@ -101,11 +111,11 @@ class Encoder(nn.Module):
         layers: list[nn.Module] = []
         width = widths[0]
         for level, wanted in enumerate(widths[1:], 1):
-            layers += _level(width, wanted, config.blocks, side >> level in config.attention)
+            layers += _level(config.groups, width, wanted, config.blocks, side >> level in config.attention)
             width = wanted
             if level < len(widths) - 1:
                 layers.append(Down(width))
-        layers += [*_middle(width, config.middle_attention), _norm(width), nn.SiLU()]
+        layers += [*_middle(config.groups, width, config.middle_attention), _norm(config.groups, width), nn.SiLU()]
         self.trunk = nn.Sequential(*layers, nn.Conv2d(width, config.latent_channels, 3, padding=1))
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -118,7 +128,7 @@ class EncoderBranch(nn.Sequential):
         super().__init__(
             nn.PixelUnshuffle(config.patch),
             nn.Conv2d(3 * config.patch**2, width, 3, padding=1),
-            *_level(width, width, config.blocks, side in config.attention),
+            *_level(config.groups, width, width, config.blocks, side in config.attention),
             Down(width),
         )
 
@@ -131,9 +141,9 @@ class Decoder(nn.Module):
         self.enter = nn.Conv2d(config.latent_channels, width, 3, padding=1)
         places = torch.zeros(width, config.latent_side, config.latent_side) if config.positions else None
         self.positions = None if places is None else nn.Parameter(places)
-        layers = _middle(width, config.middle_attention)
+        layers = _middle(config.groups, width, config.middle_attention)
         for level in range(len(widths) - 1, 0, -1):
-            layers += _level(width, widths[level], config.blocks + 1, side >> level in config.attention)
+            layers += _level(config.groups, width, widths[level], config.blocks + 1, side >> level in config.attention)
             width = widths[level]
             if level > 1:
                 layers.append(Up(width))
@@ -152,8 +162,8 @@ class DecoderBranch(nn.Module):
         folded = config.patch > 1
         self.up = Shuffle(entering, width) if folded else Up(entering)
         after = width if folded else entering
-        self.level = nn.Sequential(*_level(after, width, config.blocks + 1, side in config.attention))
-        self.norm = _norm(width)
+        self.level = nn.Sequential(*_level(config.groups, after, width, config.blocks + 1, side in config.attention))
+        self.norm = _norm(config.groups, width)
         self.out = nn.Conv2d(width, 3 * config.patch**2, 3, padding=1)
         self.unfold = nn.PixelShuffle(config.patch)
 
@@ -162,13 +172,13 @@ class DecoderBranch(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, entering: int, leaving: int) -> None:
+    def __init__(self, groups: int, entering: int, leaving: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _norm(entering),
+            _norm(groups, entering),
             nn.SiLU(),
             nn.Conv2d(entering, leaving, 3, padding=1),
-            _norm(leaving),
+            _norm(groups, leaving),
             nn.SiLU(),
             nn.Conv2d(leaving, leaving, 3, padding=1),
         )
@@ -181,9 +191,9 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """Every place attends to every other, one head, as VQGAN's."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, groups: int, width: int) -> None:
         super().__init__()
-        self.norm = _norm(width)
+        self.norm = _norm(groups, width)
         self.qkv = nn.Conv2d(width, 3 * width, 1)
         self.out = nn.Conv2d(width, width, 1)
 
@@ -216,18 +226,19 @@ class Shuffle(nn.Sequential):
         super().__init__(nn.Conv2d(entering, 4 * leaving, 3, padding=1), nn.PixelShuffle(2))
 
 
-def _level(entering: int, leaving: int, blocks: int, attends: bool) -> list[nn.Module]:
+def _level(groups: int, entering: int, leaving: int, blocks: int, attends: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for index in range(blocks):
-        layers.append(Block(leaving if index else entering, leaving))
+        layers.append(Block(groups, leaving if index else entering, leaving))
         if attends:
-            layers.append(Attention(leaving))
+            layers.append(Attention(groups, leaving))
     return layers
 
 
-def _middle(width: int, attends: bool) -> list[nn.Module]:
-    return [Block(width, width), *([Attention(width)] if attends else []), Block(width, width)]
+def _middle(groups: int, width: int, attends: bool) -> list[nn.Module]:
+    attention = [Attention(groups, width)] if attends else []
+    return [Block(groups, width, width), *attention, Block(groups, width, width)]
 
 
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(min(32, width // 2), width, eps=1e-6)
+def _norm(groups: int, width: int) -> nn.GroupNorm:
+    return nn.GroupNorm(min(groups, width), width, eps=1e-6)

@@ -16,9 +16,8 @@ from .detector import roll
 from .facemesh import MIRROR, FaceMesh
 from .types import Detection, Face
 
-# The crop's side over the larger side of what it is cut around: the best of 1.25 to 2 on rendered heads, near what the
-# network was trained with.
-MARGIN = 1.45
+# The crop's side over the larger side of what it is cut around: the network was trained with this margin.
+MARGIN = 1.5
 PASSES = 4  # at most; one fewer where the crop has stopped moving
 STILL = 0.02  # of the crop's side, and radians
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners

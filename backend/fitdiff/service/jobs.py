@@ -176,7 +176,7 @@ class Jobs:
         self.worker, job, self.running = None, self.running, None
         if job:
             _sweep(job)
-            self._fail(job, _cancelled() if job.cancelled is not None else _crashed(code))
+            self._fail(job, _cancelled() if job.cancelled is not None else _crashed(code, by_us=child.leaving))
         for id in self._releases:
             self._send(messages.dump(messages.result(id, {"released": True})), None)
         self._releases.clear()
@@ -206,10 +206,10 @@ def _cancelled() -> FitDiffError:
     return FitDiffError("cancelled", "Cancelled.")
 
 
-def _crashed(code: int) -> FitDiffError:
+def _crashed(code: int, by_us: bool) -> FitDiffError:
     how = how_it_ended(code)
-    log.error("the worker ended by itself: %s", how)
-    if how == "SIGKILL":
+    log.error("the worker ended under its job: %s", how)
+    if how == "SIGKILL" and not by_us:
         sentence = (
             "The part of FitDiff that computes was stopped by the system, most often because memory ran out: close other "
             "programs, or choose smaller maps, and try again."

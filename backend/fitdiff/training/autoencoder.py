@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..diffusion.weights import load_autoencoder, save_autoencoder
 from ..networks import Autoencoder, AutoencoderConfig, Discriminator, DiscriminatorConfig
 from ..perception.types import PerceptualNetwork
-from . import checkpoints, losses
+from . import losses
 from .loop import rate_at
 from .machine import Average, Machine, fused
 
@@ -42,14 +43,14 @@ class AutoencoderTraining:
 
     @staticmethod
     def paper() -> AutoencoderTraining:
-        return AutoencoderTraining(AutoencoderConfig.paper(), DiscriminatorConfig.paper())
+        return AutoencoderTraining(AutoencoderConfig.paper(), DiscriminatorConfig.paper(), accumulate=4)
 
     @staticmethod
     def lite() -> AutoencoderTraining:
         return AutoencoderTraining(
             AutoencoderConfig.lite(),
             DiscriminatorConfig.lite(),
-            rate=4e-4,
+            rate=5e-4,
             perceptual=0.5,
             adversarial=0.1,
             adversarial_from=0.6,
@@ -80,7 +81,10 @@ class AutoencoderTask:
         )
         network, judge = Autoencoder(settings.network), Discriminator(settings.discriminator)
         if start is not None:
-            network.load_state_dict(checkpoints.load_autoencoder(start)[0].state_dict())
+            network.load_state_dict(load_autoencoder(start)[0].state_dict())
+        else:
+            with torch.no_grad():
+                spread_latents(network.to(machine.device), source(0, settings.batch))
         self.perceptual = perceptual
         self.network, self.judge = machine.spread(network), machine.spread(judge)
         self.plain, self.plain_judge = network, judge
@@ -139,10 +143,12 @@ class AutoencoderTask:
             made = result.maps.float()
             plain = F.l1_loss(made, maps)
             window = self._window(step)
-            looks = losses.perceptual(self.perceptual, made[window], maps[window])
-            others = plain + s.perceptual * looks
+            found = {"plain": plain, "codebook": result.quantized.loss}
+            others = plain
+            if s.perceptual > 0:
+                found["perceptual"] = losses.perceptual(self.perceptual, made[window], maps[window])
+                others = others + s.perceptual * found["perceptual"]
             loss = others + s.codebook * result.quantized.loss
-            found = {"plain": plain, "perceptual": looks, "codebook": result.quantized.loss}
             if self._plays(step, total):
                 self.plain_judge.requires_grad_(False)
                 fooling = losses.fooling(self.judge(made[window]))
@@ -157,9 +163,11 @@ class AutoencoderTask:
                 found[f"psnr_{name}"] = -10 * value.clamp(min=1e-10).log10()
             self.usage.note(result.quantized.chosen)
             found["codes"] = self.usage.share()
-            self._vectors = self.plain.encode(maps[:2]).permute(0, 2, 3, 1).reshape(-1, s.network.embedding) if (
-                step + 1
-            ) % s.revive_every == 0 else None
+            self._vectors = (
+                self.plain.encode(maps[:2]).permute(0, 2, 3, 1).reshape(-1, s.network.embedding)
+                if (step + 1) % s.revive_every == 0
+                else None
+            )
         return made.detach(), {name: value.detach() for name, value in found.items()}
 
     def _judge(self, real: Tensor, made: Tensor, step: int) -> Tensor:
@@ -181,6 +189,7 @@ class AutoencoderTask:
         assert self._vectors is not None
         generator = torch.Generator().manual_seed(self.seed + step)
         moved = self.plain.codebook.revive(self._vectors, self.usage.unused(), generator)
+        self.machine.same(self.plain.codebook.weight.data)
         self.usage.forget()
         return torch.tensor(float(moved))
 
@@ -204,8 +213,20 @@ class AutoencoderTask:
         details = {"losses": losses, "settings": dataclasses.asdict(self.settings)}
         network = self.average.network
         assert isinstance(network, Autoencoder)
-        checkpoints.save_autoencoder(path, network, self.trained_on, steps, details)
+        save_autoencoder(path, network, self.trained_on, steps, details)
         return [path]
+
+
+@torch.no_grad()
+def spread_latents(network: Autoencoder, maps: Tensor) -> None:
+    """Scale the encoder's last layer so that these maps' latents spread as the codes do. Left alone they all start next to
+    one code, and the decoder learns to do without them."""
+    latent = network.encode(maps)
+    mean, scale = latent.mean((0, 2, 3)), latent.std((0, 2, 3)).clamp(min=1e-6)
+    layer = network.to_code
+    assert layer.bias is not None
+    layer.weight.div_(scale[:, None, None, None])
+    layer.bias.sub_(mean).div_(scale)
 
 
 class Usage(nn.Module):

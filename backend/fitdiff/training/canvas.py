@@ -151,13 +151,15 @@ def fields(coarse: Tensor, size: int) -> Tensor:
     return F.interpolate(coarse, (size, size), mode="bicubic", align_corners=False)
 
 
-def cut(canvas: Canvas, which: Tensor, shift: Tensor) -> Tensor:
+def cut(canvas: Canvas, which: Tensor, shift: Tensor, size: int | None = None) -> Tensor:
     """White noise for each person: tile numbers (B,) and shifts (B, 2) int64 -> (B, 1, size, size)."""
-    side, size = canvas.noise.shape[-1], canvas.size
+    side, size = canvas.noise.shape[-1], size or canvas.size
     run = torch.arange(size, device=canvas.device)
     rows = (run + shift[:, :1]) % side
     columns = (run + shift[:, 1:]) % side
-    return canvas.noise[which][torch.arange(len(which), device=canvas.device)[:, None, None], 0, rows[:, :, None], columns[:, None, :]][:, None]
+    return canvas.noise[which][
+        torch.arange(len(which), device=canvas.device)[:, None, None], 0, rows[:, :, None], columns[:, None, :]
+    ][:, None]
 
 
 def _mirrored(half: tuple[tuple[float, float], ...]) -> np.ndarray:

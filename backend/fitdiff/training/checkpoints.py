@@ -1,99 +1,27 @@
-"""Files of training: finished weights with a card, and the state a run continues from. Both are safetensors, written whole
-or not at all; nothing here can run code when it is read."""
+"""The state that a run continues from: one safetensors file, written whole or not at all, and no pickle in it."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..diffusion import ScheduleConfig, Statistics
-from ..errors import FitDiffError
-from ..networks import Autoencoder, AutoencoderConfig, Denoiser, DenoiserConfig
-from ..perception.weights import checksum
-
-LICENCE = "CC0-1.0"
-Config = TypeVar("Config")
-
-
-@dataclasses.dataclass(frozen=True)
-class Card:
-    """What a weights file says of itself."""
-
-    what: str
-    trained_on: str
-    licence: str
-    steps: int
-    sha256: str
-    details: dict[str, Any]  # losses, settings: what a reader may want to know
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedDenoiser:
-    network: Denoiser
-    schedule: ScheduleConfig
-    statistics: Statistics
-    autoencoder: str  # sha256 of the autoencoder whose latents it knows
-    card: Card
-
-
-def save_autoencoder(
-    path: Path, network: Autoencoder, trained_on: str, steps: int, details: dict[str, Any], half: bool = True
-) -> Card:
-    header = {"config": _packed(network.config)}
-    return _save(path, network.state_dict(), "branched VQGAN autoencoder", trained_on, steps, details, header, half)
-
-
-def load_autoencoder(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, Card]:
-    tensors, header, card = _read(path, "branched VQGAN autoencoder")
-    network = _filled(path, lambda: Autoencoder(_unpacked(AutoencoderConfig, header["config"])), tensors)
-    return network.to(device), card
-
-
-def save_denoiser(
-    path: Path,
-    network: Denoiser,
-    schedule: ScheduleConfig,
-    statistics: Statistics,
-    autoencoder: str,
-    trained_on: str,
-    steps: int,
-    details: dict[str, Any],
-    half: bool = True,
-) -> Card:
-    tensors = network.state_dict()
-    # Kept in full: the light's numbers need it.
-    kept = {"statistics.mean": statistics.mean, "statistics.scale": statistics.scale}
-    header = {"config": _packed(network.config), "schedule": _packed(schedule), "autoencoder": autoencoder}
-    return _save(path, tensors, "SPADE denoiser", trained_on, steps, details, header, half, kept)
-
-
-def load_denoiser(path: Path, device: torch.device | str = "cpu") -> TrainedDenoiser:
-    tensors, header, card = _read(path, "SPADE denoiser")
-    statistics = Statistics(tensors.pop("statistics.mean"), tensors.pop("statistics.scale"))
-    network = _filled(path, lambda: Denoiser(_unpacked(DenoiserConfig, header["config"])), tensors)
-    schedule = _unpacked(ScheduleConfig, header["schedule"])
-    return TrainedDenoiser(network.to(device), schedule, statistics.to(device), header["autoencoder"], card)
+from ..diffusion.weights import damaged, opened, write
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Everything a run needs to go on as if it had never stopped."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    _write(path, held, {"facts": json.dumps(facts)})
+    write(path, held, {"facts": json.dumps(facts)})
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    tensors, header = _opened(path)
+    tensors, header = opened(path)
     if "facts" not in header:
-        raise _damaged(path, "no facts in its header")
+        raise damaged(path, "no facts in its header")
     return tensors, json.loads(header["facts"])
 
 
@@ -114,94 +42,3 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
             number, name = key[len(prefix) :].split(".", 1)
             found.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict({"state": found, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _save(
-    path: Path,
-    tensors: dict[str, Tensor],
-    what: str,
-    trained_on: str,
-    steps: int,
-    details: dict[str, Any],
-    header: dict[str, str],
-    half: bool,
-    kept: dict[str, Tensor] | None = None,
-) -> Card:
-    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    if half:
-        held = {name: t.half() if t.is_floating_point() else t for name, t in held.items()}
-    held |= {name: tensor.detach().cpu().float().contiguous() for name, tensor in (kept or {}).items()}
-    card = Card(what, trained_on, LICENCE, steps, checksum(held), details)
-    facts = {name: str(value) for name, value in dataclasses.asdict(card).items() if name != "details"}
-    _write(path, held, {**facts, "details": json.dumps(details), **header})
-    return card
-
-
-def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    save_file(tensors, temporary, metadata=header)
-    temporary.chmod(0o644)
-    os.replace(temporary, path)
-
-
-def _opened(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _read(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, str], Card]:
-    tensors, header = _opened(path)
-    try:
-        card = Card(
-            header["what"],
-            header["trained_on"],
-            header["licence"],
-            int(header["steps"]),
-            header["sha256"],
-            json.loads(header["details"]),
-        )
-    except (KeyError, ValueError) as error:
-        raise _damaged(path, f"its header lacks {error}") from error
-    if card.what != what:
-        raise FitDiffError("weights-other", f"{path.name} holds a {card.what}, where a {what} is wanted.")
-    found = checksum(tensors)
-    if found != card.sha256:
-        raise _damaged(path, f"checksum {found}, the header says {card.sha256}")
-    return tensors, header, card
-
-
-Network = TypeVar("Network", bound=nn.Module)
-
-
-def _filled(path: Path, build: Callable[[], Network], tensors: dict[str, Tensor]) -> Network:
-    try:
-        network = build()
-        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise _damaged(path, str(error)) from error
-    return network.eval()
-
-
-def _packed(config: Any) -> str:
-    return json.dumps(dataclasses.asdict(config))
-
-
-def _unpacked(kind: type[Config], text: str) -> Config:
-    return kind(**{name: _tuples(value) for name, value in json.loads(text).items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _damaged(path: Path, details: str) -> FitDiffError:
-    return FitDiffError(
-        "weights-damaged",
-        f"The file {path.name} is damaged or not what it should be, so FitDiff does not use it.",
-        details=f"{path}: {details}",
-        data={"path": str(path)},
-    )

@@ -10,16 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..diffusion import Schedule, ScheduleConfig, Statistics, draw_noise, predictor, sample_dpm_solver, split
+from ..diffusion import LENGTH, Schedule, ScheduleConfig, Statistics, draw_noise, predictor, sample_dpm_solver, split
+from ..diffusion.conditioning import as_condition, empty_condition
 from ..diffusion.latent import places
-from ..face.appearance import head_maps
+from ..diffusion.weights import load_denoiser, save_denoiser
+from ..face.appearance import Paint, head_maps
 from ..face.model import MorphableModel
 from ..networks import Autoencoder, Denoiser, DenoiserConfig
 from ..networks.denoiser import Condition
 from ..perception.types import IdentityFeatures, IdentityNetwork
 from ..render import Camera, Renderer
 from ..render.colour import to_srgb
-from . import checkpoints, losses
+from . import losses
 from .latents import Rows
 from .loop import rate_at
 from .machine import Average, Machine, fused
@@ -49,7 +51,7 @@ class DenoiserTraining:
 
     @staticmethod
     def paper() -> DenoiserTraining:
-        return DenoiserTraining(DenoiserConfig.paper(), ScheduleConfig.paper())
+        return DenoiserTraining(DenoiserConfig.paper(), ScheduleConfig.paper(), accumulate=8)
 
     @staticmethod
     def lite() -> DenoiserTraining:
@@ -72,7 +74,12 @@ class Scene:
     """z0 to a picture, differentiable: decode, the face model, the renderer; and the recogniser's look at it."""
 
     def __init__(
-        self, model: MorphableModel, autoencoder: Autoencoder, recogniser: IdentityNetwork, side: int, device: torch.device
+        self,
+        model: MorphableModel,
+        autoencoder: Autoencoder,
+        recogniser: IdentityNetwork,
+        side: int,
+        device: torch.device,
     ) -> None:
         self.model, self.side = model.to(device), side
         self.autoencoder = autoencoder.to(device).eval().requires_grad_(False)
@@ -86,11 +93,13 @@ class Scene:
     def picture(self, z: Tensor, camera: Camera) -> Tensor:
         """z (B, 4288) natural -> (B, 3, side, side) sRGB."""
         parts = split(z)
-        skin = unstacked(self.autoencoder.decode(parts.texture).float())
-        maps = head_maps(self.model, skin.diffuse, eye_size=64)
-        maps["skin"] = maps["skin"]._replace(specular=skin.specular, normal=skin.normal)
-        light = torch.cat([parts.light[:, :3].clamp(min=0), parts.light[:, 3:6].clamp(min=0), parts.light[:, 6:]], 1)
-        return to_srgb(self.renderer(self.vertices(z), maps, camera, light).image)
+        # Half precision is for the decoder alone: it would move vertices by pixels.
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=z.is_cuda):
+            maps = self.autoencoder.decode(parts.texture)
+        skin = unstacked(maps.float())
+        painted = head_maps(self.model, skin.diffuse, Paint(specular=skin.specular, normal=skin.normal), eye_size=64)
+        light = torch.cat([parts.light[:, :6].clamp(min=0), parts.light[:, 6:]], 1)
+        return to_srgb(self.renderer(self.vertices(z), painted, camera, light).image)
 
     def features(self, pictures: Tensor, points: Tensor) -> IdentityFeatures:
         """points (B, 5, 2) pixels."""
@@ -102,19 +111,6 @@ class Scene:
         return Camera(
             packed[:, :9].view(-1, 3, 3), packed[:, 9:12], packed[:, 12] * side, packed[:, 13:15] * side, (side, side)
         )
-
-
-def empty_condition(recogniser: IdentityNetwork, device: torch.device | str) -> Condition:
-    """What the recogniser says of an empty picture: one row."""
-    side = recogniser.crop_size
-    with torch.no_grad():
-        return as_condition(recogniser, recogniser.features(torch.zeros(1, 3, side, side, device=device)))
-
-
-def as_condition(recogniser: IdentityNetwork, seen: IdentityFeatures) -> Condition:
-    """The three maps that condition: ArcFace's C2 to C4; of dlib's five those of about the same sizes."""
-    maps = seen.maps[1:4] if recogniser.name == "dlib" else seen.maps[:3]
-    return Condition(seen.embedding, tuple(maps))
 
 
 class DenoiserTask:
@@ -136,7 +132,7 @@ class DenoiserTask:
         self.trained_on, self.autoencoder, self.seed = trained_on, autoencoder, seed
         network = Denoiser(settings.network)
         if start is not None:
-            before = checkpoints.load_denoiser(start)
+            before = load_denoiser(start)
             network.load_state_dict(before.network.state_dict())
             self.statistics = before.statistics.to(machine.device)
         else:
@@ -144,7 +140,9 @@ class DenoiserTask:
             _standardise_condition(network, rows)
         self.network, self.plain = machine.spread(network), network
         self.average = Average(network, settings.average)
-        self.optimizer = fused(network.parameters(), machine.device, settings.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.optimizer = fused(
+            network.parameters(), machine.device, settings.rate, betas=(0.9, 0.99), weight_decay=1e-4
+        )
         self.numbers = Numbers(self.statistics)
         self.modules: dict[str, nn.Module] = {"network": network, "average": self.average, "statistics": self.numbers}
         self.optimizers = {"network": self.optimizer}
@@ -160,11 +158,9 @@ class DenoiserTask:
             group["lr"] = s.rate * rate_at(step, total)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step * self.machine.world + self.machine.rank)
         self.optimizer.zero_grad(set_to_none=True)
-        found: dict[str, Tensor] = {}
-        for _ in range(s.accumulate):
-            parts = self._backward(s.batch // s.accumulate, step, generator)
-            for name, value in parts.items():
-                found[name] = found.get(name, torch.zeros_like(value)) + value / s.accumulate
+        parts = [self._backward(s.batch // s.accumulate, step, generator) for _ in range(s.accumulate)]
+        names = dict.fromkeys(name for part in parts for name in part)
+        found = {name: torch.stack([part[name] for part in parts if name in part]).mean() for name in names}
         found["gradient"] = nn.utils.clip_grad_norm_(self.plain.parameters(), 1.0)
         self.optimizer.step()
         self.average.follow(self.plain, step)
@@ -178,7 +174,9 @@ class DenoiserTask:
         # Evenly over the schedule within each batch, which quietens the loss; sorted, so that the first are the clearest.
         t = ((torch.arange(count) + torch.rand(count, generator=generator)) / count * self.schedule.config.steps).long()
         dropped = torch.rand(count, generator=generator) < s.unconditional
-        noise = draw_noise(count, generator).to(device)
+        # A million numbers a step: drawn where they are used. Sampling draws on the CPU.
+        here = torch.Generator(device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+        noise = torch.randn(count, LENGTH, generator=here, device=device)
         row, view, dropped = row.to(device), view.to(device), dropped.to(device)
         clean = self.statistics.standardise(self.rows.latent[row, view])
         condition = replaced(self.rows.condition(row, view), self.empty, dropped)
@@ -198,7 +196,7 @@ class DenoiserTask:
             made, true = (self.scene.vertices(self.statistics.restore(z)) for z in (guess, clean))
             apart = losses.vertices(made, true)
             loss = loss + s.vertices * (signal * apart).mean()
-            found["vertices"] = apart[: count // 4].mean()
+            found["vertices"] = apart[: max(1, count // BANDS)].mean()
         if s.rendered and step % s.rendered_every == 0:
             loss = loss + self._rendered(guess, row, view, dropped, signal, found)
         (loss / s.accumulate).backward()
@@ -212,9 +210,8 @@ class DenoiserTask:
         row, view = row[:count], view[:count]
         camera = self.scene.camera(self.rows.camera[row, view])
         points = self.rows.points[row, view] * self.scene.side
-        with self.machine.mixed():
-            picture = self.scene.picture(self.statistics.restore(guess[:count]), camera)
-        made = as_condition(self.scene.recogniser, self.scene.features(picture.float(), points))
+        picture = self.scene.picture(self.statistics.restore(guess[:count]), camera)
+        made = as_condition(self.scene.recogniser, self.scene.features(picture, points))
         true = self.rows.condition(row, view)
         made_seen, true_seen = IdentityFeatures(made.embedding, made.maps), IdentityFeatures(true.embedding, true.maps)
         weight = signal[:count] * (~dropped[:count])
@@ -223,9 +220,11 @@ class DenoiserTask:
         return (weight * (s.identity * identity + s.identity_perceptual * per)).mean()
 
     def _by_band(self, said: Tensor, noise: Tensor, t: Tensor) -> dict[str, Tensor]:
-        """The noise loss of Equation 1 by quarters of the schedule: t is sorted, so each is one run."""
-        each = (said.detach() - noise).square().mean(1).chunk(BANDS)
-        return {f"noise_{band}": part.mean() for band, part in enumerate(each)}
+        """The noise loss of Equation 1 by quarters of the schedule, those that this batch has steps in."""
+        each = (said.detach() - noise).square().mean(1)
+        band = t * BANDS // self.schedule.config.steps
+        rows = {number: (band == number).nonzero()[:, 0] for number in range(BANDS)}
+        return {f"noise_{number}": each[own.to(each.device)].mean() for number, own in rows.items() if len(own)}
 
     @torch.no_grad()
     def sheet(self) -> Tensor:
@@ -239,7 +238,9 @@ class DenoiserTask:
         drawn = []
         for part, condition in ((z[: SAMPLES * 2 // 3], self.empty), (z[: len(rows)], given)):
             with self.machine.mixed():
-                latent = sample_dpm_solver(predictor(network, self.schedule, condition), part, self.schedule, SAMPLE_STEPS)
+                latent = sample_dpm_solver(
+                    predictor(network, self.schedule, condition), part, self.schedule, SAMPLE_STEPS
+                )
             drawn.append(portraits(self.scene, self.statistics.restore(latent.float())))
         pictures = torch.cat(drawn)
         across = SAMPLES // 3
@@ -250,7 +251,7 @@ class DenoiserTask:
         details = {"losses": losses, "settings": dataclasses.asdict(self.settings)}
         network = self.average.network
         assert isinstance(network, Denoiser)
-        checkpoints.save_denoiser(
+        save_denoiser(
             path,
             network,
             self.settings.schedule,
@@ -309,5 +310,3 @@ def _standardise_condition(network: Denoiser, rows: Rows) -> None:
     spreads = [m.std((0, 2, 3)) for m in maps] + [rows.embedding[some].flatten(0, 1).std(0)]
     network.condition_mean.copy_(torch.cat(means))
     network.condition_scale.copy_(torch.cat(spreads).clamp(min=1e-3))
-
-

@@ -14,8 +14,22 @@ from .canvas import CREASES, GROUPS
 STROKES = 520  # hairs in a brow
 FRECKLES, MOLES, BLEMISHES, SPOTS = 360, 28, 26, 16
 IDENTITIES, EXPRESSIONS = 158, 25
-LIPSTICKS = ((0.35, 0.03, 0.04), (0.24, 0.02, 0.05), (0.45, 0.11, 0.10), (0.38, 0.14, 0.13), (0.12, 0.015, 0.03), (0.5, 0.2, 0.2))
-SHADOWS = ((0.10, 0.06, 0.045), (0.05, 0.04, 0.045), (0.28, 0.17, 0.13), (0.10, 0.05, 0.10), (0.05, 0.09, 0.13), (0.33, 0.2, 0.1))
+LIPSTICKS = (
+    (0.35, 0.03, 0.04),
+    (0.24, 0.02, 0.05),
+    (0.45, 0.11, 0.10),
+    (0.38, 0.14, 0.13),
+    (0.12, 0.015, 0.03),
+    (0.5, 0.2, 0.2),
+)
+SHADOWS = (
+    (0.10, 0.06, 0.045),
+    (0.05, 0.04, 0.045),
+    (0.28, 0.17, 0.13),
+    (0.10, 0.05, 0.10),
+    (0.05, 0.09, 0.13),
+    (0.33, 0.2, 0.1),
+)
 
 Genes = dict[str, Tensor]
 """Named tensors whose first dimension is people."""
@@ -39,7 +53,11 @@ def _person(random: np.random.Generator) -> dict[str, np.ndarray]:
     melanin = float(random.uniform(-1.5, 2.8) if chance(0.6) else np.clip(random.normal(-0.3, 1.0), -1.5, 2.6))
     dark = float(np.clip((melanin + 1.1) / 1.8, 0, 1))
     grey = float(np.clip((age - 0.5) * 3 + random.normal(0, 0.3), 0, 1))
-    hair = np.array(_pick(HAIRS[:-1], dark, random)) * np.exp(random.normal(0, 0.25)) if grey < 0.95 else np.array(HAIRS[-1][0])
+    hair = (
+        np.array(_pick(HAIRS[:-1], dark, random)) * np.exp(random.normal(0, 0.25))
+        if grey < 0.95
+        else np.array(HAIRS[-1][0])
+    )
     hair = hair * (1 - 0.8 * grey) + 0.8 * grey * np.array(HAIRS[-1][0]) * random.uniform(0.6, 1.3)
     brow_hair = hair * random.uniform(0.5, 1.0) * (1 - 0.3 * grey)
 
@@ -57,7 +75,11 @@ def _person(random: np.random.Generator) -> dict[str, np.ndarray]:
     shadow = np.array(SHADOWS[random.integers(len(SHADOWS))]) * np.exp(random.normal(0, 0.15, 3))
     bearded = male > 0.6 and age > 0.1 and chance(0.62)
     kind = random.choice(["shadow", "stubble", "full", "moustache", "goatee"], p=[0.5, 0.2, 0.16, 0.06, 0.08])
-    density = {"shadow": uniform(0.15, 0.55), "stubble": uniform(0.45, 0.9)}.get(str(kind), uniform(0.8, 1.3)) if bearded else 0.0
+    density = (
+        {"shadow": uniform(0.15, 0.55), "stubble": uniform(0.45, 0.9)}.get(str(kind), uniform(0.8, 1.3))
+        if bearded
+        else 0.0
+    )
     freckled = max(0.0, float(random.normal(-0.5, 0.9) - 0.5 * dark)) if chance(0.75) else 0.0
     scalp = random.choice([0.0, random.uniform(0.3, 0.65), random.uniform(0.65, 0.95)], p=[0.3, 0.3, 0.4])
     strokes = random.random((2, STROKES, 3))
@@ -80,13 +102,18 @@ def _person(random: np.random.Generator) -> dict[str, np.ndarray]:
         "tile": random.integers(0, 24, 6),
         "coarse": random.normal(0, 1, (3, 6, 6)),
         "middle": random.normal(0, 1, (3, 22, 22)),
-        "flush": np.abs(random.normal(0, 1, 5)) * np.array([0.8, 0.7, 0.6, 0.5, 0.4]),  # cheeks, nose, ears, chin, forehead
+        "flush": np.abs(random.normal(0, 1, 5))
+        * np.array([0.8, 0.7, 0.6, 0.5, 0.4]),  # cheeks, nose, ears, chin, forehead
         "orbit": np.clip(random.normal(0.25, 0.35) + 0.3 * age, -0.3, 1.2),
         "blotch": uniform(0.2, 1.0) * (0.5 + 0.8 * age),
         "tan": random.normal(0, 0.35),
-        "lip_tone": np.array([random.normal(-0.02, 0.2), np.clip(random.normal(0.0, 0.3), -0.5, 0.6), random.normal(0.0, 0.1)]),
+        "lip_tone": np.array(
+            [random.normal(-0.02, 0.2), np.clip(random.normal(0.0, 0.3), -0.5, 0.6), random.normal(0.0, 0.1)]
+        ),
         "freckles": spots(FRECKLES, (0.5, 0.17, 0.50, 0.10)),
-        "freckle_gain": freckled * random.uniform(0.25, 1.0, FRECKLES) * (random.random(FRECKLES) < min(1.0, 0.25 + freckled)),
+        "freckle_gain": freckled
+        * random.uniform(0.25, 1.0, FRECKLES)
+        * (random.random(FRECKLES) < min(1.0, 0.25 + freckled)),
         "freckle_size": uniform(0.0, 1.0),
         "moles": random.uniform(0.14, 0.86, (MOLES, 2)),
         "mole_gain": random.uniform(0.3, 1.6, MOLES) * (random.random(MOLES) < random.beta(1, 5)),
@@ -124,7 +151,13 @@ def _person(random: np.random.Generator) -> dict[str, np.ndarray]:
         "liner": float(made_up and chance(0.5)) * uniform(0.4, 1.0),
         "scalp": float(scalp),
         "beard": float(density),
-        "beard_kind": np.array([float(kind == "moustache"), float(kind == "goatee"), float(bearded and kind in ("full", "moustache", "goatee"))]),
+        "beard_kind": np.array(
+            [
+                float(kind == "moustache"),
+                float(kind == "goatee"),
+                float(bearded and kind in ("full", "moustache", "goatee")),
+            ]
+        ),
         "beard_edge": uniform(-0.25, 0.25),
         "lipstick": lipstick,
         "lipstick_gain": float(made_up and chance(0.75)) * uniform(0.3, 0.9),
@@ -134,7 +167,9 @@ def _person(random: np.random.Generator) -> dict[str, np.ndarray]:
         "blush": float(made_up and chance(0.5)) * uniform(0.3, 1.0),
         "foundation": float(made_up and chance(0.5)) * uniform(0.2, 0.6),
         "iris": np.array(_pick(IRISES, dark, random)) * np.exp(random.normal(0, 0.05, 3) + random.normal(0, 0.2)),
-        "sclera": random.uniform(0.82, 1.08) * np.array(SCLERA) * np.array([1, 1 - 0.03 * random.random(), 1 - 0.1 * random.random()]),
+        "sclera": random.uniform(0.82, 1.08)
+        * np.array(SCLERA)
+        * np.array([1, 1 - 0.03 * random.random(), 1 - 0.1 * random.random()]),
         "pupil": random.uniform(0.28, 0.5),
         "identity": np.clip(random.normal(0, 1, IDENTITIES), -REACH, REACH),
         "expression": np.clip(random.normal(0, 1, EXPRESSIONS), -REACH, REACH)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..diffusion import Parts, join
+from ..diffusion.conditioning import as_condition
 from ..engines.progress import Progress, Report, silent
 from ..errors import FitDiffError
 from ..networks import Autoencoder
@@ -68,7 +69,12 @@ def made_up(crowd: Crowd, recogniser: IdentityNetwork, count: int, views: int) -
         for shot in found.shots:
             points = recogniser.five_points(shot.landmarks)  # type: ignore[attr-defined]
             camera = shot.camera
-            packed = [camera.rotation.flatten(1), camera.translation, camera.focal[:, None] / side, camera.principal / side]
+            packed = [
+                camera.rotation.flatten(1),
+                camera.translation,
+                camera.focal[:, None] / side,
+                camera.principal / side,
+            ]
             seen.append(
                 View(
                     found.genes["identity"],
@@ -100,7 +106,9 @@ def write(
     facts = {"autoencoder": sha256, "recogniser": recogniser.name, "says": source.says, "first": first}
     index = folder / INDEX
     if index.is_file() and json.loads(index.read_text(encoding="utf-8")) != facts:
-        raise FitDiffError("training-other-run", f"{folder} holds latents made with other settings: choose another folder.")
+        raise FitDiffError(
+            "training-other-run", f"{folder} holds latents made with other settings: choose another folder."
+        )
     index.write_text(json.dumps(facts), encoding="utf-8")
     started, done = time.monotonic(), 0
     for shard in range(-(-source.count // SHARD)):
@@ -130,8 +138,8 @@ def _rows(
         seen = recogniser.features(view.crops)
         numbers = (view.identity, view.expression, view.light)
         latent = join(Parts(texture, *(part.to(texture) for part in numbers)))
-        kept = seen.maps[:3] if recogniser.name != "dlib" else seen.maps[1:4]
-        columns.append([latent, seen.embedding, view.camera, view.points, *kept])
+        condition = as_condition(recogniser, seen)
+        columns.append([latent, condition.embedding, view.camera, view.points, *condition.maps])
     # The recogniser's features are large and bear being halved.
     halves = [False, False, False, False, True, True, True]
     stacked = [torch.stack(column, 1) for column in zip(*columns, strict=True)]
@@ -166,9 +174,15 @@ def load(folder: Path, device: torch.device | str, limit: int | None = None) -> 
         if limit is not None and people >= limit:
             break
     if not people:
-        raise FitDiffError("training-no-latents", f"{folder} holds no finished shard yet: run `fitdiff train latents` on.")
+        raise FitDiffError(
+            "training-no-latents", f"{folder} holds no finished shard yet: run `fitdiff train latents` on."
+        )
     whole = {name: torch.cat(parts) for name, parts in columns.items()}
     rows = Rows(
-        whole["latent"], whole["embedding"], (whole["map0"], whole["map1"], whole["map2"]), whole["camera"], whole["points"]
+        whole["latent"],
+        whole["embedding"],
+        (whole["map0"], whole["map1"], whole["map2"]),
+        whole["camera"],
+        whole["points"],
     )
     return rows, json.loads(index.read_text(encoding="utf-8"))

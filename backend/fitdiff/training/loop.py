@@ -11,7 +11,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -112,7 +111,8 @@ def run(task: Task, settings: RunSettings, machine: Machine, report: Report = si
         files = task.export(settings.folder, step, losses)
     if interrupted:
         raise FitDiffError(
-            "cancelled", f"Stopped after step {step} and saved in {settings.folder}: the same command goes on from there."
+            "cancelled",
+            f"Stopped after step {step} and saved in {settings.folder}: the same command goes on from there.",
         )
     return Outcome(step, step >= settings.steps, losses, time.monotonic() - started, files)
 

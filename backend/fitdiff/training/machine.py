@@ -38,6 +38,8 @@ class Machine:
     def spread(self, module: Module) -> Module:
         """The module as it must be called in training: gradients are averaged over the processes."""
         module = module.to(self.device)
+        if self.device.type == "cuda":
+            module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return module if self._accelerator is None else self._accelerator.prepare_model(module)
 
     @contextlib.contextmanager
@@ -52,6 +54,11 @@ class Machine:
             return stop
         flag = torch.tensor([float(stop)], device=self.device)
         return bool(self._accelerator.reduce(flag, "sum").item() > 0)
+
+    def same(self, tensor: Tensor) -> None:
+        """Overwrite with the first process' values, in place."""
+        if self._accelerator is not None:
+            torch.distributed.broadcast(tensor, 0)
 
 
 def fused(parameters: Any, device: torch.device, rate: float, **options: Any) -> torch.optim.AdamW:
@@ -88,8 +95,8 @@ class Average(nn.Module):
     @torch.no_grad()
     def follow(self, network: nn.Module, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
-        mine, theirs = list(self.network.parameters()), list(network.parameters())
-        torch._foreach_lerp_(mine, [p.detach() for p in theirs], 1 - decay)
+        mine, theirs = ([p.detach() for p in net.parameters()] for net in (self.network, network))
+        torch._foreach_lerp_(mine, theirs, 1 - decay)
         for own, other in zip(self.network.buffers(), network.buffers(), strict=True):
             own.copy_(other)
 

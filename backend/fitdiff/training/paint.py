@@ -75,7 +75,9 @@ def _plain_skin(canvas: Canvas, g: Genes) -> tuple[Tensor, Tensor]:
     low = F.interpolate(mixing[:, :1], first.shape[2:], mode="area")
     broad = first * low + second * (1 - low)
     tone = broad.mean(1, keepdim=True)
-    broad = (tone + 0.6 * (broad - tone)).clamp(-0.9, 0.9)  # half of their colour is the light they were photographed in
+    broad = (tone + 0.6 * (broad - tone)).clamp(
+        -0.9, 0.9
+    )  # half of their colour is the light they were photographed in
     broad = _turned(broad, g["broad_flip"]) * _spread(g["broad_gain"])
     broad = F.interpolate(broad, (size, size), mode="bicubic", align_corners=False)
 
@@ -100,21 +102,23 @@ def _plain_skin(canvas: Canvas, g: Genes) -> tuple[Tensor, Tensor]:
     orbit = canvas.orbit * _spread(g["orbit"])
     pigment = _spread(g["melanin"]) + 0.10 * patchy + 0.5 * tan + 0.45 * orbit
     pigment = pigment + 0.05 * middle[:, 2:] * _spread(g["blotch"])
-    ruddy = _spread(g["blood"]) + 1.1 * flush * (1 + 0.25 * middle[:, 1:2]) + 0.45 * middle[:, 1:2] * _spread(g["blotch"])
+    ruddy = (
+        _spread(g["blood"]) + 1.1 * flush * (1 + 0.25 * middle[:, 1:2]) + 0.45 * middle[:, 1:2] * _spread(g["blotch"])
+    )
     ruddy = ruddy + 0.6 * orbit
 
     white = cut(canvas, g["tile"][:, 0], g["shift"][:, 0])
     soft = blur(white, 1.1 * size / REFERENCE)
-    speckle = 0.020 * soft / soft.std() * (0.5 + _spread(g["blotch"]))
+    speckle = 0.020 * _unit(soft) * (0.5 + _spread(g["blotch"]))
     contrast = 0.75 + 0.25 * torch.exp(-0.5 * _spread(g["melanin"]).clamp(min=0))  # dark skin hides its blood
     log = canvas.mean + broad + fine + melanin * pigment + blood * ruddy * contrast + speckle
 
     grey = fine.mean(1, keepdim=True)
     pore_field = blur(cut(canvas, g["tile"][:, 1], g["shift"][:, 1]), 0.8 * size / REFERENCE)
-    pits = -F.relu(pore_field / pore_field.std() - 0.9)
+    pits = -F.relu(_unit(pore_field) - 0.9)
     where = 0.35 + 0.65 * (canvas.masks["nose"] + canvas.masks["cheeks"] + 0.6 * canvas.masks["forehead"]).clamp(max=1)
     pores = pits * where * _spread(g["pores"])
-    height = 0.45 * grey.clamp(-0.25, 0.25) + 0.085 * pores + 0.022 * soft / soft.std() * _spread(g["pores"])
+    height = 0.45 * grey.clamp(-0.25, 0.25) + 0.085 * pores + 0.022 * _unit(soft) * _spread(g["pores"])
     log = log + 0.035 * pores * torch.tensor([0.7, 1.0, 1.05], device=log.device).view(1, 3, 1, 1)
     assert len(log) == batch
     return log, height
@@ -170,22 +174,24 @@ def _lips(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor
     size = canvas.size
     grain = blur(cut(canvas, g["tile"][:, 2], g["shift"][:, 2]), 0.7 * size / REFERENCE)
     grain = F.avg_pool2d(F.pad(grain, (0, 0, 4, 4), mode="replicate"), (9, 1), 1)  # lines run up and down
-    grain = grain / grain.std()
+    grain = _unit(grain)
     light, blood, brown = g["lip_tone"].unbind(1)
     dark = (0.30 * g["melanin"].clamp(min=0)).view(-1, 1)
-    shade = torch.stack([light + 0.10 * blood + 0.3 * brown, light - 0.30 * blood, light - 0.18 * blood - 0.2 * brown], 1)
+    shade = torch.stack(
+        [light + 0.10 * blood + 0.3 * brown, light - 0.30 * blood, light - 0.18 * blood - 0.2 * brown], 1
+    )
     shade = shade - dark * torch.tensor([0.05, 0.25, 0.2], device=log.device)
     log = log + canvas.lips * (shade[:, :, None, None] - 0.05 * grain)
-    log = torch.lerp(log, g["lipstick"].clamp(min=0.01).log()[:, :, None, None], canvas.lips * _spread(g["lipstick_gain"]))
+    log = torch.lerp(
+        log, g["lipstick"].clamp(min=0.01).log()[:, :, None, None], canvas.lips * _spread(g["lipstick_gain"])
+    )
     return log, height - 0.05 * canvas.lips * grain * (0.6 + _spread(g["age"]))
 
 
 def _make_up(canvas: Canvas, g: Genes, log: Tensor) -> tuple[Tensor, Tensor]:
     """Foundation evens out, blush and shadow colour. The second result is where the skin is matt."""
     powder = _spread(g["foundation"]) * canvas.masks["face"] * (1 - canvas.lips)
-    smooth = F.interpolate(
-        blur(F.avg_pool2d(log, 4), 2.5), log.shape[2:], mode="bilinear", align_corners=False
-    )
+    smooth = F.interpolate(blur(F.avg_pool2d(log, 4), 2.5), log.shape[2:], mode="bilinear", align_corners=False)
     log = torch.lerp(log, smooth, powder)
     log = log + log.new_tensor([0.0, -0.20, -0.14]).view(1, 3, 1, 1) * _spread(g["blush"]) * canvas.masks["cheeks"]
     shade = g["eyeshadow"].clamp(min=0.01).log()[:, :, None, None]
@@ -205,9 +211,9 @@ def _hair(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor
 
     grain = cut(canvas, g["tile"][:, 3], g["shift"][:, 3])
     dots = blur(grain, 0.5 * unit)
-    dots = F.relu(dots / dots.std() + 0.4)
+    dots = F.relu(_unit(dots) + 0.4)
     strands = F.avg_pool2d(F.pad(blur(grain, 0.6 * unit), (0, 0, 3, 3), mode="replicate"), (7, 1), 1)
-    strands = (0.85 + 0.4 * strands / strands.std()).clamp(0, 1.6)
+    strands = (0.85 + 0.4 * _unit(strands)).clamp(0, 1.6)
     moustache, goatee, full = (_spread(g["beard_kind"][:, k]) for k in range(3))
     patchy = 1 + 0.22 * fields(g["coarse"][:, :1], size) + 0.10 * fields(g["middle"][:, :1], size)
     patchy = (patchy + _spread(g["beard_edge"])).clamp(0, 1.6)
@@ -223,7 +229,7 @@ def _hair(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor
     shorn = blur(cut(canvas, g["tile"][:, 4], g["shift"][:, 4]), 0.6 * unit)
     uneven = fields(g["middle"][:, 1:2], size)
     edge = ((canvas.masks["scalp"] + 0.10 * uneven - 0.3) / 0.5).clamp(0, 1)
-    scalp = _spread(g["scalp"]) * edge * (0.85 + 0.15 * shorn / shorn.std()).clamp(0, 1)
+    scalp = _spread(g["scalp"]) * edge * (0.85 + 0.15 * _unit(shorn)).clamp(0, 1)
 
     colour = g["hair"].clamp(min=0.004).log()[:, :, None, None]
     brow_colour = g["brow_hair"].clamp(min=0.004).log()[:, :, None, None]
@@ -234,7 +240,7 @@ def _hair(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor
     log = torch.lerp(log, brow_colour, brows)
     log = torch.lerp(log, log.new_tensor([0.012, 0.009, 0.008]).log().view(1, 3, 1, 1), lashes)
     covered = 1 - (1 - brows) * (1 - 0.8 * beard) * (1 - scalp) * (1 - lashes)
-    height = height + 0.10 * brows + 0.10 * beard * (strands - 0.7) * full + 0.05 * scalp * (shorn / shorn.std())
+    height = height + 0.10 * brows + 0.10 * beard * (strands - 0.7) * full + 0.05 * scalp * (_unit(shorn))
     return log, height, covered
 
 
@@ -290,7 +296,9 @@ def _profile(s: Tensor, starts: Tensor, ends: Tensor, tail: Tensor) -> Tensor:
     return (0.62 + 0.38 * (x / 0.2).clamp(max=1)) * (1 - (1 - tail) * ((x - 0.35) / 0.65).clamp(min=0) ** 1.3)
 
 
-def _gloss(canvas: Canvas, g: Genes, height: Tensor, folds: Tensor, marks: Tensor, matt: Tensor, hair: Tensor) -> Tensor:
+def _gloss(
+    canvas: Canvas, g: Genes, height: Tensor, folds: Tensor, marks: Tensor, matt: Tensor, hair: Tensor
+) -> Tensor:
     """(B, 1, S, S), 0.5 reflects 4 %: oily in the middle of the face, less in folds and pores, least under hair."""
     oil = 1 + 0.16 * _spread(g["oil"]) * canvas.zone
     patchy = 1 + 0.03 * fields(g["middle"][:, 2:], canvas.size)
@@ -314,6 +322,11 @@ def _dots(points: Tensor, sigma: float) -> Tensor:
     """Splats as round spots whose middle is as strong as their weight says."""
     sigma = max(sigma, 0.4)
     return blur(points, sigma) * (2 * math.pi * sigma * sigma)
+
+
+def _unit(noise: Tensor) -> Tensor:
+    """Each person's field to spread 1: by its own, so that nobody depends on the company."""
+    return noise / noise.std((1, 2, 3), keepdim=True)
 
 
 def _spread(values: Tensor) -> Tensor:

@@ -68,7 +68,9 @@ def light(random: np.random.Generator) -> np.ndarray:
     warm = random.normal(0, 0.09)
     colour = np.exp(np.array([warm, 0.15 * random.normal(0, 0.1), -warm]))
     diffuse = 1.55 * level * share
-    return np.array([level * (1.05 - 0.85 * share), diffuse, diffuse * np.exp(random.normal(-0.25, 0.2)), *colour, *direction])
+    return np.array(
+        [level * (1.05 - 0.85 * share), diffuse, diffuse * np.exp(random.normal(-0.25, 0.2)), *colour, *direction]
+    )
 
 
 def _shot(random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -84,25 +86,39 @@ def _shot(random: np.random.Generator) -> dict[str, np.ndarray]:
         "gaze": random.normal(0, 0.10, 2),
         "hair": float(hair) * random.uniform(0.3, 1.0),
         "hair_height": float(hair) * random.uniform(0.004, 0.035),
-        "hair_ears": float(random.random() < 0.35),
         "hair_fringe": random.uniform(-0.6, 0.5),
         "hair_noise": random.normal(0, 1, (1, 5, 5)),
         "hair_behind": float(hair and random.random() < 0.45) * random.uniform(0.5, 1.0),
         "tile": random.integers(0, 24, 2),
         "shift": random.integers(0, 512, (2, 2)),
         "glasses": float(glasses),
-        "frame": np.array([random.uniform(0.36, 0.52), random.uniform(0.26, 0.46), random.uniform(0.012, 0.07), random.uniform(0.08, 0.26)]),
+        "frame": np.array(
+            [
+                random.uniform(0.36, 0.52),
+                random.uniform(0.26, 0.46),
+                random.uniform(0.012, 0.07),
+                random.uniform(0.08, 0.26),
+            ]
+        ),
         "frame_colour": np.exp(random.uniform(-4.5, -0.7)) * np.exp(random.normal(0, 0.25, 3)),
         "tint": float(random.random() < 0.18) * random.uniform(0.3, 0.95),
-        "thing": float(random.random() < 0.10),
-        "thing_place": np.array([random.uniform(-1, 1), random.uniform(-0.3, 1.1), random.uniform(0.25, 0.7), random.uniform(0, math.pi), random.uniform(0.3, 1.0)]),
+        "thing": float(random.random() < 0.08),
+        "thing_place": np.array(
+            [
+                random.choice([-1, 1]) * random.uniform(0.7, 1.4),
+                random.uniform(0.0, 1.6),
+                random.uniform(0.6, 1.1),
+                random.uniform(0, math.pi),
+                random.uniform(0.35, 0.9),
+            ]
+        ),
         "thing_colour": _colours(random, 1)[0],
         "back": _colours(random, 2),
         "back_noise": random.normal(0, 1, (1, 7, 7)) + 0.15 * random.normal(0, 1, (3, 7, 7)),
         "back_gain": random.uniform(0.0, 0.5),
         "clothes": _colours(random, 1)[0],
         "blur": float(random.choice([0.0, random.uniform(0.3, 1.0), random.uniform(1.0, 2.2)], p=[0.45, 0.4, 0.15])),
-        "grain": random.choice([random.uniform(0, 0.012), random.uniform(0.012, 0.05)]),
+        "grain": random.choice([random.uniform(0, 0.012), random.uniform(0.012, 0.045)], p=[0.75, 0.25]),
         "quality": random.uniform(0.15, 2.2),
         "tone": random.normal(0, 1, 4) * np.array([0.10, 0.08, 0.12, 0.05]),
         "miss": random.normal(0, 1, 6) * np.array([0.012, 0.012, 0.02, 0.015, 0.012, 0.012]),
@@ -132,8 +148,7 @@ class Studio:
         room = ambient_occlusion(mean.cpu(), normals.cpu(), triangles.cpu(), 48)
         baked = Atlas(model.topology, 128).bake(room[:, None].float())
         self.room = blur(0.25 + 0.75 * baked, 1.2).to(canvas.device)
-        masks = model.topology.vertex_masks
-        self.scalp, self.ears = (torch.from_numpy(masks[name]).float().to(canvas.device) for name in ("scalp", "ears"))
+        self.scalp = torch.from_numpy(model.topology.vertex_masks["scalp"]).float().to(canvas.device)
 
     @torch.no_grad()
     def vertices(self, genes: Genes, gaze: Tensor | None = None) -> Tensor:
@@ -195,15 +210,15 @@ class Studio:
         return Camera(rotation, shift, focal, principal, (self.side, self.side))
 
     def _hair_on_vertices(self, s: Genes) -> Tensor:
-        mask = (self.scalp[None] + 0.9 * s["hair_ears"][:, None] * self.ears[None]).clamp(max=1)
-        return mask**0.6 * (s["hair"][:, None] > 0)
+        return self.scalp[None] ** 0.6 * (s["hair"][:, None] > 0)
 
     def _hair_cover(self, s: Genes) -> Tensor:
         """(B, 1, S, S): where hair lies on the tile; the fringe reaches down the forehead."""
         canvas = self.canvas
         uneven = fields(s["hair_noise"], canvas.size)
-        mask = canvas.masks["scalp"] + _row(s["hair_fringe"]) * 0.9 * torch.exp(-(((canvas.y - 0.17) / 0.06) ** 2)) * (canvas.y > 0.02)
-        mask = mask + 0.8 * _row(s["hair_ears"]) * canvas.masks["ears"]
+        mask = canvas.masks["scalp"] + _row(s["hair_fringe"]) * 0.9 * torch.exp(-(((canvas.y - 0.17) / 0.06) ** 2)) * (
+            canvas.y > 0.02
+        )
         return ((mask + 0.12 * uneven - 0.35) / 0.3).clamp(0, 1) * (_row(s["hair"]) > 0) * 0.97
 
     def _background(self, s: Genes, g: Genes, points: Tensor, side: int) -> Tensor:
@@ -234,7 +249,9 @@ class Studio:
         across = right - left
         span = across.norm(dim=1, keepdim=True).clamp(min=4)
         up = torch.stack([across[:, 1], -across[:, 0]], 1) / span
-        tall = (points[:, 27] - points[:, 8]).norm(dim=1, keepdim=True) / 1.55  # the eyes' distance, seen from the front
+        tall = (points[:, 27] - points[:, 8]).norm(
+            dim=1, keepdim=True
+        ) / 1.55  # the eyes' distance, seen from the front
         offset_x, offset_y = x[None] - (left + right)[:, :1, None] / 2, y[None] - (left + right)[:, 1:, None] / 2
         u = (offset_x * across[:, :1, None] + offset_y * across[:, 1:, None]) / span[..., None] ** 2
         v = -(offset_x * up[:, :1, None] + offset_y * up[:, 1:, None]) / tall[..., None]
@@ -244,13 +261,21 @@ class Studio:
         rim = inside + (qx.clamp(min=0) ** 2 + qy.clamp(min=0) ** 2).sqrt() - corner
         sharp = tall[..., None]
         frame = torch.sigmoid((width / 2 - rim.abs()) * sharp * 2.0)
-        bridge = torch.sigmoid((width / 2 - (v + 0.08 + 0.3 * u * u).abs()) * sharp * 2) * (u.abs() < (0.5 - half_x + 0.02))
-        temple = torch.sigmoid((width / 2 - (v + 0.10).abs()) * sharp * 2) * (u.abs() > 0.5 + half_x - 0.02) * (u.abs() < 1.02 + half_x * 0.4)
+        bridge = torch.sigmoid((width / 2 - (v + 0.08 + 0.3 * u * u).abs()) * sharp * 2) * (
+            u.abs() < (0.5 - half_x + 0.02)
+        )
+        temple = (
+            torch.sigmoid((width / 2 - (v + 0.10).abs()) * sharp * 2)
+            * (u.abs() > 0.5 + half_x - 0.02)
+            * (u.abs() < 1.02 + half_x * 0.4)
+        )
         worn = s["glasses"][:, None, None]
         lens = torch.sigmoid(-rim * sharp * 2) * s["tint"][:, None, None] * worn
         colour = s["frame_colour"].clamp(0.005, 0.8)[:, :, None, None]
         picture = torch.lerp(picture, 0.25 * colour.expand_as(picture), lens[:, None])
-        picture = torch.lerp(picture, colour.expand_as(picture), (worn * torch.stack([frame, bridge, temple]).amax(0))[:, None])
+        picture = torch.lerp(
+            picture, colour.expand_as(picture), (worn * torch.stack([frame, bridge, temple]).amax(0))[:, None]
+        )
         px, py, radius, angle, squash = (column[:, None, None] for column in s["thing_place"].unbind(1))
         a, b = u - 1.3 * px, v - 0.35 - py
         turned_x, turned_y = a * angle.cos() + b * angle.sin(), (b * angle.cos() - a * angle.sin()) / squash
@@ -272,7 +297,7 @@ def develop(linear: Tensor, s: Genes, canvas: Canvas) -> Tensor:
     image = torch.lerp(soft[0], soft[1], (amount / 0.8).clamp(max=1))
     image = torch.lerp(image, soft[2], ((amount - 0.8) / 1.0).clamp(0, 1))
     side = image.shape[-1]
-    grain = cut(canvas, s["tile"][:, 1], s["shift"][:, 1])[..., :side, :side]
+    grain = cut(canvas, s["tile"][:, 1], s["shift"][:, 1], side)
     image = (image + s["grain"].view(-1, 1, 1, 1) * grain).clamp(0, 1)
     return compressed(image, s["quality"])
 
@@ -307,7 +332,9 @@ def _missed(marks: Tensor, miss: Tensor) -> Tensor:
     middle = marks.mean(1, keepdim=True)
     size = (marks[..., 0].amax(1) - marks[..., 0].amin(1))[:, None]
     grow, turn = 1 + miss[:, 2:3], miss[:, 3:4]
-    rotation = torch.stack([grow * turn.cos(), -grow * turn.sin(), grow * turn.sin(), grow * turn.cos()], -1).view(-1, 2, 2)
+    rotation = torch.stack([grow * turn.cos(), -grow * turn.sin(), grow * turn.sin(), grow * turn.cos()], -1).view(
+        -1, 2, 2
+    )
     shift = middle[:, 0] + miss[:, :2] * size
     return apply(torch.cat([rotation, shift[:, :, None]], 2), marks - middle)
 
@@ -319,3 +346,21 @@ def _pixels(side: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 def _row(values: Tensor) -> Tensor:
     return values.view(-1, 1, 1, 1)
+
+
+def plain(studio: Studio, genes: Genes, skin: Skin) -> Tensor:
+    """(B, 3, SIDE, SIDE) portraits with nothing in the way: a grey wall, a soft lamp, a little from the side."""
+    count = len(skin.diffuse)
+    shot = draw(0, 0, count)
+    still = {name: torch.zeros_like(value) for name, value in shot.items()}
+    still |= {name: shot[name] for name in ("tile", "shift")}
+    ones = torch.ones(count, 1)
+    still["turn"] = ones * torch.tensor([[0.05, 0.25, 0.0]])
+    still["field"] = torch.full((count,), 0.35)
+    still["share"] = torch.full((count,), 0.62)
+    still["light"] = ones * torch.tensor([[0.5, 0.75, 0.6, 1.0, 0.97, 0.93, 0.5, 0.5, 0.9]])
+    still["back"] = torch.full((count, 2, 3), 0.06)
+    still["clothes"] = torch.full((count, 3), 0.06)
+    still["quality"] = torch.full((count,), 0.05)
+    still["frame"], still["thing_place"] = shot["frame"], shot["thing_place"]
+    return studio.shoot(genes, skin, still).image

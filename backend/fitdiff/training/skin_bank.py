@@ -48,7 +48,9 @@ def load_bank(path: Path | None) -> SkinBank:
         broad, fine = data["broad"], data["fine"]
     except (OSError, SafetensorError, KeyError) as error:
         raise FitDiffError(
-            "asset-skins", f"{path} cannot be read as a bank of skins; docs/training.md says how to make one.", repr(error)
+            "asset-skins",
+            f"{path} cannot be read as a bank of skins; docs/training.md says how to make one.",
+            details=repr(error),
         ) from error
     return SkinBank(_decoded(broad, BROAD_REACH), _decoded(fine, FINE_REACH), blurred)
 
@@ -62,9 +64,7 @@ def blur(pictures: Tensor, sigma: float) -> Tensor:
     batch, channels, height, width = pictures.shape
     flat = pictures.reshape(batch * channels, 1, height, width)
     for shape, pad in (((1, 1, 1, -1), (reach, reach, 0, 0)), ((1, 1, -1, 1), (0, 0, reach, reach))):
-        flat = torch.nn.functional.conv2d(
-            torch.nn.functional.pad(flat, pad, mode="replicate"), kernel.view(shape)
-        )
+        flat = torch.nn.functional.conv2d(torch.nn.functional.pad(flat, pad, mode="replicate"), kernel.view(shape))
     return flat.view(batch, channels, height, width)
 
 

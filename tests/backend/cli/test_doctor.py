@@ -135,7 +135,7 @@ def test_a_package_that_cannot_be_imported(monkeypatch):
 
 def test_little_memory_and_disk_are_advice(monkeypatch, tmp_path):
     before = examine()[0]
-    monkeypatch.setattr(machine, "_memory", lambda: {"total": 2**33, "available": 2**30})
+    monkeypatch.setattr(machine, "memory", lambda: {"total": 2**33, "available": 2**30})
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: argparse.Namespace(free=2**20))
     report, text = examine(as_json=False)
     assert {"memory-low", "disk-low"} <= set(codes(report))
@@ -144,7 +144,7 @@ def test_little_memory_and_disk_are_advice(monkeypatch, tmp_path):
 
 
 def test_memory_that_the_system_does_not_tell(monkeypatch):
-    monkeypatch.setattr(machine, "_memory", lambda: {"total": 2**33, "available": None})
+    monkeypatch.setattr(machine, "memory", lambda: {"total": 2**33, "available": None})
     report, text = examine(as_json=False)
     assert "memory-low" not in codes(report)
     assert "unknown free of 8.0 GiB" in text

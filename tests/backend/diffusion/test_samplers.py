@@ -1,3 +1,5 @@
+"""The samplers, held against stored pictures of a reference library and against known answers."""
+
 from dataclasses import replace
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The noise schedule and the layout of the latent."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""The autoencoder and its discriminator: sizes, branches, codes, gradients."""
+
 from dataclasses import replace
 
 import pytest
@@ -94,6 +96,17 @@ def test_unused_codes_come_back():
     unused[3:6] = True
     assert codebook.revive(vectors, unused, torch.Generator().manual_seed(0)) == 3
     assert (codebook.weight[3:6] == 7).all() and (codebook.weight[6:] != 7).all()
+
+
+def test_latents_keep_full_precision_when_the_rest_is_halved():
+    torch.manual_seed(0)
+    network = Autoencoder(SMALL).eval()
+    maps = torch.rand(1, 9, 64, 64) * 2 - 1
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        latent = network.encode(maps)
+        made = network(maps)
+    assert latent.dtype == torch.float32 and made.quantized.latent.dtype == torch.float32
+    assert torch.allclose(latent, network.encode(maps), atol=0.1 * float(latent.std()))
 
 
 def test_discriminator_judges_patches_of_both_branches():

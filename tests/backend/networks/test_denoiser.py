@@ -1,3 +1,5 @@
+"""The denoiser: sizes, gradients, what conditions it."""
+
 from dataclasses import replace
 
 import pytest
@@ -66,6 +68,18 @@ def test_a_prepared_condition_is_the_condition(config):
         later = network(z, t + 1, seen)
         assert (network(z, t, seen) - other).abs().max() > 1e-4
         assert (network(z, t, seen) - later).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("config", [SMALL, SMALL_PAPER])
+def test_half_precision_is_close(config):
+    torch.manual_seed(0)
+    network = awake(Denoiser(config)).eval()
+    z, t, seen = torch.randn(2, 4288), torch.tensor([10.0, 500.0]), condition(config)
+    with torch.no_grad():
+        full = network(z, t, seen)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = network(z, t, seen).float()
+    assert (half - full).norm() < 0.05 * full.norm()
 
 
 def test_doors_lose_nothing():

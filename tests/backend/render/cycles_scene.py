@@ -63,6 +63,8 @@ def simplify(material: bpy.types.Material, matt: bool) -> None:
     tree = material.node_tree
     sockets = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled").inputs
     for name in ("Subsurface Weight", "Coat Weight"):
+        for link in list(sockets[name].links):
+            tree.links.remove(link)
         sockets[name].default_value = 0.0
     if pores := tree.nodes.get("Pores"):
         pores.mute = True

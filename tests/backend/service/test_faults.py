@@ -68,6 +68,7 @@ def test_ten_services_killed(service, tmp_path):
 def test_a_worker_that_breaks_is_one_error(wire, tmp_path, part):
     id = wire.play(part, tmp_path / "a", steps=2000)
     assert wire.code(id) == "worker-crashed"
+    assert "memory" not in wire.answer(id)["error"]["message"]
     assert "result" in wire.answer(wire.play("quick", tmp_path / "b"))
 
 

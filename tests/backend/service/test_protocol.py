@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import ctypes
 import io
 import json
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -16,7 +19,7 @@ from PIL import Image
 from fitdiff import __version__
 from fitdiff.engines.progress import Progress
 from fitdiff.errors import FitDiffError
-from fitdiff.service import messages
+from fitdiff.service import lifeline, messages
 from fitdiff.service.framing import REQUEST_LIMIT, encode
 from fitdiff.service.progress import PREVIEW_BYTES, PREVIEW_SIDE, Meter
 from fitdiff.service.server import METHODS
@@ -341,9 +344,6 @@ def test_every_error_has_a_number_and_keeps_its_name():
 
 
 def test_nothing_heavy_is_imported_by_the_supervisor():
-    import subprocess
-    import sys
-
     code = "import sys, fitdiff.service.server; print(*{'torch', 'numpy', 'PIL', 'numba', 'rich'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
 
@@ -367,3 +367,8 @@ def test_a_thousand_pings_cost_nothing(wire):
     print(f"slowest of 1000 pings: {1000 * slowest:.1f} ms; {after_pages - pages} pages, {after_handles} handles")
     assert after_handles == handles
     assert after_pages - pages < 256  # one MiB
+
+
+@pytest.mark.skipif(sys.maxsize < 2**32, reason="the size is that of 64-bit Windows")
+def test_windows_would_recognise_the_structure_of_its_job_object():
+    assert ctypes.sizeof(lifeline._ExtendedLimits) == 144

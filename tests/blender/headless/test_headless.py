@@ -196,6 +196,21 @@ def test_photos_alone_need_an_engine(tmp_path, make_folder, monkeypatch, capfd):
     assert headless.run(words) == headless.NO_BACKEND
 
 
+def test_the_engine_that_the_extension_installed_is_found(tmp_path, stand_in, monkeypatch):
+    monkeypatch.delenv(SETTING, raising=False)
+    asked = []
+
+    def place(package: str, *, path: str, create: bool) -> str:
+        asked.append((package, path, create))
+        return str(tmp_path / path)
+
+    monkeypatch.setattr(bpy.utils, "extension_path_user", place)
+    monkeypatch.setattr(headless.install, "python_of", lambda folder: stand_in if folder.name == "engine" else None)
+    words = [str(photo(tmp_path / "p", "good.jpg")), "--out", str(tmp_path / "out")]
+    assert headless.run(words) == headless.DONE
+    assert set(asked) == {("blender_fitdiff", "", False)}
+
+
 @pytest.mark.parametrize(
     "words",
     [

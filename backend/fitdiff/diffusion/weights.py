@@ -1,0 +1,176 @@
+"""Weights of the two networks as files: safetensors with a card in the header, written whole or not at all, verified when
+read. Nothing in them can run code."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..errors import FitDiffError
+from ..networks import Autoencoder, AutoencoderConfig, Denoiser, DenoiserConfig
+from ..perception.weights import checksum
+from .latent import Statistics
+from .schedule import ScheduleConfig
+
+LICENCE = "CC0-1.0"
+Config = TypeVar("Config")
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What a weights file says of itself."""
+
+    what: str
+    trained_on: str
+    licence: str
+    steps: int
+    sha256: str
+    details: dict[str, Any]  # losses, settings: what a reader may want to know
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedDenoiser:
+    network: Denoiser
+    schedule: ScheduleConfig
+    statistics: Statistics
+    autoencoder: str  # sha256 of the autoencoder whose latents it knows
+    card: Card
+
+
+def save_autoencoder(
+    path: Path, network: Autoencoder, trained_on: str, steps: int, details: dict[str, Any], half: bool = True
+) -> Card:
+    header = {"config": _packed(network.config)}
+    return _save(path, network.state_dict(), "branched VQGAN autoencoder", trained_on, steps, details, header, half)
+
+
+def load_autoencoder(path: Path, device: torch.device | str = "cpu") -> tuple[Autoencoder, Card]:
+    tensors, header, card = _read(path, "branched VQGAN autoencoder")
+    network = _filled(path, lambda: Autoencoder(_unpacked(AutoencoderConfig, header["config"])), tensors)
+    return network.to(device), card
+
+
+def save_denoiser(
+    path: Path,
+    network: Denoiser,
+    schedule: ScheduleConfig,
+    statistics: Statistics,
+    autoencoder: str,
+    trained_on: str,
+    steps: int,
+    details: dict[str, Any],
+    half: bool = True,
+) -> Card:
+    tensors = network.state_dict()
+    # Kept in full: the light's numbers need it.
+    kept = {"statistics.mean": statistics.mean, "statistics.scale": statistics.scale}
+    header = {"config": _packed(network.config), "schedule": _packed(schedule), "autoencoder": autoencoder}
+    return _save(path, tensors, "SPADE denoiser", trained_on, steps, details, header, half, kept)
+
+
+def load_denoiser(path: Path, device: torch.device | str = "cpu") -> TrainedDenoiser:
+    tensors, header, card = _read(path, "SPADE denoiser")
+    statistics = Statistics(tensors.pop("statistics.mean"), tensors.pop("statistics.scale"))
+    network = _filled(path, lambda: Denoiser(_unpacked(DenoiserConfig, header["config"])), tensors)
+    schedule = _unpacked(ScheduleConfig, header["schedule"])
+    return TrainedDenoiser(network.to(device), schedule, statistics.to(device), header["autoencoder"], card)
+
+
+def _save(
+    path: Path,
+    tensors: dict[str, Tensor],
+    what: str,
+    trained_on: str,
+    steps: int,
+    details: dict[str, Any],
+    header: dict[str, str],
+    half: bool,
+    kept: dict[str, Tensor] | None = None,
+) -> Card:
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    if half:
+        held = {name: t.half() if t.is_floating_point() else t for name, t in held.items()}
+    held |= {name: tensor.detach().cpu().float().contiguous() for name, tensor in (kept or {}).items()}
+    card = Card(what, trained_on, LICENCE, steps, checksum(held), details)
+    facts = {name: str(value) for name, value in dataclasses.asdict(card).items() if name != "details"}
+    write(path, held, {**facts, "details": json.dumps(details), **header})
+    return card
+
+
+def write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".partial")
+    save_file(tensors, temporary, metadata=header)
+    temporary.chmod(0o644)
+    os.replace(temporary, path)
+
+
+def opened(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def _read(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, str], Card]:
+    tensors, header = opened(path)
+    try:
+        card = Card(
+            header["what"],
+            header["trained_on"],
+            header["licence"],
+            int(header["steps"]),
+            header["sha256"],
+            json.loads(header["details"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise damaged(path, f"its header lacks {error}") from error
+    if card.what != what:
+        raise FitDiffError("weights-other", f"{path.name} holds a {card.what}, where a {what} is wanted.")
+    found = checksum(tensors)
+    if found != card.sha256:
+        raise damaged(path, f"checksum {found}, the header says {card.sha256}")
+    return tensors, header, card
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def _filled(path: Path, build: Callable[[], Network], tensors: dict[str, Tensor]) -> Network:
+    try:
+        network = build()
+        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise damaged(path, str(error)) from error
+    return network.eval()
+
+
+def _packed(config: Any) -> str:
+    return json.dumps(dataclasses.asdict(config))
+
+
+def _unpacked(kind: type[Config], text: str) -> Config:
+    return kind(**{name: _tuples(value) for name, value in json.loads(text).items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def damaged(path: Path, details: str) -> FitDiffError:
+    return FitDiffError(
+        "weights-damaged",
+        f"The file {path.name} is damaged or not what it should be, so FitDiff does not use it.",
+        details=f"{path}: {details}",
+        data={"path": str(path)},
+    )

@@ -1,0 +1,35 @@
+"""How long what took on this machine: remembered, so that the panel can say what a choice costs, and never guessed."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+
+KEPT = 5  # runs of each kind
+
+
+class Costs:
+    """Seconds by kind of order, in a JSON file that may be lost without harm."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seconds: dict[str, list[float]] = {}
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            told = json.loads(file.read_text(encoding="utf-8"))
+            self._seconds = {str(kind): [float(value) for value in runs][-KEPT:] for kind, runs in told.items()}
+
+    def typical(self, kind: str) -> float | None:
+        """None where nothing of this kind has run here yet."""
+        runs = self._seconds.get(kind)
+        return median(runs) if runs else None
+
+    def note(self, kind: str, seconds: float) -> None:
+        self._seconds[kind] = [*self._seconds.get(kind, []), round(seconds, 2)][-KEPT:]
+        part = self._file.with_name(self._file.name + ".part")
+        with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(self._seconds), encoding="utf-8")
+            os.replace(part, self._file)

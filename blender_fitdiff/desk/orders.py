@@ -1,0 +1,131 @@
+"""What an artist may ask for, and what the engine is told. Needs no bpy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import FitDiffError
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An entry of a menu."""
+
+    id: str
+    name: str
+    description: str
+
+
+ENGINES = {
+    choice.id: choice
+    for choice in (
+        Choice("fit", "Direct Fit", "Fits shape, skin and light to the photo: the person's likeness"),
+        Choice("landmarks", "Instant Landmarks", "Shape and pose from the face's outline alone: a quick draft"),
+        Choice("diffusion", "Diffusion", "Samples a head from the learned model, guided by the photo"),
+    )
+}
+DEFAULT_ENGINES = ("fit", "landmarks")  # until the engine itself has said what it has
+
+QUALITIES = {
+    "draft": Choice("draft", "Draft", "50 steps, maps of 512 pixels"),
+    "standard": Choice("standard", "Standard", "150 steps, maps of 512 pixels"),
+    "fine": Choice("fine", "Fine", "150 steps, maps of 1024 pixels"),
+    "finest": Choice("finest", "Finest", "300 steps, maps of 2048 pixels"),
+}
+_SETTINGS = {
+    "draft": {"steps": 50, "resolution": 512},
+    "standard": {"steps": 150, "resolution": 512},
+    "fine": {"steps": 150, "resolution": 1024},
+    "finest": {"steps": 300, "resolution": 2048},
+}
+
+
+def engine_choices(offered: tuple[str, ...] | None) -> list[Choice]:
+    """Of the engines that this installation has; None while that is unknown."""
+    return [ENGINES.get(name, Choice(name, name.title(), "")) for name in offered or DEFAULT_ENGINES]
+
+
+def quality_choices(engine: str, resolutions: tuple[int, ...] | None) -> list[Choice]:
+    """None for an engine that has nothing to choose."""
+    if engine == "landmarks":
+        return []
+    return [
+        choice
+        for choice in QUALITIES.values()
+        if resolutions is None or _SETTINGS[choice.id]["resolution"] in resolutions
+    ]
+
+
+def has_chance(engine: str) -> bool:
+    """Whether another seed gives another head."""
+    return engine != "landmarks"
+
+
+@dataclass(frozen=True)
+class Order:
+    """One click on Reconstruct."""
+
+    photo: Path
+    out: Path
+    engine: str = "fit"
+    quality: str = "standard"
+    face: int | None = None
+    face_model: str = ""
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.photo.stem if not self.seed else f"{self.photo.stem} {self.seed}"
+
+    @property
+    def kind(self) -> str:
+        """What takes about equally long on one machine."""
+        return self.engine if self.engine == "landmarks" else f"{self.engine}/{self.quality}"
+
+    def options(self) -> dict[str, Any]:
+        """As the engine's protocol has them."""
+        told: dict[str, Any] = {"engine": self.engine, "seed": self.seed, "overwrite": True}
+        if self.engine != "landmarks":
+            told |= _SETTINGS[self.quality]
+        if self.face is not None:
+            told["face"] = self.face
+        if self.face_model:
+            told["face_model"] = self.face_model
+        return told
+
+
+def avatar_folder(heads: Path, photo: Path, seed: int = 0) -> Path:
+    """One for each photo and seed, so that a second run replaces the first; photos of one name in two folders stay apart."""
+    mark = hashlib.sha256(os.path.abspath(photo).encode(errors="surrogatepass")).hexdigest()[:6]
+    stem = re.sub(r"[^\w-]+", "_", photo.stem)[:40].strip("_") or "head"
+    return heads / (f"{stem}-{mark}-{seed}" if seed else f"{stem}-{mark}")
+
+
+def checked_photo(given: str) -> Path:
+    """A path as somebody typed, pasted or dropped it. Raises FitDiffError photo-none, photo-missing or photo-kind."""
+    text = given.strip().strip("\"'")
+    if text.startswith("file://"):
+        from urllib.parse import unquote, urlsplit
+
+        text = unquote(urlsplit(text).path)
+        text = text[1:] if re.match(r"/[A-Za-z]:", text) else text
+    if not text:
+        raise FitDiffError("photo-none", "Choose a photo first.")
+    path = Path(os.path.abspath(os.path.expanduser(text)))
+    if "\0" in text or "\n" in text or len(text) > 4000:
+        raise FitDiffError("photo-path", "This is no path of a photo.", details=text[:200])
+    if path.suffix.lower() not in PICTURES:
+        sentence = f"“{path.name[:80]}” is no photo: choose a JPEG, PNG, WebP, TIFF or HEIC file."
+        raise FitDiffError("photo-kind", sentence, details=str(path))
+    if not path.is_file():
+        raise FitDiffError(
+            "photo-missing", f"“{path.name[:80]}” is not there any more: choose it again.", details=str(path)
+        )
+    return path

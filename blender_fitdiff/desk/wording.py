@@ -1,0 +1,65 @@
+"""Durations, stages and errors in an artist's words."""
+
+from __future__ import annotations
+
+import textwrap
+
+from ..errors import FitDiffError
+
+STAGES = {
+    "waiting": "Waiting for the engine",
+    "starting": "Starting the engine",
+    "fitting": "Fitting the head to the photo",
+    "writing": "Writing the avatar",
+}
+OFFERS = {
+    "backend-missing": "INSTALL",
+    "backend-broken": "REPAIR",
+    "backend-garbled": "REPAIR",
+    "worker-missing": "REPAIR",
+    "protocol-version": "REPAIR",
+    "several-faces": "FACE",
+    "no-such-face": "FACE",
+    "no-face": "PHOTO",
+    "face-too-small": "PHOTO",
+    "face-unclear": "PHOTO",
+    "photo-none": "PHOTO",
+    "photo-kind": "PHOTO",
+    "photo-missing": "PHOTO",
+    "photo-unreadable": "PHOTO",
+}
+"""Error code -> what the panel offers to do about it; anything else is offered to be tried again."""
+
+
+def stage(name: str) -> str:
+    return STAGES.get(name) or name[:1].upper() + name[1:]
+
+
+def duration(seconds: float) -> str:
+    """'2 s', '1 min 10 s', '2 h': as much as anybody wants to know."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 and whole < 600 else f"{round(whole / 60)} min"
+    return f"{whole / 3600:.1f} h"
+
+
+def cost(seconds: float | None) -> str:
+    """What an earlier run took, or nothing."""
+    return "" if seconds is None else f"About {duration(seconds)} on this machine"
+
+
+def offer(error: FitDiffError) -> str:
+    return OFFERS.get(error.code, "PHOTO" if error.code.startswith("photo-") else "AGAIN")
+
+
+def report(error: FitDiffError, versions: str) -> str:
+    """What Copy Details puts into the clipboard."""
+    parts = (error.sentence, f"[{error.code}]", versions, error.details)
+    return "\n".join(part for part in parts if part)
+
+
+def lines(text: str, width: int) -> list[str]:
+    """A sentence as labels, which Blender does not wrap by itself."""
+    return textwrap.wrap(text, max(width, 12)) or [""]

@@ -1,0 +1,50 @@
+"""A photo becomes a head in the scene, in one call that waits: for scripts and for Blender without a window. In the window,
+the desk (desk/desk.py) does the first part while the artist goes on working, and `place_head` is the second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from .desk.orders import Order
+from .reconstruction import Engine
+from .scene.gallery import clear_the_way, show_only
+from .scene.heads import Head, head_of
+from .scene.importer import import_avatar
+
+LONGEST = 3600.0  # seconds
+
+
+def make_head(
+    order: Order,
+    python: Path,
+    logs: Path,
+    *,
+    scene: bpy.types.Scene | None = None,
+    seconds: float = LONGEST,
+    subdivision: int = 1,
+    pack: bool = True,
+) -> Head:
+    """Raises FitDiffError and leaves the scene as it was."""
+    engine = Engine(python, logs)
+    try:
+        order.out.parent.mkdir(parents=True, exist_ok=True)
+        engine.reconstruct(order.photo, order.out, seconds=seconds, **order.options())
+    finally:
+        engine.stop()
+    return place_head(order.out, order.name, scene=scene, subdivision=subdivision, pack=pack)
+
+
+def place_head(
+    folder: Path, name: str, *, scene: bpy.types.Scene | None = None, subdivision: int = 1, pack: bool = True
+) -> Head:
+    """The avatar as the one head that is seen: others stay in the file, hidden, as they stand in the same place;
+    so does what it would stand inside of."""
+    scene = scene or bpy.context.scene
+    imported = import_avatar(folder, scene=scene, name=name, subdivision=subdivision, pack=pack)
+    head = head_of(imported.collection)
+    assert head is not None
+    show_only(scene, head)
+    clear_the_way(scene, head)
+    return head

@@ -1,0 +1,63 @@
+"""Several heads in one file stand in the same place: one of them is shown."""
+
+from __future__ import annotations
+
+import bpy
+from mathutils import Vector
+
+from .camera import return_to_standpoint
+from .heads import Head, heads
+
+
+def is_shown(head: Head) -> bool:
+    return not head.collection.hide_render
+
+
+def show_only(scene: bpy.types.Scene, head: Head) -> None:
+    """This head with its light, world and camera; the others are hidden, in the view and in renders."""
+    for other in heads(scene):
+        hidden = other.collection != head.collection
+        other.collection.hide_viewport = other.collection.hide_render = hidden
+    if head.world is not None:
+        scene.world = head.world
+    if head.camera is not None:
+        scene.camera = head.camera
+        size = return_to_standpoint(head.camera)
+        if size is not None:
+            scene.render.resolution_x, scene.render.resolution_y = size
+    layer = bpy.context.view_layer
+    if layer is not None:
+        layer.update()  # what was just linked or shown is known to it from then on
+    if layer is not None and head.mesh.name in layer.objects:
+        for thing in layer.objects:
+            thing.select_set(thing == head.mesh)
+        layer.objects.active = head.mesh
+
+
+def clear_the_way(scene: bpy.types.Scene, head: Head) -> list[str]:
+    """Hide what the head would stand inside of, like the cube of a new file; gives the names of what was hidden."""
+    bpy.context.view_layer.update()
+    centre = sum((head.mesh.matrix_world @ Vector(corner) for corner in head.mesh.bound_box), Vector()) / 8
+    ours = {thing for one in heads(scene) for thing in one.collection.all_objects}
+    hidden = []
+    for thing in scene.objects:
+        if thing.type != "MESH" or thing in ours or not thing.visible_get():
+            continue
+        inside = thing.matrix_world.inverted_safe() @ centre
+        low, high = Vector(thing.bound_box[0]), Vector(thing.bound_box[6])
+        if all(low[axis] < inside[axis] < high[axis] for axis in range(3)):
+            thing.hide_set(True)
+            thing.hide_render = True
+            hidden.append(thing.name)
+    return hidden
+
+
+def other_lamps(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """Lamps that shine on the head besides its own."""
+    ours = {thing for one in heads(scene) for thing in one.collection.all_objects}
+    return [thing for thing in scene.objects if thing.type == "LIGHT" and thing not in ours and not thing.hide_render]
+
+
+def switch_off(lamps: list[bpy.types.Object]) -> None:
+    for lamp in lamps:
+        lamp.hide_render = lamp.hide_viewport = True

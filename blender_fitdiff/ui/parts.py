@@ -1,0 +1,93 @@
+"""Pieces that the panel and the preferences share: wrapped sentences, troubles, the engine's state and its installation."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..backend import install
+from ..desk import wording
+from ..errors import FitDiffError
+from .studio import Studio
+
+LETTER = 7.0  # pixels of an average letter at a scale of 1
+MARGIN = 50.0
+
+_BUTTONS = {
+    install.MISSING: "Install Engine",
+    install.BROKEN: "Repair Engine",
+    install.OUTDATED: "Update Engine",
+    install.READY: "Reinstall",
+}
+
+
+def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
+    """Blender cuts long labels off: one label for each line that fits."""
+    width = context.region.width if context.region else 300
+    scale = context.preferences.system.ui_scale or 1.0  # without a window it is 0
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    for number, line in enumerate(wording.lines(text, int((width - MARGIN * scale) / (LETTER * scale)))):
+        column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
+
+
+def draw_trouble(layout: bpy.types.UILayout, context: bpy.types.Context, error: FitDiffError) -> None:
+    """One sentence, what can be done about it, and the details for somebody who helps."""
+    box = layout.box()
+    sentence(box, context, error.sentence, "ERROR")
+    offer = wording.offer(error)
+    row = box.row(align=True)
+    if offer == "PHOTO":
+        row.operator("fitdiff.choose_photo", text="Another Photo", icon="FILE_FOLDER")
+    elif offer in ("INSTALL", "REPAIR"):
+        row.operator("fitdiff.install_engine", text=f"{offer.title()} Engine", icon="IMPORT")
+    elif offer == "AGAIN" and not error.code.startswith("install-"):
+        row.operator("fitdiff.reconstruct", text="Try Again", icon="FILE_REFRESH")
+    row.operator("fitdiff.copy_details", text="Copy Details", icon="COPYDOWN")
+    row.operator("fitdiff.dismiss", text="", icon="X")
+
+
+def draw_installation(layout: bpy.types.UILayout, context: bpy.types.Context, studio: Studio) -> None:
+    """While something is being installed, checked or removed."""
+    job = studio.installing
+    assert job is not None
+    told = job.progress
+    column = layout.column(align=True)
+    text = told.title or "Preparing"
+    within = told.done / told.total if told.total else 0.0
+    factor = (max(told.step - 1, 0) + within) / told.steps if told.steps else 0.0
+    row = column.row(align=True)
+    row.progress(
+        factor=min(factor, 1.0), type="BAR", text=f"{text} ({told.step} of {told.steps})" if told.steps else text
+    )
+    if job.cancellable:
+        row.operator("fitdiff.cancel_install", text="", icon="X")
+    small = layout.column(align=True)
+    small.scale_y = 0.8
+    if told.fetched:
+        small.label(text=f"{told.fetched:.0f} MB downloaded, {wording.duration(told.seconds)}")
+    if told.line:
+        small.label(text=told.line[:60])
+    if job.cancelling:
+        small.label(text="Stopping")
+
+
+def draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context, studio: Studio) -> None:
+    """Missing, broken or outdated: why, and the button that helps."""
+    state = studio.engine_state()
+    box = layout.box()
+    if state.name == install.INSTALLING:
+        sentence(box, context, "Another Blender is installing the engine: wait until it is done.", "TIME")
+        return
+    texts = {
+        install.MISSING: "FitDiff's engine is not installed yet. It gets a Python of its own; Blender's is left alone.",
+        install.BROKEN: state.reason,
+        install.OUTDATED: state.reason,
+    }
+    sentence(box, context, texts.get(state.name, ""), "INFO" if state.name == install.MISSING else "ERROR")
+    if state.name == install.MISSING and state.resumable:
+        sentence(box, context, "An interrupted installation goes on where it stopped.")
+    if not bpy.app.online_access:
+        box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
+    row = box.row()
+    row.scale_y = 1.4
+    row.operator("fitdiff.install_engine", text=_BUTTONS[state.name], icon="IMPORT")

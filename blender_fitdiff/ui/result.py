@@ -1,0 +1,140 @@
+"""The sidebar's other panels: what can be done with the head that is there."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..desk import wording
+from ..scene import controls
+from ..scene.gallery import is_shown, other_lamps
+from ..scene.heads import active_head, heads
+from ..scene.shape_keys import FIT_RESIDUAL, START
+from .panel import InSidebar
+from .parts import sentence
+from .state import choices
+from .studio import studio
+
+SLIDERS_SHOWN = 60
+
+
+class _OfHead(InSidebar):
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return active_head(context) is not None
+
+
+class FITDIFF_PT_head(_OfHead, bpy.types.Panel):
+    bl_idname = "FITDIFF_PT_head"
+    bl_label = "Head"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        known = heads(context.scene)
+        if len(known) > 1:
+            column = layout.column(align=True)
+            for head in known:
+                icon = "HIDE_OFF" if is_shown(head) else "HIDE_ON"
+                chosen = column.operator(
+                    "fitdiff.show_head", text=head.collection.name, icon=icon, depress=is_shown(head)
+                )
+                chosen.collection = head.collection.name
+        last = studio().desk.last
+        if last is not None:
+            layout.label(text=f"Made in {wording.duration(last.seconds)}", icon="TIME")
+            if last.verdict != "good":
+                sentence(layout, context, "The photo was hard to read: compare the head with it.", "INFO")
+        row = layout.row(align=True)
+        row.operator("fitdiff.back_to_photo", icon="CAMERA_DATA")
+        row.operator("fitdiff.another_seed", icon="FILE_REFRESH")
+
+
+class FITDIFF_PT_light(_OfHead, bpy.types.Panel):
+    bl_idname = "FITDIFF_PT_light"
+    bl_label = "Light"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, head = self.layout, active_head(context)
+        switches = context.scene.fitdiff_switches
+        layout.template_icon_view(switches, "light", show_labels=True, scale=4.0, scale_popup=4.0)
+        state = controls.hdri_state(context.scene)
+        layout.label(text=state[0].title() if state else "The photo's light")
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        if state:
+            column.prop(switches, "hdri_strength")
+            column.prop(switches, "hdri_turn")
+        elif head.sun is None:
+            sentence(layout, context, "The light was deleted: import the avatar again to get it back.", "INFO")
+        else:
+            column.prop(switches, "light_on")
+            strength = column.row()
+            strength.enabled = switches.light_on
+            strength.prop(switches, "light_strength", slider=True)
+        if lamps := other_lamps(context.scene):
+            names = ", ".join(lamp.name for lamp in lamps[:3])
+            sentence(layout, context, f"Also lit by: {names}", "LIGHT")
+            layout.operator("fitdiff.only_own_light", icon="HIDE_ON")
+        layout.operator("fitdiff.relight_preview", text="Sheet of All Lights", icon="IMGDISPLAY")
+
+
+class FITDIFF_PT_maps(_OfHead, bpy.types.Panel):
+    bl_idname = "FITDIFF_PT_maps"
+    bl_label = "Maps and Photo"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, head = self.layout, active_head(context)
+        switches = context.scene.fitdiff_switches
+        row = layout.row(align=True)
+        for kind in ("diffuse", "specular", "normal"):
+            cell = row.row(align=True)
+            cell.enabled = controls.maps_state(head, kind) is not None
+            cell.prop(switches, f"map_{kind}", toggle=True)
+        column = layout.column()
+        column.enabled = controls.photo_state(head) is not None
+        row = column.row(align=True)
+        row.prop(switches, "photo_shown", toggle=True, icon="IMAGE_BACKGROUND")
+        row.prop(switches, "photo_over", toggle=True)
+        column.prop(switches, "photo_opacity", slider=True)
+
+
+class FITDIFF_PT_expression(_OfHead, bpy.types.Panel):
+    bl_idname = "FITDIFF_PT_expression"
+    bl_label = "Expression"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, head = self.layout, active_head(context)
+        row = layout.row(align=True)
+        row.operator("fitdiff.reset_expression", text="Photo's", icon="LOOP_BACK").to_photo = True
+        row.operator("fitdiff.reset_expression", text="Neutral", icon="X").to_photo = False
+        chosen = choices()
+        layout.prop(chosen, "search", text="", icon="VIEWZOOM")
+        keys = head.mesh.data.shape_keys
+        found = matching(keys.key_blocks if keys else (), head.mesh.get(START, {}), chosen.search)
+        column = layout.column(align=True)
+        for key in found:
+            column.prop(key, "value", text=key.name, slider=True)
+        if not found:
+            column.label(text="No expression is called so", icon="INFO")
+
+
+def matching(keys, ours, search: str) -> list:  # noqa: ANN001  (Blender's own collections)
+    """The expressions of the import with these letters in their names; small and capital are the same."""
+    letters = search.strip().casefold()
+    return [key for key in keys if key.name in ours and letters in key.name.casefold() and key.name != FIT_RESIDUAL]
+
+
+class FITDIFF_PT_export(_OfHead, bpy.types.Panel):
+    bl_idname = "FITDIFF_PT_export"
+    bl_label = "Export"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        row = self.layout.row(align=True)
+        for kind, text in (("glb", "glTF"), ("usd", "USD")):
+            cell = row.row(align=True)
+            cell.enabled = kind != "usd" or bpy.app.build_options.usd
+            cell.operator("fitdiff.export_head", text=text, icon="EXPORT").format = kind
+
+
+CLASSES = (FITDIFF_PT_head, FITDIFF_PT_light, FITDIFF_PT_maps, FITDIFF_PT_expression, FITDIFF_PT_export)

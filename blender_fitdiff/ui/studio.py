@@ -1,0 +1,250 @@
+"""The one desk, engine and installer of this Blender, and the timer that looks after them.
+
+They live here and not in any data-block: undo, redraws and opening another file leave them alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import bpy
+
+from ..backend import install
+from ..backend.client import Backend
+from ..desk.costs import Costs
+from ..desk.desk import MADE, Desk
+from ..errors import FitDiffError
+from . import places
+from .pictures import Pictures
+
+TICK = 0.25  # seconds between two looks: each may redraw the window, which is dear without a graphics card
+STATE_AGE = 1.0  # seconds for which what the installer said stays true
+
+
+class Studio:
+    def __init__(self) -> None:
+        self.folder = places.temporary_folder()
+        self.pictures = Pictures()
+        self.desk = Desk(self.connect, Costs(places.user_folder() / "durations.json"), self.folder)
+        self.installing: install.Job | None = None
+        self.installed: FitDiffError | None = None  # why the last installation failed
+        self.report: dict | None = None  # what the engine's doctor said
+        self._backend: Backend | None = None
+        self._python: Path | None = None
+        self._doctor = None
+        self._state = install.State(install.MISSING)
+        self._state_at = -STATE_AGE
+        self._shown: object = None
+        self._frame: bytes | None = None
+
+    # --- the engine ---------------------------------------------------------------------------------------------------
+
+    def engine_state(self) -> install.State:
+        """Missing, installing, broken, outdated or ready, at most a second old."""
+        now = time.monotonic()
+        if now - self._state_at > STATE_AGE:
+            self._state = (
+                install.State(install.READY) if places.named_python() else install.state(places.engine_folder())
+            )
+            self._state_at = now
+        return self._state
+
+    def connect(self) -> Backend:
+        """The engine's client; nothing starts before the first request. Raises FitDiffError backend-missing."""
+        python = places.engine_python()
+        if python is None:
+            sentence = "FitDiff's engine is not installed yet: press Install Engine."
+            raise FitDiffError("backend-missing", sentence)
+        if self._backend is None or python != self._python:
+            self.disconnect()
+            self._backend, self._python = Backend(python, places.log_folder(), version=bpy.app.version_string), python
+        return self._backend
+
+    def disconnect(self) -> None:
+        if self._backend:
+            self._backend.stop()
+        self._backend = None
+
+    @property
+    def about(self) -> dict | None:
+        """What a running engine has said of itself."""
+        return self._backend.about if self._backend else None
+
+    @property
+    def backend(self) -> Backend | None:
+        return self._backend
+
+    def examine(self) -> None:
+        """Ask the engine's doctor; `report` has the answer later."""
+        self._doctor = self.connect().doctor()
+        wake()
+
+    # --- the installer ------------------------------------------------------------------------------------------------
+
+    def install(self, job: install.Job) -> None:
+        self.installed, self.installing = None, job
+        wake()
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def tick(self) -> bool:
+        """Whether there is anything left to look at."""
+        self.desk.tick()
+        self._tick_installer()
+        if self._doctor and self._doctor.poll():
+            if self._doctor.error:
+                self.desk.blame(self._doctor.error)
+            self.report, self._doctor = self._doctor.result, None
+        self._tick_pictures()
+        if self.desk.phase == MADE:
+            _place(self.desk)
+        self._redraw()
+        return self.desk.busy or self.installing is not None or self._doctor is not None or self.pictures.loading
+
+    def _tick_installer(self) -> None:
+        job = self.installing
+        if job and job.outcome:
+            self.installing, self.installed = None, job.error
+            self._state_at = -STATE_AGE
+            self.disconnect()  # what runs may have been replaced
+            if job.outcome == install.DONE and self.desk.trouble and self.desk.trouble.code.startswith("backend-"):
+                self.desk.blame(None)
+            if self.desk.photo and not self.desk.faces and self.engine_state().name == install.READY:
+                self.desk.look(self.desk.photo)
+
+    def _tick_pictures(self) -> None:
+        if self.desk.picture:
+            self.pictures.show("photo", self.desk.picture)
+        frame = self.desk.progress.preview
+        if frame and frame is not self._frame:
+            self._frame = frame
+            with suppress(OSError):
+                path = self.folder / "frame.jpg"
+                path.write_bytes(frame)
+                self.pictures.show("frame", path, now=True)
+        if self._frame and not self.desk.working:
+            self._frame = None
+            self.pictures.clear("frame")
+        self.pictures.tick()
+
+    def _redraw(self) -> None:
+        """Only when something that is shown has changed."""
+        job = self.installing
+        shows = (
+            *self._desk_shows(),
+            job and (job.progress.stage, job.progress.line, int(job.progress.fetched)),
+            self.installed,
+            self.engine_state(),
+            self.about is None,
+            self.pictures.count,
+            self.report is None,
+        )
+        if shows != self._shown:
+            self._shown = shows
+            redraw()
+
+    def _desk_shows(self) -> tuple:
+        desk = self.desk
+        return desk.phase, desk.trouble, desk.progress, desk.picture, desk.faces, int(desk.seconds), desk.last
+
+    def close(self) -> None:
+        """Nothing stays behind: no process, no picture, no file."""
+        self.desk.cancel()
+        if self.installing:
+            self.installing.cancel()
+        self.disconnect()
+        self.pictures.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_studio: Studio | None = None
+
+
+def studio() -> Studio:
+    """Made at the first need, not when Blender starts."""
+    global _studio
+    if _studio is None:
+        _studio = Studio()
+    return _studio
+
+
+def versions() -> str:
+    """For a copied error."""
+    about = studio().about or {}
+    return f"Blender {bpy.app.version_string}, engine {about.get('version', 'not running')}"
+
+
+def redraw() -> None:
+    """The sidebars and the preferences; the 3D view itself shows nothing of ours, and may be dear to draw."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            for region in area.regions:
+                if (area.type, region.type) in (("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")):
+                    region.tag_redraw()
+
+
+def wake() -> None:
+    """Have the timer run, if there is a window to draw; without one nothing would ever call it."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
+
+
+def _tick() -> float | None:
+    if _studio is None:
+        return None
+    try:
+        return TICK if _studio.tick() else None
+    except Exception as error:  # a timer that raises is dropped by Blender, and the panel would stand still
+        _studio.desk.blame(
+            FitDiffError("internal", "FitDiff's panel stumbled over a fault of its own.", details=_traceback(error))
+        )
+        redraw()
+        return TICK
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))[-4000:]
+
+
+def can_place() -> str:
+    """Why a head cannot be put into the scene right now, or nothing."""
+    if bpy.app.is_job_running("RENDER"):
+        return "The head is ready and comes in when the render is done"
+    if bpy.context.mode != "OBJECT":
+        return "The head is ready: leave this mode to Object Mode to see it"
+    return ""
+
+
+def _place(desk: Desk) -> None:
+    """The made avatar into the scene, as one step of undo."""
+    if can_place() or desk.made is None:
+        return
+    made = desk.made
+    with _window():
+        bpy.ops.fitdiff.place_head("EXEC_DEFAULT", True, folder=str(made.folder), name=made.name)
+    if desk.made is made:
+        desk.placed()
+
+
+def _window():
+    """A timer has no window of its own; operators want one."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                region = next(region for region in area.regions if region.type == "WINDOW")
+                return bpy.context.temp_override(window=window, area=area, region=region)
+    return bpy.context.temp_override(window=bpy.context.window_manager.windows[0])
+
+
+def close() -> None:
+    global _studio
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    if _studio is not None:
+        _studio.close()
+        _studio = None

@@ -1,0 +1,162 @@
+"""The active head's switches as properties of the scene. Nothing is stored: all are read from the head and written to it by
+scene/controls.py, so they are saved with the file, undone like any change, and need no add-on to be kept.
+
+Without postponed annotations: Blender would evaluate them where these functions have no names."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..errors import FitDiffError
+from ..scene import controls
+from ..scene.environment import hdris
+from ..scene.heads import Head, active_head
+from .studio import studio
+
+PHOTO = "PHOTO"
+_items: list[tuple] = []  # Blender does not keep the strings of dynamic menus: somebody has to
+
+
+def _switch(read: Callable[[Head], Any], write: Callable[[Head, Any], None], otherwise: Any) -> dict[str, Callable]:
+    """get and set of a property that stands for something in the scene."""
+
+    def get(_self: Any) -> Any:
+        head = active_head(bpy.context)
+        return otherwise if head is None else read(head)
+
+    def put(_self: Any, value: Any) -> None:
+        head = active_head(bpy.context)
+        if head is None:
+            return
+        try:
+            write(head, value)
+        except FitDiffError as error:
+            studio().desk.blame(error)
+
+    return {"get": get, "set": put}
+
+
+def _photo(place: int, otherwise: Any) -> Callable[[Head], Any]:
+    def read(head: Head) -> Any:
+        state = controls.photo_state(head)
+        return otherwise if state is None else state[place]
+
+    return read
+
+
+def _hdri(place: int, otherwise: float) -> Callable[[Head], Any]:
+    def read(_head: Head) -> Any:
+        state = controls.hdri_state(bpy.context.scene)
+        return otherwise if state is None else state[place]
+
+    return read
+
+
+def _lights(_self: Any, _context: Any) -> list[tuple]:
+    """PHOTO, then the HDRIs by name, with Blender's own thumbnails of them."""
+    balls = {Path(light.path).stem: bpy.types.UILayout.icon(light) for light in bpy.context.preferences.studio_lights}
+    found = [(PHOTO, "Photo", "The light of the photo", "IMAGE_DATA", 0)]
+    found += [(name, name.title(), "", balls.get(name) or "WORLD", place) for place, name in enumerate(hdris(), 1)]
+    if found != _items:
+        _items[:] = found
+    return _items
+
+
+def _read_light(_head: Head) -> int:
+    state = controls.hdri_state(bpy.context.scene)
+    names = ["", *hdris()]
+    return names.index(state[0]) if state and state[0] in names else 0
+
+
+def _write_light(head: Head, number: int) -> None:
+    names = ["", *hdris()]
+    controls.use_hdri(head, bpy.context.scene, names[number] or None)
+
+
+def _maps(kind: str) -> dict[str, Callable]:
+    return _switch(
+        lambda head: bool(controls.maps_state(head, kind)), lambda head, on: controls.set_maps(head, on, [kind]), False
+    )
+
+
+class FitDiffSwitches(bpy.types.PropertyGroup):
+    light: bpy.props.EnumProperty(
+        name="Light",
+        description="Relight the head: the photo's own light, or one of Blender's HDRIs",
+        items=_lights,
+        **_switch(_read_light, _write_light, 0),
+    )
+    light_on: bpy.props.BoolProperty(
+        name="Estimated Light",
+        description="The sun and the ambient light that the photo was taken in",
+        **_switch(lambda head: controls.light_state(head)[0], lambda head, on: controls.set_light(head, on=on), False),
+    )
+    light_strength: bpy.props.FloatProperty(
+        name="Strength",
+        description="1 is as bright as in the photo",
+        min=0.0,
+        soft_max=4.0,
+        step=5,
+        **_switch(
+            lambda head: controls.light_state(head)[1],
+            lambda head, value: controls.set_light(head, strength=value),
+            1.0,
+        ),
+    )
+    hdri_strength: bpy.props.FloatProperty(
+        name="Strength",
+        description="Of the HDRI",
+        min=0.0,
+        soft_max=4.0,
+        step=5,
+        **_switch(_hdri(1, 1.0), lambda _head, value: controls.adjust_hdri(bpy.context.scene, strength=value), 1.0),
+    )
+    hdri_turn: bpy.props.FloatProperty(
+        name="Turn",
+        description="Turn the HDRI round the head, in degrees",
+        min=-360.0,
+        max=360.0,
+        step=100,
+        precision=0,
+        **_switch(_hdri(2, 0.0), lambda _head, value: controls.adjust_hdri(bpy.context.scene, degrees=value), 0.0),
+    )
+    photo_shown: bpy.props.BoolProperty(
+        name="Photo",
+        description="Show the photo in its camera's view",
+        **_switch(_photo(0, False), lambda head, on: controls.set_photo(head, shown=on), False),
+    )
+    photo_opacity: bpy.props.FloatProperty(
+        name="Opacity",
+        description="Of the photo",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        **_switch(_photo(1, 1.0), lambda head, value: controls.set_photo(head, opacity=value), 1.0),
+    )
+    photo_over: bpy.props.BoolProperty(
+        name="Over the Head",
+        description="Lay the photo over the head, to compare them",
+        **_switch(_photo(2, False), lambda head, on: controls.set_photo(head, in_front=on), False),
+    )
+    map_diffuse: bpy.props.BoolProperty(
+        name="Diffuse", description="Show the colour map; without it, plain skin", **_maps("diffuse")
+    )
+    map_specular: bpy.props.BoolProperty(
+        name="Specular", description="Show the specular map; without it, even shine", **_maps("specular")
+    )
+    map_normal: bpy.props.BoolProperty(
+        name="Normal", description="Show the normal map; without it, the bare mesh", **_maps("normal")
+    )
+
+
+CLASSES = (FitDiffSwitches,)
+
+
+def register() -> None:
+    bpy.types.Scene.fitdiff_switches = bpy.props.PointerProperty(type=FitDiffSwitches)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.fitdiff_switches

@@ -1,0 +1,51 @@
+"""The extension, registered as its package, with folders of its own; and an engine that plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpy
+import pytest
+
+import blender_fitdiff
+from blender_fitdiff.backend import install
+from blender_fitdiff.reconstruction import SETTING
+from blender_fitdiff.ui import places, studio
+from tests.client.test_desk import Playing
+
+
+@pytest.fixture
+def registered(tmp_path, monkeypatch) -> Iterator[Path]:
+    """The folder that stands for the user's."""
+    monkeypatch.delenv(SETTING, raising=False)
+    monkeypatch.setattr(places, "user_folder", lambda: tmp_path / "user")
+    blender_fitdiff.register()
+    yield tmp_path / "user"
+    blender_fitdiff.unregister()
+
+
+@pytest.fixture
+def room(registered) -> studio.Studio:
+    return studio.studio()
+
+
+@pytest.fixture
+def playing(room, monkeypatch) -> Playing:
+    """An engine that is installed and plays."""
+    engine = Playing()
+    monkeypatch.setattr(room, "connect", lambda: engine)
+    monkeypatch.setattr(room.desk, "_connect", lambda: engine)
+    monkeypatch.setattr(room, "engine_state", lambda: install.State(install.READY, version="0.1.0", torch="2.13.0"))
+    return engine
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    """A real picture: Blender makes thumbnails of it."""
+    path = tmp_path / "Ada.png"
+    image = bpy.data.images.new("photo", 32, 32)
+    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+    return path

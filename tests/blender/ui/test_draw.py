@@ -1,0 +1,259 @@
+"""Every panel and the preferences, drawn in every state by a layout that knows what this Blender's layouts know."""
+
+from __future__ import annotations
+
+import base64
+from types import SimpleNamespace
+
+import bpy
+import pytest
+
+from blender_fitdiff.backend import install
+from blender_fitdiff.desk.desk import CANCELLING, IDLE, LOOKING, MADE, WORKING
+from blender_fitdiff.errors import FitDiffError
+from blender_fitdiff.scene import controls
+from blender_fitdiff.scene.heads import active_head
+from blender_fitdiff.scene.importer import import_avatar
+from blender_fitdiff.ui import places, preferences, result
+from blender_fitdiff.ui.panel import FITDIFF_PT_photo
+from blender_fitdiff.ui.state import choices
+
+from .fake_layout import FakeLayout
+
+DONE = {"avatar": "x", "verdict": "bad", "notes": ["It is dark."], "timings": {"total": 1.0}}
+TWO = [{"number": 1, "box": [0, 0, 100, 100]}, {"number": 2, "box": [200, 0, 320, 120]}]
+MANY = [{"number": number, "box": [0, 0, 9, 9]} for number in range(1, 20)]
+BUTTON, CANCEL, INSTALL = "fitdiff.reconstruct", "fitdiff.cancel", "fitdiff.install_engine"
+
+
+def draw(panel=FITDIFF_PT_photo) -> FakeLayout:
+    layout = FakeLayout()
+    panel.draw(SimpleNamespace(layout=layout), bpy.context)
+    return layout
+
+
+def test_no_photo_yet(playing):
+    drawn = draw()
+    assert {"photo", "engine", "quality", "seed"} <= set(drawn.properties())
+    assert {BUTTON, "fitdiff.choose_photo", "fitdiff.paste_photo"} <= set(drawn.operators())
+    assert CANCEL not in drawn.operators()
+
+
+def test_a_photo_its_faces_and_the_cost(playing, room, photo):
+    choices().photo = str(photo)
+    room.desk.look(photo)
+    assert room.desk.phase == LOOKING
+    assert "Looking for faces" in draw().texts()
+    asked = {"code": "several-faces", "message": "Which one?", "details": "", "data": {}}
+    playing.last.finish({"faces": TWO, "photo": {"notes": ["Turned upright."]}, "error": asked}, None)
+    room.tick()
+    drawn = draw()
+    assert "2 faces: which one?" in drawn.texts()
+    assert drawn.properties().count("face") == 2
+    assert "Which one?" in drawn.texts()
+    choices().face = "2"
+    assert room.desk.trouble is None
+    assert choices().order().face == 2
+    assert "Turned upright." in drawn.texts()
+    assert "on this machine" not in drawn.texts()  # nothing is claimed before anything was measured
+    room.desk.costs.note("fit/standard", 62)
+    assert "About 1 min 2 s on this machine" in draw().texts()
+    choices().engine = "landmarks"
+    drawn = draw()
+    assert "quality" not in drawn.properties()
+    assert "seed" not in drawn.properties()
+
+
+def test_a_crowd_gets_a_menu(playing, room, photo):
+    choices().photo = str(photo)
+    room.desk.look(photo)
+    playing.last.finish({"faces": MANY, "photo": {"notes": []}, "error": None}, None)
+    room.tick()
+    assert draw().properties().count("face") == 1
+    choices().face = "19"
+    assert choices().order().face == 19
+
+
+def test_work_from_the_first_second_to_the_last(playing, room, photo, monkeypatch):
+    choices().photo = str(photo)
+    room.desk.begin(choices().order())
+    assert room.desk.phase == WORKING
+    drawn = draw()
+    assert "Waiting for the engine" in drawn.texts()
+    assert CANCEL in drawn.operators()
+    assert BUTTON not in drawn.operators()
+    jpeg = base64.b64encode(photo.read_bytes()).decode()
+    playing.last.advance({"stage": "fitting", "step": 3, "total": 10, "secondsLeft": 70.0, "preview": jpeg})
+    room.tick()
+    drawn = draw()
+    assert "Fitting the head to the photo" in drawn.texts()
+    assert "Step 3 of 10, about 1 min 10 s left" in drawn.texts()
+    assert "frame" in room.pictures.shown
+    (bar,) = [words for name, words in drawn.calls if name == "progress"]
+    assert bar["factor"] == pytest.approx(0.3)
+    room.desk.phase = CANCELLING
+    assert "Cancelling" in draw().texts()
+    room.desk.phase = WORKING
+    monkeypatch.setattr("blender_fitdiff.ui.studio.can_place", lambda: "Leave this mode")
+    monkeypatch.setattr("blender_fitdiff.ui.panel.can_place", lambda: "Leave this mode")
+    playing.last.finish(DONE, None)
+    room.tick()
+    assert room.desk.phase == MADE  # it waits
+    assert "Leave this mode" in draw().texts()
+
+
+@pytest.mark.parametrize(
+    ("code", "offered"),
+    [
+        ("no-face", "fitdiff.choose_photo"),
+        ("several-faces", "fitdiff.copy_details"),
+        ("backend-broken", INSTALL),
+        ("backend-crashed", BUTTON),
+        ("internal", BUTTON),
+    ],
+)
+def test_each_trouble_is_told_with_what_helps(playing, room, code, offered):
+    room.desk.blame(FitDiffError(code, "Something is wrong with this photo, and here is a long sentence about it."))
+    drawn = draw()
+    words = " ".join(drawn.texts().split())
+    assert "Something is wrong with this photo, and here is a long sentence about it." in words
+    assert {offered, "fitdiff.copy_details", "fitdiff.dismiss"} <= set(drawn.operators())
+
+
+@pytest.mark.parametrize("name", [install.MISSING, install.BROKEN, install.OUTDATED, install.INSTALLING])
+def test_an_engine_that_is_not_ready(room, monkeypatch, name):
+    state = install.State(name, "The reason is this.", resumable=True, version="0.0.9", torch="2.0", why="No card.")
+    monkeypatch.setattr(room, "engine_state", lambda: state)
+    drawn = draw()
+    assert (INSTALL in drawn.operators()) == (name != install.INSTALLING)
+    assert (BUTTON in drawn.operators()) == (name == install.OUTDATED)
+    if name in (install.BROKEN, install.OUTDATED):
+        assert "The reason is this." in drawn.texts()
+    _draw_preferences()
+
+
+class _Installation:
+    progress = install.Progress("download", "Downloading", 2, 5, "torch", 50.0, 100.0, 80.0, seconds=3.0)
+    outcome, error, cancellable, cancelling = "", None, True, False
+    cancelled = 0
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+
+def _draw_preferences() -> FakeLayout:
+    """Their properties are bare here, as the package is not enabled as an add-on."""
+    layout = FakeLayout()
+    preferences._engine(layout, bpy.context, preferences.studio())
+    return layout
+
+
+def test_an_installation_shows_its_progress(room):
+    room.installing = _Installation()
+    for drawn in (draw(), _draw_preferences()):
+        (bar,) = [words for name, words in drawn.calls if name == "progress"]
+        assert bar["factor"] == pytest.approx((1 + 0.5) / 5)
+        assert "80 MB downloaded, 3 s" in drawn.texts()
+        assert "fitdiff.cancel_install" in drawn.operators()
+    assert bpy.ops.fitdiff.cancel_install() == {"FINISHED"}
+    assert room.installing.cancelled == 1
+
+
+def test_an_installation_that_failed_says_why(room):
+    room.installed = FitDiffError("disk-full", "The disk is full.")
+    drawn = draw()
+    assert "The disk is full." in drawn.texts()
+    assert bpy.ops.fitdiff.dismiss() == {"FINISHED"}
+    assert "The disk is full." not in draw().texts()
+
+
+def test_preferences_of_a_ready_engine(playing, room):
+    drawn = _draw_preferences()
+    assert "Engine 0.1.0, PyTorch 2.13.0" in drawn.texts()
+    assert {"fitdiff.check_engine", "fitdiff.remove_engine", INSTALL} <= set(drawn.operators())
+    room.report = {
+        "device": {"kind": "cpu", "name": "A processor", "torch": "2.13", "cuda": None, "rocm": None},
+        "assets": [
+            {"name": "face", "what": "the face model", "present": True, "licence": "CC0"},
+            {"name": "arcface", "what": "identity", "present": False, "licence": "NC"},
+        ],
+        "problems": ["A file is missing."],
+    }
+    told = _draw_preferences().texts()
+    assert "A processor" in told
+    assert "The face model: CC0" in told
+    assert "arcface" in told
+    assert "A file is missing." in told
+
+
+def test_the_whole_preferences_page(playing, room):
+    known = set(preferences.FitDiffPreferences.__annotations__)
+    assert set(places.DEFAULTS) == known
+    page = SimpleNamespace(layout=FakeLayout(), bl_rna=preferences.FitDiffPreferences.bl_rna, **places.DEFAULTS)
+    preferences.FitDiffPreferences.draw(page, bpy.context)
+    assert known <= set(page.layout.properties())
+    assert page.layout.operators().count("wm.path_open") == 3
+
+
+@pytest.fixture
+def head(registered, make_folder):
+    import_avatar(make_folder())
+    return active_head(bpy.context)
+
+
+def test_without_a_head_only_the_photo_is_asked_for(registered):
+    assert not [panel for panel in result.CLASSES if panel.poll(bpy.context)]
+
+
+def test_panels_of_a_head(head, room):
+    assert all(panel.poll(bpy.context) for panel in result.CLASSES)
+    drawn = {panel.__name__: draw(panel) for panel in result.CLASSES}
+    assert "fitdiff.back_to_photo" in drawn["FITDIFF_PT_head"].operators()
+    assert {"light", "light_on", "light_strength"} <= set(drawn["FITDIFF_PT_light"].properties())
+    assert {"map_diffuse", "photo_opacity"} <= set(drawn["FITDIFF_PT_maps"].properties())
+    assert drawn["FITDIFF_PT_export"].operators().count("fitdiff.export_head") == 2
+    assert drawn["FITDIFF_PT_expression"].properties().count("value") == 52
+
+
+def test_a_second_head_is_offered_and_lamps_are_named(head, make_folder):
+    import_avatar(make_folder("Bea"))
+    lamp = bpy.data.objects.new("Key light", bpy.data.lights.new("Key light", "POINT"))
+    bpy.context.scene.collection.objects.link(lamp)
+    assert draw(result.FITDIFF_PT_head).operators().count("fitdiff.show_head") == 2
+    drawn = draw(result.FITDIFF_PT_light)
+    assert "Also lit by: Key light" in drawn.texts()
+    assert bpy.ops.fitdiff.only_own_light() == {"FINISHED"}
+    assert lamp.hide_render
+    assert "Key light" not in draw(result.FITDIFF_PT_light).texts()
+
+
+def test_the_search_leaves_what_was_searched(head):
+    choices().search = "E1"
+    drawn = draw(result.FITDIFF_PT_expression)
+    found = [words["text"] for name, words in drawn.calls if name == "prop" and words.get("slider")]
+    assert found
+    assert all("e1" in name.casefold() for name in found)
+    choices().search = "no such thing"
+    assert "No expression is called so" in draw(result.FITDIFF_PT_expression).texts()
+
+
+def test_a_head_under_an_hdri_and_one_without_its_light(head):
+    if len(_lights()) > 1:
+        controls.use_hdri(head, bpy.context.scene, _lights()[1])
+        assert {"hdri_strength", "hdri_turn"} <= set(draw(result.FITDIFF_PT_light).properties())
+        controls.use_hdri(head, bpy.context.scene, None)
+    bpy.data.objects.remove(head.sun)
+    assert "light was deleted" in draw(result.FITDIFF_PT_light).texts()
+    bpy.data.objects.remove(head.camera)
+    draw(result.FITDIFF_PT_maps)
+
+
+def _lights() -> list[str]:
+    from blender_fitdiff.scene.environment import hdris
+
+    return ["", *hdris()]
+
+
+def test_idle_after_all(room):
+    assert room.desk.phase == IDLE
+    assert not room.tick()

@@ -1,0 +1,298 @@
+"""Operators in the background do what their plain functions do; the button works against the real engine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from blender_fitdiff.desk.desk import IDLE, MADE, WORKING
+from blender_fitdiff.errors import FitDiffError
+from blender_fitdiff.making import make_head, place_head
+from blender_fitdiff.operators import photo as photo_operators
+from blender_fitdiff.operators import reconstruct, trouble
+from blender_fitdiff.scene import controls, gallery
+from blender_fitdiff.scene.environment import hdris
+from blender_fitdiff.scene.heads import active_head, heads
+from blender_fitdiff.scene.importer import import_avatar
+from blender_fitdiff.scene.shape_keys import START
+from blender_fitdiff.ui import places, studio
+from blender_fitdiff.ui.state import choices
+
+from ..backend_python import SETTING, backend_environment, find_backend, find_photo
+
+DONE = {"verdict": "good", "notes": [], "timings": {"total": 1.0}}
+
+
+@pytest.fixture
+def real_python() -> Path:
+    return find_backend()
+
+
+@pytest.fixture
+def engine(real_python, registered, tmp_path, monkeypatch) -> None:
+    """The real one, as this checkout has it: the client drops PYTHONPATH, so a small program puts it back."""
+    if os.name == "nt":
+        pytest.skip("a shell script stands for the interpreter")
+    program = tmp_path / "python"
+    words = " ".join(f"{name}='{value}'" for name, value in backend_environment().items())
+    program.write_text(f'#!/bin/sh\n{words} exec "{real_python}" "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv(SETTING, str(program))
+
+
+@pytest.fixture
+def head(registered, make_folder):
+    return place_head(make_folder(), "Ada")
+
+
+def test_photos_are_chosen_dropped_and_pasted(registered, photo, monkeypatch):
+    for choose in (
+        lambda: bpy.ops.fitdiff.choose_photo(filepath=str(photo)),
+        lambda: bpy.ops.fitdiff.drop_photo(filepath=str(photo)),
+    ):
+        choices().photo = ""
+        assert choose() == {"FINISHED"}
+        assert choices().photo == str(photo)
+    photo_operators.choose_photo(f'"{photo.as_uri()}"')
+    assert choices().photo == str(photo)
+    assert "*.heic" in bpy.ops.fitdiff.choose_photo.get_rna_type().properties["filter_glob"].default
+    assert ".webp" in photo_operators.FITDIFF_FH_photo.bl_file_extensions
+
+
+def test_what_is_no_photo_is_told_in_the_panel(registered, tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    assert bpy.ops.fitdiff.drop_photo(filepath=str(tmp_path / "notes.txt")) == {"CANCELLED"}
+    assert studio.studio().desk.trouble.code == "photo-kind"
+    choices().photo = str(tmp_path / "gone.jpg")
+    assert studio.studio().desk.trouble.code == "photo-missing"
+    with pytest.raises(RuntimeError, match="not there any more"):
+        bpy.ops.fitdiff.reconstruct()
+    choices().photo = ""
+    with pytest.raises(RuntimeError, match="Choose a photo first"):
+        bpy.ops.fitdiff.reconstruct()
+
+
+def test_without_an_engine_the_button_says_so(registered, photo):
+    with pytest.raises(RuntimeError, match="not installed"):
+        bpy.ops.fitdiff.reconstruct(photo=str(photo))
+    assert studio.studio().desk.trouble.code == "backend-missing"
+    assert heads(bpy.context.scene) == []
+
+
+def test_the_button_against_the_real_engine_and_its_plain_twin(engine):
+    photo = find_photo("obama.jpg")
+    choices().engine = "landmarks"
+    assert bpy.ops.fitdiff.reconstruct(photo=str(photo)) == {"FINISHED"}
+    made = active_head(bpy.context)
+    assert made.collection.name == "FitDiff obama"
+    assert bpy.context.scene.camera == made.camera
+    points = _points(made)
+    order = choices().order()
+    assert order.engine == "landmarks"
+    twin = make_head(order, places.engine_python(), places.log_folder())
+    np.testing.assert_allclose(_points(twin), points, atol=1e-6)
+    assert [one.collection.name for one in heads(bpy.context.scene)] == ["FitDiff obama"]  # it took the other's place
+
+
+def test_a_photo_without_a_face_is_told_in_a_sentence(engine, photo):
+    find_photo("obama.jpg")  # or there are no weights to look with
+    with pytest.raises(RuntimeError, match="No face was found"):
+        bpy.ops.fitdiff.reconstruct(photo=str(photo))
+    error = studio.studio().desk.trouble
+    assert error.code == "no-face"
+    assert "[no-face]" in trouble.details()
+    assert heads(bpy.context.scene) == []
+
+
+def test_the_desk_begins_on_what_the_panel_shows(playing, room, photo, make_folder):
+    choices().photo = str(photo)
+    choices().quality = "draft"
+    reconstruct.begin()
+    assert room.desk.phase == WORKING
+    assert playing.last.params["steps"] == 50
+    with pytest.raises(FitDiffError, match="being made"):
+        reconstruct.begin()
+    assert bpy.ops.fitdiff.cancel() == {"FINISHED"}
+    room.tick()
+    assert room.desk.phase == IDLE
+    with pytest.raises(RuntimeError, match="poll"):
+        bpy.ops.fitdiff.cancel()
+
+
+def test_another_seed_is_another_folder_and_another_name(registered, photo):
+    choices().photo = str(photo)
+    first = choices().order()
+    choices().engine = "landmarks"
+    assert not bpy.ops.fitdiff.another_seed.poll()
+    choices().engine = "fit"
+    with pytest.raises(RuntimeError, match="not installed"):
+        bpy.ops.fitdiff.another_seed()
+    second = choices().order()
+    assert (first.seed, second.seed) == (0, 1)
+    assert first.out != second.out
+    assert (first.name, second.name) == ("Ada", "Ada 1")
+
+
+def test_a_made_head_waits_for_object_mode(playing, room, photo, make_folder, monkeypatch):
+    placed = []
+    monkeypatch.setattr(studio, "_place", lambda desk: placed.append(studio.can_place()))
+    choices().photo = str(photo)
+    reconstruct.begin()
+    playing.last.finish({**DONE, "avatar": str(make_folder())}, None)
+    room.tick()
+    assert (room.desk.phase, placed) == (MADE, [""])
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode="EDIT")
+    room.tick()
+    assert "Object Mode" in placed[-1]
+    assert not bpy.ops.fitdiff.place_head.poll()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    room.tick()
+    assert placed[-1] == ""
+
+
+def test_a_head_is_placed_as_the_one_that_is_seen(registered, make_folder):
+    scene = bpy.context.scene
+    bpy.ops.mesh.primitive_cube_add(size=2)
+    cube = bpy.context.object
+    bpy.ops.mesh.primitive_cube_add(size=2, location=(5, 0, 0))
+    aside = bpy.context.object
+    assert bpy.ops.fitdiff.place_head(folder=str(make_folder("Ada")), name="Ada") == {"FINISHED"}
+    assert (cube.hide_render, cube.hide_get()) == (True, True)
+    assert (aside.hide_render, aside.hide_get()) == (False, False)
+    bea = place_head(make_folder("Bea"), "Bea", scene=scene)
+    ada = next(head for head in heads(scene) if head.collection.name == "FitDiff Ada")
+    assert (gallery.is_shown(ada), gallery.is_shown(bea)) == (False, True)
+    assert (scene.camera, scene.world, bpy.context.view_layer.objects.active) == (bea.camera, bea.world, bea.mesh)
+    assert bpy.ops.fitdiff.show_head(collection="FitDiff Ada") == {"FINISHED"}
+    assert (gallery.is_shown(ada), gallery.is_shown(bea)) == (True, False)
+    assert (scene.camera, scene.world) == (ada.camera, ada.world)
+    assert bpy.ops.fitdiff.show_head(collection="gone") == {"CANCELLED"}
+
+
+def test_a_broken_avatar_is_told_and_changes_nothing(registered, tmp_path):
+    before = set(bpy.data.objects)
+    with pytest.raises(RuntimeError):
+        bpy.ops.fitdiff.place_head(folder=str(tmp_path / "none"), name="None")
+    assert studio.studio().desk.trouble is not None
+    assert set(bpy.data.objects) == before
+
+
+def test_expressions_are_reset_like_their_function_does(head):
+    keys = head.mesh.data.shape_keys.key_blocks
+    start = dict(head.mesh[START])
+    name = max(start, key=start.get)
+    keys[name].value = 0.123
+    assert bpy.ops.fitdiff.reset_expression(to_photo=True) == {"FINISHED"}
+    assert keys[name].value == pytest.approx(start[name])
+    bpy.ops.fitdiff.reset_expression(to_photo=False)
+    assert keys[name].value == 0.0
+    controls.reset_expression(head, to_photo=True)
+    assert keys[name].value == pytest.approx(start[name])
+
+
+def test_back_to_the_photos_camera(head):
+    stood = head.camera.matrix_world.copy()
+    head.camera.location.x += 3
+    bpy.context.view_layer.update()
+    assert bpy.ops.fitdiff.back_to_photo() == {"FINISHED"}
+    bpy.context.view_layer.update()
+    assert np.abs(np.array(head.camera.matrix_world) - np.array(stood)).max() < 1e-5
+
+
+def test_switches_read_and_write_the_scene_itself(head):
+    switches = bpy.context.scene.fitdiff_switches
+    assert (switches.light, switches.light_on, switches.light_strength) == ("PHOTO", True, 1.0)
+    switches.light_strength = 2.0
+    assert controls.light_state(head) == (True, 2.0)
+    switches.light_on = False
+    assert head.sun.hide_render
+    controls.set_light(head, on=True, strength=0.5)
+    assert (switches.light_on, switches.light_strength) == (True, 0.5)
+    switches.photo_opacity, switches.photo_over, switches.photo_shown = 0.25, True, False
+    assert controls.photo_state(head) == (False, 0.25, True)
+    for kind in ("diffuse", "specular", "normal"):
+        setattr(switches, f"map_{kind}", False)
+        assert controls.maps_state(head, kind) is False
+        setattr(switches, f"map_{kind}", True)
+        assert controls.maps_state(head, kind) is True
+
+
+def test_hdris_light_the_head_from_a_menu(head):
+    if not hdris():
+        pytest.skip("this build of Blender comes without HDRIs")
+    scene, switches = bpy.context.scene, bpy.context.scene.fitdiff_switches
+    name = list(hdris())[-1]
+    switches.light = name
+    assert switches.light == name
+    assert controls.hdri_state(scene)[0] == name
+    switches.hdri_strength, switches.hdri_turn = 1.5, 90.0
+    assert controls.hdri_state(scene)[1:] == (1.5, pytest.approx(90.0))
+    assert (switches.hdri_strength, switches.hdri_turn) == (1.5, pytest.approx(90.0))
+    nodes = scene.world.node_tree.nodes
+    nodes.remove(next(node for node in nodes if node.type == "BACKGROUND"))
+    count = len(nodes)
+    assert (switches.hdri_strength, len(nodes)) == (0.0, count)  # a panel that draws may change nothing
+    switches.light = "PHOTO"
+    assert (controls.hdri_state(scene), switches.light_on) == (None, True)
+
+
+def test_a_switch_that_cannot_says_why_in_the_panel(head):
+    bpy.data.objects.remove(head.sun)
+    bpy.context.scene.fitdiff_switches.light_on = True
+    assert studio.studio().desk.trouble.code == "light-missing"
+
+
+def test_without_a_head_switches_do_nothing(registered):
+    switches = bpy.context.scene.fitdiff_switches
+    switches.light_on = True
+    assert (switches.light_on, switches.photo_opacity) == (False, 1.0)
+
+
+def test_files_store_nothing_of_the_switches(head):
+    bpy.context.scene.fitdiff_switches.light_strength = 2.0
+    assert not dict(bpy.context.scene.get("fitdiff_switches", {}))
+
+
+def test_details_are_copied_and_messages_dismissed(room):
+    room.desk.blame(FitDiffError("no-face", "No face.", details="deep"))
+    text = trouble.details()
+    assert text.splitlines()[:2] == ["No face.", "[no-face]"]
+    assert bpy.app.version_string in text
+    assert text.endswith("deep")
+    assert bpy.ops.fitdiff.copy_details() == {"FINISHED"}
+    assert bpy.ops.fitdiff.dismiss() == {"FINISHED"}
+    assert (room.desk.trouble, trouble.details()) == (None, "")
+    assert not bpy.ops.fitdiff.copy_details.poll()
+
+
+def test_removing_what_is_not_there_and_checking_it(registered):
+    assert bpy.ops.fitdiff.remove_engine() == {"FINISHED"}
+    with pytest.raises(RuntimeError, match="not installed"):
+        bpy.ops.fitdiff.check_engine()
+
+
+def test_headless_finds_the_engine_that_is_installed(registered, monkeypatch):
+    from blender_fitdiff import headless
+
+    assert headless.installed_python() is None
+    monkeypatch.setattr("blender_fitdiff.backend.install.python_of", lambda folder: folder / "bin")
+    assert headless.installed_python() == registered / "engine" / "bin"
+
+
+def test_imports_from_the_menu_do_not_hide_anything(registered, make_folder):
+    bpy.ops.mesh.primitive_cube_add(size=2)
+    cube = bpy.context.object
+    import_avatar(make_folder())
+    assert not cube.hide_render
+
+
+def _points(head) -> np.ndarray:
+    values = np.empty(len(head.mesh.data.vertices) * 3)
+    head.mesh.data.vertices.foreach_get("co", values)
+    return values
