@@ -88,6 +88,9 @@ class RayPool:
         task, _ = self._tasks.pop(reference)
         try:
             return Answer(task, result=parcel.receive(self._ray.get(reference), Path(task.order.out)))
+        except self._ray.exceptions.RayTaskError as error:  # it lives, but cannot do what it is asked
+            sentence = "A machine of the cluster could not work on this photo: give all of them the same FitDiff."
+            return Answer(task, error=FitDiffError("worker-failed", sentence, details=str(error)[:2000]))
         except self._ray.exceptions.RayError as error:
             if reference in self._given_up:
                 self._given_up.discard(reference)

@@ -18,7 +18,7 @@ from ..service import messages
 from ..service.child import COMMAND, Child, how_it_ended
 from ..swap import sweep
 
-MEMORY = 1.5 * 2**30  # bytes that a worker is given: the fit with maps of 512 holds about 1.1 GiB (docs/batch.md)
+MEMORY = 1.5 * 2**30  # bytes that a worker is given: the fit with maps of 512 held up to 957 MiB (docs/batch.md)
 KEPT_FREE = 1 * 2**30  # bytes left to everybody else
 LEAVE = 5.0  # seconds to tidy up in
 

@@ -95,6 +95,10 @@ class Batch:
             sentence = f"Stopped with {left} still to do: the same command goes on from there."
             raise FitDiffError("cancelled", sentence, data=self.report.counts())
 
+    def stop(self) -> None:
+        """From any thread: no more is given, and what is being made is given up."""
+        self._stopped = True
+
     # --- giving -------------------------------------------------------------------------------------------------------
 
     def _give(self, pool: Pool) -> bool:
@@ -247,7 +251,7 @@ class Batch:
         def stop(number: int, frame: Any) -> None:
             if self._stopped:
                 raise KeyboardInterrupt
-            self._stopped = True
+            self.stop()
 
         if threading.current_thread() is not threading.main_thread():
             yield

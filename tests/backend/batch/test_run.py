@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -17,6 +16,7 @@ from fitdiff.batch.journal import FILE, Journal, is_whole
 from fitdiff.batch.pool import LocalPool, workers_here
 from fitdiff.errors import FitDiffError
 
+from ..service.wire import wait_until
 from .actor import COMMAND
 from .conftest import Place
 
@@ -166,7 +166,7 @@ def test_no_worker_at_all_ends_the_batch(place):
 
 def test_a_photo_that_never_ends_is_given_up(place):
     place.add("hold.jpg", "a.jpg")
-    assert place.run(limit=4.0) == {"a.jpg": DONE, "hold.jpg": FAILED}
+    assert place.run(limit=10.0) == {"a.jpg": DONE, "hold.jpg": FAILED}
     assert code(place, "hold.jpg") == "photo-timeout"
 
 
@@ -252,9 +252,7 @@ def test_stopped_in_the_middle_it_leaves_nothing_half_written_and_goes_on(place,
         start_new_session=True,
     )
     log = place.out / FILE
-    end = time.monotonic() + 60
-    while time.monotonic() < end and not (log.exists() and b'"done"' in log.read_bytes()):
-        time.sleep(0.02)
+    wait_until(lambda: log.exists() and b'"done"' in log.read_bytes())
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, said = process.communicate(timeout=60)
     if number != signal.SIGKILL:
@@ -269,15 +267,22 @@ def test_stopped_in_the_middle_it_leaves_nothing_half_written_and_goes_on(place,
 
 
 def test_results_stream_as_they_finish(place):
-    """A line and a report while others are still at work."""
+    """A line in the journal while others are still at work."""
     place.add("a.jpg", "hold.jpg")
-    runner = threading.Thread(target=lambda: place.run(limit=8.0), daemon=True)
+    stopped = []
+
+    def run() -> None:
+        with pytest.raises(FitDiffError) as caught:
+            place.run()
+        stopped.append(caught.value.code)
+
+    runner = threading.Thread(target=run, daemon=True)
     runner.start()
-    end = time.monotonic() + 60
-    while time.monotonic() < end and not place.told:
-        time.sleep(0.02)
+    wait_until(lambda: place.told)
     assert runner.is_alive()
     assert place.entry("a.jpg").status == "done"
-    lines = (place.out / FILE).read_text().splitlines()
-    assert [(json.loads(line)["photo"], json.loads(line)["status"]) for line in lines][-1] == ("a.jpg", "done")
+    lines = [json.loads(line) for line in (place.out / FILE).read_text().splitlines()]
+    assert [(line["photo"], line["status"]) for line in lines][-1] == ("a.jpg", "done")
+    place.batch.stop()
     runner.join(60)
+    assert stopped == ["cancelled"]
