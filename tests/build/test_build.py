@@ -456,12 +456,31 @@ def test_an_installed_blender_takes_pytests_words_as_code_and_not_as_files_to_op
         assert word in part.command[-1]
 
 
+def test_parts_beside_each_other_all_count_and_all_are_shown(monkeypatch, tmp_path, capfd):
+    monkeypatch.setattr(build, "CACHE", tmp_path)
+
+    def part(name: str, code: int) -> build.Part:
+        words = f"import sys; print('said by {name}'); sys.exit({code})"
+        return build.Part(name, [sys.executable, "-c", words], dict(os.environ), tmp_path)
+
+    results = build.run_beside([part("first", 0), part("second", 1)], [part("third", 0), part("fourth", 2)])
+    assert [(result.name, bool(result.failure)) for result in results] == [
+        ("first", False),
+        ("second", True),
+        ("third", False),
+        ("fourth", True),
+    ]
+    told = capfd.readouterr().out
+    assert all(f"said by {name}" in told for name in ("first", "second", "third", "fourth"))
+    assert build.summarise(results) == build.FAILED
+
+
 def test_a_test_run_without_blender_fails_only_in_ci(monkeypatch, capsys):
     monkeypatch.setattr(build, "ensure_backend", lambda options: environment())
     monkeypatch.setattr(build, "ensure_blenders", lambda options, widest: [])
     monkeypatch.setattr(build, "ensure_assets", lambda backend, evaluation=False: None)
     monkeypatch.setattr(build, "make_wheels", lambda options: None)
-    monkeypatch.setattr(build, "run_part", lambda part: build.Result(part.name, "", 1.0, passed=1))
+    monkeypatch.setattr(build, "run_part", lambda part, log=None: build.Result(part.name, "", 1.0, passed=1))
     for in_ci, code in ((False, build.OK), (True, build.FAILED)):
         monkeypatch.setattr(build, "IN_CI", in_ci)
         assert build.main(["test"]) == code
