@@ -145,7 +145,9 @@ def test_five_crashes_in_three_minutes_and_no_more(make, tmp_path):
     codes = [code(backend.ping()) for _ in range(7)]
     assert codes == ["backend-broken"] * 5 + ["backend-gave-up"] * 2
     assert backend.state == "given up"
-    wait_until(lambda: backend.log.path.read_text().count("no reason") == 5)  # each stderr is read to its end in its own time
+    wait_until(
+        lambda: backend.log.path.read_text().count("no reason") == 5
+    )  # each stderr is read to its end in its own time
     assert "no reason" in backend.log.tail()
     assert str(backend.log.path) in backend.ping().error.sentence
     backend._crashes[0] -= 181  # the first of them is forgotten with time

@@ -22,7 +22,7 @@ def test_pickle_gives_arrays():
         np.testing.assert_array_equal(read["b"], data["b"])
 
 
-@pytest.mark.parametrize("content", [Harmful(), np.load, np.random.default_rng, {"x": (np.eye(2), print)}])
+@pytest.mark.parametrize("content", [Harmful(), np.load, np.random.default_rng, {"x": (np.eye(2), len)}])
 def test_pickle_refuses_everything_else(content):
     with pytest.raises(pickle.UnpicklingError, match="only numpy arrays"):
         pickled.read(pickle.dumps(content))

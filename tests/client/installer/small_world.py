@@ -112,8 +112,10 @@ class _Handler(SimpleHTTPRequestHandler):
     pause = 0.0
     served: list[str]
 
-    def __init__(self, *words: object, served: list[str], pause: float, **more: object) -> None:
-        self.served, self.pause = served, pause
+    def __init__(
+        self, *words: object, served: list[str], pause: float, gate: threading.Event | None, **more: object
+    ) -> None:
+        self.served, self.pause, self.gate = served, pause, gate
         super().__init__(*words, **more)  # type: ignore[arg-type]
 
     def copyfile(self, source: object, outputfile: object) -> None:
@@ -121,6 +123,8 @@ class _Handler(SimpleHTTPRequestHandler):
             outputfile.write(piece)  # type: ignore[attr-defined]
             if self.path.endswith(".whl"):
                 time.sleep(self.pause)
+                if self.gate:
+                    self.gate.wait(60)
         self.served.append(self.path)
 
     def log_message(self, *words: object) -> None:
@@ -128,10 +132,10 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(folder: Path, pause: float = 0.0) -> Iterator[tuple[str, list[str]]]:
-    """(address, paths that were served to their end) of a web server on this machine."""
+def served(folder: Path, pause: float = 0.0, gate: threading.Event | None = None) -> Iterator[tuple[str, list[str]]]:
+    """(address, paths that were served to their end) of a web server on this machine. gate: no wheel passes before it opens."""
     finished: list[str] = []
-    handler = partial(_Handler, directory=str(folder), served=finished, pause=pause)
+    handler = partial(_Handler, directory=str(folder), served=finished, pause=pause, gate=gate)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     server.handle_error = lambda *words: None  # type: ignore[method-assign]  # a cancelled download hangs up

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -140,13 +141,15 @@ def _alive(pid: int) -> bool:
 
 
 def test_two_at_once_are_one(install, engine, world, put):
-    with served(world.index, pause=0.03) as (index, _):
+    gate = threading.Event()
+    with served(world.index, gate=gate) as (index, _):
         first = install.install(engine, online=True, build="cpu", torch_index=index, wheels=world.bundle)
         assert until(lambda: install.state(engine, world.bundle).name == install.INSTALLING)
         second = put()
         assert (second.outcome, second.error.code) == (install.FAILED, "install-busy")
         third = install.remove(engine)
         assert (third.wait(30), third.error.code) == (install.FAILED, "install-busy")
+        gate.set()
         assert first.wait(120) == install.DONE
     assert state(install, engine, world).name == install.READY
 
