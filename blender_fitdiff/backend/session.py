@@ -123,10 +123,11 @@ class Session:
         errors.start()
         failure = self._listen(self._process.stdout.fileno())
         code = self._reap()
+        errors.join(0.5)  # its last words belong into what the jobs are told; a grandchild may hold the pipe open
         self._log.say(f"process {self._process.pid} ended with {code}")
         failure.details = f"ended with {code}"
         self._finish(failure)
-        errors.join(1)
+        errors.join(0.5)
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None and not errors.is_alive():
                 with suppress(OSError):
