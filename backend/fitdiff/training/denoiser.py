@@ -59,14 +59,14 @@ class DenoiserTraining:
             DenoiserConfig.lite(),
             ScheduleConfig.lite(),
             batch=256,
-            rate=4e-4,
+            rate=1e-3,
             identity=0.05,
             identity_perceptual=0.05,
             vertices=0.02,
             rendered=8,
             rendered_every=4,
             by_signal=True,
-            average=0.9995,
+            average=0.998,
         )
 
 
