@@ -204,7 +204,7 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     perceptual = _perception("embedded", machine).perceptual
 
     def task(chosen: AutoencoderTraining) -> AutoencoderTask:
-        return AutoencoderTask(chosen, batches, perceptual, machine, says, args.seed, args.start)
+        return AutoencoderTask(chosen, batches, perceptual, machine, says, args.seed, args.start, _resumed(args))
 
     if args.batch == "auto":
         trial = task(dataclasses.replace(settings, adversarial_from=0.0))
@@ -230,7 +230,12 @@ def _latents(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     network, card = load_autoencoder(args.autoencoder, machine.device)
     size = network.config.size
     if args.painted:
-        source = Painted(args.painted, machine.device, limit=args.people).source(perception.conditioner)
+        painted = Painted(args.painted, machine.device, limit=args.people)
+        if (painted.facts["first"] >= HELD_OUT) != args.held_out:
+            raise FitDiffError(
+                "usage-held-out", f"Give --held-out if, and only if, {args.painted} was painted with it."
+            )
+        source = painted.source(perception.conditioner)
     elif args.data:
         source = own_data.source(args.data, perception, size, machine.device)
     else:
@@ -275,7 +280,8 @@ def _denoiser(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     scene = Scene(model, autoencoder, recogniser, settings.rendered_side, machine.device)
 
     def task(chosen: DenoiserTraining) -> DenoiserTask:
-        return DenoiserTask(chosen, rows, scene, machine, facts["says"], card.sha256, args.seed, args.start)
+        says, resumed = facts["says"], _resumed(args)
+        return DenoiserTask(chosen, rows, scene, machine, says, card.sha256, args.seed, args.start, resumed)
 
     if args.batch == "auto":
         trial = task(settings)
@@ -365,6 +371,12 @@ def _settings(args: argparse.Namespace, settings: Any, without_gpu: int) -> Any:
     if args.rate:
         changed["rate"] = args.rate
     return dataclasses.replace(settings, **changed)
+
+
+def _resumed(args: argparse.Namespace) -> bool:
+    from ..training.loop import STATE
+
+    return (args.out / STATE).is_file()
 
 
 def _fitted_alone(args: argparse.Namespace, settings: Any, fitted: bool) -> Any:

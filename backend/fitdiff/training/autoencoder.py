@@ -49,6 +49,7 @@ class AutoencoderTraining:
     accumulate: int = 1
     average: float = 0.999
     revive_every: int = 250
+    fitted_over: int = 512  # people that mean maps and the mosaic are fitted to
     settle: int = 0  # people whose latents the codes are laid over at the end; until then nothing is quantised
 
     @staticmethod
@@ -87,6 +88,7 @@ class AutoencoderTask:
         trained_on: str,
         seed: int = 0,
         start: Path | None = None,
+        resumed: bool = False,  # what is fitted comes with the run's state
     ) -> None:
         torch.manual_seed(seed)
         self.settings, self.source, self.machine, self.trained_on, self.seed = (
@@ -99,10 +101,10 @@ class AutoencoderTask:
         network, judge = Autoencoder(settings.network), Discriminator(settings.discriminator)
         if start is not None:
             network.load_state_dict(load_autoencoder(start)[0].state_dict())
-        else:
+        elif not resumed:
             network.to(machine.device)
             if settings.network.mean:
-                mosaic.fit(network, source)
+                mosaic.fit(network, source, settings.fitted_over)
             if not settings.network.mosaic:
                 count = SPREAD_OVER // MEAN_AT_ONCE
                 spread_latents(network, torch.cat([source(k, MEAN_AT_ONCE) for k in range(count)]))

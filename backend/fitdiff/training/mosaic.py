@@ -12,13 +12,12 @@ from torch import Tensor
 from ..networks import Autoencoder
 from .moments import directions
 
-PEOPLE = 512
 AT_ONCE = 4
 RIDGE = 0.01  # of a direction's own variance
 
 
 @torch.no_grad()
-def fit(network: Autoencoder, source: Callable[[int, int], Tensor], people: int = PEOPLE) -> None:
+def fit(network: Autoencoder, source: Callable[[int, int], Tensor], people: int) -> None:
     """Of the first people that the source (step, count) gives; they are looked at twice."""
     steps = range(people // AT_ONCE)
     side, size, mosaic = network.config.mean, network.config.size, network.config.mosaic
