@@ -1,4 +1,4 @@
-"""Photos and avatar folders become .blend, .glb, .usdc and pictures, without a window and without anybody watching.
+"""Photos and avatar folders become .blend, .glb, .usdc, .fbx and pictures, without a window and without anybody watching.
 
     blender -b --python batch.py -- photos/ --out heads/ --blend --glb --render cycles --hdri city
     blender -c fitdiff photos/ --out heads/ --blend --glb --render cycles --hdri city
@@ -77,6 +77,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     made.add_argument("--blend", action="store_true", help="head.blend, maps packed")
     made.add_argument("--glb", action="store_true", help="head.glb")
     made.add_argument("--usd", action="store_true", help="head.usdc and its textures")
+    made.add_argument("--fbx", action="store_true", help="head.fbx, maps inside")
     made.add_argument("--render", choices=("cycles", "eevee"), help="portrait.png in the photo's light")
     made.add_argument(
         "--hdri",

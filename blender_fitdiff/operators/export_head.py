@@ -1,4 +1,4 @@
-"""The active head as glTF or USD; its plain twin is scene.export.export_head."""
+"""The active head as glTF, USD or FBX; its plain twin is scene.export.export_head."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
     filename_ext = ""
     format: bpy.props.EnumProperty(
         name="Format",
-        items=(("glb", "glTF Binary (.glb)", "For game engines and the web"), ("usd", "USD (.usdc)", "For film")),
+        items=(
+            ("glb", "glTF Binary (.glb)", "For game engines and the web"),
+            ("usd", "USD (.usdc)", "For film"),
+            ("fbx", "FBX (.fbx)", "For Unreal, Unity, Maya and their like; maps inside the file"),
+        ),
         default="glb",
     )
 

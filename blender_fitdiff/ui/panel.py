@@ -86,7 +86,7 @@ def draw_order(layout: bpy.types.UILayout, room: Studio, chosen: FitDiffChoices)
     if orders.has_chance(chosen.engine):
         column.prop(chosen, "seed")
     if told := cost(chosen.engine, chosen.quality):
-        column.label(text=told, icon="TIME")
+        column.label(text=told, icon="SORTTIME")
     row = layout.row()
     row.scale_y = 1.6
     row.enabled = bool(chosen.photo) and room.installing is None
@@ -98,7 +98,7 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stud
     if icon := room.pictures.icon("frame") or room.pictures.icon("photo"):
         layout.template_icon(icon_value=icon, scale=THUMBNAIL * 1.25)
     if desk.phase == MADE:
-        sentence(layout, context, can_place() or "Building the head", "TIME")
+        sentence(layout, context, can_place() or "Building the head", "SORTTIME")
         layout.operator("fitdiff.cancel", text="Leave It Out")
         return
     told = desk.progress
@@ -111,7 +111,7 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stud
     cancel.operator("fitdiff.cancel", text="", icon="X")
     left = "" if (told.seconds_left or 0) < 1 else f", about {wording.duration(told.seconds_left)} left"
     steps = f"Step {told.step} of {told.total}{left}" if told.total else wording.duration(desk.seconds)
-    layout.label(text=steps, icon="TIME")
+    layout.label(text=steps, icon="SORTTIME")
 
 
 CLASSES = (FITDIFF_PT_photo,)

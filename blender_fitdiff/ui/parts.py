@@ -76,7 +76,7 @@ def draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context, studio: 
     state = studio.engine_state()
     box = layout.box()
     if state.name == install.INSTALLING:
-        sentence(box, context, "Another Blender is installing the engine: wait until it is done.", "TIME")
+        sentence(box, context, "Another Blender is installing the engine: wait until it is done.", "SORTTIME")
         return
     texts = {
         install.MISSING: "FitDiff's engine is not installed yet. It gets a Python of its own; Blender's is left alone.",

@@ -40,7 +40,7 @@ class FITDIFF_PT_head(_OfHead, bpy.types.Panel):
                 chosen.collection = head.collection.name
         last = studio().desk.last
         if last is not None:
-            layout.label(text=f"Made in {wording.duration(last.seconds)}", icon="TIME")
+            layout.label(text=f"Made in {wording.duration(last.seconds)}", icon="SORTTIME")
             if last.verdict != "good":
                 sentence(layout, context, "The photo was hard to read: compare the head with it.", "INFO")
         row = layout.row(align=True)
@@ -131,7 +131,7 @@ class FITDIFF_PT_export(_OfHead, bpy.types.Panel):
 
     def draw(self, _context: bpy.types.Context) -> None:
         row = self.layout.row(align=True)
-        for kind, text in (("glb", "glTF"), ("usd", "USD")):
+        for kind, text in (("glb", "glTF"), ("usd", "USD"), ("fbx", "FBX")):
             cell = row.row(align=True)
             cell.enabled = kind != "usd" or bpy.app.build_options.usd
             cell.operator("fitdiff.export_head", text=text, icon="EXPORT").format = kind

@@ -93,13 +93,14 @@ def statuses(out: Path) -> list[tuple[str, str, list[str]]]:
 def test_an_avatar_folder_becomes_everything_without_an_engine(make_folder, tmp_path, monkeypatch):
     monkeypatch.delenv(SETTING, raising=False)
     out = tmp_path / "out"
-    words = ["--blend", "--glb", "--usd", "--render", "cycles", "--size", "32", "--samples", "1"]
+    words = ["--blend", "--glb", "--usd", "--fbx", "--render", "cycles", "--size", "32", "--samples", "1"]
     if "city" in hdris():
         words += ["--hdri", "city"]
     assert headless.run([str(make_folder()), "--out", str(out), *words]) == headless.DONE
     (head,) = report(out)["heads"]
     assert (head["status"], head["errors"]) == ("done", [])
-    made = {"head.blend", "head.glb", "head.usdc", "portrait.png"} | ({"relit.png"} if "city" in hdris() else set())
+    made = {"head.blend", "head.glb", "head.usdc", "head.fbx", "portrait.png"}
+    made |= {"relit.png"} if "city" in hdris() else set()
     assert made <= set(head["files"])
     assert sorted(path.name for path in out.iterdir()) == ["Ada", "report.json", "report.txt"]
     assert all(name in made or name.startswith("textures/") for name in head["files"])
