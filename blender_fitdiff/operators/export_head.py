@@ -10,7 +10,7 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..errors import FitDiffError
 from ..scene.export import FORMATS, export_head
-from ..scene.heads import active_head
+from ..scene.heads import active_head, the_head
 
 
 class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
@@ -36,14 +36,14 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
         return active_head(context) is not None
 
     def check(self, _context: bpy.types.Context) -> bool:
-        path = str(Path(self.filepath).with_suffix(FORMATS[self.format]))
-        changed, self.filepath = path != self.filepath, path
-        return changed
+        given: str = self.filepath
+        self.filepath: str = str(Path(given).with_suffix(FORMATS[self.format]))
+        return self.filepath != given
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             path = Path(bpy.path.abspath(self.filepath))
-            written = export_head(active_head(context), path if path.suffix else path.with_suffix(FORMATS[self.format]))
+            written = export_head(the_head(context), path if path.suffix else path.with_suffix(FORMATS[self.format]))
         except FitDiffError as error:
             self.report({"ERROR"}, error.sentence)
             return {"CANCELLED"}

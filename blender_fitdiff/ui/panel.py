@@ -9,9 +9,8 @@ from ..desk import orders, wording
 from ..desk.desk import CANCELLING, LOOKING, MADE
 from .parts import draw_engine, draw_installation, draw_trouble, sentence
 from .state import FitDiffChoices, choices, cost
-from .studio import Studio, can_place, studio
+from .studio import CATEGORY, Studio, can_place, studio
 
-CATEGORY = "FitDiff"
 THUMBNAIL = 8.0  # of an icon's size
 MOST_FACES = 12
 
@@ -109,7 +108,8 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stud
     cancel = row.row(align=True)
     cancel.enabled = desk.phase != CANCELLING
     cancel.operator("fitdiff.cancel", text="", icon="X")
-    left = "" if (told.seconds_left or 0) < 1 else f", about {wording.duration(told.seconds_left)} left"
+    seconds = told.seconds_left or 0.0
+    left = "" if seconds < 1 else f", about {wording.duration(seconds)} left"
     steps = f"Step {told.step} of {told.total}{left}" if told.total else wording.duration(desk.seconds)
     layout.label(text=steps, icon="SORTTIME")
 
