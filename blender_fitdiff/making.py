@@ -12,6 +12,7 @@ from .reconstruction import Engine
 from .scene.gallery import clear_the_way, show_only
 from .scene.heads import Head, head_of
 from .scene.importer import import_avatar
+from .scene.reader import AvatarFolder
 
 LONGEST = 3600.0  # seconds
 
@@ -37,7 +38,7 @@ def make_head(
 
 
 def place_head(
-    folder: Path, name: str, *, scene: bpy.types.Scene | None = None, subdivision: int = 1, pack: bool = True
+    folder: Path | AvatarFolder, name: str, *, scene: bpy.types.Scene | None = None, subdivision: int = 1, pack: bool = True
 ) -> Head:
     """The avatar as the one head that is seen: others stay in the file, hidden, as they stand in the same place;
     so does what it would stand inside of."""

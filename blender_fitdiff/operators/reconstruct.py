@@ -135,9 +135,10 @@ class FITDIFF_OT_place_head(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         chosen = places.preferences()
+        folder = Path(self.folder)
         try:
             place_head(
-                Path(self.folder),
+                studio().ahead.take(folder) or folder,
                 self.name,
                 scene=context.scene,
                 subdivision=chosen.subdivision,

@@ -18,8 +18,9 @@ from ..backend import install
 from ..backend.client import Backend
 from ..backend.job import Job
 from ..desk.costs import Costs
-from ..desk.desk import MADE, Desk
+from ..desk.desk import Desk
 from ..errors import FitDiffError
+from ..scene.ahead import Ahead
 from . import places
 from .pictures import Pictures
 
@@ -34,6 +35,7 @@ class Studio:
         self.folder = places.temporary_folder()
         self.pictures = Pictures()
         self.desk = Desk(self.connect, Costs(places.user_folder() / "durations.json"), self.folder)
+        self.ahead = Ahead()
         self.installing: install.Job | None = None
         self.installed: FitDiffError | None = None  # why the last installation failed
         self.report: dict | None = None  # what the engine's doctor said
@@ -104,7 +106,7 @@ class Studio:
                 self.desk.blame(self._doctor.error)
             self.report, self._doctor = self._doctor.result, None
         self._tick_pictures()
-        if self.desk.phase == MADE:
+        if self.desk.made and self.ahead.ready(self.desk.made.folder):
             _place(self.desk)
         self._redraw()
         return self.desk.busy or self.installing is not None or self._doctor is not None or self.pictures.loading
@@ -246,11 +248,15 @@ def _place(desk: Desk) -> None:
     """The made avatar into the scene, as one step of undo."""
     if can_place() or desk.made is None:
         return
-    made = desk.made
-    with _window():
-        bpy.ops.fitdiff.place_head("EXEC_DEFAULT", True, folder=str(made.folder), name=made.name)
-    if desk.made is made:
+    made, result = desk.made, {"CANCELLED"}
+    with _window(), suppress(RuntimeError):  # an operator that fails raises; it has told the panel why
+        result = bpy.ops.fitdiff.place_head("EXEC_DEFAULT", True, folder=str(made.folder), name=made.name)
+    if desk.made is not made:
+        return
+    if result == {"FINISHED"}:
         desk.placed()
+    else:
+        desk.cancel()
 
 
 def _window() -> AbstractContextManager[None]:

@@ -211,7 +211,7 @@ def test_panels_of_a_head(head, room):
     assert "fitdiff.back_to_photo" in drawn["FITDIFF_PT_head"].operators()
     assert {"light", "light_on", "light_strength"} <= set(drawn["FITDIFF_PT_light"].properties())
     assert {"map_diffuse", "photo_opacity"} <= set(drawn["FITDIFF_PT_maps"].properties())
-    assert drawn["FITDIFF_PT_export"].operators().count("fitdiff.export_head") == 2
+    assert drawn["FITDIFF_PT_export"].operators().count("fitdiff.export_head") == 3
     assert drawn["FITDIFF_PT_expression"].properties().count("value") == 52
 
 

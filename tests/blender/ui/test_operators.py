@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -62,6 +64,30 @@ def test_photos_are_chosen_dropped_and_pasted(registered, photo, monkeypatch):
     assert choices().photo == str(photo)
     assert "*.heic" in bpy.ops.fitdiff.choose_photo.get_rna_type().properties["filter_glob"].default
     assert ".webp" in photo_operators.FITDIFF_FH_photo.bl_file_extensions
+
+
+def test_the_sidebar_opens_at_our_tab_once_it_has_been_drawn():
+    class Sidebar:
+        type, drawn, shown = "UI", False, "Item"
+
+        @property
+        def active_panel_category(self) -> str:
+            return self.shown
+
+        @active_panel_category.setter
+        def active_panel_category(self, name: str) -> None:
+            if not self.drawn:
+                raise AttributeError("read-only")
+            self.shown = name
+
+    sidebar = Sidebar()
+    area, tries = SimpleNamespace(regions=[SimpleNamespace(type="WINDOW"), sidebar]), iter(range(3))
+    assert studio._show_tab(area, tries) == studio.TICK
+    sidebar.drawn = True
+    assert studio._show_tab(area, tries) is None
+    assert sidebar.shown == "FitDiff"
+    sidebar.drawn = False
+    assert [studio._show_tab(area, tries) for _ in range(3)] == [studio.TICK, studio.TICK, None]  # it gives up
 
 
 def test_what_is_no_photo_is_told_in_the_panel(registered, tmp_path):
@@ -140,6 +166,7 @@ def test_another_seed_is_another_folder_and_another_name(registered, photo):
 
 def test_a_made_head_waits_for_object_mode(playing, room, photo, make_folder, monkeypatch):
     placed = []
+    monkeypatch.setattr(room.ahead, "ready", lambda folder: True)
     monkeypatch.setattr(studio, "_place", lambda desk: placed.append(studio.can_place()))
     choices().photo = str(photo)
     reconstruct.begin()
@@ -154,6 +181,36 @@ def test_a_made_head_waits_for_object_mode(playing, room, photo, make_folder, mo
     bpy.ops.object.mode_set(mode="OBJECT")
     room.tick()
     assert placed[-1] == ""
+
+
+def test_a_made_head_is_read_ahead_and_comes_in(playing, room, photo, make_folder, monkeypatch):
+    folder = make_folder()
+    monkeypatch.setattr("blender_fitdiff.scene.importer.read_avatar", None)  # nothing is read in Blender's own thread
+    choices().photo = str(photo)
+    reconstruct.begin()
+    playing.last.finish({**DONE, "avatar": str(folder)}, None)
+    tick_until_idle(room)
+    assert active_head(bpy.context).folder == str(folder)
+    assert room.desk.last.folder == folder
+    assert room.ahead.take(folder) is None
+
+
+def test_a_made_head_that_cannot_be_read_is_told_once(playing, room, photo, tmp_path):
+    choices().photo = str(photo)
+    reconstruct.begin()
+    playing.last.finish({**DONE, "avatar": str(tmp_path / "gone")}, None)
+    tick_until_idle(room)
+    assert (room.desk.trouble.code, room.desk.last) == ("avatar-missing", None)
+    assert heads(bpy.context.scene) == []
+
+
+def tick_until_idle(room) -> None:
+    for _ in range(500):
+        room.tick()
+        if room.desk.phase == IDLE:
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came in")
 
 
 def test_a_head_is_placed_as_the_one_that_is_seen(registered, make_folder):
