@@ -1,4 +1,4 @@
-"""An avatar folder read beside Blender's own thread, so that the window does not wait for its checksums. Knows nothing of bpy."""
+"""An avatar folder read beside Blender's own thread, so that no window waits for its checksums. Knows nothing of bpy."""
 
 from __future__ import annotations
 

@@ -90,6 +90,10 @@ def draw_order(layout: bpy.types.UILayout, room: Studio, chosen: FitDiffChoices)
     row.scale_y = 1.6
     row.enabled = bool(chosen.photo) and room.installing is None
     row.operator("fitdiff.reconstruct", icon="USER")
+    if orders.can_draw(room.about):
+        row = layout.row()
+        row.enabled = room.installing is None
+        row.operator("fitdiff.random_person", icon="COMMUNITY")
 
 
 def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Studio) -> None:

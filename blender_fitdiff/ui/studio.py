@@ -40,6 +40,7 @@ class Studio:
         self.installed: FitDiffError | None = None  # why the last installation failed
         self.report: dict | None = None  # what the engine's doctor said
         self._backend: Backend | None = None
+        self._about: dict | None = None
         self._python: Path | None = None
         self._doctor: Job | None = None
         self._state = install.State(install.MISSING)
@@ -77,8 +78,10 @@ class Studio:
 
     @property
     def about(self) -> dict | None:
-        """What a running engine has said of itself."""
-        return self._backend.about if self._backend else None
+        """What the engine has said of itself when it last started."""
+        if self._backend and self._backend.about:
+            self._about = self._backend.about
+        return self._about
 
     @property
     def backend(self) -> Backend | None:

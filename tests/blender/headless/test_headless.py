@@ -37,6 +37,11 @@ while line := sys.stdin.buffer.readline():
     sys.stdin.buffer.readline()
     message = json.loads(sys.stdin.buffer.read(length))
     id, told = message["id"], message["params"]
+    if message["method"] == "sample":
+        shutil.copytree({avatar!r}, told["out"], dirs_exist_ok=told["overwrite"])
+        about = dict(avatars=[told["out"]], seeds=[told["seed"]], sheet=None, timings=dict(total=0))
+        answer(id, result=about)
+        continue
     if message["method"] != "reconstruct":
         answer(id, result={{}})
         if message["method"] == "shutdown":
@@ -73,6 +78,21 @@ def photo(folder: Path, name: str) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"a photo")
     return folder / name
+
+
+def test_random_people_need_no_photo(stand_in, tmp_path):
+    out = tmp_path / "out"
+    words = ["--random", "2", "--seed", "41", "--glb", "--out", str(out), "--backend-python", str(stand_in)]
+    assert headless.run(words) == headless.DONE
+    told = report(out)["heads"]
+    assert [(head["input"], head["status"]) for head in told] == [
+        ("random person 41", "done"),
+        ("random person 42", "done"),
+    ]
+    assert (out / "person-41" / "avatar" / "avatar.json").is_file()
+    assert (out / "person-42" / "head.glb").is_file()
+    assert headless.run(["--random", "0", "--out", str(out)]) == headless.USAGE
+    assert headless.run(["--random", "501", "--out", str(out)]) == headless.USAGE
 
 
 def report(out: Path) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import time
 from pathlib import Path
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 
 from blender_fitdiff.desk.desk import IDLE, MADE, WORKING
+from blender_fitdiff.desk.orders import Draw, person_folder
 from blender_fitdiff.errors import FitDiffError
-from blender_fitdiff.making import make_head, place_head
+from blender_fitdiff.making import draw_head, make_head, place_head
 from blender_fitdiff.operators import photo as photo_operators
 from blender_fitdiff.operators import reconstruct, trouble
 from blender_fitdiff.scene import controls, gallery
@@ -22,7 +24,7 @@ from blender_fitdiff.scene.environment import hdris
 from blender_fitdiff.scene.heads import active_head, heads
 from blender_fitdiff.scene.importer import import_avatar
 from blender_fitdiff.scene.shape_keys import START
-from blender_fitdiff.ui import places, studio
+from blender_fitdiff.ui import places, state, studio
 from blender_fitdiff.ui.state import choices
 
 from ..backend_python import SETTING, backend_environment, find_backend, find_photo
@@ -148,6 +150,51 @@ def test_the_desk_begins_on_what_the_panel_shows(playing, room, photo, make_fold
     assert room.desk.phase == IDLE
     with pytest.raises(RuntimeError, match="poll"):
         bpy.ops.fitdiff.cancel()
+
+
+def test_a_random_person_is_drawn_by_the_operator_and_by_its_plain_twin(registered, make_folder, monkeypatch):
+    asked = []
+
+    class Drawing:
+        def __init__(self, python: Path, logs: Path) -> None:
+            pass
+
+        def sample(self, out: Path, *, seconds: float, **options: object) -> dict:
+            asked.append(options)
+            shutil.copytree(make_folder(f"made{len(asked)}"), out, dirs_exist_ok=True)
+            return {}
+
+        def stop(self) -> None:
+            pass
+
+    monkeypatch.setattr("blender_fitdiff.making.Engine", Drawing)
+    monkeypatch.setattr(places, "engine_python", lambda: Path("python"))
+    assert bpy.ops.fitdiff.random_person(seed=7) == {"FINISHED"}
+    head = active_head(bpy.context)
+    assert (head.collection.name, asked) == ("FitDiff Person 7", [{"seed": 7, "overwrite": True}])
+    points = _points(head)
+    twin = draw_head(Draw(person_folder(places.heads_folder(), 7), 7), Path("python"), places.log_folder())
+    np.testing.assert_allclose(_points(twin), points, atol=1e-6)
+    assert [one.collection.name for one in heads(bpy.context.scene)] == ["FitDiff Person 7"]
+    for _ in range(2):
+        bpy.ops.fitdiff.random_person()
+    assert len({one["seed"] for one in asked}) == 3  # anybody, each time
+    monkeypatch.setattr(places, "engine_python", lambda: None)
+    with pytest.raises(RuntimeError, match="not installed"):
+        bpy.ops.fitdiff.random_person()
+
+
+def test_the_engines_are_those_that_the_engine_names(playing, room, monkeypatch):
+    def engines() -> list[str]:
+        return [item[0] for item in state._engines(choices(), bpy.context)]
+
+    assert engines() == ["fit", "landmarks"]
+    told = {"capabilities": {"engines": ["fit", "landmarks", "diffusion"], "resolutions": [512, 1024]}}
+    monkeypatch.setattr(room, "_about", told)
+    assert engines() == ["fit", "landmarks", "diffusion"]
+    choices().engine = "diffusion"
+    monkeypatch.setattr(room, "_about", {"capabilities": {"engines": ["diffusion", "landmarks"]}})
+    assert choices().engine == "diffusion"  # whatever the order in which they are named
 
 
 def test_another_seed_is_another_folder_and_another_name(registered, photo):

@@ -2,11 +2,12 @@
 
     python3 tests/blender/window/stalls.py --engine-python PYTHON PHOTO [--blender BLENDER] [--quality standard]
 
-Needs a Blender with a window, so an X server (`Xvfb :77 -screen 0 1600x1000x24 +extension GLX &`, `DISPLAY=:77`) where there is
-none, and the engine's Python. Blender starts with factory settings, the extension from this checkout; a photo is looked at, a head is
-made, cancelled at step 20, and made again. A timer asks to be called every few milliseconds: what passes between two calls beyond
-that is a stall. Printed are the longest ones, each with the phase, the computing time of Blender's main thread in it and what of
-ours ran in it. Not a test: what it reads depends on what else the machine is doing, so the load is printed too.
+Needs a Blender with a window, so an X server where there is none (`Xvfb :77 -screen 0 1600x1000x24 +extension GLX &`,
+`DISPLAY=:77`), and the engine's Python. Blender starts with factory settings and the extension from this checkout; a photo is
+looked at, a head is made, cancelled at step 20, and made again. A timer asks to be called every few milliseconds: what passes
+between two calls beyond that is a stall. Printed are the longest ones by phase, each with the computing time of Blender's main
+thread in it and what of ours ran in it (ms). Not a test: what it reads depends on what else the machine does, so the load is
+printed too.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def main() -> int:
             "FITDIFF_STALLS": json.dumps(wanted),
             "PYTHONPATH": "",
         }
-        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.blender.window import watched; watched.start()"
+        code = (
+            f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.blender.window import watched; watched.start()"
+        )
         command = [options.blender, "--factory-startup", "--python-expr", code]
         try:
             done = subprocess.run(
@@ -51,14 +54,18 @@ def main() -> int:
             sys.stderr.write("It took too long: give --timeout more seconds.\n")
             return 1
         if not told.is_file():
-            sys.stderr.write(f"Blender ended with {done.returncode} and told nothing.\n{done.stdout[-2000:]}{done.stderr[-2000:]}\n")
+            sys.stderr.write(
+                f"Blender ended with {done.returncode} and told nothing.\n{done.stdout[-2000:]}{done.stderr[-2000:]}\n"
+            )
             return 1
         report(json.loads(told.read_text(encoding="utf-8")))
     return 0
 
 
 def report(told: dict) -> None:
-    print(f"Blender {told['blender']}, load {told['load'][0]:.1f} before and {told['load'][1]:.1f} after, {told['gaps']} looks")
+    print(
+        f"Blender {told['blender']}, load {told['load'][0]:.1f} before and {told['load'][1]:.1f} after, {told['gaps']} looks"
+    )
     if told["trouble"]:
         print(f"trouble: {told['trouble']}")
     for phase in told["phases"]:
@@ -67,7 +74,9 @@ def report(told: dict) -> None:
         print(f"{phase}: {told['phases'][phase]:.1f} s, {over} stalls over 50 ms")
         for one in stalls[:SHOWN]:
             ours = ", ".join(f"{name} {spent:.0f}" for name, spent in one["ran"]) or "nothing of ours"
-            print(f"  {one['clock']:6.0f} ms by the clock, {one['computing']:5.0f} computed; at {one['at']:.1f} s; {ours}")
+            print(
+                f"  {one['clock']:6.0f} ms by the clock, {one['computing']:5.0f} computed; at {one['at']:.1f} s; {ours}"
+            )
 
 
 if __name__ == "__main__":
