@@ -368,7 +368,9 @@ class _Fit:
         if self.drawn is None:
             return relief(albedo)
         size = albedo.shape[-1]
-        added = relief(albedo / self.basis.albedo(self.skin, size)) * albedo.new_tensor([1.0, 1.0, 0.0]).view(1, 3, 1, 1)
+        added = relief(albedo / self.basis.albedo(self.skin, size)) * albedo.new_tensor([1.0, 1.0, 0.0]).view(
+            1, 3, 1, 1
+        )
         return F.normalize(_resized(self.drawn.normal, size) + added, dim=1)
 
     def _seen_texels(self, atlas: Atlas, vertices: Tensor, camera: Camera, shown: Tensor) -> Tensor:
@@ -423,7 +425,7 @@ class _Fit:
             maps=maps,
             engine=NAME,
             seed=seed,
-            settings=_plain(asdict(self.settings)),
+            settings=flattened(asdict(self.settings)),
             metrics=self._metrics(),
             preview=preview,
             photo=self.analysis.photo.pixels,
@@ -469,12 +471,12 @@ def _stored_colour(linear: Tensor) -> np.ndarray:
     return stored_diffuse(linear[0].permute(1, 2, 0).numpy())
 
 
-def _plain(settings: dict) -> dict:
+def flattened(settings: dict) -> dict:
     """Nested settings flattened to names with dots, as the manifest keeps them."""
     flat: dict = {}
     for name, value in settings.items():
         if isinstance(value, dict):
-            flat |= {f"{name}.{inner}": v for inner, v in _plain(value).items()}
+            flat |= {f"{name}.{inner}": v for inner, v in flattened(value).items()}
         else:
             flat[name] = value
     return flat
