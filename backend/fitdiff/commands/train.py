@@ -29,9 +29,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     people.add_argument("--show", choices=("photographs", "portraits", "maps"), default="photographs")
     _add_people(people)
 
+    paint = actions.add_parser("paint", help="paint and photograph made-up people once, for machines that learn faster")
+    paint.add_argument("--out", type=Path, required=True, metavar="DIR")
+    paint.add_argument("--people", type=_positive, default=3000)
+    paint.add_argument("--views", type=_positive, default=2, help="photographs of each (default 2)")
+    paint.add_argument("--held-out", action="store_true", help="people that training never sees")
+    paint.add_argument("--minutes", type=float, help="end after so many, to go on later")
+    _add_people(paint)
+
     first = actions.add_parser("autoencoder", help="train the branched VQGAN")
     _add_run(first)
     first.add_argument("--data", type=Path, metavar="DIR", help="people of your own instead of made-up ones")
+    first.add_argument("--painted", type=Path, metavar="DIR", help="people that `fitdiff train paint` made")
+    first.add_argument("--adversarial", type=float, metavar="W", help="weight of the discriminator; 0 leaves it out")
     first.add_argument("--pool", type=_positive, help="made-up people held ready (default 1024, 24 without a GPU)")
     first.add_argument("--fresh", type=_positive, help="new people painted at every step (default 2, 1 without a GPU)")
     _add_people(first)
@@ -40,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     latents.add_argument("--autoencoder", type=Path, required=True, metavar="FILE")
     latents.add_argument("--out", type=Path, required=True, metavar="DIR")
     latents.add_argument("--data", type=Path, metavar="DIR", help="people of your own instead of made-up ones")
+    latents.add_argument("--painted", type=Path, metavar="DIR", help="people that `fitdiff train paint` made")
     latents.add_argument("--people", type=_positive, default=20000)
     latents.add_argument("--views", type=_positive, default=2, help="photographs of each (default 2)")
     latents.add_argument("--held-out", action="store_true", help="people that training never sees")
@@ -98,6 +109,7 @@ def _add_stack(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     actions = {
         "people": _people,
+        "paint": _paint,
         "autoencoder": _autoencoder,
         "latents": _latents,
         "denoiser": _denoiser,
@@ -133,18 +145,39 @@ def _people(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     return {"sheet": str(args.out), "people": args.count}
 
 
+def _paint(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    from ..training import painted
+    from ..training.synthetic import HELD_OUT
+    from .progress_bar import progress_bar
+
+    machine = _machine(args)
+    at_once = 32 if machine.device.type == "cuda" else 4
+    first = HELD_OUT if args.held_out else 0
+    with progress_bar(console) as bar:
+        done = painted.write(
+            args.out, _crowd(args, machine), args.people, args.views, first, at_once, args.minutes, bar.show
+        )
+    return {"painted": str(args.out), "people": done, "of": args.people}
+
+
 def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..training.autoencoder import AutoencoderTask, AutoencoderTraining
     from ..training.machine import batch_that_fits
     from ..training.own_data import MapFolder
+    from ..training.painted import Painted
     from ..training.synthetic import MapPool
 
     machine = _machine(args)
     cuda = machine.device.type == "cuda"
     plain = getattr(AutoencoderTraining, args.size)()
     settings = _settings(args, plain, 2)
+    if args.adversarial is not None:
+        settings = dataclasses.replace(settings, adversarial=args.adversarial)
     size = settings.network.size
-    if args.data:
+    if args.painted:
+        people = Painted(args.painted, machine.device, args.seed)
+        batches, says = people.batch, people.says
+    elif args.data:
         batches, says = MapFolder(args.data, size, machine.device, args.seed).batch, f"people of {args.data.name}"
     else:
         capacity, fresh, at_once = (1024, 2, 32) if cuda else (24, 1, 4)
@@ -171,6 +204,7 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 def _latents(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..diffusion.weights import load_autoencoder
     from ..training import latents, own_data
+    from ..training.painted import Painted
     from ..training.synthetic import HELD_OUT
     from .progress_bar import progress_bar
 
@@ -178,7 +212,9 @@ def _latents(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     perception = _perception(args.stack, machine)
     network, card = load_autoencoder(args.autoencoder, machine.device)
     size = network.config.size
-    if args.data:
+    if args.painted:
+        source = Painted(args.painted, machine.device, limit=args.people).source(perception.conditioner)
+    elif args.data:
         source = own_data.source(args.data, perception, size, machine.device)
     else:
         source = latents.made_up(_crowd(args, machine, size), perception.conditioner, args.people, args.views)

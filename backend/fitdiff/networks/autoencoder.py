@@ -33,8 +33,10 @@ class AutoencoderConfig:
     codes: int = 16384
     size: int = 512
     patch: int = 1  # squares of texels that enter and leave as channels
-    groups: int = 32  # of the norms; few keep what is constant over a map, such as its tone
-    positions: bool = False  # a learnt map added to the latent: skin lies at the same place in every face
+    groups: int = 32  # of the norms; 0 leaves them out, so that a crop is encoded as it is within the whole
+    positions: bool = False  # learnt maps added at the latent's side: skin lies at the same place in every face
+    mean: int = 0  # side of the stored mean maps, which the network neither sees nor makes; 0 stores none
+    mosaic: bool = False  # beside the network, every 2 x 2 numbers carry four mixed channels of the maps, as a sensor's do
 
     @staticmethod
     def paper() -> AutoencoderConfig:
@@ -43,14 +45,16 @@ class AutoencoderConfig:
     @staticmethod
     def lite() -> AutoencoderConfig:
         return AutoencoderConfig(
-            channels=64,
-            multipliers=(1, 2),
+            channels=32,
+            multipliers=(1, 4),
             blocks=1,
             attention=(),
             middle_attention=False,
             patch=4,
-            groups=8,
+            groups=0,
             positions=True,
+            mean=256,
+            mosaic=True,
         )
 
     @property
@@ -61,6 +65,7 @@ class AutoencoderConfig:
 class Reconstruction(NamedTuple):
     maps: Tensor  # (B, 9, S, S)
     quantized: Quantized
+    latent: Tensor  # (B, 1, h, w) before quantisation
 
 
 class Autoencoder(nn.Module):
@@ -69,36 +74,109 @@ class Autoencoder(nn.Module):
     `encode` gives the latent before quantisation, which is what the denoiser learns; `decode` quantises.
     """
 
+    mean: Tensor  # (9, m, m) of many people's maps
+    spread: Tensor  # (9,) of what differs from it
+
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.config = config
+        if config.mean:
+            self.register_buffer("mean", torch.zeros(9, config.mean, config.mean))
+            self.register_buffer("spread", torch.ones(9))
         self.encoder = Encoder(config)
         self.to_code = nn.Conv2d(config.latent_channels, config.embedding, 1)
         self.codebook = Codebook(config.codes, config.embedding)
         self.from_code = nn.Conv2d(config.embedding, config.latent_channels, 1)
         self.decoder = Decoder(config)
+        if config.mosaic:
+            self.mosaic = Mosaic(config.size // config.latent_side)
+            with torch.no_grad():  # the network starts by adding little
+                for layer in (self.to_code, *(branch.out for branch in self.decoder.branches)):
+                    layer.weight.mul_(0.003)  # type: ignore[union-attr,operator]
+                    layer.bias.zero_()  # type: ignore[union-attr,operator]
 
-    def encode(self, maps: Tensor) -> Tensor:
-        features = self.encoder(maps)
-        if features.dtype == self.to_code.weight.dtype:
-            return self.to_code(features)
+    def encode(self, maps: Tensor, corner: tuple[int, int] = (0, 0)) -> Tensor:
+        """corner: the row and column at which a window of maps was cut out, multiples of 8."""
+        if self.config.mean:
+            maps = (maps - self._mean(maps, corner)) / self.spread[:, None, None]
+        features = self.encoder(maps, self._place(corner))
         # Under autocast: half precision has fewer values than there are codes.
         with torch.autocast(features.device.type, enabled=False):
-            return self.to_code(features.to(self.to_code.weight.dtype))
+            latent = self.to_code(features.to(self.to_code.weight.dtype))
+            return latent + self.mosaic.laid(maps) if self.config.mosaic else latent
 
     def decode(self, latent: Tensor, quantize: bool = True) -> Tensor:
         """(B, 1, h, w) -> (B, 9, S, S), about [-1, 1]."""
-        code = self.codebook(latent).latent if quantize else latent
-        return self.decoder(self.from_code(code))
+        return self._maps(self.codebook(latent).latent if quantize else latent, (0, 0))
 
-    def forward(self, maps: Tensor) -> Reconstruction:
-        quantized = self.codebook(self.encode(maps))
-        return Reconstruction(self.decoder(self.from_code(quantized.latent)), quantized)
+    def forward(
+        self,
+        maps: Tensor,
+        corner: tuple[int, int] = (0, 0),
+        noise: Tensor | None = None,
+        quantize: bool = True,
+    ) -> Reconstruction:
+        """noise (B, 1, h, w) is added to the code, so that the decoder learns to bear latents that are a little off."""
+        latent = self.encode(maps, corner)
+        quantized = self.codebook(latent)
+        code = quantized.latent if quantize else latent
+        code = code if noise is None else code + noise
+        return Reconstruction(self._maps(code, corner), quantized, latent)
+
+    def _maps(self, code: Tensor, corner: tuple[int, int]) -> Tensor:
+        made = self.decoder(self.from_code(code), self._place(corner))
+        if self.config.mosaic:
+            with torch.autocast(made.device.type, enabled=False):
+                made = made.float() + self.mosaic.spread(code.float())
+        if not self.config.mean:
+            return made
+        return made.float() * self.spread[:, None, None] + self._mean(made, corner)
+
+    def _mean(self, like: Tensor, corner: tuple[int, int]) -> Tensor:
+        (top, left), (height, width), side = corner, like.shape[2:], self.config.size
+        whole = F.interpolate(self.mean[None], (side, side), mode="bicubic", align_corners=False)
+        return whole[..., top : top + height, left : left + width]
+
+    def _place(self, corner: tuple[int, int]) -> tuple[int, int]:
+        """Where a window lies in the latent."""
+        step = self.config.size // self.config.latent_side
+        return corner[0] // step, corner[1] // step
 
     @property
     def last_layer(self) -> list[Tensor]:
         """The branches' last kernels: where VQGAN weighs the adversarial gradient against the others."""
         return [branch.out.weight for branch in self.decoder.branches]  # type: ignore[union-attr,misc]
+
+
+class Mosaic(nn.Module):
+    """What is smooth in the maps, without any network: their means over squares, mixed to four channels that lie side by
+    side in the latent, and back by smooth interpolation."""
+
+    CHANNELS = 4
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = 2 * step  # texels to a side of what 2 x 2 numbers stand for
+        self.mix = nn.Conv2d(3 * len(MAPS), self.CHANNELS, 1, bias=False)
+        self.unmix = nn.Conv2d(self.CHANNELS, 3 * len(MAPS), 1, bias=False)
+
+    def laid(self, maps: Tensor) -> Tensor:
+        """(B, 9, S, S) -> (B, 1, S / 8, S / 8)."""
+        return F.pixel_shuffle(self.mix(F.avg_pool2d(maps, self.step)), 2)
+
+    def spread(self, latent: Tensor) -> Tensor:
+        small = self.unmix(F.pixel_unshuffle(latent, 2))
+        return F.interpolate(small, scale_factor=float(self.step), mode="bicubic", align_corners=False)
+
+    @torch.no_grad()
+    def fit(self, maps: Tensor) -> None:
+        """To the four directions in which these maps' means (N, 9, h, w), standardised, spread most, each to spread 1."""
+        flat = maps.transpose(0, 1).flatten(1).double()
+        values, vectors = torch.linalg.eigh(flat @ flat.T / flat.shape[1])
+        values, vectors = values[-self.CHANNELS :].flip(0), vectors[:, -self.CHANNELS :].flip(1)
+        vectors = vectors * vectors.sum(0).sign()
+        self.mix.weight.copy_((vectors / values.sqrt()).T[:, :, None, None])
+        self.unmix.weight.copy_((vectors * values.sqrt())[:, :, None, None])
 
 
 class Encoder(nn.Module):
@@ -108,6 +186,7 @@ class Encoder(nn.Module):
         side = config.size // config.patch
         self.branches = nn.ModuleList(EncoderBranch(config, widths[0], side) for _ in MAPS)
         self.merge = nn.Conv2d(len(MAPS) * widths[0], widths[0], 1)
+        self.positions = _places(config, widths[0]) if len(widths) == 2 else None
         layers: list[nn.Module] = []
         width = widths[0]
         for level, wanted in enumerate(widths[1:], 1):
@@ -118,9 +197,10 @@ class Encoder(nn.Module):
         layers += [*_middle(config.groups, width, config.middle_attention), _norm(config.groups, width), nn.SiLU()]
         self.trunk = nn.Sequential(*layers, nn.Conv2d(width, config.latent_channels, 3, padding=1))
 
-    def forward(self, maps: Tensor) -> Tensor:
+    def forward(self, maps: Tensor, place: tuple[int, int] = (0, 0)) -> Tensor:
         parts = [branch(part) for branch, part in zip(self.branches, maps.split(3, 1), strict=True)]
-        return self.trunk(self.merge(torch.cat(parts, 1)))
+        x = self.merge(torch.cat(parts, 1))
+        return self.trunk(_placed(x, self.positions, place))
 
 
 class EncoderBranch(nn.Sequential):
@@ -139,8 +219,7 @@ class Decoder(nn.Module):
         widths = [config.channels * m for m in config.multipliers]
         side, width = config.size // config.patch, widths[-1]
         self.enter = nn.Conv2d(config.latent_channels, width, 3, padding=1)
-        places = torch.zeros(width, config.latent_side, config.latent_side) if config.positions else None
-        self.positions = None if places is None else nn.Parameter(places)
+        self.positions = _places(config, width)
         layers = _middle(config.groups, width, config.middle_attention)
         for level in range(len(widths) - 1, 0, -1):
             layers += _level(config.groups, width, widths[level], config.blocks + 1, side >> level in config.attention)
@@ -150,9 +229,8 @@ class Decoder(nn.Module):
         self.trunk = nn.Sequential(*layers)
         self.branches = nn.ModuleList(DecoderBranch(config, width, widths[0], side) for _ in MAPS)
 
-    def forward(self, code: Tensor) -> Tensor:
-        x = self.enter(code)
-        x = self.trunk(x if self.positions is None else x + self.positions)
+    def forward(self, code: Tensor, place: tuple[int, int] = (0, 0)) -> Tensor:
+        x = self.trunk(_placed(self.enter(code), self.positions, place))
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
@@ -226,6 +304,18 @@ class Shuffle(nn.Sequential):
         super().__init__(nn.Conv2d(entering, 4 * leaving, 3, padding=1), nn.PixelShuffle(2))
 
 
+def _places(config: AutoencoderConfig, width: int) -> nn.Parameter | None:
+    side = config.latent_side
+    return nn.Parameter(torch.zeros(width, side, side)) if config.positions else None
+
+
+def _placed(x: Tensor, positions: Tensor | None, place: tuple[int, int]) -> Tensor:
+    if positions is None:
+        return x
+    (row, column), (height, width) = place, x.shape[2:]
+    return x + positions[:, row : row + height, column : column + width]
+
+
 def _level(groups: int, entering: int, leaving: int, blocks: int, attends: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for index in range(blocks):
@@ -240,5 +330,5 @@ def _middle(groups: int, width: int, attends: bool) -> list[nn.Module]:
     return [Block(groups, width, width), *attention, Block(groups, width, width)]
 
 
-def _norm(groups: int, width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(min(groups, width), width, eps=1e-6)
+def _norm(groups: int, width: int) -> nn.Module:
+    return nn.GroupNorm(min(groups, width), width, eps=1e-6) if groups else nn.Identity()

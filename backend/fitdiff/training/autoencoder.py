@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from ..perception.types import PerceptualNetwork
 from . import losses
 from .loop import rate_at
 from .machine import Average, Machine, fused
+
+MEAN_AT_ONCE = 4
+SPREAD_OVER = 16
 
 MapSource = Callable[[int, int], Tensor]
 """(step, count) -> maps (count, 9, S, S); the same for the same step."""
@@ -37,9 +41,16 @@ class AutoencoderTraining:
     adversarial_from: float = 0.3  # of all steps: before, there is nothing worth judging
     codebook: float = 1.0
     crop: int = 512  # what the perceptual and the adversarial loss look at
+    perceptual_every: int = 1
+    shares: tuple[float, float, float] = (1.0, 1.0, 1.0)  # of diffuse, specular and normal in the plain difference
+    window: int = 512  # side of what is cut out of the maps to train on, before `whole_from` of all steps
+    whole_from: float = 0.0
+    noise: float = 0.0  # added to codes: the decoder bears latents that are a little off
+    small: float = 0.0  # what a latent's square costs, or latents would grow until the noise does not matter
     accumulate: int = 1
     average: float = 0.999
     revive_every: int = 250
+    settle: int = 0  # people whose latents the codes are laid over at the end; until then nothing is quantised
 
     @staticmethod
     def paper() -> AutoencoderTraining:
@@ -51,10 +62,18 @@ class AutoencoderTraining:
             AutoencoderConfig.lite(),
             DiscriminatorConfig.lite(),
             rate=5e-4,
-            perceptual=0.5,
-            adversarial=0.1,
+            betas=(0.9, 0.99),
+            perceptual=0.1,
+            perceptual_every=8,
+            adversarial=0.02,
             adversarial_from=0.6,
             crop=256,
+            shares=(1.0, 0.7, 3.0),
+            window=256,
+            whole_from=0.85,
+            noise=0.1,
+            small=0.001,
+            settle=64,
         )
 
 
@@ -83,8 +102,12 @@ class AutoencoderTask:
         if start is not None:
             network.load_state_dict(load_autoencoder(start)[0].state_dict())
         else:
-            with torch.no_grad():
-                spread_latents(network.to(machine.device), source(0, settings.batch))
+            network.to(machine.device)
+            if settings.network.mean:
+                store_mean(network, source)
+            if not settings.network.mosaic:
+                count = SPREAD_OVER // MEAN_AT_ONCE
+                spread_latents(network, torch.cat([source(k, MEAN_AT_ONCE) for k in range(count)]))
         self.perceptual = perceptual
         self.network, self.judge = machine.spread(network), machine.spread(judge)
         self.plain, self.plain_judge = network, judge
@@ -104,6 +127,7 @@ class AutoencoderTask:
         }
         self.optimizers = {"network": self.optimizer, "judge": self.judge_optimizer}
         self.last: Tensor | None = None
+        self.corner = (0, 0)
 
     def facts(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self.settings), "seed": self.seed, "trained_on": self.trained_on}
@@ -112,12 +136,12 @@ class AutoencoderTask:
         s = self.settings
         for group in (*self.optimizer.param_groups, *self.judge_optimizer.param_groups):
             group["lr"] = s.rate * group.get("share", 1.0) * rate_at(step, total)
-        maps = self.source(step * self.machine.world + self.machine.rank, s.batch)
+        maps, corner = self._cut(self.source(step * self.machine.world + self.machine.rank, s.batch), step, total)
         found: dict[str, Tensor] = {}
         self.optimizer.zero_grad(set_to_none=True)
         pairs = []
         for part in maps.chunk(s.accumulate):
-            made, parts = self._generator(part, step, total)
+            made, parts = self._generator(part, corner, step, total)
             pairs.append((part, made))
             for name, value in parts.items():
                 found[name] = found.get(name, torch.zeros_like(value)) + value / s.accumulate
@@ -128,27 +152,33 @@ class AutoencoderTask:
             self.judge_optimizer.zero_grad(set_to_none=True)
             found["judge"] = torch.stack([self._judge(real, made, step) for real, made in pairs]).mean()
             self.judge_optimizer.step()
-        if (step + 1) % s.revive_every == 0 and step < 0.8 * total:
+        if not s.settle and (step + 1) % s.revive_every == 0 and step < 0.8 * total:
             found["revived"] = self._revive(step)
+        self.corner = corner
         self.last = torch.cat([torch.stack([real[0], made[0].float()]) for real, made in pairs])[:8].detach()
         return found
 
     def _plays(self, step: int, total: int) -> bool:
         return self.settings.adversarial > 0 and step >= self.settings.adversarial_from * total
 
-    def _generator(self, maps: Tensor, step: int, total: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def _generator(
+        self, maps: Tensor, corner: tuple[int, int], step: int, total: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         s = self.settings
         with self.machine.mixed():
-            result = self.network(maps)
+            result = self.network(maps, corner, self._noise(maps, step), quantize=not s.settle)
             made = result.maps.float()
-            plain = F.l1_loss(made, maps)
-            window = self._window(step)
-            found = {"plain": plain, "codebook": result.quantized.loss}
-            others = plain
-            if s.perceptual > 0:
+            apart = (made - maps).abs().mean((0, 2, 3)).view(3, 3).mean(1)
+            window = self._window(step, maps.shape[-1])
+            found = {"plain": apart.mean(), "codebook": result.quantized.loss}
+            others = (apart * apart.new_tensor(s.shares)).mean()
+            if s.perceptual > 0 and step % s.perceptual_every == 0:
                 found["perceptual"] = losses.perceptual(self.perceptual, made[window], maps[window])
                 others = others + s.perceptual * found["perceptual"]
-            loss = others + s.codebook * result.quantized.loss
+            found["spread"] = result.latent.square().mean()
+            loss = others + s.small * found["spread"]
+            if not s.settle:
+                loss = loss + s.codebook * result.quantized.loss
             if self._plays(step, total):
                 self.plain_judge.requires_grad_(False)
                 fooling = losses.fooling(self.judge(made[window]))
@@ -164,22 +194,41 @@ class AutoencoderTask:
             self.usage.note(result.quantized.chosen)
             found["codes"] = self.usage.share()
             self._vectors = (
-                self.plain.encode(maps[:2]).permute(0, 2, 3, 1).reshape(-1, s.network.embedding)
+                result.latent.float().permute(0, 2, 3, 1).reshape(-1, s.network.embedding)
                 if (step + 1) % s.revive_every == 0
                 else None
             )
         return made.detach(), {name: value.detach() for name, value in found.items()}
 
     def _judge(self, real: Tensor, made: Tensor, step: int) -> Tensor:
-        window = self._window(step)
+        window = self._window(step, real.shape[-1])
         with self.machine.mixed():
             loss = losses.telling(self.judge(real[window].contiguous()), self.judge(made[window].contiguous()))
         (loss / self.settings.accumulate).backward()
         return loss.detach()
 
-    def _window(self, step: int) -> tuple[slice, slice, slice, slice]:
+    def _cut(self, maps: Tensor, step: int, total: int) -> tuple[Tensor, tuple[int, int]]:
+        """A window of the maps, the same for a batch, at whole places of the latent; and where it was cut out."""
+        s, side = self.settings, self.settings.network.size
+        if s.window >= side or step >= s.whole_from * total:
+            return maps, (0, 0)
+        place = side // s.network.latent_side
+        generator = torch.Generator().manual_seed(self.seed * 104_729 + step)
+        top, left = (place * torch.randint(0, (side - s.window) // place + 1, (2,), generator=generator)).tolist()
+        return maps[..., top : top + s.window, left : left + s.window], (top, left)
+
+    def _noise(self, maps: Tensor, step: int) -> Tensor | None:
+        s = self.settings
+        if s.noise <= 0:
+            return None
+        side = maps.shape[-1] * s.network.latent_side // s.network.size
+        generator = torch.Generator().manual_seed(self.seed * 15_485_863 + step * self.machine.world + self.machine.rank)
+        drawn = torch.randn(len(maps), s.network.embedding, side, side, generator=generator)
+        return s.noise * drawn.to(maps.device)
+
+    def _window(self, step: int, side: int) -> tuple[slice, slice, slice, slice]:
         """The square that the dearer losses look at, another one at every step."""
-        side, crop = self.settings.network.size, min(self.settings.crop, self.settings.network.size)
+        crop = min(self.settings.crop, side)
         generator = torch.Generator().manual_seed(self.seed * 7919 + step)
         top, left = torch.randint(0, side - crop + 1, (2,), generator=generator).tolist()
         every = slice(None)
@@ -200,7 +249,7 @@ class AutoencoderTask:
             return torch.zeros(3, 8, 8)
         truth = self.last[::2][:4]
         with self.machine.mixed():
-            made = self.average.network(truth).maps.float()
+            made = self.average.network(truth, self.corner).maps.float()
         rows = []
         for real, again in zip(truth, made, strict=True):
             row = [part for pair in zip(real.split(3), again.split(3), strict=True) for part in pair]
@@ -211,10 +260,34 @@ class AutoencoderTask:
     def export(self, folder: Path, steps: int, losses: dict[str, float]) -> list[Path]:
         path = folder / "autoencoder.safetensors"
         details = {"losses": losses, "settings": dataclasses.asdict(self.settings)}
-        network = self.average.network
+        network = copy.deepcopy(self.average.network)
         assert isinstance(network, Autoencoder)
+        if self.settings.settle:
+            settle_codes(network, self.source, self.settings.settle)
         save_autoencoder(path, network, self.trained_on, steps, details)
         return [path]
+
+
+@torch.no_grad()
+def store_mean(network: Autoencoder, source: MapSource, people: int = 256) -> None:
+    """The mean of the first people the source gives, and how far they spread about it."""
+    side, size = network.config.mean, network.config.size
+    total, squares = torch.zeros(9, size, size, dtype=torch.float64), torch.zeros(9, dtype=torch.float64)
+    small = []
+    for step in range(people // MEAN_AT_ONCE):
+        maps = source(step, MEAN_AT_ONCE).double().cpu()
+        total += maps.sum(0)
+        squares += maps.square().sum((0, 2, 3))
+        if network.config.mosaic:
+            small.append(F.avg_pool2d(maps, network.mosaic.step))
+    mean = total / people
+    spread = (squares / (people * size * size) - mean.square().mean((1, 2))).clamp(min=1e-6).sqrt()
+    network.mean.copy_(F.interpolate(mean.float()[None], (side, side), mode="area")[0])
+    network.spread.copy_(spread.float())
+    if network.config.mosaic:
+        away = torch.cat(small) - F.avg_pool2d(mean, network.mosaic.step)
+        away[:, 6:] = 0  # what differs between normals is fine, and for the network
+        network.mosaic.fit((away / spread.view(1, 9, 1, 1)).float())
 
 
 @torch.no_grad()
@@ -227,6 +300,15 @@ def spread_latents(network: Autoencoder, maps: Tensor) -> None:
     assert layer.bias is not None
     layer.weight.div_(scale[:, None, None, None])
     layer.bias.sub_(mean).div_(scale)
+
+
+@torch.no_grad()
+def settle_codes(network: Autoencoder, source: MapSource, people: int) -> None:
+    """Codes that are numbers, to the quantiles of these people's latents."""
+    found = torch.cat([network.encode(source(step, 1)).flatten() for step in range(people)]).sort().values
+    codes = network.codebook.weight
+    share = (torch.arange(len(codes), device=found.device) + 0.5) / len(codes)
+    codes.copy_(found[(share * len(found)).long()][:, None])
 
 
 class Usage(nn.Module):
