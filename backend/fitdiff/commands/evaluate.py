@@ -36,7 +36,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..face.registry import load_face_model
 
     engines = list(dict.fromkeys(name.strip() for name in args.engines.split(",") if name.strip()))
-    unknown = [name for name in engines if name not in contenders.ENGINES]
+    unknown = [name for name in engines if not contenders.known(name)]
     if unknown or not engines:
         known = ", ".join(contenders.ENGINES)
         raise FitDiffError("usage-engine", f"There is no engine {', '.join(unknown) or 'named'}: choose from {known}.")

@@ -23,6 +23,8 @@ DIFFUSION: dict[str, dict[str, Any]] = {
 }
 """The diffusion engine, and what its parts do alone: our guidance, the paper's, the condition (the paper's "label only"),
 and classifier-free guidance with w = 2 and 9 as Ho and Salimans count, where 0 is the condition alone."""
+SCALED = "paper@"
+"""With a number after it: the paper's guidance at another scale than its 75, for a sweep as its supplement's Figure 3."""
 ENGINES = ("fit", "landmarks", "mean", *DIFFUSION)
 RIGID = PoseSettings(identity_prior=1e8, expression_prior=1e8)
 
@@ -36,12 +38,31 @@ class Contest:
     seed: int = 0
 
 
+def known(engine: str) -> bool:
+    return engine in ENGINES or scale_of(engine) is not None
+
+
+def scale_of(engine: str) -> float | None:
+    """Of a name like paper@25."""
+    try:
+        scale = float(engine.removeprefix(SCALED)) if engine.startswith(SCALED) else -1.0
+    except ValueError:
+        return None
+    return scale if 0 <= scale <= 10000 else None
+
+
+def _variant(engine: str) -> dict[str, Any] | None:
+    scale = scale_of(engine)
+    return DIFFUSION.get(engine) if scale is None else {**DIFFUSION["paper"], "scale": scale}
+
+
 def guides(engine: str, analysis: Analysis) -> tuple[str, ...]:
     """The recognisers that this engine's optimisation or sampling has looked at, or that told the
     model whom to draw: no witnesses of its likeness."""
     perception = analysis.perception
-    if engine in DIFFUSION:
-        guided = DIFFUSION[engine].get("guidance") != "none"
+    variant = _variant(engine)
+    if variant is not None:
+        guided = variant.get("guidance") != "none"
         return (*((perception.identity.name,) if guided else ()), perception.conditioner.name)
     return (perception.identity.name,) if engine == "fit" else ()
 
@@ -51,8 +72,9 @@ def run(engine: str, analysis: Analysis, contest: Contest, report: Report = sile
         own = fit.FitSettings(resolution=contest.resolution)
         settings = replace(own, steps=contest.steps or own.steps)
         return fit.reconstruct(analysis, settings, contest.seed, report)
-    if engine in DIFFUSION:
-        sampling = diffusion.DiffusionSettings(resolution=contest.resolution, **DIFFUSION[engine])
+    variant = _variant(engine)
+    if variant is not None:
+        sampling = diffusion.DiffusionSettings(resolution=contest.resolution, **variant)
         sampling = replace(sampling, steps=contest.steps or sampling.steps)
         avatar = diffusion.reconstruct(analysis, sampling, contest.seed, report)
         return replace(avatar, manifest=with_fields(avatar.manifest, engine=engine))

@@ -36,7 +36,9 @@ class AutoencoderConfig:
     groups: int = 32  # of the norms; 0 leaves them out, so that a crop is encoded as it is within the whole
     positions: bool = False  # learnt maps added at the latent's side: skin lies at the same place in every face
     mean: int = 0  # side of the stored mean maps, which the network neither sees nor makes; 0 stores none
-    mosaic: bool = False  # beside the network, every 2 x 2 numbers carry four mixed channels of the maps, as a sensor's do
+    mosaic: bool = (
+        False  # beside the network, every 2 x 2 numbers carry four mixed channels of the maps, as a sensor's do
+    )
 
     @staticmethod
     def paper() -> AutoencoderConfig:

@@ -222,7 +222,9 @@ class AutoencoderTask:
         if s.noise <= 0:
             return None
         side = maps.shape[-1] * s.network.latent_side // s.network.size
-        generator = torch.Generator().manual_seed(self.seed * 15_485_863 + step * self.machine.world + self.machine.rank)
+        generator = torch.Generator().manual_seed(
+            self.seed * 15_485_863 + step * self.machine.world + self.machine.rank
+        )
         drawn = torch.randn(len(maps), s.network.embedding, side, side, generator=generator)
         return s.noise * drawn.to(maps.device)
 

@@ -78,11 +78,15 @@ def _kept(people: People) -> dict[str, Tensor]:
 class Painted:
     """The people of such a folder, those there are when it is opened; files are mapped, not read."""
 
-    def __init__(self, folder: Path, device: torch.device | str = "cpu", seed: int = 0, limit: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, device: torch.device | str = "cpu", seed: int = 0, limit: int | None = None
+    ) -> None:
         index = folder / INDEX
         paths = sorted(folder.glob("[0-9]*.safetensors"))
         if not index.is_file() or not paths:
-            raise FitDiffError("training-no-people", f"{folder} holds no painted people: `fitdiff train paint` makes them.")
+            raise FitDiffError(
+                "training-no-people", f"{folder} holds no painted people: `fitdiff train paint` makes them."
+            )
         self.facts = json.loads(index.read_text(encoding="utf-8"))
         self.shards = [load_file(path) for path in paths]
         self.device, self.seed = torch.device(device), seed
