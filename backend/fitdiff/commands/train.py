@@ -42,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     first.add_argument("--data", type=Path, metavar="DIR", help="people of your own instead of made-up ones")
     first.add_argument("--painted", type=Path, metavar="DIR", help="people that `fitdiff train paint` made")
     first.add_argument("--adversarial", type=float, metavar="W", help="weight of the discriminator; 0 leaves it out")
+    first.add_argument("--perceptual", type=float, metavar="W", help="weight of the perceptual loss; 0 leaves it out")
     first.add_argument("--pool", type=_positive, help="made-up people held ready (default 1024, 24 without a GPU)")
     first.add_argument("--fresh", type=_positive, help="new people painted at every step (default 2, 1 without a GPU)")
     _add_people(first)
@@ -82,7 +83,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="the run's folder; it goes on from there"
     )
     parser.add_argument("--size", choices=("lite", "paper"), default="lite")
-    parser.add_argument("--steps", type=_positive, required=True, help="in all, with those of earlier calls")
+    parser.add_argument(
+        "--steps", type=_count, required=True, help="in all, with those of earlier calls; 0: what is fitted, not trained"
+    )
     parser.add_argument("--minutes", type=float, help="end this call after so many, to go on later")
     parser.add_argument("--start", type=Path, metavar="FILE", help="weights to start a new run from")
     parser.add_argument("--batch", metavar="N", help="pictures in a step, or `auto`: what the GPU holds")
@@ -173,6 +176,8 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     settings = _settings(args, plain, 2)
     if args.adversarial is not None:
         settings = dataclasses.replace(settings, adversarial=args.adversarial)
+    if args.perceptual is not None:
+        settings = dataclasses.replace(settings, perceptual=args.perceptual)
     size = settings.network.size
     if args.painted:
         people = Painted(args.painted, machine.device, args.seed)
@@ -368,6 +373,13 @@ def _progress(stage: str, step: int, total: int) -> Any:
     from ..engines.progress import Progress
 
     return Progress(stage, step, total)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("a whole number from 0 up")
+    return value
 
 
 def _positive(text: str) -> int:

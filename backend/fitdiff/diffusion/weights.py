@@ -98,7 +98,8 @@ def _save(
 ) -> Card:
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     if half:
-        held = {name: t.half() if t.is_floating_point() else t for name, t in held.items()}
+        # Vectors are small, and some, as the schedule's, need all their digits.
+        held = {name: t.half() if t.is_floating_point() and t.dim() > 1 else t for name, t in held.items()}
     held |= {name: tensor.detach().cpu().float().contiguous() for name, tensor in (kept or {}).items()}
     card = Card(what, trained_on, LICENCE, steps, checksum(held), details)
     facts = {name: str(value) for name, value in dataclasses.asdict(card).items() if name != "details"}

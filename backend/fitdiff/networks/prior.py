@@ -46,10 +46,18 @@ class Prior(nn.Module):
 
     def given(self, embedding: Tensor, maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """What a condition says: the mean's coefficients (B, k, 1), and whether there is a condition (B, 1, 1)."""
-        seen = features(embedding, maps)
-        shown = ((seen - self.empty).abs().amax(1) > 1e-3 * self.empty.abs().amax()).to(seen)
-        at = F.linear((seen - self.feature_mean) / self.feature_scale, self.slope) * shown[:, None]
-        return at[:, :, None], shown[:, None, None]
+        with torch.autocast(embedding.device.type, enabled=False):
+            seen = features(embedding.float(), tuple(m.float() for m in maps))
+            shown = ((seen - self.empty).abs().amax(1) > 1e-3 * self.empty.abs().amax()).to(seen)
+            at = F.linear((seen - self.feature_mean) / self.feature_scale, self.slope) * shown[:, None]
+            return at[:, :, None], shown[:, None, None]
+
+    def said(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor, predicts: str) -> Tensor:
+        """What a denoiser that predicts noise or velocity says, (B, D)."""
+        kept = self.kept[t.long()][:, None]
+        clean = self.clean(z, t, at, shown)
+        noise = (z - kept.sqrt() * clean) / (1 - kept).sqrt()
+        return noise if predicts == "noise" else kept.sqrt() * noise - (1 - kept).sqrt() * clean
 
     def clean(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor) -> Tensor:
         """E[z0 | z_t] (B, D), for z_t (B, D) at steps t (B,)."""

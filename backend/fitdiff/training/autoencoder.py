@@ -43,6 +43,7 @@ class AutoencoderTraining:
     crop: int = 512  # what the perceptual and the adversarial loss look at
     perceptual_every: int = 1
     shares: tuple[float, float, float] = (1.0, 1.0, 1.0)  # of diffuse, specular and normal in the plain difference
+    edges: float = 0.0  # weight of the difference of slopes: brows and lips are a small part of a face's texels
     window: int = 512  # side of what is cut out of the maps to train on, before `whole_from` of all steps
     whole_from: float = 0.0
     noise: float = 0.0  # added to codes: the decoder bears latents that are a little off
@@ -61,7 +62,7 @@ class AutoencoderTraining:
         return AutoencoderTraining(
             AutoencoderConfig.lite(),
             DiscriminatorConfig.lite(),
-            rate=5e-4,
+            rate=1e-3,
             betas=(0.9, 0.99),
             perceptual=0.1,
             perceptual_every=8,
@@ -71,8 +72,9 @@ class AutoencoderTraining:
             shares=(1.0, 0.7, 3.0),
             window=256,
             whole_from=0.85,
-            noise=0.1,
-            small=0.001,
+            edges=3.0,
+            noise=0.03,
+            small=0.0003,
             settle=64,
         )
 
@@ -172,6 +174,9 @@ class AutoencoderTask:
             window = self._window(step, maps.shape[-1])
             found = {"plain": apart.mean(), "codebook": result.quantized.loss}
             others = (apart * apart.new_tensor(s.shares)).mean()
+            if s.edges > 0:
+                found["edges"] = losses.edges(made, maps, s.shares)
+                others = others + s.edges * found["edges"]
             if s.perceptual > 0 and step % s.perceptual_every == 0:
                 found["perceptual"] = losses.perceptual(self.perceptual, made[window], maps[window])
                 others = others + s.perceptual * found["perceptual"]

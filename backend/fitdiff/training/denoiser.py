@@ -21,7 +21,7 @@ from ..networks.denoiser import Condition
 from ..perception.types import IdentityFeatures, IdentityNetwork
 from ..render import Camera, Renderer
 from ..render.colour import to_srgb
-from . import losses
+from . import losses, moments
 from .latents import Rows
 from .loop import rate_at
 from .machine import Average, Machine, fused
@@ -138,14 +138,18 @@ class DenoiserTask:
         else:
             self.statistics = Statistics.measured(rows.latent[:20000].flatten(0, 1))
             _standardise_condition(network, rows)
+            if settings.network.prior:
+                empty = empty_condition(scene.recogniser, machine.device)
+                network.to(machine.device)
+                self.worth = moments.fit(network.prior, rows, self.statistics, Schedule(settings.schedule), empty)
         self.network, self.plain = machine.spread(network), network
         self.average = Average(network, settings.average)
-        self.optimizer = fused(
-            network.parameters(), machine.device, settings.rate, betas=(0.9, 0.99), weight_decay=1e-4
-        )
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        if settings.network.channels:
+            options = {"betas": (0.9, 0.99), "weight_decay": 1e-4}
+            self.optimizers["network"] = fused(network.parameters(), machine.device, settings.rate, **options)
         self.numbers = Numbers(self.statistics)
         self.modules: dict[str, nn.Module] = {"network": network, "average": self.average, "statistics": self.numbers}
-        self.optimizers = {"network": self.optimizer}
         self.schedule = Schedule(settings.schedule)
         self.empty = empty_condition(scene.recogniser, machine.device)
 
@@ -154,15 +158,16 @@ class DenoiserTask:
 
     def step(self, step: int, total: int) -> dict[str, Tensor]:
         s = self.settings
-        for group in self.optimizer.param_groups:
+        optimizer = self.optimizers["network"]
+        for group in optimizer.param_groups:
             group["lr"] = s.rate * rate_at(step, total)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step * self.machine.world + self.machine.rank)
-        self.optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         parts = [self._backward(s.batch // s.accumulate, step, generator) for _ in range(s.accumulate)]
         names = dict.fromkeys(name for part in parts for name in part)
         found = {name: torch.stack([part[name] for part in parts if name in part]).mean() for name in names}
         found["gradient"] = nn.utils.clip_grad_norm_(self.plain.parameters(), 1.0)
-        self.optimizer.step()
+        optimizer.step()
         self.average.follow(self.plain, step)
         return found
 
