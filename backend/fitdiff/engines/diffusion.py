@@ -47,7 +47,7 @@ class DiffusionSettings:
     likeness_steps: int = 90
     resolution: int = 512
     shadows_every: int = 10
-    preview_every: int = 1
+    preview_every: int = 5  # steps that nobody draws for guidance's sake
     warm: float = 0.7  # share of the schedule at which a sampling begins that has the landmarks' head to begin with
 
 
@@ -94,7 +94,8 @@ def sample(
     def watch(step: Step) -> None:
         if settings.guidance == "default" and (step.number + 1) % settings.shadows_every == 0:
             energy.look_at_shadows(step.clean)
-        shown = step.number % settings.preview_every == 0 or step.number + 1 == step.total
+        # Guidance has drawn every step anyway.
+        shown = settings.guidance != "none" or step.number % settings.preview_every == 0 or step.number + 1 == step.total
         report(Progress("sampling", step.number + 1, step.total, energy.preview(step.clean) if shown else None))
 
     with torch.no_grad():

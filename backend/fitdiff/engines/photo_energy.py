@@ -45,6 +45,8 @@ class Drawn(NamedTuple):
     rendering: Rendering
     picture: Tensor  # (1, 3, H, W) sRGB, over the photo
     landmarks: Tensor  # (N, 2) pixels
+    identity: Tensor  # (1, 158)
+    expression: Tensor  # (1, 25)
     light: Tensor  # (1, 9)
 
 
@@ -76,6 +78,7 @@ class PhotoEnergy:
             self.alone = self.recogniser.embed(self._on_grey(self.photo, self.mask), self.points).embedding
         self._atlas = Atlas(self.model.topology, SIZE)
         self.shade: Shaded | None = None
+        self._shown: Tensor | None = None  # what was drawn last
 
     def draw(self, z: Tensor, skin: Skin | None = None) -> Drawn:
         """z (1, 4288), standardised. A skin that is given is not decoded again."""
@@ -89,7 +92,8 @@ class PhotoEnergy:
         rendering = self.renderer(vertices, maps, self.camera, light, self.shade)
         picture = to_srgb(rendering.over(to_linear(self.photo)))
         points = self.camera.project(self.model.landmarks(vertices, self.landmark_set)).screen[0]
-        return Drawn(rendering, picture, points, light)
+        self._shown = picture.detach()
+        return Drawn(rendering, picture, points, parts.identity, parts.expression, light)
 
     @torch.no_grad()
     def look_at_shadows(self, z: Tensor) -> None:
@@ -130,12 +134,15 @@ class PhotoEnergy:
         shown = self._on_grey(drawn.picture, mask) if number % 2 else drawn.picture * mask + self.photo * (1 - mask)
         wanted = self.alone if number % 2 else self.seen.embedding
         loss = loss + weights.identity * losses.cosine(self.recogniser.embed(shown, self.points).embedding, wanted)
+        loss = loss + weights.shape * drawn.identity.square().sum() + weights.expression * drawn.expression.square().sum()
         return loss + weights.light * losses.light_prior(drawn.light)
 
     @torch.no_grad()
     def preview(self, z: Tensor) -> np.ndarray:
-        """(H, W, 3) uint8 sRGB."""
-        return to_bytes(to_linear(self.draw(z).picture))[0]
+        """(H, W, 3) uint8 sRGB: z, or a moment before it, where guidance has just drawn that."""
+        shown = self.draw(z).picture if self._shown is None else self._shown
+        self._shown = None
+        return to_bytes(to_linear(shown))[0]
 
     def _visible(self, rendering: Rendering) -> Tensor:
         surface = rendering.surface
