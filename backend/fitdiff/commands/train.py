@@ -84,7 +84,10 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", choices=("lite", "paper"), default="lite")
     parser.add_argument(
-        "--steps", type=_count, required=True, help="in all, with those of earlier calls; 0: what is fitted, not trained"
+        "--steps",
+        type=_count,
+        required=True,
+        help="in all, with those of earlier calls; 0: what is fitted, not trained",
     )
     parser.add_argument("--minutes", type=float, help="end this call after so many, to go on later")
     parser.add_argument("--start", type=Path, metavar="FILE", help="weights to start a new run from")

@@ -95,7 +95,9 @@ def sample(
         if settings.guidance == "default" and (step.number + 1) % settings.shadows_every == 0:
             energy.look_at_shadows(step.clean)
         # Guidance has drawn every step anyway.
-        shown = settings.guidance != "none" or step.number % settings.preview_every == 0 or step.number + 1 == step.total
+        shown = (
+            settings.guidance != "none" or step.number % settings.preview_every == 0 or step.number + 1 == step.total
+        )
         report(Progress("sampling", step.number + 1, step.total, energy.preview(step.clean) if shown else None))
 
     with torch.no_grad():

@@ -15,12 +15,12 @@ from ..diffusion.prediction import Predictor
 from ..diffusion.weights import Card, TrainedDenoiser, load_autoencoder, load_denoiser
 from ..errors import FitDiffError
 from ..face.model import MorphableModel
+from ..face.skin import Skin, unstacked
 from ..networks import Autoencoder
 from ..networks.denoiser import Condition
 from ..perception import weights
 from ..perception.bundle import Perception
 from ..perception.types import IdentityFeatures, IdentityNetwork
-from ..training.paint import Skin, unstacked
 
 AUTOENCODER, DENOISER = "autoencoder.safetensors", "denoiser.safetensors"
 

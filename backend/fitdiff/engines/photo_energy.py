@@ -134,7 +134,9 @@ class PhotoEnergy:
         shown = self._on_grey(drawn.picture, mask) if number % 2 else drawn.picture * mask + self.photo * (1 - mask)
         wanted = self.alone if number % 2 else self.seen.embedding
         loss = loss + weights.identity * losses.cosine(self.recogniser.embed(shown, self.points).embedding, wanted)
-        loss = loss + weights.shape * drawn.identity.square().sum() + weights.expression * drawn.expression.square().sum()
+        loss = (
+            loss + weights.shape * drawn.identity.square().sum() + weights.expression * drawn.expression.square().sum()
+        )
         return loss + weights.light * losses.light_prior(drawn.light)
 
     @torch.no_grad()
