@@ -22,6 +22,7 @@ from ..perception import weights
 from ..perception.bundle import Perception
 from ..perception.types import IdentityFeatures, IdentityNetwork
 
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
 AUTOENCODER, DENOISER = "autoencoder.safetensors", "denoiser.safetensors"
 
 
@@ -94,8 +95,18 @@ def _loaded(perception: Perception, autoencoder: Path, denoiser: Path) -> Genera
     return Generator(network, trained, recogniser, card)
 
 
+def located() -> list[Path]:
+    """Those of the two files that are there: the user's own come before FitDiff's."""
+    return [path for name in (AUTOENCODER, DENOISER) if (path := _path(name)) is not None]
+
+
+def _path(name: str) -> Path | None:
+    shipped = ASSETS / name
+    return weights.find(name) or (shipped if shipped.is_file() else None)
+
+
 def _find(name: str) -> Path:
-    path = weights.find(name)
+    path = _path(name)
     if path is None:
         raise FitDiffError(
             "weights-missing",

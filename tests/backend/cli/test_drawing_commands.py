@@ -122,6 +122,7 @@ def test_no_picture_is_no_map(fitdiff, tmp_path):
 
 def test_without_the_model_it_says_so(fitdiff, monkeypatch, tmp_path):
     monkeypatch.setattr("fitdiff.perception.weights.folders", lambda: [tmp_path])
+    monkeypatch.setattr("fitdiff.engines.generator.ASSETS", tmp_path)
     code, answer = fitdiff("sample", "--out", tmp_path / "people")
     assert (code, answer["error"]["code"]) == (4, "weights-missing")
     assert not (tmp_path / "people").exists()
