@@ -46,7 +46,6 @@ class Corrections:
     light: float = 0.12
     last: float = 0.3
     momentum: float = 0.6
-    through: bool = True
 
     def rates(self, like: Tensor) -> Tensor:
         """(4288,)."""
@@ -59,35 +58,29 @@ class Corrections:
 def corrected(predict: Predictor, schedule: Schedule, energy: Energy, corrections: Corrections) -> Predictor:
     """Ours: z0 as it is told from z_t is moved down the energy's gradient in steps of known length, block by block.
 
-    The gradient is not used as it is: what one number of the texture should do says nothing of its neighbours, and a skin
-    that follows it is no skin. The denoiser's Jacobian is the covariance of z0 given z_t (but for a factor), and
-    multiplied by it the gradient asks for what people differ in. The noise stays as predicted (He et al. 2023).
+    It is not taken through the denoiser, which costs time and, on photos, likeness (docs/diffusion.md). The noise stays as
+    predicted (He et al. 2023).
     """
     momentum: Tensor | None = None
     added: Tensor | None = None
 
     def step(z: Tensor, t: int) -> Prediction:
         nonlocal momentum, added
-        with torch.enable_grad():
-            z = z.detach().requires_grad_(corrections.through)
-            clean, noise = predict(z, t)
-        plain = clean.detach()
+        with torch.no_grad():
+            plain, noise = predict(z, t)
         # Of what the last step added, a prediction from this noisy z_t knows about alpha_bar; the rest is put back.
         found = plain + (1 - schedule.kept(t)) * added if added is not None else plain
         size = corrections.last + (1 - corrections.last) * (t / schedule.config.steps)
         rates = size * corrections.rates(found)
-        for number in range(corrections.count):
+        for _ in range(corrections.count):
             with torch.enable_grad():
-                place = found.requires_grad_()
+                place = found.detach().requires_grad_()
                 (gradient,) = torch.autograd.grad(energy(place), place)
-                if corrections.through:
-                    again = number + 1 < corrections.count
-                    (gradient,) = torch.autograd.grad(clean, z, gradient, retain_graph=again)
             direction = by_blocks(gradient)
             momentum = direction if momentum is None else corrections.momentum * momentum + direction
-            found = found.detach() - rates * by_blocks(momentum)
+            found = found - rates * by_blocks(momentum)
         added = found - plain
-        return Prediction(found, noise.detach())
+        return Prediction(found, noise)
 
     return step
 
