@@ -12,6 +12,8 @@ from rich.console import Console
 from ..errors import FitDiffError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..perception.bundle import Perception
     from ..training.machine import Machine
     from ..training.synthetic import Crowd
@@ -64,6 +66,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_run(second)
     second.add_argument("--autoencoder", type=Path, required=True, metavar="FILE")
     second.add_argument("--latents", type=Path, required=True, metavar="DIR", help="what `fitdiff train latents` made")
+    second.add_argument(
+        "--rendered", type=_count, help="guesses of a batch that are decoded and rendered; 0 leaves that out"
+    )
     second.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
     _add_stack(second)
 
@@ -71,6 +76,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     worth.add_argument("--autoencoder", type=Path, required=True, metavar="FILE")
     worth.add_argument("--denoiser", type=Path, metavar="FILE")
     worth.add_argument("--latents", type=Path, metavar="DIR", help="made with --held-out; needed for the denoiser")
+    worth.add_argument(
+        "--painted", type=Path, metavar="DIR", help="their maps and photographs, painted with --held-out"
+    )
     worth.add_argument("--people", type=_positive, default=500)
     worth.add_argument("--steps", type=_positive, default=25, help="of the sampler (default 25)")
     worth.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -181,6 +189,7 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         settings = dataclasses.replace(settings, adversarial=args.adversarial)
     if args.perceptual is not None:
         settings = dataclasses.replace(settings, perceptual=args.perceptual)
+    settings = _fitted_alone(args, settings, settings.network.mosaic)
     size = settings.network.size
     if args.painted:
         people = Painted(args.painted, machine.device, args.seed)
@@ -195,7 +204,7 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     perceptual = _perception("embedded", machine).perceptual
 
     def task(chosen: AutoencoderTraining) -> AutoencoderTask:
-        return AutoencoderTask(chosen, batches, perceptual, machine, says, args.seed, args.start)
+        return AutoencoderTask(chosen, batches, perceptual, machine, says, args.seed, args.start, _resumed(args))
 
     if args.batch == "auto":
         trial = task(dataclasses.replace(settings, adversarial_from=0.0))
@@ -221,7 +230,12 @@ def _latents(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     network, card = load_autoencoder(args.autoencoder, machine.device)
     size = network.config.size
     if args.painted:
-        source = Painted(args.painted, machine.device, limit=args.people).source(perception.conditioner)
+        painted = Painted(args.painted, machine.device, limit=args.people)
+        if (painted.facts["first"] >= HELD_OUT) != args.held_out:
+            raise FitDiffError(
+                "usage-held-out", f"Give --held-out if, and only if, {args.painted} was painted with it."
+            )
+        source = painted.source(perception.conditioner)
     elif args.data:
         source = own_data.source(args.data, perception, size, machine.device)
     else:
@@ -259,12 +273,15 @@ def _denoiser(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     network = dataclasses.replace(
         settings.network, maps=condition_shapes(recogniser), embedding=recogniser.embedding_size
     )
-    settings = dataclasses.replace(settings, network=network)
+    settings = _fitted_alone(args, dataclasses.replace(settings, network=network), network.prior > 0)
+    if args.rendered is not None:
+        settings = dataclasses.replace(settings, rendered=args.rendered)
     model = load_face_model(args.face_model)
     scene = Scene(model, autoencoder, recogniser, settings.rendered_side, machine.device)
 
     def task(chosen: DenoiserTraining) -> DenoiserTask:
-        return DenoiserTask(chosen, rows, scene, machine, facts["says"], card.sha256, args.seed, args.start)
+        says, resumed = facts["says"], _resumed(args)
+        return DenoiserTask(chosen, rows, scene, machine, says, card.sha256, args.seed, args.start, resumed)
 
     if args.batch == "auto":
         trial = task(settings)
@@ -285,27 +302,36 @@ def _report(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..face.registry import load_face_model
     from ..training import latents, report
     from ..training.denoiser import Scene
+    from ..training.painted import Painted
+    from ..training.synthetic import HELD_OUT
     from .progress_bar import progress_bar
 
     machine = _machine(args)
     network, card = load_autoencoder(args.autoencoder, machine.device)
     args.out.mkdir(parents=True, exist_ok=True)
+    painted = Painted(args.painted, machine.device, limit=args.people) if args.painted else None
+    if painted and painted.facts["first"] < HELD_OUT:
+        raise FitDiffError("training-not-held-out", f"{args.painted} holds people to train on: paint with --held-out.")
     with progress_bar(console) as bar:
-        found: dict[str, Any] = {
-            "autoencoder": report.autoencoder(
-                network, _crowd(args, machine, network.config.size), args.people, bar.show
-            )
-        }
+        crowd = None if painted else _crowd(args, machine, network.config.size)
+
+        def maps(first: int, count: int) -> Tensor:
+            return painted.maps(first, count) if painted else crowd.maps(HELD_OUT + first, count)  # type: ignore[union-attr]
+
+        count = len(painted) if painted else args.people
+        found: dict[str, Any] = {"autoencoder": report.autoencoder(network, maps, count, bar.show)}
         if args.denoiser:
             if not args.latents:
                 raise FitDiffError("usage-latents", "The denoiser is measured on latents: give --latents.")
             rows, facts = latents.load(args.latents, machine.device, args.people)
             _same_autoencoder(facts["autoencoder"], card.sha256)
             trained = load_denoiser(args.denoiser, machine.device)
-            recogniser = _perception(args.stack, machine).conditioner
-            scene = Scene(load_face_model(None), network, recogniser, 208, machine.device)
+            perception = _perception(args.stack, machine)
+            scene = Scene(load_face_model(None), network, perception.conditioner, 208, machine.device)
+            second = perception.identity if painted else None
+            picture = args.out / "people.png"
             found["denoiser"] = report.denoiser(
-                trained, rows, scene, args.people, args.steps, args.out / "people.png", bar.show
+                trained, rows, scene, args.people, args.steps, picture, bar.show, painted, second
             )
     (args.out / "report.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     console.print_json(data=found)
@@ -345,6 +371,23 @@ def _settings(args: argparse.Namespace, settings: Any, without_gpu: int) -> Any:
     if args.rate:
         changed["rate"] = args.rate
     return dataclasses.replace(settings, **changed)
+
+
+def _resumed(args: argparse.Namespace) -> bool:
+    from ..training.loop import STATE
+
+    return (args.out / STATE).is_file()
+
+
+def _fitted_alone(args: argparse.Namespace, settings: Any, fitted: bool) -> Any:
+    """Without steps there is no network: what is fitted in closed form is all."""
+    if args.steps or args.start:
+        return settings
+    if not fitted:
+        raise FitDiffError(
+            "usage-steps", f"Size {args.size} has nothing that is fitted without training: give --steps."
+        )
+    return dataclasses.replace(settings, network=dataclasses.replace(settings.network, channels=0))
 
 
 def _same_autoencoder(theirs: str, ours: str) -> None:

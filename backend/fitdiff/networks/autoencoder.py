@@ -14,8 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .precision import full
 from .quantizer import Codebook, Quantized
 
+DARKEST = 0.05  # sRGB whose logarithm is still told from darker ones
+ROUNDS = 2  # of going over what interpolation missed
 MAPS = ("diffuse", "specular", "normal")
 
 
@@ -23,7 +26,7 @@ MAPS = ("diffuse", "specular", "normal")
 class AutoencoderConfig:
     """size / (patch * 2 ** (len(multipliers) - 1)) is the side of the latent."""
 
-    channels: int = 128
+    channels: int = 128  # 0: no network, the mosaic alone
     multipliers: tuple[int, ...] = (1, 2, 2, 4)
     blocks: int = 2  # per level; the decoder has one more
     attention: tuple[int, ...] = (32,)  # sides at which levels attend
@@ -33,12 +36,12 @@ class AutoencoderConfig:
     codes: int = 16384
     size: int = 512
     patch: int = 1  # squares of texels that enter and leave as channels
-    groups: int = 32  # of the norms; 0 leaves them out, so that a crop is encoded as it is within the whole
+    groups: int = 32  # of the norms; 0 leaves them out
     positions: bool = False  # learnt maps added at the latent's side: skin lies at the same place in every face
     mean: int = 0  # side of the stored mean maps, which the network neither sees nor makes; 0 stores none
-    mosaic: bool = (
-        False  # beside the network, every 2 x 2 numbers carry four mixed channels of the maps, as a sensor's do
-    )
+    logarithms: bool = False  # of the diffuse map: pigments add up there, so that a mean of two skins is a skin
+    mosaic: bool = False  # beside the network, what is smooth in the maps is laid into the latent directly
+    detail: int = 0  # fine maps that follow from the latent linearly, beside the mosaic
 
     @staticmethod
     def paper() -> AutoencoderConfig:
@@ -56,7 +59,9 @@ class AutoencoderConfig:
             groups=0,
             positions=True,
             mean=256,
+            logarithms=True,
             mosaic=True,
+            detail=8,
         )
 
     @property
@@ -76,7 +81,7 @@ class Autoencoder(nn.Module):
     `encode` gives the latent before quantisation, which is what the denoiser learns; `decode` quantises.
     """
 
-    mean: Tensor  # (9, m, m) of many people's maps
+    mean: Tensor  # (9, m, m) of many people's maps, as `inner` gives them
     spread: Tensor  # (9,) of what differs from it
 
     def __init__(self, config: AutoencoderConfig) -> None:
@@ -85,64 +90,68 @@ class Autoencoder(nn.Module):
         if config.mean:
             self.register_buffer("mean", torch.zeros(9, config.mean, config.mean))
             self.register_buffer("spread", torch.ones(9))
-        self.encoder = Encoder(config)
-        self.to_code = nn.Conv2d(config.latent_channels, config.embedding, 1)
         self.codebook = Codebook(config.codes, config.embedding)
-        self.from_code = nn.Conv2d(config.embedding, config.latent_channels, 1)
-        self.decoder = Decoder(config)
+        if config.channels:
+            self.encoder = Encoder(config)
+            self.to_code = nn.Conv2d(config.latent_channels, config.embedding, 1)
+            self.from_code = nn.Conv2d(config.embedding, config.latent_channels, 1)
+            self.decoder = Decoder(config)
         if config.mosaic:
-            self.mosaic = Mosaic(config.size // config.latent_side)
+            self.mosaic = Mosaic(config.size, config.latent_side, config.detail)
+        if config.mosaic and config.channels:
             with torch.no_grad():  # the network starts by adding little
                 for layer in (self.to_code, *(branch.out for branch in self.decoder.branches)):
                     layer.weight.mul_(0.003)  # type: ignore[union-attr,operator]
                     layer.bias.zero_()  # type: ignore[union-attr,operator]
 
-    def encode(self, maps: Tensor, corner: tuple[int, int] = (0, 0)) -> Tensor:
-        """corner: the row and column at which a window of maps was cut out, multiples of 8."""
+    def encode(self, maps: Tensor) -> Tensor:
         if self.config.mean:
-            maps = (maps - self._mean(maps, corner)) / self.spread[:, None, None]
-        features = self.encoder(maps, self._place(corner))
-        # Under autocast: half precision has fewer values than there are codes.
-        with torch.autocast(features.device.type, enabled=False):
+            maps = (self.inner(maps) - self.standing()) / self.spread[:, None, None]
+        with full(maps):  # under autocast: half precision has fewer values than there are codes
+            smooth = self.mosaic.laid(maps.float()) if self.config.mosaic else None
+        if not self.config.channels:
+            assert smooth is not None
+            return smooth
+        features = self.encoder(maps)
+        with full(features):
             latent = self.to_code(features.to(self.to_code.weight.dtype))
-            return latent + self.mosaic.laid(maps) if self.config.mosaic else latent
+        return latent if smooth is None else latent + smooth
 
     def decode(self, latent: Tensor, quantize: bool = True) -> Tensor:
         """(B, 1, h, w) -> (B, 9, S, S), about [-1, 1]."""
-        return self._maps(self.codebook(latent).latent if quantize else latent, (0, 0))
+        return self._maps(self.codebook(latent).latent if quantize else latent)
 
-    def forward(
-        self,
-        maps: Tensor,
-        corner: tuple[int, int] = (0, 0),
-        noise: Tensor | None = None,
-        quantize: bool = True,
-    ) -> Reconstruction:
+    def forward(self, maps: Tensor, noise: Tensor | None = None, quantize: bool = True) -> Reconstruction:
         """noise (B, 1, h, w) is added to the code, so that the decoder learns to bear latents that are a little off."""
-        latent = self.encode(maps, corner)
+        latent = self.encode(maps)
         quantized = self.codebook(latent)
         code = quantized.latent if quantize else latent
-        code = code if noise is None else code + noise
-        return Reconstruction(self._maps(code, corner), quantized, latent)
+        return Reconstruction(self._maps(code if noise is None else code + noise), quantized, latent)
 
-    def _maps(self, code: Tensor, corner: tuple[int, int]) -> Tensor:
-        made = self.decoder(self.from_code(code), self._place(corner))
+    def _maps(self, code: Tensor) -> Tensor:
+        made = self.decoder(self.from_code(code)) if self.config.channels else None
         if self.config.mosaic:
-            with torch.autocast(made.device.type, enabled=False):
-                made = made.float() + self.mosaic.spread(code.float())
+            with full(code):
+                smooth = self.mosaic.spread(code.float())
+            made = smooth if made is None else made.float() + smooth
+        assert made is not None
         if not self.config.mean:
             return made
-        return made.float() * self.spread[:, None, None] + self._mean(made, corner)
+        return self._outer(made.float() * self.spread[:, None, None] + self.standing())
 
-    def _mean(self, like: Tensor, corner: tuple[int, int]) -> Tensor:
-        (top, left), (height, width), side = corner, like.shape[2:], self.config.size
-        whole = F.interpolate(self.mean[None], (side, side), mode="bicubic", align_corners=False)
-        return whole[..., top : top + height, left : left + width]
+    def inner(self, maps: Tensor) -> Tensor:
+        """Maps as the mean is stored and the network works on them."""
+        if not self.config.logarithms:
+            return maps
+        return torch.cat([(0.5 + 0.5 * maps[:, :3]).clamp(min=DARKEST).log(), maps[:, 3:]], 1)
 
-    def _place(self, corner: tuple[int, int]) -> tuple[int, int]:
-        """Where a window lies in the latent."""
-        step = self.config.size // self.config.latent_side
-        return corner[0] // step, corner[1] // step
+    def _outer(self, maps: Tensor) -> Tensor:
+        return torch.cat([2 * maps[:, :3].exp() - 1, maps[:, 3:]], 1) if self.config.logarithms else maps
+
+    def standing(self) -> Tensor:
+        """(1, 9, S, S), the mean maps at full size."""
+        side = self.config.size
+        return F.interpolate(self.mean[None], (side, side), mode="bicubic", align_corners=False)
 
     @property
     def last_layer(self) -> list[Tensor]:
@@ -151,34 +160,59 @@ class Autoencoder(nn.Module):
 
 
 class Mosaic(nn.Module):
-    """What is smooth in the maps, without any network: their means over squares, mixed to four channels that lie side by
-    side in the latent, and back by smooth interpolation."""
+    """What is smooth in the maps, without any network: as behind a camera's sensor, neighbouring numbers of the latent are
+    of different channels, and between those of one channel the map is interpolated. Fitted, not trained
+    (training/mosaic.py).
 
-    CHANNELS = 4
+        light  gloss  light  gloss     light: how light the skin is, one for 8 x 16 texels, for brows, lids and lips lie across
+        light  first  light  second    gloss: one for 16 x 16; first and second: the colour, one each for 16 x 32
 
-    def __init__(self, step: int) -> None:
+    What one mean map cannot say follows from it linearly: `detail` are fine maps that belong to directions of the latent,
+    such as a hairline, which is only there where the scalp is not bare.
+    """
+
+    weights: Tensor  # (4, 9): channels from standardised maps
+    back: Tensor  # (9, 4)
+    reading: Tensor  # (detail, latent): how much of each fine map a latent asks for
+    detail: Tensor  # (detail, 4, S / 2, S / 2): diffuse and specular, standardised
+
+    def __init__(self, size: int, latent_side: int, detail: int) -> None:
         super().__init__()
-        self.step = 2 * step  # texels to a side of what 2 x 2 numbers stand for
-        self.mix = nn.Conv2d(3 * len(MAPS), self.CHANNELS, 1, bias=False)
-        self.unmix = nn.Conv2d(self.CHANNELS, 3 * len(MAPS), 1, bias=False)
+        self.step, self.size = size // latent_side, size
+        self.register_buffer("weights", torch.zeros(4, 3 * len(MAPS)))
+        self.register_buffer("back", torch.zeros(3 * len(MAPS), 4))
+        self.register_buffer("reading", torch.zeros(detail, latent_side**2))
+        self.register_buffer("detail", torch.zeros(detail, 4, size // 2, size // 2))
 
     def laid(self, maps: Tensor) -> Tensor:
-        """(B, 9, S, S) -> (B, 1, S / 8, S / 8)."""
-        return F.pixel_shuffle(self.mix(F.avg_pool2d(maps, self.step)), 2)
+        """(B, 9, S, S) -> (B, 1, S / 8, S / 8), such that interpolation comes back to the maps' means."""
+        latent = self._sampled(maps)
+        for _ in range(ROUNDS):
+            latent = latent + self._sampled(maps - self.smooth(latent))
+        return latent
 
     def spread(self, latent: Tensor) -> Tensor:
-        small = self.unmix(F.pixel_unshuffle(latent, 2))
-        return F.interpolate(small, scale_factor=float(self.step), mode="bicubic", align_corners=False)
+        made = self.smooth(latent)
+        if not len(self.reading):
+            return made
+        fine = torch.einsum("bd,dchw->bchw", latent.flatten(1) @ self.reading.T, self.detail)
+        fine = F.interpolate(fine, (self.size, self.size), mode="bilinear", align_corners=False)
+        return made + torch.cat([fine, fine[:, 3:], fine[:, 3:], torch.zeros_like(fine[:, :3])], 1)
 
-    @torch.no_grad()
-    def fit(self, maps: Tensor) -> None:
-        """To the four directions in which these maps' means (N, 9, h, w), standardised, spread most, each to spread 1."""
-        flat = maps.transpose(0, 1).flatten(1).double()
-        values, vectors = torch.linalg.eigh(flat @ flat.T / flat.shape[1])
-        values, vectors = values[-self.CHANNELS :].flip(0), vectors[:, -self.CHANNELS :].flip(1)
-        vectors = vectors * vectors.sum(0).sign()
-        self.mix.weight.copy_((vectors / values.sqrt()).T[:, :, None, None])
-        self.unmix.weight.copy_((vectors * values.sqrt())[:, :, None, None])
+    def smooth(self, latent: Tensor) -> Tensor:
+        light, gloss = latent[..., ::2], latent[..., ::2, 1::2]
+        first, second = latent[..., 1::2, 1::4], latent[..., 1::2, 3::4]
+        whole = [
+            F.interpolate(part, (self.size, self.size), mode="bicubic", align_corners=False)
+            for part in (light, gloss, torch.cat([first, second], 1))
+        ]
+        return torch.einsum("oc,bchw->bohw", self.back, torch.cat(whole, 1))
+
+    def _sampled(self, maps: Tensor) -> Tensor:
+        small = torch.einsum("oc,bchw->bohw", self.weights, F.avg_pool2d(maps, (self.step, 2 * self.step)))
+        gloss, colours = F.avg_pool2d(small[:, 1:2], (2, 1)), F.avg_pool2d(small[:, 2:], 2)
+        right = torch.stack([gloss[:, 0], colours.permute(0, 2, 3, 1).flatten(2)], 2).flatten(1, 2)
+        return torch.stack([small[:, 0], right], 3).flatten(2)[:, None]
 
 
 class Encoder(nn.Module):
@@ -199,10 +233,10 @@ class Encoder(nn.Module):
         layers += [*_middle(config.groups, width, config.middle_attention), _norm(config.groups, width), nn.SiLU()]
         self.trunk = nn.Sequential(*layers, nn.Conv2d(width, config.latent_channels, 3, padding=1))
 
-    def forward(self, maps: Tensor, place: tuple[int, int] = (0, 0)) -> Tensor:
+    def forward(self, maps: Tensor) -> Tensor:
         parts = [branch(part) for branch, part in zip(self.branches, maps.split(3, 1), strict=True)]
         x = self.merge(torch.cat(parts, 1))
-        return self.trunk(_placed(x, self.positions, place))
+        return self.trunk(x if self.positions is None else x + self.positions)
 
 
 class EncoderBranch(nn.Sequential):
@@ -231,8 +265,9 @@ class Decoder(nn.Module):
         self.trunk = nn.Sequential(*layers)
         self.branches = nn.ModuleList(DecoderBranch(config, width, widths[0], side) for _ in MAPS)
 
-    def forward(self, code: Tensor, place: tuple[int, int] = (0, 0)) -> Tensor:
-        x = self.trunk(_placed(self.enter(code), self.positions, place))
+    def forward(self, code: Tensor) -> Tensor:
+        x = self.enter(code)
+        x = self.trunk(x if self.positions is None else x + self.positions)
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
@@ -309,13 +344,6 @@ class Shuffle(nn.Sequential):
 def _places(config: AutoencoderConfig, width: int) -> nn.Parameter | None:
     side = config.latent_side
     return nn.Parameter(torch.zeros(width, side, side)) if config.positions else None
-
-
-def _placed(x: Tensor, positions: Tensor | None, place: tuple[int, int]) -> Tensor:
-    if positions is None:
-        return x
-    (row, column), (height, width) = place, x.shape[2:]
-    return x + positions[:, row : row + height, column : column + width]
 
 
 def _level(groups: int, entering: int, leaving: int, blocks: int, attends: bool) -> list[nn.Module]:

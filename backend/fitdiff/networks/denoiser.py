@@ -2,8 +2,9 @@
 
 The recogniser's maps and its spatially expanded embedding lie over the texture's own square, so that the condition at a
 place of the face meets the texture of about that place; the coefficients behind the texture see the condition's mean.
-`paper` is Table 2 of the supplement. `lite` adds to a Gaussian's exact denoiser (prior.py) what that misses. It reads the texture in squares of 4 x 4 (the Morton order makes every run of 16
-such a square) and knows where each lies, which leaves 268 places instead of 4288.
+`paper` is Table 2 of the supplement. `lite` adds what a Gaussian's exact denoiser (prior.py) misses. It reads the texture
+in squares of 4 x 4 (the Morton order makes every run of 16 such a square) and knows where each lies, which leaves 268
+places instead of 4288.
 """
 
 from __future__ import annotations
@@ -59,12 +60,13 @@ class DenoiserConfig:
     @staticmethod
     def lite() -> DenoiserConfig:
         return DenoiserConfig(
-            channels=160,
+            channels=64,
             multipliers=(1, 2, 2),
+            depth=1,
             heads=4,
-            head_channels=64,
-            spade=64,
-            attention=(1, 2, 4),
+            head_channels=32,
+            spade=32,
+            attention=(2, 4),
             maps=DLIB,
             embedding=128,
             patch=4,

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .precision import full
+
 LEVELS = 16  # different spreads of the noise that a place may have: sums over places are worked out once for each
 
 
@@ -46,7 +48,7 @@ class Prior(nn.Module):
 
     def given(self, embedding: Tensor, maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """What a condition says: the mean's coefficients (B, k, 1), and whether there is a condition (B, 1, 1)."""
-        with torch.autocast(embedding.device.type, enabled=False):
+        with full(embedding):
             seen = features(embedding.float(), tuple(m.float() for m in maps))
             shown = ((seen - self.empty).abs().amax(1) > 1e-3 * self.empty.abs().amax()).to(seen)
             at = F.linear((seen - self.feature_mean) / self.feature_scale, self.slope) * shown[:, None]
@@ -63,7 +65,7 @@ class Prior(nn.Module):
         """E[z0 | z_t] (B, D), for z_t (B, D) at steps t (B,)."""
         kept = self.kept[t.long()].double()[:, None]
         noise = self.levels.double() * kept + 1 - kept  # (B, LEVELS) variance of z_t off the directions
-        with torch.autocast(z.device.type, enabled=False):
+        with full(z):
             mean = self.outwards(at[:, :, 0])
             off = z.float() - kept.sqrt().float() * mean
             weighed = off / noise.float().gather(1, self.level.expand(len(z), -1))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..diffusion.weights import load_autoencoder, save_autoencoder
 from ..networks import Autoencoder, AutoencoderConfig, Discriminator, DiscriminatorConfig
 from ..perception.types import PerceptualNetwork
-from . import losses
+from . import losses, mosaic
 from .loop import rate_at
 from .machine import Average, Machine, fused
 
@@ -44,13 +44,12 @@ class AutoencoderTraining:
     perceptual_every: int = 1
     shares: tuple[float, float, float] = (1.0, 1.0, 1.0)  # of diffuse, specular and normal in the plain difference
     edges: float = 0.0  # weight of the difference of slopes: brows and lips are a small part of a face's texels
-    window: int = 512  # side of what is cut out of the maps to train on, before `whole_from` of all steps
-    whole_from: float = 0.0
     noise: float = 0.0  # added to codes: the decoder bears latents that are a little off
     small: float = 0.0  # what a latent's square costs, or latents would grow until the noise does not matter
     accumulate: int = 1
     average: float = 0.999
     revive_every: int = 250
+    fitted_over: int = 512  # people that mean maps and the mosaic are fitted to
     settle: int = 0  # people whose latents the codes are laid over at the end; until then nothing is quantised
 
     @staticmethod
@@ -70,8 +69,6 @@ class AutoencoderTraining:
             adversarial_from=0.6,
             crop=256,
             shares=(1.0, 0.7, 3.0),
-            window=256,
-            whole_from=0.85,
             edges=3.0,
             noise=0.03,
             small=0.0003,
@@ -91,6 +88,7 @@ class AutoencoderTask:
         trained_on: str,
         seed: int = 0,
         start: Path | None = None,
+        resumed: bool = False,  # what is fitted comes with the run's state
     ) -> None:
         torch.manual_seed(seed)
         self.settings, self.source, self.machine, self.trained_on, self.seed = (
@@ -103,10 +101,10 @@ class AutoencoderTask:
         network, judge = Autoencoder(settings.network), Discriminator(settings.discriminator)
         if start is not None:
             network.load_state_dict(load_autoencoder(start)[0].state_dict())
-        else:
+        elif not resumed:
             network.to(machine.device)
             if settings.network.mean:
-                store_mean(network, source)
+                mosaic.fit(network, source, settings.fitted_over)
             if not settings.network.mosaic:
                 count = SPREAD_OVER // MEAN_AT_ONCE
                 spread_latents(network, torch.cat([source(k, MEAN_AT_ONCE) for k in range(count)]))
@@ -129,7 +127,6 @@ class AutoencoderTask:
         }
         self.optimizers = {"network": self.optimizer, "judge": self.judge_optimizer}
         self.last: Tensor | None = None
-        self.corner = (0, 0)
 
     def facts(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self.settings), "seed": self.seed, "trained_on": self.trained_on}
@@ -138,12 +135,12 @@ class AutoencoderTask:
         s = self.settings
         for group in (*self.optimizer.param_groups, *self.judge_optimizer.param_groups):
             group["lr"] = s.rate * group.get("share", 1.0) * rate_at(step, total)
-        maps, corner = self._cut(self.source(step * self.machine.world + self.machine.rank, s.batch), step, total)
+        maps = self.source(step * self.machine.world + self.machine.rank, s.batch)
         found: dict[str, Tensor] = {}
         self.optimizer.zero_grad(set_to_none=True)
         pairs = []
         for part in maps.chunk(s.accumulate):
-            made, parts = self._generator(part, corner, step, total)
+            made, parts = self._generator(part, step, total)
             pairs.append((part, made))
             for name, value in parts.items():
                 found[name] = found.get(name, torch.zeros_like(value)) + value / s.accumulate
@@ -156,22 +153,19 @@ class AutoencoderTask:
             self.judge_optimizer.step()
         if not s.settle and (step + 1) % s.revive_every == 0 and step < 0.8 * total:
             found["revived"] = self._revive(step)
-        self.corner = corner
         self.last = torch.cat([torch.stack([real[0], made[0].float()]) for real, made in pairs])[:8].detach()
         return found
 
     def _plays(self, step: int, total: int) -> bool:
         return self.settings.adversarial > 0 and step >= self.settings.adversarial_from * total
 
-    def _generator(
-        self, maps: Tensor, corner: tuple[int, int], step: int, total: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _generator(self, maps: Tensor, step: int, total: int) -> tuple[Tensor, dict[str, Tensor]]:
         s = self.settings
         with self.machine.mixed():
-            result = self.network(maps, corner, self._noise(maps, step), quantize=not s.settle)
+            result = self.network(maps, self._noise(maps, step), quantize=not s.settle)
             made = result.maps.float()
             apart = (made - maps).abs().mean((0, 2, 3)).view(3, 3).mean(1)
-            window = self._window(step, maps.shape[-1])
+            window = self._window(step)
             found = {"plain": apart.mean(), "codebook": result.quantized.loss}
             others = (apart * apart.new_tensor(s.shares)).mean()
             if s.edges > 0:
@@ -206,21 +200,11 @@ class AutoencoderTask:
         return made.detach(), {name: value.detach() for name, value in found.items()}
 
     def _judge(self, real: Tensor, made: Tensor, step: int) -> Tensor:
-        window = self._window(step, real.shape[-1])
+        window = self._window(step)
         with self.machine.mixed():
             loss = losses.telling(self.judge(real[window].contiguous()), self.judge(made[window].contiguous()))
         (loss / self.settings.accumulate).backward()
         return loss.detach()
-
-    def _cut(self, maps: Tensor, step: int, total: int) -> tuple[Tensor, tuple[int, int]]:
-        """A window of the maps, the same for a batch, at whole places of the latent; and where it was cut out."""
-        s, side = self.settings, self.settings.network.size
-        if s.window >= side or step >= s.whole_from * total:
-            return maps, (0, 0)
-        place = side // s.network.latent_side
-        generator = torch.Generator().manual_seed(self.seed * 104_729 + step)
-        top, left = (place * torch.randint(0, (side - s.window) // place + 1, (2,), generator=generator)).tolist()
-        return maps[..., top : top + s.window, left : left + s.window], (top, left)
 
     def _noise(self, maps: Tensor, step: int) -> Tensor | None:
         s = self.settings
@@ -233,9 +217,9 @@ class AutoencoderTask:
         drawn = torch.randn(len(maps), s.network.embedding, side, side, generator=generator)
         return s.noise * drawn.to(maps.device)
 
-    def _window(self, step: int, side: int) -> tuple[slice, slice, slice, slice]:
+    def _window(self, step: int) -> tuple[slice, slice, slice, slice]:
         """The square that the dearer losses look at, another one at every step."""
-        crop = min(self.settings.crop, side)
+        side, crop = self.settings.network.size, min(self.settings.crop, self.settings.network.size)
         generator = torch.Generator().manual_seed(self.seed * 7919 + step)
         top, left = torch.randint(0, side - crop + 1, (2,), generator=generator).tolist()
         every = slice(None)
@@ -256,7 +240,7 @@ class AutoencoderTask:
             return torch.zeros(3, 8, 8)
         truth = self.last[::2][:4]
         with self.machine.mixed():
-            made = self.average.network(truth, self.corner).maps.float()
+            made = self.average.network(truth).maps.float()
         rows = []
         for real, again in zip(truth, made, strict=True):
             row = [part for pair in zip(real.split(3), again.split(3), strict=True) for part in pair]
@@ -273,28 +257,6 @@ class AutoencoderTask:
             settle_codes(network, self.source, self.settings.settle)
         save_autoencoder(path, network, self.trained_on, steps, details)
         return [path]
-
-
-@torch.no_grad()
-def store_mean(network: Autoencoder, source: MapSource, people: int = 256) -> None:
-    """The mean of the first people the source gives, and how far they spread about it."""
-    side, size = network.config.mean, network.config.size
-    total, squares = torch.zeros(9, size, size, dtype=torch.float64), torch.zeros(9, dtype=torch.float64)
-    small = []
-    for step in range(people // MEAN_AT_ONCE):
-        maps = source(step, MEAN_AT_ONCE).double().cpu()
-        total += maps.sum(0)
-        squares += maps.square().sum((0, 2, 3))
-        if network.config.mosaic:
-            small.append(F.avg_pool2d(maps, network.mosaic.step))
-    mean = total / people
-    spread = (squares / (people * size * size) - mean.square().mean((1, 2))).clamp(min=1e-6).sqrt()
-    network.mean.copy_(F.interpolate(mean.float()[None], (side, side), mode="area")[0])
-    network.spread.copy_(spread.float())
-    if network.config.mosaic:
-        away = torch.cat(small) - F.avg_pool2d(mean, network.mosaic.step)
-        away[:, 6:] = 0  # what differs between normals is fine, and for the network
-        network.mosaic.fit((away / spread.view(1, 9, 1, 1)).float())
 
 
 @torch.no_grad()

@@ -59,14 +59,14 @@ class DenoiserTraining:
             DenoiserConfig.lite(),
             ScheduleConfig.lite(),
             batch=256,
-            rate=4e-4,
+            rate=1e-3,
             identity=0.05,
             identity_perceptual=0.05,
             vertices=0.02,
             rendered=8,
             rendered_every=4,
             by_signal=True,
-            average=0.9995,
+            average=0.998,
         )
 
 
@@ -126,6 +126,7 @@ class DenoiserTask:
         autoencoder: str,
         seed: int = 0,
         start: Path | None = None,
+        resumed: bool = False,  # what is fitted comes with the run's state
     ) -> None:
         torch.manual_seed(seed)
         self.settings, self.rows, self.scene, self.machine = settings, rows, scene, machine
@@ -138,7 +139,7 @@ class DenoiserTask:
         else:
             self.statistics = Statistics.measured(rows.latent[:20000].flatten(0, 1))
             _standardise_condition(network, rows)
-            if settings.network.prior:
+            if settings.network.prior and not resumed:
                 empty = empty_condition(scene.recogniser, machine.device)
                 network.to(machine.device)
                 self.worth = moments.fit(network.prior, rows, self.statistics, Schedule(settings.schedule), empty)

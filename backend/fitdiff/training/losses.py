@@ -19,7 +19,8 @@ def edges(made: Tensor, true: Tensor, shares: tuple[float, float, float]) -> Ten
     """(B, 9, H, W) twice: absolute difference of the slopes between squares of 2 x 2 texels, finer ones being mostly pores."""
     apart = F.avg_pool2d(made - true, 2)
     weight = apart.new_tensor(shares).repeat_interleave(3).view(1, 9, 1, 1)
-    return 0.5 * sum((weight * apart.diff(dim=dim).abs()).mean() for dim in (2, 3))
+    across, down = ((weight * apart.diff(dim=dim).abs()).mean() for dim in (3, 2))
+    return 0.5 * (across + down)
 
 
 def fooling(judged: Tensor) -> Tensor:

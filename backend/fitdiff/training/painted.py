@@ -117,9 +117,10 @@ class Painted:
         return torch.where(flip.to(maps.device)[:, None, None, None], mirrored(maps), maps)
 
     def source(self, recogniser: IdentityNetwork) -> Source:
-        """What `latents.write` encodes."""
+        """What `latents.write` encodes; it asks for people by their number in the stream."""
 
-        def people(first: int, count: int) -> tuple[Tensor, list[View]]:
+        def people(number: int, count: int) -> tuple[Tensor, list[View]]:
+            first = number - self.facts["first"]
             images, marks = self.column("image", first, count), self.column("landmarks", first, count)
             light, cameras = self.column("light", first, count), self.column("camera", first, count)
             identity, expression = self.column("identity", first, count), self.column("expression", first, count)
