@@ -12,6 +12,8 @@ from rich.console import Console
 from ..errors import FitDiffError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..perception.bundle import Perception
     from ..training.machine import Machine
     from ..training.synthetic import Crowd
@@ -29,9 +31,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     people.add_argument("--show", choices=("photographs", "portraits", "maps"), default="photographs")
     _add_people(people)
 
+    paint = actions.add_parser("paint", help="paint and photograph made-up people once, for machines that learn faster")
+    paint.add_argument("--out", type=Path, required=True, metavar="DIR")
+    paint.add_argument("--people", type=_positive, default=3000)
+    paint.add_argument("--views", type=_positive, default=2, help="photographs of each (default 2)")
+    paint.add_argument("--held-out", action="store_true", help="people that training never sees")
+    paint.add_argument("--minutes", type=float, help="end after so many, to go on later")
+    _add_people(paint)
+
     first = actions.add_parser("autoencoder", help="train the branched VQGAN")
     _add_run(first)
     first.add_argument("--data", type=Path, metavar="DIR", help="people of your own instead of made-up ones")
+    first.add_argument("--painted", type=Path, metavar="DIR", help="people that `fitdiff train paint` made")
+    first.add_argument("--adversarial", type=float, metavar="W", help="weight of the discriminator; 0 leaves it out")
+    first.add_argument("--perceptual", type=float, metavar="W", help="weight of the perceptual loss; 0 leaves it out")
     first.add_argument("--pool", type=_positive, help="made-up people held ready (default 1024, 24 without a GPU)")
     first.add_argument("--fresh", type=_positive, help="new people painted at every step (default 2, 1 without a GPU)")
     _add_people(first)
@@ -40,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     latents.add_argument("--autoencoder", type=Path, required=True, metavar="FILE")
     latents.add_argument("--out", type=Path, required=True, metavar="DIR")
     latents.add_argument("--data", type=Path, metavar="DIR", help="people of your own instead of made-up ones")
+    latents.add_argument("--painted", type=Path, metavar="DIR", help="people that `fitdiff train paint` made")
     latents.add_argument("--people", type=_positive, default=20000)
     latents.add_argument("--views", type=_positive, default=2, help="photographs of each (default 2)")
     latents.add_argument("--held-out", action="store_true", help="people that training never sees")
@@ -52,6 +66,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_run(second)
     second.add_argument("--autoencoder", type=Path, required=True, metavar="FILE")
     second.add_argument("--latents", type=Path, required=True, metavar="DIR", help="what `fitdiff train latents` made")
+    second.add_argument(
+        "--rendered", type=_count, help="guesses of a batch that are decoded and rendered; 0 leaves that out"
+    )
     second.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
     _add_stack(second)
 
@@ -59,6 +76,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     worth.add_argument("--autoencoder", type=Path, required=True, metavar="FILE")
     worth.add_argument("--denoiser", type=Path, metavar="FILE")
     worth.add_argument("--latents", type=Path, metavar="DIR", help="made with --held-out; needed for the denoiser")
+    worth.add_argument(
+        "--painted", type=Path, metavar="DIR", help="their maps and photographs, painted with --held-out"
+    )
     worth.add_argument("--people", type=_positive, default=500)
     worth.add_argument("--steps", type=_positive, default=25, help="of the sampler (default 25)")
     worth.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -71,7 +91,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="the run's folder; it goes on from there"
     )
     parser.add_argument("--size", choices=("lite", "paper"), default="lite")
-    parser.add_argument("--steps", type=_positive, required=True, help="in all, with those of earlier calls")
+    parser.add_argument(
+        "--steps",
+        type=_count,
+        required=True,
+        help="in all, with those of earlier calls; 0: what is fitted, not trained",
+    )
     parser.add_argument("--minutes", type=float, help="end this call after so many, to go on later")
     parser.add_argument("--start", type=Path, metavar="FILE", help="weights to start a new run from")
     parser.add_argument("--batch", metavar="N", help="pictures in a step, or `auto`: what the GPU holds")
@@ -98,6 +123,7 @@ def _add_stack(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     actions = {
         "people": _people,
+        "paint": _paint,
         "autoencoder": _autoencoder,
         "latents": _latents,
         "denoiser": _denoiser,
@@ -133,18 +159,42 @@ def _people(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     return {"sheet": str(args.out), "people": args.count}
 
 
+def _paint(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    from ..training import painted
+    from ..training.synthetic import HELD_OUT
+    from .progress_bar import progress_bar
+
+    machine = _machine(args)
+    at_once = 32 if machine.device.type == "cuda" else 4
+    first = HELD_OUT if args.held_out else 0
+    with progress_bar(console) as bar:
+        done = painted.write(
+            args.out, _crowd(args, machine), args.people, args.views, first, at_once, args.minutes, bar.show
+        )
+    return {"painted": str(args.out), "people": done, "of": args.people}
+
+
 def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..training.autoencoder import AutoencoderTask, AutoencoderTraining
     from ..training.machine import batch_that_fits
     from ..training.own_data import MapFolder
+    from ..training.painted import Painted
     from ..training.synthetic import MapPool
 
     machine = _machine(args)
     cuda = machine.device.type == "cuda"
     plain = getattr(AutoencoderTraining, args.size)()
     settings = _settings(args, plain, 2)
+    if args.adversarial is not None:
+        settings = dataclasses.replace(settings, adversarial=args.adversarial)
+    if args.perceptual is not None:
+        settings = dataclasses.replace(settings, perceptual=args.perceptual)
+    settings = _fitted_alone(args, settings, settings.network.mosaic)
     size = settings.network.size
-    if args.data:
+    if args.painted:
+        people = Painted(args.painted, machine.device, args.seed)
+        batches, says = people.batch, people.says
+    elif args.data:
         batches, says = MapFolder(args.data, size, machine.device, args.seed).batch, f"people of {args.data.name}"
     else:
         capacity, fresh, at_once = (1024, 2, 32) if cuda else (24, 1, 4)
@@ -154,7 +204,7 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     perceptual = _perception("embedded", machine).perceptual
 
     def task(chosen: AutoencoderTraining) -> AutoencoderTask:
-        return AutoencoderTask(chosen, batches, perceptual, machine, says, args.seed, args.start)
+        return AutoencoderTask(chosen, batches, perceptual, machine, says, args.seed, args.start, _resumed(args))
 
     if args.batch == "auto":
         trial = task(dataclasses.replace(settings, adversarial_from=0.0))
@@ -171,6 +221,7 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 def _latents(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..diffusion.weights import load_autoencoder
     from ..training import latents, own_data
+    from ..training.painted import Painted
     from ..training.synthetic import HELD_OUT
     from .progress_bar import progress_bar
 
@@ -178,7 +229,14 @@ def _latents(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     perception = _perception(args.stack, machine)
     network, card = load_autoencoder(args.autoencoder, machine.device)
     size = network.config.size
-    if args.data:
+    if args.painted:
+        painted = Painted(args.painted, machine.device, limit=args.people)
+        if (painted.facts["first"] >= HELD_OUT) != args.held_out:
+            raise FitDiffError(
+                "usage-held-out", f"Give --held-out if, and only if, {args.painted} was painted with it."
+            )
+        source = painted.source(perception.conditioner)
+    elif args.data:
         source = own_data.source(args.data, perception, size, machine.device)
     else:
         source = latents.made_up(_crowd(args, machine, size), perception.conditioner, args.people, args.views)
@@ -215,12 +273,15 @@ def _denoiser(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     network = dataclasses.replace(
         settings.network, maps=condition_shapes(recogniser), embedding=recogniser.embedding_size
     )
-    settings = dataclasses.replace(settings, network=network)
+    settings = _fitted_alone(args, dataclasses.replace(settings, network=network), network.prior > 0)
+    if args.rendered is not None:
+        settings = dataclasses.replace(settings, rendered=args.rendered)
     model = load_face_model(args.face_model)
     scene = Scene(model, autoencoder, recogniser, settings.rendered_side, machine.device)
 
     def task(chosen: DenoiserTraining) -> DenoiserTask:
-        return DenoiserTask(chosen, rows, scene, machine, facts["says"], card.sha256, args.seed, args.start)
+        says, resumed = facts["says"], _resumed(args)
+        return DenoiserTask(chosen, rows, scene, machine, says, card.sha256, args.seed, args.start, resumed)
 
     if args.batch == "auto":
         trial = task(settings)
@@ -241,27 +302,36 @@ def _report(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..face.registry import load_face_model
     from ..training import latents, report
     from ..training.denoiser import Scene
+    from ..training.painted import Painted
+    from ..training.synthetic import HELD_OUT
     from .progress_bar import progress_bar
 
     machine = _machine(args)
     network, card = load_autoencoder(args.autoencoder, machine.device)
     args.out.mkdir(parents=True, exist_ok=True)
+    painted = Painted(args.painted, machine.device, limit=args.people) if args.painted else None
+    if painted and painted.facts["first"] < HELD_OUT:
+        raise FitDiffError("training-not-held-out", f"{args.painted} holds people to train on: paint with --held-out.")
     with progress_bar(console) as bar:
-        found: dict[str, Any] = {
-            "autoencoder": report.autoencoder(
-                network, _crowd(args, machine, network.config.size), args.people, bar.show
-            )
-        }
+        crowd = None if painted else _crowd(args, machine, network.config.size)
+
+        def maps(first: int, count: int) -> Tensor:
+            return painted.maps(first, count) if painted else crowd.maps(HELD_OUT + first, count)  # type: ignore[union-attr]
+
+        count = len(painted) if painted else args.people
+        found: dict[str, Any] = {"autoencoder": report.autoencoder(network, maps, count, bar.show)}
         if args.denoiser:
             if not args.latents:
                 raise FitDiffError("usage-latents", "The denoiser is measured on latents: give --latents.")
             rows, facts = latents.load(args.latents, machine.device, args.people)
             _same_autoencoder(facts["autoencoder"], card.sha256)
             trained = load_denoiser(args.denoiser, machine.device)
-            recogniser = _perception(args.stack, machine).conditioner
-            scene = Scene(load_face_model(None), network, recogniser, 208, machine.device)
+            perception = _perception(args.stack, machine)
+            scene = Scene(load_face_model(None), network, perception.conditioner, 208, machine.device)
+            second = perception.identity if painted else None
+            picture = args.out / "people.png"
             found["denoiser"] = report.denoiser(
-                trained, rows, scene, args.people, args.steps, args.out / "people.png", bar.show
+                trained, rows, scene, args.people, args.steps, picture, bar.show, painted, second
             )
     (args.out / "report.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     console.print_json(data=found)
@@ -303,6 +373,23 @@ def _settings(args: argparse.Namespace, settings: Any, without_gpu: int) -> Any:
     return dataclasses.replace(settings, **changed)
 
 
+def _resumed(args: argparse.Namespace) -> bool:
+    from ..training.loop import STATE
+
+    return (args.out / STATE).is_file()
+
+
+def _fitted_alone(args: argparse.Namespace, settings: Any, fitted: bool) -> Any:
+    """Without steps there is no network: what is fitted in closed form is all."""
+    if args.steps or args.start:
+        return settings
+    if not fitted:
+        raise FitDiffError(
+            "usage-steps", f"Size {args.size} has nothing that is fitted without training: give --steps."
+        )
+    return dataclasses.replace(settings, network=dataclasses.replace(settings.network, channels=0))
+
+
 def _same_autoencoder(theirs: str, ours: str) -> None:
     if theirs != ours:
         raise FitDiffError(
@@ -332,6 +419,13 @@ def _progress(stage: str, step: int, total: int) -> Any:
     from ..engines.progress import Progress
 
     return Progress(stage, step, total)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("a whole number from 0 up")
+    return value
 
 
 def _positive(text: str) -> int:

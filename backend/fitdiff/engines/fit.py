@@ -18,7 +18,7 @@ from ..avatar import Avatar, Light, avatar_from_model, stored, stored_diffuse
 from ..errors import FitDiffError
 from ..face.appearance import BROWN, EYE_MAP, SCLERA, Paint, gloss, head_maps
 from ..face.arkit import named, to_arkit
-from ..face.skin import load_skin, relief
+from ..face.skin import SkinBasis, load_skin, relief
 from ..likeness.detail import depth_picture, facing, fine_detail, read_photo, texels_in_photo, unseen_by_camera
 from ..likeness.residual import Residual, ResidualPriors, residual_prior
 from ..likeness.spread import closed, feathered, spread
@@ -79,6 +79,18 @@ class FitSettings:
     preview_side: int = 1024
 
 
+@dataclass(frozen=True)
+class Start:
+    """Somebody whom another engine has drawn already: the fit begins there, and only what it moves away costs."""
+
+    identity: Tensor  # (1, I)
+    expression: Tensor  # (1, E)
+    light: Tensor  # (1, 9)
+    skin: SkinBasis  # its mean is the drawn skin
+    gloss: Tensor  # (1, 1, S, S)
+    normal: Tensor  # (1, 3, S, S) tangent space
+
+
 def reconstruct(
     analysis: Analysis, settings: FitSettings | None = None, seed: int = 0, report: Report = silent
 ) -> Avatar:
@@ -106,14 +118,19 @@ def reconstruct(
 class _Fit:
     """The state of one fit: what is known of the photo, what is being solved for, and the steps that solve it."""
 
-    def __init__(self, analysis: Analysis, settings: FitSettings, seed: int, report: Report) -> None:
-        self.analysis, self.settings, self.report = analysis, settings, report
+    def __init__(
+        self, analysis: Analysis, settings: FitSettings, seed: int, report: Report, start: Start | None = None
+    ) -> None:
+        self.analysis, self.settings, self.report, self.drawn = analysis, settings, report, start
         self.model, self.pose = analysis.model, analysis.pose
         self.renderer = Renderer(self.model.topology)
         self.triangles = torch.from_numpy(self.model.topology.triangles.astype(np.int64))
         self.atlas = Atlas(self.model.topology, MAP_SIZE)
-        self.basis = load_skin()
-        self.gloss = torch.from_numpy(gloss(self.model.topology, MAP_SIZE)).float()[None, None]
+        if start is None:
+            self.basis = load_skin()
+            self.gloss = torch.from_numpy(gloss(self.model.topology, MAP_SIZE)).float()[None, None]
+        else:
+            self.basis, self.gloss = start.skin, start.gloss
         self.chance = torch.Generator().manual_seed(seed)
         self._read_photo()
         self._start()
@@ -153,6 +170,7 @@ class _Fit:
             return torch.as_tensor(np.asarray(values), dtype=torch.float32).clone().requires_grad_()
 
         self.identity, self.expression = free(pose.identity[None]), free(pose.expression[None])
+        self.usual = torch.zeros_like(self.identity)
         self.gaze = free(gaze_of(self.analysis.face, pose, self.model)[None])
         self.gaze_start = self.gaze.detach().clone()
         self.turn, self.shift = free(np.zeros(3)), free(np.zeros(3))
@@ -162,7 +180,11 @@ class _Fit:
         self.residual = Residual(MAP_SIZE)
         self.light = free([[0.55, 0.65, 0.65, 1.0, 1.0, 1.0, 0.2, 0.5, 0.85]])
         self.shade = Shaded({"skin": torch.ones(1, 2, 1, 1)})
-        self._first_light()
+        if self.drawn is None:
+            self._first_light()
+        else:
+            self.identity, self.expression = free(self.drawn.identity), free(self.drawn.expression)
+            self.usual, self.light = self.drawn.identity.clone(), free(self.drawn.light)
 
     @torch.no_grad()
     def _first_light(self) -> None:
@@ -267,7 +289,8 @@ class _Fit:
             loss = loss + weights.identity * losses.cosine(features, self.wanted[alone])
             if "facemesh468" in self.seen:  # else nobody knows where the turned face has its eyes
                 loss = loss + weights.elsewhere * self._elsewhere(vertices, maps)
-        loss = loss + weights.shape * self.identity.square().sum() + weights.expression * self.expression.square().sum()
+        loss = loss + weights.shape * (self.identity - self.usual).square().sum()
+        loss = loss + weights.expression * self.expression.square().sum()
         loss = loss + weights.skin * self.skin.square().sum() + weights.light * losses.light_prior(self.light)
         loss = loss + residual_prior(self.residual.coarse(), weights.residual)
         loss = loss + weights.shine * self.shine.square().sum()
@@ -332,13 +355,23 @@ class _Fit:
         if self.settings.likeness > 0:
             albedo = albedo * (self.settings.likeness * self._photo_detail(atlas, albedo, vertices, camera, soft)).exp()
         albedo = albedo.clamp(0.004, 0.97)
-        painted = self._maps(albedo, relief(albedo), EYE_MAP)
+        painted = self._maps(albedo, self._relief(albedo), EYE_MAP)
         maps = {
             "diffuse": _stored_colour(albedo),
             "specular": stored(painted["skin"].specular[0, 0].numpy()),
             "normal": stored((0.5 + 0.5 * painted["skin"].normal)[0].permute(1, 2, 0).numpy()),
         }
         return maps | {f"{name}_diffuse": _stored_colour(painted[name].diffuse) for name in ("eyes", "teeth", "mouth")}
+
+    def _relief(self, albedo: Tensor) -> Tensor:
+        """A drawn skin brings its own; what the photo adds to its colour adds to it."""
+        if self.drawn is None:
+            return relief(albedo)
+        size = albedo.shape[-1]
+        added = relief(albedo / self.basis.albedo(self.skin, size)) * albedo.new_tensor([1.0, 1.0, 0.0]).view(
+            1, 3, 1, 1
+        )
+        return F.normalize(_resized(self.drawn.normal, size) + added, dim=1)
 
     def _seen_texels(self, atlas: Atlas, vertices: Tensor, camera: Camera, shown: Tensor) -> Tensor:
         """(1, 1, S, S) how far the photo shows each texel's skin: mask, angle, and nothing in between."""
@@ -392,7 +425,7 @@ class _Fit:
             maps=maps,
             engine=NAME,
             seed=seed,
-            settings=_plain(asdict(self.settings)),
+            settings=flattened(asdict(self.settings)),
             metrics=self._metrics(),
             preview=preview,
             photo=self.analysis.photo.pixels,
@@ -438,12 +471,12 @@ def _stored_colour(linear: Tensor) -> np.ndarray:
     return stored_diffuse(linear[0].permute(1, 2, 0).numpy())
 
 
-def _plain(settings: dict) -> dict:
+def flattened(settings: dict) -> dict:
     """Nested settings flattened to names with dots, as the manifest keeps them."""
     flat: dict = {}
     for name, value in settings.items():
         if isinstance(value, dict):
-            flat |= {f"{name}.{inner}": v for inner, v in _plain(value).items()}
+            flat |= {f"{name}.{inner}": v for inner, v in flattened(value).items()}
         else:
             flat[name] = value
     return flat

@@ -14,8 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .precision import full
 from .quantizer import Codebook, Quantized
 
+DARKEST = 0.05  # sRGB whose logarithm is still told from darker ones
+ROUNDS = 2  # of going over what interpolation missed
 MAPS = ("diffuse", "specular", "normal")
 
 
@@ -23,7 +26,7 @@ MAPS = ("diffuse", "specular", "normal")
 class AutoencoderConfig:
     """size / (patch * 2 ** (len(multipliers) - 1)) is the side of the latent."""
 
-    channels: int = 128
+    channels: int = 128  # 0: no network, the mosaic alone
     multipliers: tuple[int, ...] = (1, 2, 2, 4)
     blocks: int = 2  # per level; the decoder has one more
     attention: tuple[int, ...] = (32,)  # sides at which levels attend
@@ -33,8 +36,12 @@ class AutoencoderConfig:
     codes: int = 16384
     size: int = 512
     patch: int = 1  # squares of texels that enter and leave as channels
-    groups: int = 32  # of the norms; few keep what is constant over a map, such as its tone
-    positions: bool = False  # a learnt map added to the latent: skin lies at the same place in every face
+    groups: int = 32  # of the norms; 0 leaves them out
+    positions: bool = False  # learnt maps added at the latent's side: skin lies at the same place in every face
+    mean: int = 0  # side of the stored mean maps, which the network neither sees nor makes; 0 stores none
+    logarithms: bool = False  # of the diffuse map: pigments add up there, so that a mean of two skins is a skin
+    mosaic: bool = False  # beside the network, what is smooth in the maps is laid into the latent directly
+    detail: int = 0  # fine maps that follow from the latent linearly, beside the mosaic
 
     @staticmethod
     def paper() -> AutoencoderConfig:
@@ -43,14 +50,18 @@ class AutoencoderConfig:
     @staticmethod
     def lite() -> AutoencoderConfig:
         return AutoencoderConfig(
-            channels=64,
-            multipliers=(1, 2),
+            channels=32,
+            multipliers=(1, 4),
             blocks=1,
             attention=(),
             middle_attention=False,
             patch=4,
-            groups=8,
+            groups=0,
             positions=True,
+            mean=256,
+            logarithms=True,
+            mosaic=True,
+            detail=8,
         )
 
     @property
@@ -61,6 +72,7 @@ class AutoencoderConfig:
 class Reconstruction(NamedTuple):
     maps: Tensor  # (B, 9, S, S)
     quantized: Quantized
+    latent: Tensor  # (B, 1, h, w) before quantisation
 
 
 class Autoencoder(nn.Module):
@@ -69,36 +81,138 @@ class Autoencoder(nn.Module):
     `encode` gives the latent before quantisation, which is what the denoiser learns; `decode` quantises.
     """
 
+    mean: Tensor  # (9, m, m) of many people's maps, as `inner` gives them
+    spread: Tensor  # (9,) of what differs from it
+
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config)
-        self.to_code = nn.Conv2d(config.latent_channels, config.embedding, 1)
+        if config.mean:
+            self.register_buffer("mean", torch.zeros(9, config.mean, config.mean))
+            self.register_buffer("spread", torch.ones(9))
         self.codebook = Codebook(config.codes, config.embedding)
-        self.from_code = nn.Conv2d(config.embedding, config.latent_channels, 1)
-        self.decoder = Decoder(config)
+        if config.channels:
+            self.encoder = Encoder(config)
+            self.to_code = nn.Conv2d(config.latent_channels, config.embedding, 1)
+            self.from_code = nn.Conv2d(config.embedding, config.latent_channels, 1)
+            self.decoder = Decoder(config)
+        if config.mosaic:
+            self.mosaic = Mosaic(config.size, config.latent_side, config.detail)
+        if config.mosaic and config.channels:
+            with torch.no_grad():  # the network starts by adding little
+                for layer in (self.to_code, *(branch.out for branch in self.decoder.branches)):
+                    layer.weight.mul_(0.003)  # type: ignore[union-attr,operator]
+                    layer.bias.zero_()  # type: ignore[union-attr,operator]
 
     def encode(self, maps: Tensor) -> Tensor:
+        if self.config.mean:
+            maps = (self.inner(maps) - self.standing()) / self.spread[:, None, None]
+        with full(maps):  # under autocast: half precision has fewer values than there are codes
+            smooth = self.mosaic.laid(maps.float()) if self.config.mosaic else None
+        if not self.config.channels:
+            assert smooth is not None
+            return smooth
         features = self.encoder(maps)
-        if features.dtype == self.to_code.weight.dtype:
-            return self.to_code(features)
-        # Under autocast: half precision has fewer values than there are codes.
-        with torch.autocast(features.device.type, enabled=False):
-            return self.to_code(features.to(self.to_code.weight.dtype))
+        with full(features):
+            latent = self.to_code(features.to(self.to_code.weight.dtype))
+        return latent if smooth is None else latent + smooth
 
     def decode(self, latent: Tensor, quantize: bool = True) -> Tensor:
         """(B, 1, h, w) -> (B, 9, S, S), about [-1, 1]."""
-        code = self.codebook(latent).latent if quantize else latent
-        return self.decoder(self.from_code(code))
+        return self._maps(self.codebook(latent).latent if quantize else latent)
 
-    def forward(self, maps: Tensor) -> Reconstruction:
-        quantized = self.codebook(self.encode(maps))
-        return Reconstruction(self.decoder(self.from_code(quantized.latent)), quantized)
+    def forward(self, maps: Tensor, noise: Tensor | None = None, quantize: bool = True) -> Reconstruction:
+        """noise (B, 1, h, w) is added to the code, so that the decoder learns to bear latents that are a little off."""
+        latent = self.encode(maps)
+        quantized = self.codebook(latent)
+        code = quantized.latent if quantize else latent
+        return Reconstruction(self._maps(code if noise is None else code + noise), quantized, latent)
+
+    def _maps(self, code: Tensor) -> Tensor:
+        made = self.decoder(self.from_code(code)) if self.config.channels else None
+        if self.config.mosaic:
+            with full(code):
+                smooth = self.mosaic.spread(code.float())
+            made = smooth if made is None else made.float() + smooth
+        assert made is not None
+        if not self.config.mean:
+            return made
+        return self._outer(made.float() * self.spread[:, None, None] + self.standing())
+
+    def inner(self, maps: Tensor) -> Tensor:
+        """Maps as the mean is stored and the network works on them."""
+        if not self.config.logarithms:
+            return maps
+        return torch.cat([(0.5 + 0.5 * maps[:, :3]).clamp(min=DARKEST).log(), maps[:, 3:]], 1)
+
+    def _outer(self, maps: Tensor) -> Tensor:
+        return torch.cat([2 * maps[:, :3].exp() - 1, maps[:, 3:]], 1) if self.config.logarithms else maps
+
+    def standing(self) -> Tensor:
+        """(1, 9, S, S), the mean maps at full size."""
+        side = self.config.size
+        return F.interpolate(self.mean[None], (side, side), mode="bicubic", align_corners=False)
 
     @property
     def last_layer(self) -> list[Tensor]:
         """The branches' last kernels: where VQGAN weighs the adversarial gradient against the others."""
         return [branch.out.weight for branch in self.decoder.branches]  # type: ignore[union-attr,misc]
+
+
+class Mosaic(nn.Module):
+    """What is smooth in the maps, without any network: as behind a camera's sensor, neighbouring numbers of the latent are
+    of different channels, and between those of one channel the map is interpolated. Fitted, not trained
+    (training/mosaic.py).
+
+        light  gloss  light  gloss     light: how light the skin is, one for 8 x 16 texels, for brows, lids and lips lie across
+        light  first  light  second    gloss: one for 16 x 16; first and second: the colour, one each for 16 x 32
+
+    What one mean map cannot say follows from it linearly: `detail` are fine maps that belong to directions of the latent,
+    such as a hairline, which is only there where the scalp is not bare.
+    """
+
+    weights: Tensor  # (4, 9): channels from standardised maps
+    back: Tensor  # (9, 4)
+    reading: Tensor  # (detail, latent): how much of each fine map a latent asks for
+    detail: Tensor  # (detail, 4, S / 2, S / 2): diffuse and specular, standardised
+
+    def __init__(self, size: int, latent_side: int, detail: int) -> None:
+        super().__init__()
+        self.step, self.size = size // latent_side, size
+        self.register_buffer("weights", torch.zeros(4, 3 * len(MAPS)))
+        self.register_buffer("back", torch.zeros(3 * len(MAPS), 4))
+        self.register_buffer("reading", torch.zeros(detail, latent_side**2))
+        self.register_buffer("detail", torch.zeros(detail, 4, size // 2, size // 2))
+
+    def laid(self, maps: Tensor) -> Tensor:
+        """(B, 9, S, S) -> (B, 1, S / 8, S / 8), such that interpolation comes back to the maps' means."""
+        latent = self._sampled(maps)
+        for _ in range(ROUNDS):
+            latent = latent + self._sampled(maps - self.smooth(latent))
+        return latent
+
+    def spread(self, latent: Tensor) -> Tensor:
+        made = self.smooth(latent)
+        if not len(self.reading):
+            return made
+        fine = torch.einsum("bd,dchw->bchw", latent.flatten(1) @ self.reading.T, self.detail)
+        fine = F.interpolate(fine, (self.size, self.size), mode="bilinear", align_corners=False)
+        return made + torch.cat([fine, fine[:, 3:], fine[:, 3:], torch.zeros_like(fine[:, :3])], 1)
+
+    def smooth(self, latent: Tensor) -> Tensor:
+        light, gloss = latent[..., ::2], latent[..., ::2, 1::2]
+        first, second = latent[..., 1::2, 1::4], latent[..., 1::2, 3::4]
+        whole = [
+            F.interpolate(part, (self.size, self.size), mode="bicubic", align_corners=False)
+            for part in (light, gloss, torch.cat([first, second], 1))
+        ]
+        return torch.einsum("oc,bchw->bohw", self.back, torch.cat(whole, 1))
+
+    def _sampled(self, maps: Tensor) -> Tensor:
+        small = torch.einsum("oc,bchw->bohw", self.weights, F.avg_pool2d(maps, (self.step, 2 * self.step)))
+        gloss, colours = F.avg_pool2d(small[:, 1:2], (2, 1)), F.avg_pool2d(small[:, 2:], 2)
+        right = torch.stack([gloss[:, 0], colours.permute(0, 2, 3, 1).flatten(2)], 2).flatten(1, 2)
+        return torch.stack([small[:, 0], right], 3).flatten(2)[:, None]
 
 
 class Encoder(nn.Module):
@@ -108,6 +222,7 @@ class Encoder(nn.Module):
         side = config.size // config.patch
         self.branches = nn.ModuleList(EncoderBranch(config, widths[0], side) for _ in MAPS)
         self.merge = nn.Conv2d(len(MAPS) * widths[0], widths[0], 1)
+        self.positions = _places(config, widths[0]) if len(widths) == 2 else None
         layers: list[nn.Module] = []
         width = widths[0]
         for level, wanted in enumerate(widths[1:], 1):
@@ -120,7 +235,8 @@ class Encoder(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         parts = [branch(part) for branch, part in zip(self.branches, maps.split(3, 1), strict=True)]
-        return self.trunk(self.merge(torch.cat(parts, 1)))
+        x = self.merge(torch.cat(parts, 1))
+        return self.trunk(x if self.positions is None else x + self.positions)
 
 
 class EncoderBranch(nn.Sequential):
@@ -139,8 +255,7 @@ class Decoder(nn.Module):
         widths = [config.channels * m for m in config.multipliers]
         side, width = config.size // config.patch, widths[-1]
         self.enter = nn.Conv2d(config.latent_channels, width, 3, padding=1)
-        places = torch.zeros(width, config.latent_side, config.latent_side) if config.positions else None
-        self.positions = None if places is None else nn.Parameter(places)
+        self.positions = _places(config, width)
         layers = _middle(config.groups, width, config.middle_attention)
         for level in range(len(widths) - 1, 0, -1):
             layers += _level(config.groups, width, widths[level], config.blocks + 1, side >> level in config.attention)
@@ -226,6 +341,11 @@ class Shuffle(nn.Sequential):
         super().__init__(nn.Conv2d(entering, 4 * leaving, 3, padding=1), nn.PixelShuffle(2))
 
 
+def _places(config: AutoencoderConfig, width: int) -> nn.Parameter | None:
+    side = config.latent_side
+    return nn.Parameter(torch.zeros(width, side, side)) if config.positions else None
+
+
 def _level(groups: int, entering: int, leaving: int, blocks: int, attends: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for index in range(blocks):
@@ -240,5 +360,5 @@ def _middle(groups: int, width: int, attends: bool) -> list[nn.Module]:
     return [Block(groups, width, width), *attention, Block(groups, width, width)]
 
 
-def _norm(groups: int, width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(min(groups, width), width, eps=1e-6)
+def _norm(groups: int, width: int) -> nn.Module:
+    return nn.GroupNorm(min(groups, width), width, eps=1e-6) if groups else nn.Identity()

@@ -2,8 +2,9 @@
 
 The recogniser's maps and its spatially expanded embedding lie over the texture's own square, so that the condition at a
 place of the face meets the texture of about that place; the coefficients behind the texture see the condition's mean.
-`paper` is Table 2 of the supplement. `lite` reads the texture in squares of 4 x 4 (the Morton order makes every run of 16
-such a square) and knows where each lies, which leaves 268 places instead of 4288.
+`paper` is Table 2 of the supplement. `lite` adds what a Gaussian's exact denoiser (prior.py) misses. It reads the texture
+in squares of 4 x 4 (the Morton order makes every run of 16 such a square) and knows where each lies, which leaves 268
+places instead of 4288.
 """
 
 from __future__ import annotations
@@ -16,8 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .prior import Prior
+
 ARCFACE: tuple[tuple[int, int, int], ...] = ((128, 28, 28), (256, 14, 14), (512, 7, 7))
 DLIB: tuple[tuple[int, int, int], ...] = ((64, 17, 17), (128, 8, 8), (256, 4, 4))
+
+
+STEPS = 1000  # of every schedule
 
 
 class Condition(NamedTuple):
@@ -31,7 +37,7 @@ class Condition(NamedTuple):
 class DenoiserConfig:
     """heads * head_channels is the width of attention at every level that attends."""
 
-    channels: int = 192
+    channels: int = 192  # 0: no UNet, the prior alone
     multipliers: tuple[int, ...] = (1, 2, 4, 8)
     depth: int = 2  # residual blocks per level; the way up has one more
     heads: int = 4
@@ -45,6 +51,7 @@ class DenoiserConfig:
     patch: int = 1  # sides of the squares of texture that make one place
     places: bool = False  # a learnt vector for every place; coefficients enter and leave by layers of their own
     predicts: Literal["noise", "velocity"] = "noise"
+    prior: int = 0  # directions of the texture in the Gaussian that the UNet starts from; 0 has none
 
     @staticmethod
     def paper() -> DenoiserConfig:
@@ -53,17 +60,19 @@ class DenoiserConfig:
     @staticmethod
     def lite() -> DenoiserConfig:
         return DenoiserConfig(
-            channels=160,
+            channels=64,
             multipliers=(1, 2, 2),
+            depth=1,
             heads=4,
-            head_channels=64,
-            spade=64,
-            attention=(1, 2, 4),
+            head_channels=32,
+            spade=32,
+            attention=(2, 4),
             maps=DLIB,
             embedding=128,
             patch=4,
             places=True,
             predicts="velocity",
+            prior=384,
         )
 
     @property
@@ -75,9 +84,14 @@ class DenoiserConfig:
         """1408 for ArcFace's maps; the supplement's "1048" has two digits changed over."""
         return self.embedding + sum(channels for channels, _, _ in self.maps)
 
+    @property
+    def prior_features(self) -> int:
+        return self.embedding + 4 * sum(channels for channels, _, _ in self.maps)
+
 
 Modulation = list[tuple[Tensor, Tensor]]
-"""Per SPADE norm, what the condition multiplies by and adds: (B, C, L) each. The same for all steps of a sampling."""
+"""Per SPADE norm, what the condition multiplies by and adds: (B, C, L) each; last, what it tells the prior. The same for all
+steps of a sampling."""
 
 
 class Denoiser(nn.Module):
@@ -89,6 +103,15 @@ class Denoiser(nn.Module):
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
         self.config = config
+        if config.prior:
+            texture = config.side**2
+            self.prior = Prior(config.prior, texture, config.coefficients, config.prior_features, STEPS)
+        self.register_buffer("condition_mean", torch.zeros(config.condition_channels))
+        self.register_buffer("condition_scale", torch.ones(config.condition_channels))
+        if config.channels:
+            self._build(config)
+
+    def _build(self, config: DenoiserConfig) -> None:
         widths = [config.channels * m for m in config.multipliers]
         timing = 4 * config.channels
         self.timing = nn.Sequential(nn.Linear(config.channels, timing), nn.SiLU(), nn.Linear(timing, timing))
@@ -115,8 +138,6 @@ class Denoiser(nn.Module):
             if level:
                 self.up.append(Up(width))
         self.norm = nn.GroupNorm(32, width)
-        self.register_buffer("condition_mean", torch.zeros(config.condition_channels))
-        self.register_buffer("condition_scale", torch.ones(config.condition_channels))
 
     def spread(self, condition: Condition) -> list[Tensor]:
         """A recogniser's features over the places of each level: (B, C, L), (B, C, L / 2), ..."""
@@ -134,6 +155,10 @@ class Denoiser(nn.Module):
 
     def prepare(self, condition: Condition) -> Modulation:
         """What the condition does to every norm; work this out once and use it for all steps of a sampling."""
+        found = self._norms(condition) if self.config.channels else []
+        return [*found, self.prior.given(*condition)] if self.config.prior else found
+
+    def _norms(self, condition: Condition) -> Modulation:
         levels = {x.shape[2]: x for x in self.spread(condition)}
         length, found = max(levels), []
         for layer in (*self.down, *self.middle, *self.up):
@@ -144,7 +169,14 @@ class Denoiser(nn.Module):
         return found
 
     def forward(self, z: Tensor, t: Tensor, condition: Condition | Modulation) -> Tensor:
-        given = iter(self.prepare(condition) if isinstance(condition, Condition) else condition)
+        modulation = self.prepare(condition) if isinstance(condition, Condition) else condition
+        if not self.config.prior:
+            return self._network(z, t, modulation)
+        known = self.prior.said(z, t, *modulation[-1], predicts=self.config.predicts)
+        return known + self._network(z, t, modulation[:-1]) if self.config.channels else known
+
+    def _network(self, z: Tensor, t: Tensor, modulation: Modulation) -> Tensor:
+        given = iter(modulation)
         timing = self.timing(sinusoids(t, self.config.channels).to(self.norm.weight))
         x = self.doors.enter(z)
         skips = [x]

@@ -20,6 +20,7 @@ from ..errors import FitDiffError
 from ..failures import explained
 from ..inspection import Inspection, inspect
 from ..reconstruction import Order, reconstruct
+from ..sampling import Sampling, Variation, sample
 from . import framing, messages, stdio
 from .lifeline import when_parent_dies
 from .progress import Meter
@@ -41,7 +42,20 @@ def _inspect(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
     return inspect(messages.params("inspect", raw, Inspection), report)
 
 
-HANDLERS: dict[str, Handler] = {"reconstruct": _reconstruct, "inspect": _inspect}
+def _sample(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
+    return sample(messages.params("sample", raw, Sampling), report)
+
+
+def _vary(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
+    return sample(messages.params("vary", raw, Variation), report)
+
+
+HANDLERS: dict[str, Handler] = {
+    "reconstruct": _reconstruct,
+    "inspect": _inspect,
+    "sample": _sample,
+    "vary": _vary,
+}
 
 
 class Worker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ from torch import Tensor, nn
 from ..diffusion.weights import load_autoencoder, save_autoencoder
 from ..networks import Autoencoder, AutoencoderConfig, Discriminator, DiscriminatorConfig
 from ..perception.types import PerceptualNetwork
-from . import losses
+from . import losses, mosaic
 from .loop import rate_at
 from .machine import Average, Machine, fused
+
+MEAN_AT_ONCE = 4
+SPREAD_OVER = 16
 
 MapSource = Callable[[int, int], Tensor]
 """(step, count) -> maps (count, 9, S, S); the same for the same step."""
@@ -37,9 +41,16 @@ class AutoencoderTraining:
     adversarial_from: float = 0.3  # of all steps: before, there is nothing worth judging
     codebook: float = 1.0
     crop: int = 512  # what the perceptual and the adversarial loss look at
+    perceptual_every: int = 1
+    shares: tuple[float, float, float] = (1.0, 1.0, 1.0)  # of diffuse, specular and normal in the plain difference
+    edges: float = 0.0  # weight of the difference of slopes: brows and lips are a small part of a face's texels
+    noise: float = 0.0  # added to codes: the decoder bears latents that are a little off
+    small: float = 0.0  # what a latent's square costs, or latents would grow until the noise does not matter
     accumulate: int = 1
     average: float = 0.999
     revive_every: int = 250
+    fitted_over: int = 512  # people that mean maps and the mosaic are fitted to
+    settle: int = 0  # people whose latents the codes are laid over at the end; until then nothing is quantised
 
     @staticmethod
     def paper() -> AutoencoderTraining:
@@ -50,11 +61,18 @@ class AutoencoderTraining:
         return AutoencoderTraining(
             AutoencoderConfig.lite(),
             DiscriminatorConfig.lite(),
-            rate=5e-4,
-            perceptual=0.5,
-            adversarial=0.1,
+            rate=1e-3,
+            betas=(0.9, 0.99),
+            perceptual=0.1,
+            perceptual_every=8,
+            adversarial=0.02,
             adversarial_from=0.6,
             crop=256,
+            shares=(1.0, 0.7, 3.0),
+            edges=3.0,
+            noise=0.03,
+            small=0.0003,
+            settle=64,
         )
 
 
@@ -70,6 +88,7 @@ class AutoencoderTask:
         trained_on: str,
         seed: int = 0,
         start: Path | None = None,
+        resumed: bool = False,  # what is fitted comes with the run's state
     ) -> None:
         torch.manual_seed(seed)
         self.settings, self.source, self.machine, self.trained_on, self.seed = (
@@ -82,9 +101,13 @@ class AutoencoderTask:
         network, judge = Autoencoder(settings.network), Discriminator(settings.discriminator)
         if start is not None:
             network.load_state_dict(load_autoencoder(start)[0].state_dict())
-        else:
-            with torch.no_grad():
-                spread_latents(network.to(machine.device), source(0, settings.batch))
+        elif not resumed:
+            network.to(machine.device)
+            if settings.network.mean:
+                mosaic.fit(network, source, settings.fitted_over)
+            if not settings.network.mosaic:
+                count = SPREAD_OVER // MEAN_AT_ONCE
+                spread_latents(network, torch.cat([source(k, MEAN_AT_ONCE) for k in range(count)]))
         self.perceptual = perceptual
         self.network, self.judge = machine.spread(network), machine.spread(judge)
         self.plain, self.plain_judge = network, judge
@@ -128,7 +151,7 @@ class AutoencoderTask:
             self.judge_optimizer.zero_grad(set_to_none=True)
             found["judge"] = torch.stack([self._judge(real, made, step) for real, made in pairs]).mean()
             self.judge_optimizer.step()
-        if (step + 1) % s.revive_every == 0 and step < 0.8 * total:
+        if not s.settle and (step + 1) % s.revive_every == 0 and step < 0.8 * total:
             found["revived"] = self._revive(step)
         self.last = torch.cat([torch.stack([real[0], made[0].float()]) for real, made in pairs])[:8].detach()
         return found
@@ -139,16 +162,22 @@ class AutoencoderTask:
     def _generator(self, maps: Tensor, step: int, total: int) -> tuple[Tensor, dict[str, Tensor]]:
         s = self.settings
         with self.machine.mixed():
-            result = self.network(maps)
+            result = self.network(maps, self._noise(maps, step), quantize=not s.settle)
             made = result.maps.float()
-            plain = F.l1_loss(made, maps)
+            apart = (made - maps).abs().mean((0, 2, 3)).view(3, 3).mean(1)
             window = self._window(step)
-            found = {"plain": plain, "codebook": result.quantized.loss}
-            others = plain
-            if s.perceptual > 0:
+            found = {"plain": apart.mean(), "codebook": result.quantized.loss}
+            others = (apart * apart.new_tensor(s.shares)).mean()
+            if s.edges > 0:
+                found["edges"] = losses.edges(made, maps, s.shares)
+                others = others + s.edges * found["edges"]
+            if s.perceptual > 0 and step % s.perceptual_every == 0:
                 found["perceptual"] = losses.perceptual(self.perceptual, made[window], maps[window])
                 others = others + s.perceptual * found["perceptual"]
-            loss = others + s.codebook * result.quantized.loss
+            found["spread"] = result.latent.square().mean()
+            loss = others + s.small * found["spread"]
+            if not s.settle:
+                loss = loss + s.codebook * result.quantized.loss
             if self._plays(step, total):
                 self.plain_judge.requires_grad_(False)
                 fooling = losses.fooling(self.judge(made[window]))
@@ -164,7 +193,7 @@ class AutoencoderTask:
             self.usage.note(result.quantized.chosen)
             found["codes"] = self.usage.share()
             self._vectors = (
-                self.plain.encode(maps[:2]).permute(0, 2, 3, 1).reshape(-1, s.network.embedding)
+                result.latent.float().permute(0, 2, 3, 1).reshape(-1, s.network.embedding)
                 if (step + 1) % s.revive_every == 0
                 else None
             )
@@ -176,6 +205,17 @@ class AutoencoderTask:
             loss = losses.telling(self.judge(real[window].contiguous()), self.judge(made[window].contiguous()))
         (loss / self.settings.accumulate).backward()
         return loss.detach()
+
+    def _noise(self, maps: Tensor, step: int) -> Tensor | None:
+        s = self.settings
+        if s.noise <= 0:
+            return None
+        side = maps.shape[-1] * s.network.latent_side // s.network.size
+        generator = torch.Generator().manual_seed(
+            self.seed * 15_485_863 + step * self.machine.world + self.machine.rank
+        )
+        drawn = torch.randn(len(maps), s.network.embedding, side, side, generator=generator)
+        return s.noise * drawn.to(maps.device)
 
     def _window(self, step: int) -> tuple[slice, slice, slice, slice]:
         """The square that the dearer losses look at, another one at every step."""
@@ -211,8 +251,10 @@ class AutoencoderTask:
     def export(self, folder: Path, steps: int, losses: dict[str, float]) -> list[Path]:
         path = folder / "autoencoder.safetensors"
         details = {"losses": losses, "settings": dataclasses.asdict(self.settings)}
-        network = self.average.network
+        network = copy.deepcopy(self.average.network)
         assert isinstance(network, Autoencoder)
+        if self.settings.settle:
+            settle_codes(network, self.source, self.settings.settle)
         save_autoencoder(path, network, self.trained_on, steps, details)
         return [path]
 
@@ -227,6 +269,15 @@ def spread_latents(network: Autoencoder, maps: Tensor) -> None:
     assert layer.bias is not None
     layer.weight.div_(scale[:, None, None, None])
     layer.bias.sub_(mean).div_(scale)
+
+
+@torch.no_grad()
+def settle_codes(network: Autoencoder, source: MapSource, people: int) -> None:
+    """Codes that are numbers, to the quantiles of these people's latents."""
+    found = torch.cat([network.encode(source(step, 1)).flatten() for step in range(people)]).sort().values
+    codes = network.codebook.weight
+    share = (torch.arange(len(codes), device=found.device) + 0.5) / len(codes)
+    codes.copy_(found[(share * len(found)).long()][:, None])
 
 
 class Usage(nn.Module):

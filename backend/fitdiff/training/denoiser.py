@@ -16,16 +16,16 @@ from ..diffusion.latent import places
 from ..diffusion.weights import load_denoiser, save_denoiser
 from ..face.appearance import Paint, head_maps
 from ..face.model import MorphableModel
+from ..face.skin import unstacked
 from ..networks import Autoencoder, Denoiser, DenoiserConfig
 from ..networks.denoiser import Condition
 from ..perception.types import IdentityFeatures, IdentityNetwork
 from ..render import Camera, Renderer
 from ..render.colour import to_srgb
-from . import losses
+from . import losses, moments
 from .latents import Rows
 from .loop import rate_at
 from .machine import Average, Machine, fused
-from .paint import unstacked
 
 BANDS = 4  # the noise loss is also reported by quarters of the schedule
 SAMPLES = 24
@@ -59,14 +59,14 @@ class DenoiserTraining:
             DenoiserConfig.lite(),
             ScheduleConfig.lite(),
             batch=256,
-            rate=4e-4,
+            rate=1e-3,
             identity=0.05,
             identity_perceptual=0.05,
             vertices=0.02,
             rendered=8,
             rendered_every=4,
             by_signal=True,
-            average=0.9995,
+            average=0.998,
         )
 
 
@@ -126,6 +126,7 @@ class DenoiserTask:
         autoencoder: str,
         seed: int = 0,
         start: Path | None = None,
+        resumed: bool = False,  # what is fitted comes with the run's state
     ) -> None:
         torch.manual_seed(seed)
         self.settings, self.rows, self.scene, self.machine = settings, rows, scene, machine
@@ -138,14 +139,18 @@ class DenoiserTask:
         else:
             self.statistics = Statistics.measured(rows.latent[:20000].flatten(0, 1))
             _standardise_condition(network, rows)
+            if settings.network.prior and not resumed:
+                empty = empty_condition(scene.recogniser, machine.device)
+                network.to(machine.device)
+                self.worth = moments.fit(network.prior, rows, self.statistics, Schedule(settings.schedule), empty)
         self.network, self.plain = machine.spread(network), network
         self.average = Average(network, settings.average)
-        self.optimizer = fused(
-            network.parameters(), machine.device, settings.rate, betas=(0.9, 0.99), weight_decay=1e-4
-        )
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        if settings.network.channels:
+            options = {"betas": (0.9, 0.99), "weight_decay": 1e-4}
+            self.optimizers["network"] = fused(network.parameters(), machine.device, settings.rate, **options)
         self.numbers = Numbers(self.statistics)
         self.modules: dict[str, nn.Module] = {"network": network, "average": self.average, "statistics": self.numbers}
-        self.optimizers = {"network": self.optimizer}
         self.schedule = Schedule(settings.schedule)
         self.empty = empty_condition(scene.recogniser, machine.device)
 
@@ -154,15 +159,16 @@ class DenoiserTask:
 
     def step(self, step: int, total: int) -> dict[str, Tensor]:
         s = self.settings
-        for group in self.optimizer.param_groups:
+        optimizer = self.optimizers["network"]
+        for group in optimizer.param_groups:
             group["lr"] = s.rate * rate_at(step, total)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step * self.machine.world + self.machine.rank)
-        self.optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         parts = [self._backward(s.batch // s.accumulate, step, generator) for _ in range(s.accumulate)]
         names = dict.fromkeys(name for part in parts for name in part)
         found = {name: torch.stack([part[name] for part in parts if name in part]).mean() for name in names}
         found["gradient"] = nn.utils.clip_grad_norm_(self.plain.parameters(), 1.0)
-        self.optimizer.step()
+        optimizer.step()
         self.average.follow(self.plain, step)
         return found
 

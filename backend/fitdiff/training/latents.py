@@ -24,6 +24,7 @@ from ..errors import FitDiffError
 from ..networks import Autoencoder
 from ..networks.denoiser import Condition
 from ..perception.types import IdentityNetwork
+from ..render import Camera
 from .synthetic import Crowd
 
 SHARD = 512  # people in a file
@@ -61,6 +62,12 @@ class View(NamedTuple):
     points: Tensor  # (N, 5, 2)
 
 
+def packed(camera: Camera, side: int) -> Tensor:
+    """(N, 15) as Rows keeps it."""
+    parts = [camera.rotation.flatten(1), camera.translation, camera.focal[:, None] / side, camera.principal / side]
+    return torch.cat(parts, 1)
+
+
 def made_up(crowd: Crowd, recogniser: IdentityNetwork, count: int, views: int) -> Source:
     def people(first: int, number: int) -> tuple[Tensor, list[View]]:
         found = crowd.people(first, number, views)
@@ -68,20 +75,13 @@ def made_up(crowd: Crowd, recogniser: IdentityNetwork, count: int, views: int) -
         seen = []
         for shot in found.shots:
             points = recogniser.five_points(shot.landmarks)  # type: ignore[attr-defined]
-            camera = shot.camera
-            packed = [
-                camera.rotation.flatten(1),
-                camera.translation,
-                camera.focal[:, None] / side,
-                camera.principal / side,
-            ]
             seen.append(
                 View(
                     found.genes["identity"],
                     found.genes["expression"],
                     shot.light,
                     recogniser.crop(shot.image, shot.landmarks),
-                    torch.cat(packed, 1),
+                    packed(shot.camera, side),
                     points / side,
                 )
             )

@@ -15,6 +15,14 @@ def perceptual(network: PerceptualNetwork, made: Tensor, true: Tensor) -> Tensor
     return network.distance(made, true).mean()
 
 
+def edges(made: Tensor, true: Tensor, shares: tuple[float, float, float]) -> Tensor:
+    """(B, 9, H, W) twice: absolute difference of the slopes between squares of 2 x 2 texels, finer ones being mostly pores."""
+    apart = F.avg_pool2d(made - true, 2)
+    weight = apart.new_tensor(shares).repeat_interleave(3).view(1, 9, 1, 1)
+    across, down = ((weight * apart.diff(dim=dim).abs()).mean() for dim in (3, 2))
+    return 0.5 * (across + down)
+
+
 def fooling(judged: Tensor) -> Tensor:
     """The generator's side of the hinge game."""
     return -judged.mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +12,33 @@ from PIL import Image
 from torch import Tensor
 
 from ..diffusion import Schedule, draw_noise, predictor, sample_dpm_solver
-from ..diffusion.conditioning import as_condition, empty_condition
+from ..diffusion.conditioning import empty_condition
 from ..diffusion.weights import TrainedDenoiser
 from ..engines.progress import Progress, Report, silent
 from ..networks import Autoencoder
 from ..networks.denoiser import Condition
+from ..perception.types import IdentityNetwork
 from .denoiser import Scene, portraits
 from .latents import Rows
+from .painted import Painted
 from .skin_bank import blur
-from .synthetic import HELD_OUT, Crowd
 
 MAPS = ("diffuse", "specular", "normal")
-TIMES = (20, 100, 250, 500, 750, 950)
+QUARTERS = 4
+TIMES = tuple(range(25, 1000, 50))  # evenly over the schedule, as many in each quarter
 
 
 @torch.no_grad()
 def autoencoder(
-    network: Autoencoder, crowd: Crowd, count: int, report: Report = silent, at_once: int = 4
+    network: Autoencoder, maps: Callable[[int, int], Tensor], count: int, report: Report = silent, at_once: int = 4
 ) -> dict[str, Any]:
-    """PSNR (of 1) and SSIM of each map as stored, and how many codes the people use between them."""
+    """PSNR (of 1) and SSIM of each map as stored, and how many codes the people use between them. maps: (first, count) ->
+    (count, 9, S, S) of people never trained on."""
     psnr, ssim = torch.zeros(3), torch.zeros(3)
     used = torch.zeros(network.config.codes, dtype=torch.bool)
     for start in range(0, count, at_once):
         number = min(at_once, count - start)
-        truth = crowd.maps(HELD_OUT + start, number)
+        truth = maps(start, number)
         result = network(truth)
         made, true = (0.5 + 0.5 * maps.clamp(-1, 1) for maps in (result.maps.float(), truth))
         error = (made - true).square().mean((2, 3)).view(number, 3, 3).mean(2)
@@ -61,61 +65,98 @@ def similarity(made: Tensor, true: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def noise_loss(trained: TrainedDenoiser, rows: Rows, count: int, generator: torch.Generator) -> dict[str, Any]:
+    """Equation 1 by quarters of the schedule: of the weights, of their Gaussian alone, and of guessing the mean person."""
+    network, schedule = trained.network, Schedule(trained.schedule)
+    device = trained.statistics.mean.device
+    first = torch.zeros(count, dtype=torch.long, device=device)
+    found: dict[str, list[float]] = {}
+    for t in TIMES:
+        total: dict[str, float] = {}
+        for part in torch.arange(count, device=device).split(32):
+            clean = trained.statistics.standardise(rows.latent[part, first[part]])
+            given = network.prepare(rows.condition(part, first[part]))
+            noise = draw_noise(len(part), generator).to(device)
+            t_rows = torch.full((len(part),), t)
+            z = schedule.noisy(clean, noise, t_rows)
+            says = {"denoiser": network(z, t_rows.to(device), given)}
+            if network.config.prior:
+                says["gaussian"] = network.prior.said(z, t_rows.to(device), *given[-1], network.config.predicts)
+            guesses = {
+                name: schedule.resolve(said, z, t_rows, network.config.predicts)[1] for name, said in says.items()
+            }
+            guesses["mean"] = z / (1 - schedule.kept(t)) ** 0.5
+            for name, guess in guesses.items():
+                total[name] = total.get(name, 0.0) + float((guess - noise).square().mean(1).sum())
+        for name, value in total.items():
+            found.setdefault(name, []).append(value / count)
+    each = len(TIMES) // QUARTERS
+    return {
+        name: [sum(values[k * each : (k + 1) * each]) / each for k in range(QUARTERS)] for name, values in found.items()
+    }
+
+
+@torch.no_grad()
 def denoiser(
-    trained: TrainedDenoiser, rows: Rows, scene: Scene, count: int, steps: int, out: Path, report: Report = silent
+    trained: TrainedDenoiser,
+    rows: Rows,
+    scene: Scene,
+    count: int,
+    steps: int,
+    out: Path,
+    report: Report = silent,
+    painted: Painted | None = None,
+    second: IdentityNetwork | None = None,
 ) -> dict[str, Any]:
-    """Noise loss by timestep; whether samples follow their condition; a sheet of people from pure noise."""
+    """Noise loss; a sheet of people from pure noise; whether samples follow their condition, by the recogniser that
+    conditions and, where the photographs are at hand, by a second one."""
     network, schedule, statistics = trained.network, Schedule(trained.schedule), trained.statistics
     device = statistics.mean.device
     count = min(count, len(rows.latent))
     every, first = torch.arange(count, device=device), torch.zeros(count, dtype=torch.long, device=device)
-    clean, condition = statistics.standardise(rows.latent[every, first]), rows.condition(every, first)
     generator = torch.Generator().manual_seed(1)
-    noise_loss = {}
-    for t in TIMES:
-        total = 0.0
-        for part in every.split(32):
-            noise = draw_noise(len(part), generator).to(device)
-            t_rows = torch.full((len(part),), t)
-            z = schedule.noisy(clean[part], noise, t_rows)
-            said = network(z, t_rows.to(device), _rows(condition, part))
-            guessed = schedule.resolve(said.float(), z, t_rows, network.config.predicts)[1]
-            total += float((guessed - noise).square().mean(1).sum())
-        noise_loss[str(t)] = total / count
-    empty = empty_condition(scene.recogniser, device)
-    free = _sampled(network, schedule, empty, 24, steps, generator, device)
+    loss = noise_loss(trained, rows, count, generator)
+    free = _sampled(network, schedule, empty_condition(scene.recogniser, device), 24, steps, generator, device)
     sheet(portraits(scene, statistics.restore(free)), 6).save(out)
-    made = []
+    by: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
     for part in every.split(8):
-        made.append(_sampled(network, schedule, _rows(condition, part), len(part), steps, generator, device))
-        report(Progress("sampling people for their photographs", int(part[-1]) + 1, count))
-    latent = statistics.restore(torch.cat(made))
-    seen = []
-    for part in every.split(8):
-        camera = scene.camera(rows.camera[part, first[part]])
-        points = rows.points[part, first[part]] * scene.side
+        condition = rows.condition(part, first[part])
+        latent = statistics.restore(_sampled(network, schedule, condition, len(part), steps, generator, device))
         # The sample's own light and expression: the paper's unguided samples are judged as they come.
-        seen.append(
-            as_condition(scene.recogniser, scene.features(scene.picture(latent[part], camera), points)).embedding
-        )
-    drawn = torch.cat(seen)
-    own = F.cosine_similarity(drawn, condition.embedding)
-    others = F.cosine_similarity(drawn, condition.embedding.roll(1, 0))
-    pairs = F.cosine_similarity(condition.embedding, condition.embedding.roll(1, 0))
-    nearest = (F.normalize(drawn) @ F.normalize(condition.embedding).T).argmax(1) == every
-    apart = (drawn - condition.embedding).norm(dim=1)
+        picture = scene.picture(latent, scene.camera(rows.camera[part, first[part]]))
+        seen = scene.features(picture, rows.points[part, first[part]] * scene.side).embedding
+        _note(by, scene.recogniser.name, seen, condition.embedding)
+        if painted is not None and second is not None:
+            start, number = int(part[0]), len(part)
+            photo = painted.column("image", start, number)[:, 0].float() / 255
+            marks = painted.column("landmarks", start, number)[:, 0]
+            points = second.five_points(marks) * (scene.side / photo.shape[-1])  # type: ignore[attr-defined]
+            crop = second.crop_to(picture, points)  # type: ignore[attr-defined]
+            of_photo = second.features(second.crop(photo, marks)).embedding
+            _note(by, second.name, second.features(crop).embedding, of_photo)
+        report(Progress("sampling people for their photographs", int(part[-1]) + 1, count))
+    pairs = {name: followed(torch.cat(made), torch.cat(true)) for name, (made, true) in by.items()}
+    return {"people": count, "noise_loss": loss, "sampler_steps": steps, "followed": pairs, "sheet": out.name}
+
+
+def followed(made: Tensor, true: Tensor) -> dict[str, float]:
+    """Embeddings (N, D) of samples and of the photographs they were drawn for: how alike, against other people's."""
+    others = true.roll(1, 0)
+    nearest = (F.normalize(made) @ F.normalize(true).T).argmax(1) == torch.arange(len(made), device=made.device)
     return {
-        "people": count,
-        "noise_loss": noise_loss,
-        "similarity_to_own_photo": float(own.mean()),
-        "similarity_to_another_photo": float(others.mean()),
-        "similarity_of_two_photos_of_two_people": float(pairs.mean()),
-        "distance_to_own_photo": float(apart.mean()),
-        "distance_to_another_photo": float((drawn - condition.embedding.roll(1, 0)).norm(dim=1).mean()),
+        "similarity_to_own_photo": float(F.cosine_similarity(made, true).mean()),
+        "similarity_to_another_photo": float(F.cosine_similarity(made, others).mean()),
+        "similarity_of_two_photos_of_two_people": float(F.cosine_similarity(true, others).mean()),
+        "distance_to_own_photo": float((made - true).norm(dim=1).mean()),
+        "distance_to_another_photo": float((made - others).norm(dim=1).mean()),
         "nearest_photo_is_the_own": float(nearest.float().mean()),
-        "recogniser": scene.recogniser.name,
-        "sheet": str(out),
     }
+
+
+def _note(by: dict[str, tuple[list[Tensor], list[Tensor]]], name: str, made: Tensor, true: Tensor) -> None:
+    pair = by.setdefault(name, ([], []))
+    pair[0].append(made)
+    pair[1].append(true)
 
 
 def sheet(pictures: Tensor, columns: int) -> Image.Image:
@@ -124,10 +165,6 @@ def sheet(pictures: Tensor, columns: int) -> Image.Image:
     width = max(row.shape[2] for row in rows)
     joined = torch.cat([F.pad(row, (0, width - row.shape[2])) for row in rows], 1)
     return Image.fromarray((joined.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
-
-
-def _rows(condition: Condition, rows: Tensor) -> Condition:
-    return Condition(condition.embedding[rows], tuple(m[rows] for m in condition.maps))
 
 
 def _sampled(

@@ -12,7 +12,7 @@ from fitdiff.networks import Autoencoder, AutoencoderConfig, Denoiser, DenoiserC
 from fitdiff.training import checkpoints
 
 SMALL = replace(AutoencoderConfig.lite(), channels=8, size=64, codes=64)
-SMALL_DENOISER = replace(DenoiserConfig.lite(), channels=32, heads=1, head_channels=8, spade=8)
+SMALL_DENOISER = replace(DenoiserConfig.lite(), channels=32, heads=1, head_channels=8, spade=8, prior=8)
 
 
 def test_an_autoencoder_comes_back_with_its_card(tmp_path):

@@ -1,0 +1,119 @@
+"""What a Gaussian knows of people: the exact denoiser of a normal distribution fitted to the latents, in closed form.
+
+z0 is normal: over the texture k directions and, at every place, noise of that place's own spread; behind it the coefficients.
+Shown a face, the mean follows the recogniser's features linearly and the covariance is what they leave open; shown the empty
+picture, the mean is everybody's. The UNet then only has to learn what a normal distribution misses.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .precision import full
+
+LEVELS = 16  # different spreads of the noise that a place may have: sums over places are worked out once for each
+
+
+class Prior(nn.Module):
+    """All buffers: fitted by training/moments.py, never trained. Vectors are standardised as the denoiser sees them.
+
+    With basis U (D, k) and a root R (k, k), z0 = mean + U R e + sqrt(noise) n, for e and n standard normal.
+    """
+
+    basis: Tensor  # (texture, rank): directions of the texture; coefficients are their own
+    roots: Tensor  # (2, k, k): R without a condition, and with one
+    levels: Tensor  # (LEVELS,) variances of the noise
+    level: Tensor  # (D,) int64, which of them a place has
+    slope: Tensor  # (k, features): the mean's coefficients per feature
+    feature_mean: Tensor
+    feature_scale: Tensor
+    empty: Tensor  # (features,) of the empty picture
+    kept: Tensor  # (steps,) the schedule's alpha_bar
+
+    def __init__(self, rank: int, texture: int, coefficients: int, features: int, steps: int) -> None:
+        super().__init__()
+        self.texture, size, length = texture, rank + coefficients, texture + coefficients
+        self.register_buffer("basis", torch.zeros(texture, rank))
+        self.register_buffer("roots", torch.eye(size).repeat(2, 1, 1))
+        self.register_buffer("levels", torch.ones(LEVELS))
+        self.register_buffer("level", torch.zeros(length, dtype=torch.int64))
+        self.register_buffer("slope", torch.zeros(size, features))
+        self.register_buffer("feature_mean", torch.zeros(features))
+        self.register_buffer("feature_scale", torch.ones(features))
+        self.register_buffer("empty", torch.zeros(features))
+        self.register_buffer("kept", torch.full((steps,), 0.5))
+        self._sums: Tensor | None = None
+
+    def given(self, embedding: Tensor, maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """What a condition says: the mean's coefficients (B, k, 1), and whether there is a condition (B, 1, 1)."""
+        with full(embedding):
+            seen = features(embedding.float(), tuple(m.float() for m in maps))
+            shown = ((seen - self.empty).abs().amax(1) > 1e-3 * self.empty.abs().amax()).to(seen)
+            at = F.linear((seen - self.feature_mean) / self.feature_scale, self.slope) * shown[:, None]
+            return at[:, :, None], shown[:, None, None]
+
+    def said(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor, predicts: str) -> Tensor:
+        """What a denoiser that predicts noise or velocity says, (B, D)."""
+        kept = self.kept[t.long()][:, None]
+        clean = self.clean(z, t, at, shown)
+        noise = (z - kept.sqrt() * clean) / (1 - kept).sqrt()
+        return noise if predicts == "noise" else kept.sqrt() * noise - (1 - kept).sqrt() * clean
+
+    def clean(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor) -> Tensor:
+        """E[z0 | z_t] (B, D), for z_t (B, D) at steps t (B,)."""
+        kept = self.kept[t.long()].double()[:, None]
+        noise = self.levels.double() * kept + 1 - kept  # (B, LEVELS) variance of z_t off the directions
+        with full(z):
+            mean = self.outwards(at[:, :, 0])
+            off = z.float() - kept.sqrt().float() * mean
+            weighed = off / noise.float().gather(1, self.level.expand(len(z), -1))
+            shares = torch.stack([1 - shown[:, 0, 0], shown[:, 0, 0]], 1)  # (B, 2), one of them 1
+            roots = torch.einsum("bm,mij->bij", shares, self.roots)
+            inner = (roots.transpose(1, 2) @ self.inwards(weighed)[:, :, None]).double()
+            weights = (shares.double()[:, :, None] * (kept / noise)[:, None, :]).flatten(1)  # (B, 2 LEVELS)
+            matrix = (weights @ self.sums().flatten(1)).unflatten(1, self.roots.shape[1:])
+            matrix = matrix + torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device)
+            # Woodbury: the coefficients' own posterior mean, of size k instead of D.
+            solved = torch.cholesky_solve(inner, torch.linalg.cholesky(matrix))
+            along = kept.sqrt() * (roots.double() @ solved)[:, :, 0]
+            structured = self.outwards(along.float())
+            # What the directions leave unexplained, place by place.
+            rest = off - kept.sqrt().float() * structured
+            share = (kept.sqrt() * self.levels.double() / noise).float().gather(1, self.level.expand(len(z), -1))
+            return mean + structured + share * rest
+
+    def sums(self) -> Tensor:
+        """(2 LEVELS, k, k): R' U' U R over the places of each level. Float64: they are inverted at tiny noise."""
+        if self._sums is None or self._sums.device != self.basis.device:
+            found = []
+            for root in self.roots.double():
+                whole = torch.cat([self.basis.double() @ root[: self.basis.shape[1]], root[self.basis.shape[1] :]])
+                for level in range(LEVELS):
+                    part = whole[self.level == level]
+                    found.append(part.T @ part)
+            self._sums = torch.stack(found)
+        return self._sums
+
+    def inwards(self, z: Tensor) -> Tensor:
+        """(B, D) -> (B, k)."""
+        return torch.cat([z[:, : self.texture] @ self.basis, z[:, self.texture :]], 1)
+
+    def outwards(self, coefficients: Tensor) -> Tensor:
+        """(B, k) -> (B, D)."""
+        rank = self.basis.shape[1]
+        return torch.cat([coefficients[:, :rank] @ self.basis.T, coefficients[:, rank:]], 1)
+
+    def forget(self) -> None:
+        """After buffers have changed."""
+        self._sums = None
+
+    def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
+        super()._load_from_state_dict(*args, **kwargs)  # type: ignore[arg-type]
+        self.forget()
+
+
+def features(embedding: Tensor, maps: tuple[Tensor, ...]) -> Tensor:
+    """(B, features): the embedding, and each of the recogniser's maps averaged over its quarters."""
+    return torch.cat([embedding, *(F.adaptive_avg_pool2d(m, 2).flatten(1) for m in maps)], 1)

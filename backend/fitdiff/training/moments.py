@@ -1,0 +1,160 @@
+"""The denoiser's Gaussian, fitted in closed form: principal directions of the texture, what the recogniser's features say
+of everything (ridge regression), and what they leave open (the residuals' covariance).
+
+Two halves of the people check each other, so that directions and regressions are credited with what they are worth on
+people they were not fitted to.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..diffusion import Schedule, Statistics
+from ..diffusion.latent import BLOCKS, places
+from ..networks.denoiser import Condition
+from ..networks.prior import LEVELS, Prior, features
+from .latents import Rows
+
+RIDGES = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
+SHRINKAGE = 0.1  # of the covariance off its diagonal
+LEAST = 1e-4  # variance of a number that the coefficients hold entirely
+
+
+class Worth(NamedTuple):
+    """What a fit says of itself."""
+
+    directions: float  # share of the texture's variance that the directions hold, on people not fitted to
+    regression: dict[str, float]  # share of each block's variance that the condition tells, likewise
+    ridge: float
+
+
+@torch.no_grad()
+def fit(prior: Prior, rows: Rows, statistics: Statistics, schedule: Schedule, empty: Condition) -> Worth:
+    """Fills the prior's buffers from rows of people and their photographs."""
+    z, seen = statistics.standardise(rows.latent), all_features(rows)
+    people, views = z.shape[:2]
+    texture, rank = places()["texture"], prior.basis.shape[1]
+    one = z[:, 0, texture]  # views differ in light alone
+    half = torch.arange(people, device=one.device) % 2 == 0
+    basis = directions(one, rank)
+    checks = [(one[~own], directions(one[own], rank)) for own in (half, ~half)]
+    held = [_unexplained(others, found) for others, found in checks]
+    noise = torch.cat(held).mean(0)  # (4096,) variance of every place off the directions, on people not fitted to
+    along = torch.stack([(others @ found).square().mean(0) for others, found in checks]).mean(0)
+    credit = (along / (one @ basis).square().mean(0)).clamp(max=1).sqrt()
+    prior.basis.copy_(basis)
+    level, levels = _levels(noise)
+    prior.levels.copy_(levels)
+    prior.level.fill_(0)
+    prior.level[texture] = level
+    prior.level[texture.stop :] = LEVELS - 1
+    prior.feature_mean.copy_(seen.mean((0, 1)))
+    prior.feature_scale.copy_(seen.std((0, 1)).clamp(min=1e-4))
+    prior.empty.copy_(features(empty.embedding, empty.maps)[0])
+    prior.kept.copy_(torch.from_numpy(schedule.alpha_bar))
+    x = ((seen - prior.feature_mean) / prior.feature_scale).flatten(0, 1)
+    y = torch.cat([prior.inwards(view) for view in z.flatten(0, 1).split(256)])
+    owner = half.repeat_interleave(views).to(y.device)
+    ridge, left, gain = _best_ridge(x, y, owner)
+    slope, _ = ridge_regression(x, y, ridge)
+    # The gain on people not fitted to is what a regression is worth; the rest of it is noise of the fit.
+    prior.slope.copy_(slope * gain[:, None])
+    for root, covariance in zip(prior.roots, (_covariance(y), _shrunk(left)), strict=True):
+        root.copy_(_root(covariance))
+        root[:rank] *= credit[:, None]
+    prior.forget()
+    told = 1 - left.square().mean(0) / y.square().mean(0)
+    return Worth(
+        float(1 - torch.cat(held).mean() / one.square().mean()), _by_block(told, y.square().mean(0), rank), ridge
+    )
+
+
+def all_features(rows: Rows) -> Tensor:
+    """(N, V, features)."""
+    people, views = rows.embedding.shape[:2]
+    found = [
+        features(part[0].flatten(0, 1).float(), tuple(m.flatten(0, 1).float() for m in part[1:]))
+        for part in zip(rows.embedding.split(256), *(m.split(256) for m in rows.maps), strict=True)
+    ]
+    return torch.cat(found).view(people, views, -1)
+
+
+def directions(texture: Tensor, rank: int) -> Tensor:
+    """(N, 4096) of mean 0 -> (4096, rank) orthonormal, those that spread most first."""
+    if len(texture) < texture.shape[1]:
+        values, vectors = torch.linalg.eigh((texture @ texture.T).double())
+        found = texture.double().T @ vectors[:, -rank:].flip(1)
+        return (found / values[-rank:].flip(0).clamp(min=1e-12).sqrt()).float()
+    values, vectors = torch.linalg.eigh((texture.T @ texture).double())
+    return vectors[:, -rank:].flip(1).float()
+
+
+def ridge_regression(x: Tensor, y: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+    """(N, f), (N, k) -> slope (k, f) of y = slope x, and the fit (N, k)."""
+    x64 = x.double()
+    matrix = x64.T @ x64 + ridge * torch.eye(x.shape[1], dtype=torch.float64, device=x.device)
+    slope = torch.linalg.solve(matrix, x64.T @ y.double()).T.float()
+    return slope, x @ slope.T
+
+
+def _best_ridge(x: Tensor, y: Tensor, owner: Tensor) -> tuple[float, Tensor, Tensor]:
+    """The ridge that leaves least on the other half of the people; what it leaves (N, k); the gain (k,) that leaves least."""
+    best: tuple[float, float, Tensor, Tensor] | None = None
+    for ridge in RIDGES:
+        made = torch.zeros_like(y)
+        for own in (owner, ~owner):
+            slope, _ = ridge_regression(x[own], y[own], ridge)
+            made[~own] = x[~own] @ slope.T
+        gain = ((made * y).sum(0) / made.square().sum(0).clamp(min=1e-12)).clamp(0, 1)
+        left = y - made * gain
+        cost = float((left.square().mean(0) / y.square().mean(0).clamp(min=1e-12)).mean())
+        if best is None or cost < best[0]:
+            best = cost, ridge, left, gain
+    assert best is not None
+    return best[1], best[2], best[3]
+
+
+def _covariance(y: Tensor) -> Tensor:
+    """Without a condition: directions are uncorrelated, identity and expression have their own spread, light its covariance."""
+    covariance = torch.diag(y.square().mean(0))
+    light = slice(y.shape[1] - BLOCKS["light"], y.shape[1])
+    covariance[light, light] = y[:, light].T @ y[:, light] / len(y)
+    return covariance
+
+
+def _shrunk(left: Tensor) -> Tensor:
+    covariance = left.T @ left / len(left)
+    return (1 - SHRINKAGE) * covariance + SHRINKAGE * torch.diag(covariance.diag())
+
+
+def _root(covariance: Tensor) -> Tensor:
+    jitter = 1e-6 * torch.eye(len(covariance), dtype=torch.float64, device=covariance.device)
+    return torch.linalg.cholesky(covariance.double() + jitter).float()
+
+
+def _unexplained(texture: Tensor, basis: Tensor) -> Tensor:
+    """(N, 4096) squares of what lies off the directions."""
+    return (texture - texture @ basis @ basis.T).square()
+
+
+def _levels(noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Variances (4096,) sorted into LEVELS - 1 equal shares -> (which, what); the last level is for the coefficients."""
+    order = noise.argsort()
+    which = torch.empty_like(order)
+    which[order] = torch.arange(len(noise), device=noise.device) * (LEVELS - 1) // len(noise)
+    what = noise.new_full((LEVELS,), LEAST)
+    for level in range(LEVELS - 1):
+        what[level] = noise[which == level].mean().clamp(min=LEAST)
+    return which, what
+
+
+def _by_block(told: Tensor, weight: Tensor, rank: int) -> dict[str, float]:
+    found, start = {}, 0
+    for name, length in (("texture", rank), *((name, n) for name, n in BLOCKS.items() if name != "texture")):
+        part = slice(start, start + length)
+        found[name] = float((told[part] * weight[part]).sum() / weight[part].sum())
+        start += length
+    return found

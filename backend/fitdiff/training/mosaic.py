@@ -1,0 +1,75 @@
+"""What the autoencoder knows before any training, fitted in closed form: mean maps, how colours vary, and the fine maps that
+follow from the latent linearly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..networks import Autoencoder
+from .moments import directions
+
+AT_ONCE = 4
+RIDGE = 0.01  # of a direction's own variance
+
+
+@torch.no_grad()
+def fit(network: Autoencoder, source: Callable[[int, int], Tensor], people: int) -> None:
+    """Of the first people that the source (step, count) gives; they are looked at twice."""
+    steps = range(people // AT_ONCE)
+    side, size, mosaic = network.config.mean, network.config.size, network.config.mosaic
+    total = torch.zeros(9, size, size, dtype=torch.float64)
+    squares, colour = torch.zeros(9, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
+    for step in steps:
+        maps = network.inner(source(step, AT_ONCE)).double().cpu()
+        total += maps.sum(0)
+        squares += maps.square().sum((0, 2, 3))
+        small = F.avg_pool2d(maps[:, :3], size // 32)
+        colour += torch.einsum("bchw,bdhw->cd", small, small)
+    mean = total / people
+    variance = squares / (people * size * size) - mean.square().mean((1, 2))
+    spread = variance.clamp(min=1e-6).sqrt()
+    network.mean.copy_(F.interpolate(mean.float()[None], (side, side), mode="area")[0])
+    network.spread.copy_(spread.float())
+    if not mosaic:
+        return
+    # Lightness and two colours: the directions in which diffuse maps spread, each to spread 1; the gloss is its own.
+    about = F.avg_pool2d(mean[:3], size // 32)
+    colour = colour / (people * about[0].numel()) - torch.einsum("chw,dhw->cd", about, about) / about[0].numel()
+    values, vectors = torch.linalg.eigh(colour / spread[:3, None] / spread[None, :3])
+    values, vectors = values.flip(0).clamp(min=1e-8), vectors.flip(1)
+    vectors = vectors * vectors.sum(0).sign()
+    for row, number in ((0, 0), (2, 1), (3, 2)):
+        network.mosaic.weights[row, :3] = (vectors[:, number] / values[number].sqrt()).float()
+        network.mosaic.back[:3, row] = (vectors[:, number] * values[number].sqrt()).float()
+    network.mosaic.weights[1, 3:6], network.mosaic.back[3:6, 1] = 1 / 3, 1.0
+    if network.config.detail:
+        _detail(network, source, steps)
+
+
+def _detail(network: Autoencoder, source: Callable[[int, int], Tensor], steps: range) -> None:
+    """The fine maps: what interpolation misses, regressed on the directions in which latents spread most."""
+    mosaic, count, side = network.mosaic, network.config.detail, network.config.size // 2
+    device = network.mean.device
+    latents = torch.cat([network.encode(source(step, AT_ONCE)).flatten(1) for step in steps])
+    mean = latents.mean(0)
+    basis = directions(latents - mean, count)
+    along = (latents - mean) @ basis
+    scale = along.square().mean(0).sqrt()
+    mosaic.reading.copy_((basis / scale).T)
+    seen = latents @ mosaic.reading.T
+    moments = torch.zeros(count, 4 * side * side, device=device)
+    for number, step in enumerate(steps):
+        maps = source(step, AT_ONCE)
+        away = (network.inner(maps) - network.standing()) / network.spread[:, None, None]
+        rows = slice(number * AT_ONCE, (number + 1) * AT_ONCE)
+        left = F.avg_pool2d(
+            (away - mosaic.smooth(latents[rows].view(len(maps), 1, *[network.config.latent_side] * 2)))[:, :4], 2
+        )
+        moments += seen[rows].T @ left.flatten(1)
+    matrix = seen.T @ seen
+    matrix = matrix + RIDGE * torch.diag(matrix.diag())
+    mosaic.detail.copy_(torch.linalg.solve(matrix, moments).view(mosaic.detail.shape))

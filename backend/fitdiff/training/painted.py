@@ -1,0 +1,134 @@
+"""Made-up people painted and photographed once and kept as files: what a machine trains from that paints slower than it learns.
+
+A folder of safetensors shards, 8-bit, which are read where they lie. Written by number, so that an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..engines.progress import Progress, Report, silent
+from ..errors import FitDiffError
+from ..perception.types import IdentityNetwork
+from .latents import Source, View, packed
+from .synthetic import Crowd, MapPool, People, mirrored
+
+SHARD = 32  # people in a file: 50 MB of maps at 512 texels
+INDEX = "painted.json"
+
+
+def write(
+    folder: Path,
+    crowd: Crowd,
+    count: int,
+    views: int,
+    first: int = 0,
+    at_once: int = 4,
+    minutes: float | None = None,
+    report: Report = silent,
+) -> int:
+    """Shards until the people, or the minutes, are used up; how many people lie there now."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"seed": crowd.seed, "size": crowd.size, "views": views, "first": first}
+    index = folder / INDEX
+    if index.is_file() and json.loads(index.read_text(encoding="utf-8")) != facts:
+        raise FitDiffError(
+            "training-other-run", f"{folder} holds people painted with other settings: choose another folder."
+        )
+    index.write_text(json.dumps(facts), encoding="utf-8")
+    started, done = time.monotonic(), 0
+    for shard in range(-(-count // SHARD)):
+        path = folder / f"{shard:05d}.safetensors"
+        people = min(SHARD, count - shard * SHARD)
+        if not path.is_file():
+            if minutes is not None and time.monotonic() - started > 60 * minutes:
+                break
+            parts = []
+            for start in range(0, people, at_once):
+                number = min(at_once, people - start)
+                parts.append(_kept(crowd.people(first + shard * SHARD + start, number, views)))
+                report(Progress("painting and photographing people", shard * SHARD + start + number, count))
+            temporary = path.with_name(path.name + ".partial")
+            save_file({name: torch.cat([part[name] for part in parts]) for name in parts[0]}, temporary)
+            temporary.replace(path)
+        done += people
+    return done
+
+
+def _kept(people: People) -> dict[str, Tensor]:
+    shots = people.shots
+    columns = {
+        "image": torch.stack([(shot.image * 255).round().to(torch.uint8) for shot in shots], 1),
+        "landmarks": torch.stack([shot.landmarks for shot in shots], 1),
+        "light": torch.stack([shot.light for shot in shots], 1),
+        "camera": torch.stack([packed(shot.camera, shot.image.shape[-1]) for shot in shots], 1),
+        "identity": people.genes["identity"],
+        "expression": people.genes["expression"],
+        "maps": MapPool.encoded(people.skin.stacked()),
+    }
+    return {name: column.cpu().contiguous() for name, column in columns.items()}
+
+
+class Painted:
+    """The people of such a folder, those there are when it is opened; files are mapped, not read."""
+
+    def __init__(
+        self, folder: Path, device: torch.device | str = "cpu", seed: int = 0, limit: int | None = None
+    ) -> None:
+        index = folder / INDEX
+        paths = sorted(folder.glob("[0-9]*.safetensors"))
+        if not index.is_file() or not paths:
+            raise FitDiffError(
+                "training-no-people", f"{folder} holds no painted people: `fitdiff train paint` makes them."
+            )
+        self.facts = json.loads(index.read_text(encoding="utf-8"))
+        self.shards = [load_file(path) for path in paths]
+        self.device, self.seed = torch.device(device), seed
+        found = [(shard, row) for shard, held in enumerate(self.shards) for row in range(len(held["maps"]))]
+        self.where = found[:limit]
+
+    @property
+    def says(self) -> str:
+        return f"{len(self)} made-up people of seed {self.facts['seed']}, {self.facts['views']} photographs each"
+
+    def __len__(self) -> int:
+        return len(self.where)
+
+    def column(self, name: str, first: int, count: int) -> Tensor:
+        rows = [self.shards[shard][name][row] for shard, row in self.where[first : first + count]]
+        return torch.stack(rows).to(self.device)
+
+    def maps(self, first: int, count: int) -> Tensor:
+        """(count, 9, S, S) as the autoencoder reads them."""
+        return MapPool.decoded(self.column("maps", first, count))
+
+    def batch(self, step: int, count: int) -> Tensor:
+        """(count, 9, S, S) of people drawn by the step, mirrored half of the time."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        drawn = torch.randint(len(self), (count,), generator=generator).tolist()
+        flip = torch.rand(count, generator=generator) < 0.5
+        maps = torch.cat([self.maps(row, 1) for row in drawn])
+        return torch.where(flip.to(maps.device)[:, None, None, None], mirrored(maps), maps)
+
+    def source(self, recogniser: IdentityNetwork) -> Source:
+        """What `latents.write` encodes; it asks for people by their number in the stream."""
+
+        def people(number: int, count: int) -> tuple[Tensor, list[View]]:
+            first = number - self.facts["first"]
+            images, marks = self.column("image", first, count), self.column("landmarks", first, count)
+            light, cameras = self.column("light", first, count), self.column("camera", first, count)
+            identity, expression = self.column("identity", first, count), self.column("expression", first, count)
+            side, seen = images.shape[-1], []
+            for view in range(images.shape[1]):
+                points = recogniser.five_points(marks[:, view])  # type: ignore[attr-defined]
+                crops = recogniser.crop(images[:, view].float() / 255, marks[:, view])
+                seen.append(View(identity, expression, light[:, view], crops, cameras[:, view], points / side))
+            return self.maps(first, count), seen
+
+        return Source(people, len(self), self.says)

@@ -1,0 +1,92 @@
+"""What the autoencoder knows before any training: mean maps and the mosaic."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fitdiff.diffusion.weights import load_autoencoder, save_autoencoder
+from fitdiff.networks import Autoencoder, AutoencoderConfig
+from fitdiff.training import mosaic
+from fitdiff.training.autoencoder import settle_codes
+
+SMALL = replace(AutoencoderConfig.lite(), channels=0, size=64, codes=256, mean=64, detail=2)
+PEOPLE = 24
+
+
+@pytest.fixture(scope="module")
+def fitted(crowd):
+    network = Autoencoder(SMALL).eval()
+    people = crowd.maps(0, PEOPLE)
+
+    def source(step: int, count: int) -> torch.Tensor:
+        return people[torch.arange(step * count, (step + 1) * count) % PEOPLE]
+
+    mosaic.fit(network, source, PEOPLE)
+    return network, people, source
+
+
+def error(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    return (made - true).square().mean((0, 2, 3)).sqrt()
+
+
+def test_the_mean_person_comes_back(fitted):
+    network, people, _ = fitted
+    mean = network.inner(people).mean(0, keepdim=True)
+    assert torch.allclose(network.standing(), mean, atol=2e-5)  # stored at the maps' own size here
+    with torch.no_grad():
+        made = network.decode(torch.zeros(1, 1, 8, 8), quantize=False)
+    assert torch.allclose(network.inner(made), mean, atol=1e-4)
+    spread = (network.inner(people) - mean).square().mean((0, 2, 3)).sqrt()
+    assert torch.allclose(network.spread, spread.clamp(min=1e-3), rtol=1e-3)
+
+
+def test_smooth_maps_come_back(fitted):
+    network, people, _ = fitted
+    with torch.no_grad():
+        latent = network.encode(people)
+        made = network.decode(latent, quantize=False)
+        again = network.encode(made)
+        nobody = network.decode(torch.zeros_like(latent), quantize=False)
+    assert latent.shape == (PEOPLE, 1, 8, 8) and 0.6 < latent.std() < 1.6
+    assert (error(made, people)[:6] < 0.45 * error(nobody, people)[:6]).all()
+    # Where pictures are as smooth as the latent can say, nothing is lost.
+    assert error(again, latent) < 0.1 * latent.std()
+
+
+def test_every_number_has_its_place_and_channel(fitted):
+    network, _, _ = fitted
+    reach = {}
+    for name, row, column in (("light", 4, 4), ("gloss", 4, 5), ("first", 5, 5), ("second", 5, 7)):
+        latent = torch.zeros(1, 1, 8, 8)
+        latent[0, 0, row, column] = 1.0
+        reach[name] = network.mosaic.smooth(latent)[0]
+    for name in ("light", "first", "second"):
+        assert reach[name][3:].abs().max() == 0 and reach[name][:3].abs().max() > 0.01
+    assert reach["gloss"][:3].abs().max() == 0 and reach["gloss"][3:6].abs().max() > 0.5
+    rows, columns = (reach["light"][0].abs() == reach["light"][0].abs().max()).nonzero()[0].tolist()
+    assert 32 <= rows < 40 and 32 <= columns < 48
+
+
+def test_fine_maps_follow_the_latent(fitted):
+    network, people, _ = fitted
+    with torch.no_grad():
+        latent = network.encode(people)
+        away = (network.inner(people) - network.standing()) / network.spread[:, None, None]
+        with_detail = error(network.mosaic.spread(latent), away)[:4]
+        without = error(network.mosaic.smooth(latent), away)[:4]
+    assert (with_detail < without).all()
+
+
+def test_codes_are_laid_over_the_latents(fitted, tmp_path):
+    network, people, source = fitted
+    settle_codes(network, source, PEOPLE)
+    with torch.no_grad():
+        latent = network.encode(people)
+        chosen = network.codebook(latent).chosen
+        apart = (network.decode(latent) - network.decode(latent, quantize=False)).abs().mean()
+    assert chosen.unique().numel() > 0.9 * SMALL.codes and apart < 0.01
+    save_autoencoder(tmp_path / "a.safetensors", network, "tests", 0, {})
+    found, _ = load_autoencoder(tmp_path / "a.safetensors")
+    with torch.no_grad():
+        assert (found.decode(latent) - network.decode(latent)).abs().max() < 0.02
