@@ -35,9 +35,16 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
     def poll(cls, context: bpy.types.Context) -> bool:
         return active_head(context) is not None
 
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """The head's own name is offered, beside the .blend."""
+        if not self.filepath:  # type: ignore[has-type]  # ExportHelper's
+            name = bpy.path.clean_name(the_head(context).collection.name.removeprefix("FitDiff "))
+            self.filepath = str(Path(bpy.path.abspath("//")) / f"{name}{FORMATS[self.format]}")
+        return super().invoke(context, event)
+
     def check(self, _context: bpy.types.Context) -> bool:
-        given: str = self.filepath
-        self.filepath: str = str(Path(given).with_suffix(FORMATS[self.format]))
+        given = self.filepath
+        self.filepath = str(Path(given).with_suffix(FORMATS[self.format]))
         return self.filepath != given
 
     def execute(self, context: bpy.types.Context) -> set[str]:
