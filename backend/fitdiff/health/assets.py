@@ -11,7 +11,12 @@ from ..errors import FitDiffError
 from .finding import Finding, again
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-COMMITTED = {"face.safetensors": "the face model", "skin.safetensors": "skins for random people"}
+COMMITTED = {
+    "face.safetensors": "the face model",
+    "skin.safetensors": "skins for random people",
+    "autoencoder.safetensors": "maps to latents and back",
+    "denoiser.safetensors": "what people look like",
+}
 COMES_WITH = "It comes with FitDiff: get FitDiff's files again."
 MOST_HEADER = 16 << 20
 
@@ -83,6 +88,10 @@ def _digest_of(name: str, path: Path) -> str:
         from ..face.storage import load_model
 
         load_model(path)  # holds the tensors against the header
+    elif name in ("autoencoder.safetensors", "denoiser.safetensors"):
+        from ..diffusion import weights as networks
+
+        (networks.load_autoencoder if name.startswith("auto") else networks.load_denoiser)(path)
     else:
         from ..face.skin import verify
 

@@ -72,7 +72,7 @@ class DenoiserConfig:
             patch=4,
             places=True,
             predicts="velocity",
-            prior=384,
+            prior=256,
         )
 
     @property

@@ -16,6 +16,8 @@ WATCHED = (
     "fitdiff/cli.py",
     "fitdiff/assets/face.safetensors",
     "fitdiff/assets/skin.safetensors",
+    "fitdiff/assets/autoencoder.safetensors",
+    "fitdiff/assets/denoiser.safetensors",
     "torch/__init__.py",
     "torch/version.py",
     "numpy/__init__.py",

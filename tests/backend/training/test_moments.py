@@ -1,0 +1,69 @@
+"""The Gaussian's fit: it finds what data were drawn from, and credits nothing that does not hold for other people."""
+
+import pytest
+import torch
+
+from fitdiff.diffusion import Schedule, ScheduleConfig, Statistics
+from fitdiff.diffusion.latent import LENGTH, places
+from fitdiff.networks.denoiser import Condition
+from fitdiff.networks.prior import Prior
+from fitdiff.training import moments
+from fitdiff.training.latents import Rows
+
+PEOPLE, VIEWS, RANK, FEATURES = 500, 2, 6, 8 + 4 * (2 + 1 + 1)
+SPREADS = torch.tensor([20.0, 12.0, 8.0, 5.0])
+EMPTY = Condition(torch.full((1, 8), 5.0), (torch.ones(1, 2, 4, 4), torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2)))
+
+
+def rows() -> Rows:
+    """Texture in four directions, of which the embedding tells the first, with a little noise; all else is noise."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    directions = torch.linalg.qr(normal(4096, 4))[0]
+    along = normal(PEOPLE, 4) * SPREADS
+    latent = normal(PEOPLE, 1, LENGTH).repeat(1, VIEWS, 1)
+    latent[..., places()["texture"]] = (along @ directions.T + 0.05 * normal(PEOPLE, 4096))[:, None]
+    latent[..., places()["light"]] = normal(PEOPLE, VIEWS, 9)
+    embedding = normal(PEOPLE, VIEWS, 8)
+    embedding[..., 0] = along[:, None, 0] / SPREADS[0] + 0.1 * normal(PEOPLE, VIEWS)
+    maps = (normal(PEOPLE, VIEWS, 2, 4, 4), normal(PEOPLE, VIEWS, 1, 2, 2), normal(PEOPLE, VIEWS, 1, 2, 2))
+    return Rows(latent, embedding, maps, torch.zeros(PEOPLE, VIEWS, 15), torch.zeros(PEOPLE, VIEWS, 5, 2))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    data = rows()
+    statistics = Statistics.measured(data.latent.flatten(0, 1))
+    prior = Prior(RANK, 4096, 192, FEATURES, 1000)
+    worth = moments.fit(prior, data, statistics, Schedule(ScheduleConfig.lite()), EMPTY)
+    return prior, worth, data, statistics
+
+
+def test_directions_and_noise_are_found(fitted):
+    prior, worth, _, statistics = fitted
+    scale = statistics.scale[0]
+    spread = prior.roots[0].diag()[:4]
+    assert torch.allclose(spread, SPREADS / scale, rtol=0.1)
+    assert prior.roots[0].diag()[4:RANK].max() < 0.06 / scale  # two directions too many are noise's own
+    noise = prior.levels[prior.level[:4096]].sqrt() * scale
+    assert torch.allclose(noise, torch.tensor(0.05), rtol=0.15)
+    assert worth.directions == pytest.approx(1 - 4096 * 0.05**2 / (SPREADS.square().sum().item() + 4096 * 0.05**2), abs=0.01)
+    assert torch.allclose(prior.kept, torch.from_numpy(Schedule(ScheduleConfig.lite()).alpha_bar).float())
+
+
+def test_the_condition_tells_what_it_tells(fitted):
+    prior, worth, data, statistics = fitted
+    with torch.no_grad():
+        at, shown = prior.given(*data.condition(torch.arange(PEOPLE), torch.zeros(PEOPLE, dtype=torch.long)))
+        nobody, unseen = prior.given(*EMPTY)
+    assert shown.min() == 1 and unseen.item() == 0 and nobody.abs().max() == 0
+    texture = statistics.standardise(data.latent[:, 0])[:, :4096] @ prior.basis
+    left = (texture - at[:, :RANK, 0]).square().mean(0) / texture.square().mean(0)
+    assert left[0] < 0.05 and (left[1:4] > 0.9).all()
+    assert worth.regression["texture"] == pytest.approx((SPREADS[0] ** 2 / SPREADS.square().sum()).item(), abs=0.05)
+    assert worth.regression["identity"] < 0.02 and worth.regression["light"] < 0.02
+    known, unknown = (root @ root.T for root in (prior.roots[1], prior.roots[0]))
+    assert known[0, 0] < 0.1 * unknown[0, 0] and known[1, 1] > 0.85 * unknown[1, 1]
