@@ -12,7 +12,10 @@ from fitdiff.diffusion.weights import save_autoencoder, save_denoiser
 from fitdiff.engines.generator import AUTOENCODER, DENOISER
 from fitdiff.networks import Autoencoder, AutoencoderConfig, Denoiser, DenoiserConfig
 
-CONFIG = replace(AutoencoderConfig.lite(), channels=8, codes=64)
+# What is laid down in closed form by a training would be nothing here: the network alone.
+CONFIG = replace(
+    AutoencoderConfig.lite(), channels=8, codes=64, groups=8, mean=0, logarithms=False, mosaic=False, detail=0
+)
 DENOISER_CONFIG = replace(DenoiserConfig.lite(), channels=32, heads=1, head_channels=8, spade=8)
 
 

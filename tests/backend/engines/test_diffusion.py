@@ -38,7 +38,9 @@ def test_every_guidance_gives_a_whole_avatar_and_says_each_step(photo_analysis, 
     settings = DiffusionSettings(steps=4, likeness=0.0, guidance=guidance, warm=1.0)
     avatar = diffusion.reconstruct(photo_analysis, settings, 5, steps.append)
     assert [(step.stage, step.step, step.total) for step in steps] == [("sampling", k, 4) for k in (1, 2, 3, 4)]
-    assert all(step.preview is not None and step.preview.shape[2] == 3 for step in steps)
+    shown = [step.step for step in steps if step.preview is not None]
+    assert shown == ([1, 4] if guidance == "none" else [1, 2, 3, 4])
+    assert steps[0].preview.shape[2] == 3
     about = avatar.manifest
     assert (about.engine, about.seed, about.settings["guidance"]) == ("diffusion", 5, guidance)
     assert len(about.latent.texture) == 4096 and about.settings["steps"] == 4
@@ -74,7 +76,8 @@ def test_without_likeness_the_maps_are_the_decoders(photo_analysis, generator):
     texture = torch.tensor(avatar.manifest.latent.texture).view(1, 1, 64, 64)
     decoded = generator.autoencoder.decode(texture)[0, :3].permute(1, 2, 0).numpy()
     stored = np.clip((0.5 + 0.5 * decoded) * 255, 0, 255)
-    shown = (stored > 20) & (stored < 240)  # no skin is blacker or whiter, whatever an untrained network says
+    shown = (stored > 30) & (stored < 240)  # no skin is blacker or whiter, whatever an untrained network says
+    assert shown.mean() > 0.5
     assert np.abs(avatar.maps["diffuse"] - stored)[shown].max() < 2
 
 
