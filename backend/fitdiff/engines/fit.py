@@ -34,6 +34,7 @@ from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
 from . import losses
 from .light_guess import guess_light
+from .light_hints import light_hints
 from .person import stored_camera
 from .progress import Progress, Report, silent
 from .shadows import Shaded, Shadows
@@ -134,10 +135,13 @@ class _Fit:
         }
         self.mesh_points = torch.from_numpy(self.crop.inside(face.landmarks468)).float()[None]
         self.unit = self.pose.interocular / self.crop.step
+        self.hints = light_hints(self.analysis)
         self.recogniser = self.analysis.perception.identity
         with torch.no_grad():
-            whole = self.recogniser.embed(self.photo, self.mesh_points).embedding
-            alone = self.recogniser.embed(self._on_grey(self.photo, self.mask), self.mesh_points).embedding
+            whole, alone = (
+                self.recogniser.embed(picture, self.mesh_points).embedding
+                for picture in (self.photo, self._on_grey(self.photo, self.mask))
+            )
         self.wanted = (whole, alone)
 
     @staticmethod
@@ -153,6 +157,9 @@ class _Fit:
             return torch.as_tensor(np.asarray(values), dtype=torch.float32).clone().requires_grad_()
 
         self.identity, self.expression = free(pose.identity[None]), free(pose.expression[None])
+        usual = self.analysis.usual
+        self.usual = torch.zeros_like(self.identity) if usual is None else torch.from_numpy(usual.identity).float()[None]
+        self.sureness = torch.ones(1) if usual is None else torch.from_numpy(usual.precision).float()[None]
         self.gaze = free(gaze_of(self.analysis.face, pose, self.model)[None])
         self.gaze_start = self.gaze.detach().clone()
         self.turn, self.shift = free(np.zeros(3)), free(np.zeros(3))
@@ -174,7 +181,9 @@ class _Fit:
         front = (surface.normal * surface.view).sum(1).clamp(min=0)
         weight = torch.from_numpy(self.analysis.mask.skin).flatten()[rows] * (surface.region == 0) * front
         weight = weight * (pixels.amax(1) < 0.95)
-        guess = guess_light(surface.normal.numpy(), pixels.numpy(), surface.albedo.numpy(), weight.numpy())
+        guess = guess_light(
+            surface.normal.numpy(), pixels.numpy(), surface.albedo.numpy(), weight.numpy(), self.hints
+        )
         self.light[:] = torch.tensor([guess.numbers])
         self.skin[0, :2] = torch.tensor([guess.melanin, guess.haemoglobin])
 
@@ -267,8 +276,9 @@ class _Fit:
             loss = loss + weights.identity * losses.cosine(features, self.wanted[alone])
             if "facemesh468" in self.seen:  # else nobody knows where the turned face has its eyes
                 loss = loss + weights.elsewhere * self._elsewhere(vertices, maps)
-        loss = loss + weights.shape * self.identity.square().sum() + weights.expression * self.expression.square().sum()
-        loss = loss + weights.skin * self.skin.square().sum() + weights.light * losses.light_prior(self.light)
+        away = self.sureness * (self.identity - self.usual).square()
+        loss = loss + weights.shape * away.sum() + weights.expression * self.expression.square().sum()
+        loss = loss + weights.skin * self.skin.square().sum() + weights.light * losses.light_prior(self.light, self.hints)
         loss = loss + residual_prior(self.residual.coarse(), weights.residual)
         loss = loss + weights.shine * self.shine.square().sum()
         loss = loss + weights.gaze * (self.gaze - self.gaze_start).square().sum()
@@ -285,7 +295,7 @@ class _Fit:
         yaw = float(torch.empty(()).uniform_(-0.6, 0.6, generator=self.chance))
         camera = self._camera().turned(yaw, vertices[0].detach()).resized((ELSEWHERE_SIZE,) * 2)
         side, up, strength = (float(torch.empty(()).uniform_(-1, 1, generator=self.chance)) for _ in range(3))
-        ambient = 0.5 + 0.35 * strength
+        ambient = min(1.0, 0.55 + 0.6 * strength) if strength > 0 else 0.55 + 0.4 * strength  # often no lamp at all
         light = self.light.new_tensor(
             [[ambient, 1.1 - ambient, 1.1 - ambient, 1, 1, 1, 1.2 * side, 0.3 + 0.4 * up, 0.8]]
         )
