@@ -140,9 +140,7 @@ def _light(analysis: Analysis, renderer: Renderer, vertices: Tensor, camera: Cam
     weight = mask.skin.reshape(-1)[rows] * (surface.region == REGIONS.index("skin")).cpu().numpy() * ~burnt_out
     facing = (surface.normal * surface.view).sum(1).clamp(0, 1).cpu().numpy()
     trust = weight * facing
-    return guess_light(
-        surface.normal.cpu().numpy(), pixels, surface.albedo.cpu().numpy(), trust, light_hints(analysis)
-    )
+    return guess_light(surface.normal.cpu().numpy(), pixels, surface.albedo.cpu().numpy(), trust, light_hints(analysis))
 
 
 def _seen(rendering: Rendering) -> tuple[Surface, np.ndarray]:

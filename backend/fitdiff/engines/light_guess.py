@@ -118,7 +118,9 @@ def _share_out(lit: Array, hints: LightHints) -> tuple[float, float, Array]:
     regularised least squares; k then takes what is left, so that the colours come out exactly.
     """
     system = np.stack([MELANIN, HAEMOGLOBIN, BRIGHTNESS_SPREAD * np.ones(3)], 1) / COLOUR_SPREAD
-    solution = np.linalg.solve(system.T @ system + np.eye(3), system.T @ ((lit - hints.level - hints.tint) / COLOUR_SPREAD))
+    solution = np.linalg.solve(
+        system.T @ system + np.eye(3), system.T @ ((lit - hints.level - hints.tint) / COLOUR_SPREAD)
+    )
     melanin, haemoglobin = (float(np.clip(value, -MOST_PIGMENT, MOST_PIGMENT)) for value in solution[:2])
     return melanin, haemoglobin, np.exp(lit - melanin * MELANIN - haemoglobin * HAEMOGLOBIN)
 

@@ -37,3 +37,9 @@ def light_prior(light: Tensor, hints: LightHints) -> Tensor:
     tint = (colour - colour.mean(1, keepdim=True)).square().sum()
     balance = (ambient - 0.55).square().mean()
     return strength + 8.0 * tint + 0.5 * balance + 2.0 * (colour.mean() - 1).square()
+
+
+def uneven_prior(uneven: Tensor, level: float, tint: float) -> Tensor:
+    """(8, 3): what sides of the room differ by, and how far they differ in colour."""
+    grey = uneven.mean(1, keepdim=True)
+    return level * grey.square().sum() + tint * (uneven - grey).square().sum()
