@@ -114,8 +114,8 @@ def _two_terms(facing: Array, brightness: Array, weight: Array) -> tuple[float, 
 def _share_out(lit: Array, hints: LightHints) -> tuple[float, float, Array]:
     """Log colour of lit skin over the mean skin (3,) -> melanin, haemoglobin, light colour (3,) of any brightness.
 
-    lit = m MELANIN + h HAEMOGLOBIN + g + k: linear, all four unknowns normal (about 0, g + k about the hints), so the likeliest answer is one
-    regularised least squares; k then takes what is left, so that the colours come out exactly.
+    lit = m MELANIN + h HAEMOGLOBIN + g + k: linear, all four unknowns normal (about 0, g + k about the hints), so the
+    likeliest answer is one regularised least squares; k then takes what is left, so that the colours come out exactly.
     """
     system = np.stack([MELANIN, HAEMOGLOBIN, BRIGHTNESS_SPREAD * np.ones(3)], 1) / COLOUR_SPREAD
     solution = np.linalg.solve(
