@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+BACKEND = ROOT / "backend" / "fitdiff"
 BLENDERS_OWN = {
     "bpy",
     "bpy_extras",
@@ -53,6 +54,47 @@ def test_extension_imports_only_blender_numpy_and_the_standard_library():
 
 def test_build_needs_only_the_standard_library():
     assert not set(_imports(ROOT / "build.py")) - set(sys.stdlib_module_names)
+
+
+# A room, and what it may know beside itself: rooms, or single files of a room. What is no key here may know everything.
+ROOMS = {
+    "errors": set(),
+    "tensor_files": {"errors"},
+    "pages": {"errors"},
+    "photo": {"errors"},
+    "networks": set(),
+    "render": {"errors", "face.topology"},
+    "face": {"errors", "render"},
+    "perception": {"errors", "tensor_files", "photo", "render", "face"},
+    "diffusion": {"errors", "tensor_files", "networks", "perception.types"},
+    "avatar": {"errors", "swap", "face"},
+    "likeness": {"errors", "render"},
+}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_knows_only_the_rooms_before_it(room):
+    files = _sources(f"backend/fitdiff/{room}") if (BACKEND / room).is_dir() else [BACKEND / f"{room}.py"]
+    for path in files:
+        if path.is_relative_to(BACKEND / "face" / "build"):
+            continue  # the workshop where maintainers make the face model; nothing that ships imports it
+        for known in _known_to(path):
+            assert known.partition(".")[0] in {room, *ROOMS[room]} or known in ROOMS[room], f"{path} knows {known}"
+
+
+def _known_to(path: Path) -> Iterator[str]:
+    """What a file imports of our own package: `room.file`, or `room` alone."""
+    inside = path.relative_to(BACKEND).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[2] for alias in node.names if alias.name.startswith("fitdiff."))
+        elif isinstance(node, ast.ImportFrom):
+            named = tuple(node.module.split(".")) if node.module else ()
+            if node.level == 0 and named[0] != "fitdiff":
+                continue
+            whole = named[1:] if node.level == 0 else (*inside[: len(inside) - node.level + 1], *named)
+            wholes = [whole] if len(whole) > 1 else [(*whole, alias.name) for alias in node.names]
+            yield from (".".join(w[:2]) for w in wholes if w[0] != "__version__")
 
 
 @pytest.mark.parametrize("folder", ["backend/fitdiff", "blender_fitdiff", "tests"])

@@ -13,9 +13,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from .. import __version__
-from ..evaluation import pages
-from ..evaluation.pages import escaped, number
+from .. import __version__, pages
+from ..pages import escaped, number
 from ..swap import replacing_file
 from .journal import Entry
 from .photos import Found

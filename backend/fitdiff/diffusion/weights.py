@@ -5,19 +5,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .. import tensor_files
 from ..errors import FitDiffError
 from ..networks import Autoencoder, AutoencoderConfig, Denoiser, DenoiserConfig
-from ..perception.weights import checksum
 from .latent import Statistics
 from .schedule import ScheduleConfig
 
@@ -100,30 +97,14 @@ def _save(
     if half:
         held = {name: t.half() if t.is_floating_point() else t for name, t in held.items()}
     held |= {name: tensor.detach().cpu().float().contiguous() for name, tensor in (kept or {}).items()}
-    card = Card(what, trained_on, LICENCE, steps, checksum(held), details)
+    card = Card(what, trained_on, LICENCE, steps, tensor_files.checksum(held), details)
     facts = {name: str(value) for name, value in dataclasses.asdict(card).items() if name != "details"}
-    write(path, held, {**facts, "details": json.dumps(details), **header})
+    tensor_files.write(path, held, {**facts, "details": json.dumps(details), **header})
     return card
 
 
-def write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    save_file(tensors, temporary, metadata=header)
-    temporary.chmod(0o644)
-    os.replace(temporary, path)
-
-
-def opened(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise damaged(path, str(error)) from error
-
-
 def _read(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, str], Card]:
-    tensors, header = opened(path)
+    tensors, header = tensor_files.opened(path)
     try:
         card = Card(
             header["what"],
@@ -134,12 +115,10 @@ def _read(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, str], Car
             json.loads(header["details"]),
         )
     except (KeyError, ValueError) as error:
-        raise damaged(path, f"its header lacks {error}") from error
+        raise tensor_files.damaged(path, f"its header lacks {error}") from error
     if card.what != what:
         raise FitDiffError("weights-other", f"{path.name} holds a {card.what}, where a {what} is wanted.")
-    found = checksum(tensors)
-    if found != card.sha256:
-        raise damaged(path, f"checksum {found}, the header says {card.sha256}")
+    tensor_files.verify(path, tensors, card.sha256)
     return tensors, header, card
 
 
@@ -151,7 +130,7 @@ def _filled(path: Path, build: Callable[[], Network], tensors: dict[str, Tensor]
         network = build()
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise damaged(path, str(error)) from error
+        raise tensor_files.damaged(path, str(error)) from error
     return network.eval()
 
 
@@ -165,12 +144,3 @@ def _unpacked(kind: type[Config], text: str) -> Config:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def damaged(path: Path, details: str) -> FitDiffError:
-    return FitDiffError(
-        "weights-damaged",
-        f"The file {path.name} is damaged or not what it should be, so FitDiff does not use it.",
-        details=f"{path}: {details}",
-        data={"path": str(path)},
-    )

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import pages
 from ..face.topology import Topology
+from ..pages import escaped, number, sheet_name
 from ..perception.bundle import Perception
 from ..render.sheet import Row, contact_sheet
-from . import metrics, pages
+from . import metrics
 from .contenders import Contest
-from .pages import escaped, number, sheet_name
 from .real_photos import PhotoResult
 from .recognisers import extra_is_there, networks
 from .shape_distances import distances

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..face.topology import Topology
-from .pages import spread
+from ..pages import spread
 from .shapes import WHOLE, FaceShape
 
 

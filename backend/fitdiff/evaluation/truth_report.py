@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import pages
+from ..pages import escaped, number
 from ..render.sheet import Row, contact_sheet
-from . import pages
 from .contenders import Contest
 from .known_truth import SubjectResult
-from .pages import escaped, number
 from .subjects import LIGHTS
 from .truth_pictures import CAPTIONS
 

