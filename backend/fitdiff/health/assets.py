@@ -11,7 +11,11 @@ from ..errors import FitDiffError
 from .finding import Finding, again
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-COMMITTED = {"face.safetensors": "the face model", "skin.safetensors": "skins for random people"}
+COMMITTED = {
+    "face.safetensors": "the face model",
+    "skin.safetensors": "skins for random people",
+    "shape_guess.safetensors": "shapes guessed from photos",
+}
 COMES_WITH = "It comes with FitDiff: get FitDiff's files again."
 MOST_HEADER = 16 << 20
 
@@ -83,6 +87,11 @@ def _digest_of(name: str, path: Path) -> str:
         from ..face.storage import load_model
 
         load_model(path)  # holds the tensors against the header
+    elif name == "shape_guess.safetensors":
+        from .. import tensor_files
+
+        tensors, header = tensor_files.opened(path)
+        tensor_files.verify(path, tensors, header.get("sha256", ""))
     else:
         from ..face.skin import verify
 

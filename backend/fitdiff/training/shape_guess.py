@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
 from torch import Tensor
 
+from .. import tensor_files
 from ..face import embedded
 from ..face.embedded import EmbeddedFace
 from ..face.looks import look_maps, random_look
@@ -126,13 +126,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--people", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    tensors = learn(*look_at_people(options.people, options.seed))
+    learned = learn(*look_at_people(options.people, options.seed))
+    tensors = {name: torch.from_numpy(values) for name, values in learned.items()}
     header = {
+        "sha256": tensor_files.checksum(tensors),
         "what": "FitDiff: identity of the embedded face from FaceMesh points and the fr_feature embedding, linear",
         "origins": "learned on people that FitDiff makes up and draws",
         "licence": "CC0-1.0",
     }
-    save_file(tensors, options.file, header)
+    tensor_files.write(options.file, tensors, header)
     return 0
 
 
