@@ -55,8 +55,8 @@ class Analysis:
     @cached_property
     def usual(self) -> Usual | None:
         """The identity to expect, where the face model and the recogniser are those that it was learned for."""
-        network = self.perception.identity
-        if self.model.name != "embedded" or network.name != RECOGNISER:
+        known = self.model.name == "embedded" and "facemesh468" in self.model.topology.landmarks
+        if not known or self.perception.identity.name != RECOGNISER:
             return None
         embedding = self.identity.embedding[0].detach().cpu().numpy()
         return guess_shape(self.face.landmarks468, embedding, self.model)
