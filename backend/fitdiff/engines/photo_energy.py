@@ -23,6 +23,7 @@ from ..render.renderer import Renderer, Rendering
 from . import losses
 from .fit import CONTOUR, Weights
 from .generator import Generator, Skin
+from .light_hints import light_hints
 from .shadows import SIZE, Shaded, Shadows
 
 EYE_SIZE = 64  # texels, while sampling
@@ -71,6 +72,7 @@ class PhotoEnergy:
         self.unit = analysis.pose.interocular / self.crop.step
         self.camera: Camera = crop_camera(analysis.pose.camera(), self.crop)
         self.gaze = torch.as_tensor(gaze_of(analysis.face, analysis.pose, self.model)).float()[None]
+        self.hints = light_hints(analysis)
         self.renderer = Renderer(self.model.topology)
         self.recogniser, self.perceptual = perception.identity, perception.perceptual
         with torch.no_grad():
@@ -137,7 +139,7 @@ class PhotoEnergy:
         loss = (
             loss + weights.shape * drawn.identity.square().sum() + weights.expression * drawn.expression.square().sum()
         )
-        return loss + weights.light * losses.light_prior(drawn.light)
+        return loss + weights.light * losses.light_prior(drawn.light, self.hints)
 
     @torch.no_grad()
     def preview(self, z: Tensor) -> np.ndarray:

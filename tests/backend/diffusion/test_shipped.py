@@ -36,7 +36,9 @@ def drawn(trained, condition, count, seed):
     noise = draw_noise(count, torch.Generator().manual_seed(seed))
     many = Condition(condition.embedding.expand(count, -1), tuple(m.expand(count, -1, -1, -1) for m in condition.maps))
     with torch.no_grad():
-        return trained.statistics.restore(sample_dpm_solver(predictor(trained.network, schedule, many), noise, schedule, 12))
+        return trained.statistics.restore(
+            sample_dpm_solver(predictor(trained.network, schedule, many), noise, schedule, 12)
+        )
 
 
 def test_they_belong_together_and_say_what_they_are(shipped):

@@ -50,7 +50,9 @@ def test_directions_and_noise_are_found(fitted):
     assert prior.roots[0].diag()[4:RANK].max() < 0.06 / scale  # two directions too many are noise's own
     noise = prior.levels[prior.level[:4096]].sqrt() * scale
     assert torch.allclose(noise, torch.tensor(0.05), rtol=0.15)
-    assert worth.directions == pytest.approx(1 - 4096 * 0.05**2 / (SPREADS.square().sum().item() + 4096 * 0.05**2), abs=0.01)
+    assert worth.directions == pytest.approx(
+        1 - 4096 * 0.05**2 / (SPREADS.square().sum().item() + 4096 * 0.05**2), abs=0.01
+    )
     assert torch.allclose(prior.kept, torch.from_numpy(Schedule(ScheduleConfig.lite()).alpha_bar).float())
 
 

@@ -22,7 +22,9 @@ def folder(crowd, tmp_path_factory):
 def test_people_come_back_as_painted(crowd, folder):
     people = Painted(folder)
     assert len(people) == 3 and people.says == "3 made-up people of seed 3, 2 photographs each"
-    assert (people.maps(0, 3) - crowd.maps(5, 3)).abs().max() < 0.03  # 8 bits; the third component of normals is worked out
+    assert (
+        people.maps(0, 3) - crowd.maps(5, 3)
+    ).abs().max() < 0.03  # 8 bits; the third component of normals is worked out
     shots = crowd.people(6, 1, 2).shots
     for view, shot in enumerate(shots):
         assert (people.column("image", 1, 1)[:, view].float() / 255 - shot.image).abs().max() <= 0.5 / 255 + 1e-6
