@@ -42,6 +42,7 @@ from .light_hints import light_hints
 from .person import stored_camera
 from .progress import Progress, Report, silent
 from .shadows import Shaded, Shadows
+from .shape_prior import expected_shape
 
 NAME = "fit"
 MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
@@ -184,11 +185,7 @@ class _Fit:
             return torch.as_tensor(np.asarray(values), dtype=torch.float32).clone().requires_grad_()
 
         self.identity, self.expression = free(pose.identity[None]), free(pose.expression[None])
-        usual = self.analysis.usual
-        self.usual = (
-            torch.zeros_like(self.identity) if usual is None else torch.from_numpy(usual.identity).float()[None]
-        )
-        self.sureness = torch.ones(1) if usual is None else torch.from_numpy(usual.precision).float()[None]
+        self.expected = expected_shape(self.analysis)
         self.gaze = free(gaze_of(self.analysis.face, pose, self.model)[None])
         self.gaze_start = self.gaze.detach().clone()
         self.turn, self.shift = free(np.zeros(3)), free(np.zeros(3))
@@ -204,7 +201,6 @@ class _Fit:
             self._first_light()
         else:
             self.identity, self.expression = free(self.drawn.identity), free(self.drawn.expression)
-            self.usual, self.sureness = self.drawn.identity.clone(), torch.ones(1)
             self.light = free(self.drawn.light)
 
     @torch.no_grad()
@@ -332,8 +328,11 @@ class _Fit:
             loss = loss + weights.identity * losses.cosine(features, self.wanted[alone])
             if "facemesh468" in self.seen:  # else nobody knows where the turned face has its eyes
                 loss = loss + weights.elsewhere * self._elsewhere(vertices, maps)
-        away = self.sureness * (self.identity - self.usual).square()
-        loss = loss + weights.shape * away.sum() + weights.expression * self.expression.square().sum()
+        loss = (
+            loss
+            + weights.shape * self.expected.cost(self.identity)
+            + weights.expression * self.expression.square().sum()
+        )
         loss = (
             loss + weights.skin * self.skin.square().sum() + weights.light * losses.light_prior(self.light, self.hints)
         )

@@ -25,6 +25,7 @@ from .fit import CONTOUR, Weights
 from .generator import Generator, Skin
 from .light_hints import light_hints
 from .shadows import SIZE, Shaded, Shadows
+from .shape_prior import expected_shape
 
 EYE_SIZE = 64  # texels, while sampling
 EDGE = 9  # pixels: the photo is compared this far (half of it) within the mask's outline
@@ -72,7 +73,7 @@ class PhotoEnergy:
         self.unit = analysis.pose.interocular / self.crop.step
         self.camera: Camera = crop_camera(analysis.pose.camera(), self.crop)
         self.gaze = torch.as_tensor(gaze_of(analysis.face, analysis.pose, self.model)).float()[None]
-        self.hints = light_hints(analysis)
+        self.hints, self.expected = light_hints(analysis), expected_shape(analysis)
         self.renderer = Renderer(self.model.topology)
         self.recogniser, self.perceptual = perception.identity, perception.perceptual
         with torch.no_grad():
@@ -137,7 +138,9 @@ class PhotoEnergy:
         wanted = self.alone if number % 2 else self.seen.embedding
         loss = loss + weights.identity * losses.cosine(self.recogniser.embed(shown, self.points).embedding, wanted)
         loss = (
-            loss + weights.shape * drawn.identity.square().sum() + weights.expression * drawn.expression.square().sum()
+            loss
+            + weights.shape * self.expected.cost(drawn.identity)
+            + weights.expression * drawn.expression.square().sum()
         )
         return loss + weights.light * losses.light_prior(drawn.light, self.hints)
 
