@@ -1017,12 +1017,14 @@ class Result:
 
 def lint_parts(backend: Environment, fix: bool = False) -> list[Part]:
     python, environment = str(backend.python), child_environment()
+    extension = child_environment(MYPYPATH=str(ROOT))
     mypy = [python, "-m", "mypy", "--config-file", "pyproject.toml"]
     return [
         Part("ruff check", [python, "-m", "ruff", "check", ".", *(["--fix"] if fix else [])], environment),
         Part("ruff format", [python, "-m", "ruff", "format", ".", *([] if fix else ["--check"])], environment),
         Part("mypy", mypy, environment, ROOT / "backend"),
         Part("mypy build.py", [*mypy, str(ROOT / "build.py")], environment, ROOT / "backend"),
+        Part("mypy blender_fitdiff", [*mypy, "--package", "blender_fitdiff"], extension, ROOT / "backend"),
     ]
 
 

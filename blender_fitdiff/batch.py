@@ -28,6 +28,8 @@ def package() -> str:
     spec = importlib.util.spec_from_file_location(
         ALONE, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
+    assert spec is not None
+    assert spec.loader is not None
     sys.modules[ALONE] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[ALONE])
     return ALONE

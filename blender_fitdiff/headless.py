@@ -1,4 +1,4 @@
-"""Photos and avatar folders become .blend, .glb, .usdc and pictures, without a window and without anybody watching.
+"""Photos and avatar folders become .blend, .glb, .usdc, .fbx and pictures, without a window and without anybody watching.
 
     blender -b --python batch.py -- photos/ --out heads/ --blend --glb --render cycles --hdri city
     blender -c fitdiff photos/ --out heads/ --blend --glb --render cycles --hdri city
@@ -38,6 +38,9 @@ from .ui import places
 DONE, SOME_FAILED, USAGE, NONE_DONE, NO_BACKEND, CANNOT_WRITE, CANCELLED = 0, 1, 2, 3, 4, 5, 130
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 LONGEST = 3600.0  # seconds that one photo may take
+MOST_PEOPLE = 500  # of one call
+Job = Path | int
+"""A photo or an avatar folder, or the seed of a random person."""
 ENGINE_OPTIONS = {
     "engine": str,
     "face": int,
@@ -72,11 +75,15 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(program: str) -> argparse.ArgumentParser:
     made = _Parser(prog=program, description="Photos and avatar folders become heads in Blender's files.")
-    made.add_argument("inputs", nargs="+", metavar="INPUT", help="photos, avatar folders, or folders of either")
+    made.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, avatar folders, or folders of either")
+    made.add_argument(
+        "--random", type=int, default=0, metavar="N", help="and N people whom nobody has photographed, from --seed on"
+    )
     made.add_argument("--out", type=Path, required=True, help="each input gets a folder of its own in it")
     made.add_argument("--blend", action="store_true", help="head.blend, maps packed")
     made.add_argument("--glb", action="store_true", help="head.glb")
     made.add_argument("--usd", action="store_true", help="head.usdc and its textures")
+    made.add_argument("--fbx", action="store_true", help="head.fbx, maps inside")
     made.add_argument("--render", choices=("cycles", "eevee"), help="portrait.png in the photo's light")
     made.add_argument(
         "--hdri",
@@ -106,6 +113,10 @@ def run(words: Sequence[str], program: str = "batch.py") -> int:
             raise FitDiffError("usage", "--hdri needs --render cycles or --render eevee.")
         if not (16 <= options.size <= 8192 and (options.samples is None or 1 <= options.samples <= 65536)):
             raise FitDiffError("usage", "--size can be 16 to 8192 pixels, --samples 1 to 65536.")
+        if not (options.inputs or options.random):
+            raise FitDiffError("usage", "Give photos or avatar folders, or --random N. See --help.")
+        if not 0 <= options.random <= MOST_PEOPLE:
+            raise FitDiffError("usage", f"--random can be 1 to {MOST_PEOPLE}.")
         if options.timeout <= 0:
             raise FitDiffError("usage", "--timeout is a number of seconds above 0.")
     except FitDiffError as error:
@@ -126,7 +137,8 @@ def run(words: Sequence[str], program: str = "batch.py") -> int:
 def _run(options: argparse.Namespace, program: str) -> int:
     options.out = options.out.resolve()
     began = time.monotonic()
-    jobs = list(dict.fromkeys(_inputs(options.inputs)))
+    jobs: list[Job] = list(dict.fromkeys(_inputs(options.inputs)))
+    jobs += range(options.seed or 0, (options.seed or 0) + options.random)
     outcomes: list[Outcome] = []
     code = None
     logs = Path(tempfile.mkdtemp(prefix="fitdiff-"))
@@ -139,7 +151,7 @@ def _run(options: argparse.Namespace, program: str) -> int:
     except FitDiffError as error:  # there is no engine, and only photos were given
         _say(f"{program}: {error.sentence}")
         for job in jobs:
-            outcomes.append(outcome := Outcome(str(job)))
+            outcomes.append(outcome := Outcome(_called(job)))
             outcome.blame(error)
         code = NO_BACKEND
     finally:
@@ -157,12 +169,12 @@ def _run(options: argparse.Namespace, program: str) -> int:
 
 
 def _all(
-    jobs: Sequence[Path], options: argparse.Namespace, engine: Engine | FitDiffError, outcomes: list[Outcome]
+    jobs: Sequence[Job], options: argparse.Namespace, engine: Engine | FitDiffError, outcomes: list[Outcome]
 ) -> None:
     taken: set[str] = set()
     for number, job in enumerate(jobs, start=1):
-        _say(f"[{number}/{len(jobs)}] {job}")
-        outcomes.append(outcome := Outcome(str(job)))
+        outcomes.append(outcome := Outcome(_called(job)))
+        _say(f"[{number}/{len(jobs)}] {outcome.input}")
         started = time.monotonic()
         try:
             _one(job, _name(job, taken), options, engine, outcome)
@@ -200,7 +212,7 @@ def _inputs(given: Sequence[str]) -> Iterator[Path]:
             yield path
 
 
-def _engine_for(options: argparse.Namespace, jobs: Sequence[Path], logs: Path) -> Engine | FitDiffError:
+def _engine_for(options: argparse.Namespace, jobs: Sequence[Job], logs: Path) -> Engine | FitDiffError:
     """The engine, or why there is none: that stops only photos."""
     try:
         return Engine(backend_python(options.backend_python, installed_python()), logs)
@@ -215,13 +227,20 @@ def installed_python() -> Path | None:
     return install.python_of(places.engine_folder())
 
 
-def _is_avatar(path: Path) -> bool:
-    return (path / MANIFEST).is_file()
+def _is_avatar(job: Job) -> bool:
+    return isinstance(job, Path) and (job / MANIFEST).is_file()
 
 
-def _name(job: Path, taken: set[str]) -> str:
+def _called(job: Job) -> str:
+    return str(job) if isinstance(job, Path) else f"random person {job}"
+
+
+def _name(job: Job, taken: set[str]) -> str:
     """Of the input's folder in the output: two photos of one name stay apart."""
-    base = name = (job.name if _is_avatar(job) else job.stem).lstrip(".") or "head"
+    base = (
+        f"person-{job}" if isinstance(job, int) else (job.name if _is_avatar(job) else job.stem).lstrip(".") or "head"
+    )
+    name = base
     number = 2
     while name.casefold() in taken:
         name = f"{base}-{number}"
@@ -230,7 +249,7 @@ def _name(job: Path, taken: set[str]) -> str:
     return name
 
 
-def _one(job: Path, name: str, options: argparse.Namespace, engine: Engine | FitDiffError, outcome: Outcome) -> None:
+def _one(job: Job, name: str, options: argparse.Namespace, engine: Engine | FitDiffError, outcome: Outcome) -> None:
     """The avatar first, then what is made of it in a hidden folder, from where each file takes its place whole."""
     target = options.out / name
     part = None
@@ -238,7 +257,12 @@ def _one(job: Path, name: str, options: argparse.Namespace, engine: Engine | Fit
         if target.exists() and not options.overwrite:
             sentence = f"There is a folder “{name}” already. Choose another --out, or say --overwrite."
             raise FitDiffError("output-exists", sentence, details=str(target))
-        avatar = job if _is_avatar(job) else _reconstructed(job, target / "avatar", options, engine, outcome)
+        if isinstance(job, int):
+            avatar = _drawn(job, target / "avatar", options, engine)
+        elif _is_avatar(job):
+            avatar = job
+        else:
+            avatar = _reconstructed(job, target / "avatar", options, engine, outcome)
         target.mkdir(exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".", suffix=".fitdiff-tmp", dir=target))
         _build(avatar, name, part, options, outcome)
@@ -275,6 +299,17 @@ def _reconstructed(
     avatar.parent.mkdir(exist_ok=True)
     answer = engine.reconstruct(job, avatar, seconds=options.timeout, overwrite=options.overwrite, **chosen)
     outcome.notes += [str(note) for note in answer.get("notes", [])]
+    return avatar
+
+
+def _drawn(seed: int, avatar: Path, options: argparse.Namespace, engine: Engine | FitDiffError) -> Path:
+    if isinstance(engine, FitDiffError):
+        raise engine
+    avatar.parent.mkdir(exist_ok=True)
+    chosen = {
+        option: getattr(options, option) for option in ("face_model", "steps") if getattr(options, option) is not None
+    }
+    engine.sample(avatar, seconds=options.timeout, overwrite=options.overwrite, seed=seed, **chosen)
     return avatar
 
 

@@ -3,15 +3,17 @@ the desk (desk/desk.py) does the first part while the artist goes on working, an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
 
-from .desk.orders import Order
+from .desk.orders import Draw, Order
 from .reconstruction import Engine
 from .scene.gallery import clear_the_way, show_only
 from .scene.heads import Head, head_of
 from .scene.importer import import_avatar
+from .scene.reader import AvatarFolder
 
 LONGEST = 3600.0  # seconds
 
@@ -27,17 +29,48 @@ def make_head(
     pack: bool = True,
 ) -> Head:
     """Raises FitDiffError and leaves the scene as it was."""
-    engine = Engine(python, logs)
-    try:
-        order.out.parent.mkdir(parents=True, exist_ok=True)
-        engine.reconstruct(order.photo, order.out, seconds=seconds, **order.options())
-    finally:
-        engine.stop()
+    _engine_at_work(
+        python,
+        logs,
+        order.out,
+        lambda engine: engine.reconstruct(order.photo, order.out, seconds=seconds, **order.options()),
+    )
     return place_head(order.out, order.name, scene=scene, subdivision=subdivision, pack=pack)
 
 
+def draw_head(
+    person: Draw,
+    python: Path,
+    logs: Path,
+    *,
+    scene: bpy.types.Scene | None = None,
+    seconds: float = LONGEST,
+    subdivision: int = 1,
+    pack: bool = True,
+) -> Head:
+    """A random person as a head in the scene. Raises FitDiffError and leaves the scene as it was."""
+    _engine_at_work(
+        python, logs, person.out, lambda engine: engine.sample(person.out, seconds=seconds, **person.options())
+    )
+    return place_head(person.out, person.name, scene=scene, subdivision=subdivision, pack=pack)
+
+
+def _engine_at_work(python: Path, logs: Path, out: Path, work: Callable[[Engine], object]) -> None:
+    engine = Engine(python, logs)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work(engine)
+    finally:
+        engine.stop()
+
+
 def place_head(
-    folder: Path, name: str, *, scene: bpy.types.Scene | None = None, subdivision: int = 1, pack: bool = True
+    folder: Path | AvatarFolder,
+    name: str,
+    *,
+    scene: bpy.types.Scene | None = None,
+    subdivision: int = 1,
+    pack: bool = True,
 ) -> Head:
     """The avatar as the one head that is seen: others stay in the file, hidden, as they stand in the same place;
     so does what it would stand inside of."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,20 @@ class Engine:
 
     def reconstruct(self, photo: Path, out: Path, *, seconds: float, **options: Any) -> dict[str, Any]:
         """The avatar folder `out`, and what the engine says about it; FitDiffError for whatever goes wrong."""
+        return self._wait(lambda: self._backend.reconstruct(photo, out, **options), seconds)
+
+    def sample(self, out: Path, *, seconds: float, **options: Any) -> dict[str, Any]:
+        """A random person as the avatar folder `out`."""
+        return self._wait(lambda: self._backend.sample(out, **options), seconds)
+
+    def _wait(self, ask: Callable[[], Job], seconds: float) -> dict[str, Any]:
         self._backend.start()  # also after it has given up: nobody is here to click
-        job = self._job = self._backend.reconstruct(photo, out, **options)
+        job = self._job = ask()
         if not job.wait(seconds):
             job.cancel()
             if not job.wait(FAREWELL):
                 self._backend.stop()
-            sentence = f"The engine was stopped because it took longer than {seconds:.0f} seconds over this photo."
+            sentence = f"The engine was stopped because it took longer than {seconds:.0f} seconds over this head."
             raise FitDiffError("backend-timeout", sentence, details=job.progress.stage)
         if job.error is not None:
             if job.error.code.startswith("backend-"):

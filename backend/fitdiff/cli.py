@@ -24,6 +24,9 @@ from .failures import explained
 COMMANDS: tuple[str, ...] = (
     "reconstruct",
     "batch",
+    "sample",
+    "vary",
+    "complete",
     "inspect",
     "relight",
     "serve",

@@ -19,15 +19,21 @@ if TYPE_CHECKING:
     from .perception.analyse import Analysis
     from .perception.pose import PoseFit
 
-Engine = Literal["fit", "landmarks"]
+Engine = Literal["fit", "landmarks", "diffusion"]
+Guidance = Literal["default", "paper", "none"]
+Stack = Literal["embedded", "research"]
 Resolution = Literal[512, 1024, 2048]
 ENGINES: tuple[str, ...] = get_args(Engine)  # the first is the default
+GUIDANCES: tuple[str, ...] = get_args(Guidance)
+STACKS: tuple[str, ...] = get_args(Stack)
 RESOLUTIONS: tuple[int, ...] = get_args(Resolution)
 MOST_STEPS = 2000
+STEPS = {"fit": 150, "diffusion": 50}  # of an engine that is not told
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that may be asked of a reconstruction. Likeness, resolution and steps concern the fit alone."""
+    """Everything that may be asked of a reconstruction. Likeness, resolution and steps concern the fit and the diffusion
+    engine, guidance and its scale the latter alone."""
 
     photo: str
     out: str  # the avatar folder to write
@@ -36,8 +42,11 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     face_model: str | None = None  # `embedded` (default), an imported name, or a path
     likeness: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     resolution: Resolution = 512
-    steps: Annotated[int, msgspec.Meta(ge=1, le=MOST_STEPS)] = 150
+    steps: Annotated[int, msgspec.Meta(ge=1, le=MOST_STEPS)] | None = None  # None: as many as the engine's STEPS
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+    guidance: Guidance = "default"
+    guidance_scale: Annotated[float, msgspec.Meta(ge=0, le=10000)] = 75.0  # the paper's; 0 is the condition alone
+    stack: Stack = "embedded"  # of networks that look at the photo
     overwrite: bool = False
 
 
@@ -70,6 +79,7 @@ def reconstruct(order: Order, report: Report) -> Outcome:
     from .avatar import refuse_to_lose, write_avatar
     from .engines.progress import Progress
     from .face.registry import load_face_model
+    from .perception import Perception
     from .perception.analyse import analyse
     from .photo import open_photo
 
@@ -78,7 +88,7 @@ def reconstruct(order: Order, report: Report) -> Outcome:
     report(Progress("opening the photo", 0, 0))
     photo = open_photo(order.photo)
     report(Progress("looking for the face", 0, 0))
-    analysis = analyse(photo, order.face, load_face_model(order.face_model))
+    analysis = analyse(photo, order.face, load_face_model(order.face_model), Perception.load(order.stack))
     avatar = _engine(order)(analysis, report)
     report(Progress("writing", 0, 0))
     folder = write_avatar(avatar, order.out, overwrite=order.overwrite)
@@ -94,9 +104,20 @@ def reconstruct(order: Order, report: Report) -> Outcome:
 
 
 def _engine(order: Order) -> Callable[[Analysis, Report], Avatar]:
+    if order.engine == "diffusion":
+        from .engines import diffusion
+
+        wanted = diffusion.DiffusionSettings(
+            steps=order.steps or STEPS["diffusion"],
+            guidance=order.guidance,
+            scale=order.guidance_scale,
+            likeness=order.likeness,
+            resolution=order.resolution,
+        )
+        return lambda analysis, report: diffusion.reconstruct(analysis, wanted, order.seed, report)
     from .engines import fit, landmarks
 
     if order.engine == "landmarks":
         return lambda analysis, report: landmarks.reconstruct(analysis, seed=order.seed, report=report)
-    settings = fit.FitSettings(steps=order.steps, resolution=order.resolution, likeness=order.likeness)
+    settings = fit.FitSettings(steps=order.steps or STEPS["fit"], resolution=order.resolution, likeness=order.likeness)
     return lambda analysis, report: fit.reconstruct(analysis, settings, order.seed, report)

@@ -6,7 +6,7 @@
     job.poll()                               # over? then job.error (a FitDiffError, or None) and job.result (a dict)
     job.progress                             # .stage .step .total .fraction .seconds_left .preview (a small JPEG)
     job.cancel()                             # job.error.code becomes "cancelled"
-    backend.inspect(photo)  .doctor()  .ping()  .release()     # jobs too
+    backend.sample(out)  .inspect(photo)  .doctor()  .ping()  .release()     # jobs too
     backend.state                            # "stopped", "starting", "ready", "refused" (other version) or "given up"
     backend.log.path, backend.log.tail()     # what to show when it has given up
     backend.stop()                           # when the extension is switched off
@@ -107,6 +107,10 @@ class Backend:
         overwrite. on_progress is called from a thread of the client's: it must not touch bpy."""
         paths = {"photo": os.path.abspath(photo), "out": os.path.abspath(out)}
         return self._request("reconstruct", {**paths, **options}, on_progress)
+
+    def sample(self, out: Path | str, *, on_progress: Callable[[Progress], None] | None = None, **options: Any) -> Job:
+        """A random person as the avatar folder `out`. options: seed, steps, face_model, overwrite."""
+        return self._request("sample", {"out": os.path.abspath(out), **options}, on_progress)
 
     def inspect(self, photo: Path | str, out: Path | str | None = None, **options: Any) -> Job:
         """Faces, boxes, landmarks, pose as numbers; with `out`, pictures as well. options: face, face_model."""

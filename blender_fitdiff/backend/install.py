@@ -75,22 +75,22 @@ def state(folder: Path, wheels: Path | None = None) -> State:
         if (folder / places.STAMP).exists():
             return State(BROKEN, "The note about the engine cannot be read: press Repair.")
         return State(MISSING, reason, (folder / places.DOWNLOADS).is_dir())
-    told = {"version": made.version, "torch": made.torch, "build": made.build, "why": made.why}
+
+    def told(name: str, why: str) -> State:
+        return State(name, why, version=made.version, torch=made.torch, build=made.build, why=made.why)
+
     if fault := record.fault(made, folder):
-        return State(BROKEN, f"The engine cannot run: {fault}. Press Repair.", **told)
+        return told(BROKEN, f"The engine cannot run: {fault}. Press Repair.")
     if failure and failure.get("kind") == "check":
-        return State(BROKEN, reason, **told)
+        return told(BROKEN, reason)
     try:
         brought = bundle.read(wheels or bundle_folder())
     except Problem as problem:
-        return State(READY, problem.sentence, **told)  # what is installed works all the same
+        return told(READY, problem.sentence)  # what is installed works all the same
     if brought.fingerprint != made.fingerprint:
-        return State(
-            OUTDATED,
-            f"The engine is {made.version}, the extension brings {_other(brought.version, made.version)}: press Update.",
-            **told,
-        )
-    return State(READY, reason, **told)
+        other = _other(brought.version, made.version)
+        return told(OUTDATED, f"The engine is {made.version}, the extension brings {other}: press Update.")
+    return told(READY, reason)
 
 
 def _other(brought: str, made: str) -> str:

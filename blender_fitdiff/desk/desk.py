@@ -2,7 +2,7 @@
 
 desk = Desk(connect, costs, folder)    connect() gives the Backend, or raises FitDiffError while there is none
 desk.look(photo)                       finds the faces; then faces, picture, trouble
-desk.begin(order)                      makes the avatar; then avatar or trouble
+desk.begin(order)  desk.draw(person)   makes the avatar; then made or trouble
 desk.tick()                            whether anything has changed since the last time
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from ..backend.job import Job, Progress
 from ..errors import FitDiffError
 from .costs import Costs
-from .orders import Order
+from .orders import Draw, Order
 
 IDLE, LOOKING, WORKING, CANCELLING, MADE = "idle", "looking", "working", "cancelling", "made"
 
@@ -27,6 +27,7 @@ class Engine(Protocol):
 
     def inspect(self, photo: Path, out: Path | None = None, **options: Any) -> Job: ...
     def reconstruct(self, photo: Path, out: Path, **options: Any) -> Job: ...
+    def sample(self, out: Path, **options: Any) -> Job: ...
     def start(self) -> None: ...
 
 
@@ -58,7 +59,7 @@ class Desk:
         self.picture: Path | None = None  # the photo with its faces' boxes
         self.notes: tuple[str, ...] = ()  # about the photo, and how far to trust the last head
         self.trouble: FitDiffError | None = None
-        self.order: Order | None = None
+        self.order: Order | Draw | None = None
         self.made: Made | None = None
         self.last: Made | None = None  # what was put into the scene
         self.costs = costs
@@ -115,19 +116,26 @@ class Desk:
 
     def begin(self, order: Order) -> None:
         """A click: also one that starts an engine again which has given up."""
+        self._begin(order, lambda engine: engine.reconstruct(order.photo, order.out, **order.options()), order.photo)
+
+    def draw(self, person: Draw) -> None:
+        """A click too: somebody whom nobody has photographed."""
+        self._begin(person, lambda engine: engine.sample(person.out, **person.options()), self.photo)
+
+    def _begin(self, order: Order | Draw, ask: Callable[[Engine], Job], photo: Path | None) -> None:
         if self.working:
             raise FitDiffError("busy", "A head is being made: wait for it, or cancel it first.")
         if self._look:
             self._look.cancel()
             self._look = None
         self.trouble, self.order, self.made = None, order, None
-        if order.photo != self.photo:
-            self.choose(order.photo)
+        if photo != self.photo:
+            self.choose(photo)
         try:
             engine = self._connect()
             engine.start()
             order.out.parent.mkdir(parents=True, exist_ok=True)
-            self._work = engine.reconstruct(order.photo, order.out, **order.options())
+            self._work = ask(engine)
         except FitDiffError as error:
             self.phase, self.trouble = IDLE, error
             return
@@ -197,9 +205,11 @@ class Desk:
         seconds = time.monotonic() - self._began
         self.costs.note(self.order.kind, seconds)
         told = job.result
-        self.notes = tuple(told["notes"])
-        folder = Path(told["avatar"])
-        self.made = Made(folder, self.order.name, str(told["verdict"]), self.notes, seconds)
+        if isinstance(self.order, Draw):
+            self.made = Made(Path(told["avatars"][0]), self.order.name, "good", (), seconds)
+        else:
+            self.notes = tuple(told["notes"])
+            self.made = Made(Path(told["avatar"]), self.order.name, str(told["verdict"]), self.notes, seconds)
         self.phase = MADE
 
     def _blame_job(self, error: FitDiffError) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ QUALITIES = {
     "fine": Choice("fine", "Fine", "150 steps, maps of 1024 pixels"),
     "finest": Choice("finest", "Finest", "300 steps, maps of 2048 pixels"),
 }
+_SAMPLING = {"draft": 25, "standard": 50, "fine": 50, "finest": 100}  # steps of the diffusion engine
 _SETTINGS = {
     "draft": {"steps": 50, "resolution": 512},
     "standard": {"steps": 150, "resolution": 512},
@@ -57,10 +59,15 @@ def quality_choices(engine: str, resolutions: tuple[int, ...] | None) -> list[Ch
     if engine == "landmarks":
         return []
     return [
-        choice
+        replace(choice, description=f"{settings['steps']} steps, maps of {settings['resolution']} pixels")
         for choice in QUALITIES.values()
-        if resolutions is None or _SETTINGS[choice.id]["resolution"] in resolutions
+        if (settings := _settings(engine, choice.id)) and (resolutions is None or settings["resolution"] in resolutions)
     ]
+
+
+def _settings(engine: str, quality: str) -> dict[str, int]:
+    settings = _SETTINGS[quality]
+    return settings | {"steps": _SAMPLING[quality]} if engine == "diffusion" else settings
 
 
 def has_chance(engine: str) -> bool:
@@ -93,12 +100,40 @@ class Order:
         """As the engine's protocol has them."""
         told: dict[str, Any] = {"engine": self.engine, "seed": self.seed, "overwrite": True}
         if self.engine != "landmarks":
-            told |= _SETTINGS[self.quality]
+            told |= _settings(self.engine, self.quality)
         if self.face is not None:
             told["face"] = self.face
         if self.face_model:
             told["face_model"] = self.face_model
         return told
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One click on Random Person: equal seeds are equal people."""
+
+    out: Path
+    seed: int = 0
+    face_model: str = ""
+    kind = "sample"
+
+    @property
+    def name(self) -> str:
+        return f"Person {self.seed}"
+
+    def options(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"seed": self.seed, "overwrite": True}
+        return told | {"face_model": self.face_model} if self.face_model else told
+
+
+def can_draw(about: Mapping[str, Any] | None) -> bool:
+    """Whether the engine, by what it says of itself, draws people: it needs the diffusion model for that."""
+    told = about["capabilities"] if about else {}
+    return "sample" in told.get("methods", ()) and "diffusion" in told.get("engines", ())
+
+
+def person_folder(heads: Path, seed: int) -> Path:
+    return heads / f"person-{seed}"
 
 
 def avatar_folder(heads: Path, photo: Path, seed: int = 0) -> Path:

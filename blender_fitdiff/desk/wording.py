@@ -10,6 +10,9 @@ STAGES = {
     "waiting": "Waiting for the engine",
     "starting": "Starting the engine",
     "fitting": "Fitting the head to the photo",
+    "sampling": "Drawing the head towards the photo",
+    "loading the model": "Loading the model",
+    "drawing people": "Drawing a person",
     "writing": "Writing the avatar",
 }
 OFFERS = {

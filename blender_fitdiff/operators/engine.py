@@ -81,7 +81,8 @@ class FITDIFF_OT_cancel_install(bpy.types.Operator):
         return job is not None and job.cancellable and not job.cancelling
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        studio().installing.cancel()
+        if job := studio().installing:
+            job.cancel()
         return {"FINISHED"}
 
 

@@ -1,4 +1,4 @@
-"""The active head as glTF or USD; its plain twin is scene.export.export_head."""
+"""The active head as glTF, USD or FBX; its plain twin is scene.export.export_head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..errors import FitDiffError
 from ..scene.export import FORMATS, export_head
-from ..scene.heads import active_head
+from ..scene.heads import active_head, the_head
 
 
 class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
@@ -23,7 +23,11 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
     filename_ext = ""
     format: bpy.props.EnumProperty(
         name="Format",
-        items=(("glb", "glTF Binary (.glb)", "For game engines and the web"), ("usd", "USD (.usdc)", "For film")),
+        items=(
+            ("glb", "glTF Binary (.glb)", "For game engines and the web"),
+            ("usd", "USD (.usdc)", "For film"),
+            ("fbx", "FBX (.fbx)", "For Unreal, Unity, Maya and their like; maps inside the file"),
+        ),
         default="glb",
     )
 
@@ -31,15 +35,22 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
     def poll(cls, context: bpy.types.Context) -> bool:
         return active_head(context) is not None
 
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """The head's own name is offered, beside the .blend."""
+        if not self.filepath:  # type: ignore[has-type]  # ExportHelper's
+            name = bpy.path.clean_name(the_head(context).collection.name.removeprefix("FitDiff "))
+            self.filepath = str(Path(bpy.path.abspath("//")) / f"{name}{FORMATS[self.format]}")
+        return super().invoke(context, event)
+
     def check(self, _context: bpy.types.Context) -> bool:
-        path = str(Path(self.filepath).with_suffix(FORMATS[self.format]))
-        changed, self.filepath = path != self.filepath, path
-        return changed
+        given = self.filepath
+        self.filepath = str(Path(given).with_suffix(FORMATS[self.format]))
+        return self.filepath != given
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             path = Path(bpy.path.abspath(self.filepath))
-            written = export_head(active_head(context), path if path.suffix else path.with_suffix(FORMATS[self.format]))
+            written = export_head(the_head(context), path if path.suffix else path.with_suffix(FORMATS[self.format]))
         except FitDiffError as error:
             self.report({"ERROR"}, error.sentence)
             return {"CANCELLED"}

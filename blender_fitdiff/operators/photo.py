@@ -10,7 +10,7 @@ from bpy_extras.io_utils import ImportHelper
 from ..desk.orders import PICTURES, checked_photo
 from ..errors import FitDiffError
 from ..ui.state import choices
-from ..ui.studio import studio
+from ..ui.studio import show_sidebar, studio
 
 
 def choose_photo(given: str) -> None:
@@ -56,9 +56,8 @@ class FITDIFF_OT_drop_photo(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         result = _chosen(self, self.filepath)
-        space = context.space_data
-        if result == {"FINISHED"} and isinstance(space, bpy.types.SpaceView3D):
-            space.show_region_ui = True
+        if result == {"FINISHED"} and context.area is not None and context.area.type == "VIEW_3D":
+            show_sidebar(context.area)
         return result
 
 

@@ -1,21 +1,24 @@
 """The button. With a window the work goes on beside Blender (the desk); without one it is done before the call returns.
 
-Plain twins: making.make_head (waits), making.place_head, and the desk's begin and cancel.
+Plain twins: making.make_head and making.draw_head (they wait), making.place_head, and the desk's begin, draw and cancel.
 """
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import bpy
 
-from ..desk.orders import has_chance
+from ..desk.orders import Draw, has_chance, person_folder
 from ..errors import FitDiffError
-from ..making import make_head, place_head
+from ..making import draw_head, make_head, place_head
 from ..ui import places
 from ..ui.state import choices
 from ..ui.studio import can_place, redraw, studio, wake
+
+ANYBODY = 1_000_000  # seeds that a click chooses from: short enough to be written down
 
 
 def begin() -> None:
@@ -24,6 +27,19 @@ def begin() -> None:
         raise FitDiffError("busy", "A head is being made: wait for it, or cancel it first.")
     studio().desk.begin(choices().order())
     wake()
+
+
+def _python() -> Path:
+    python = places.engine_python()
+    if python is None:
+        raise FitDiffError("backend-missing", "FitDiff's engine is not installed: install it in the preferences.")
+    return python
+
+
+def _manner() -> dict[str, Any]:
+    """How heads are built, by the preferences."""
+    chosen = places.preferences()
+    return {"subdivision": chosen.subdivision, "pack": chosen.pack}
 
 
 def _failed(operator: bpy.types.Operator, error: FitDiffError) -> set[str]:
@@ -60,25 +76,53 @@ class FITDIFF_OT_reconstruct(bpy.types.Operator):
             if self.photo:
                 choices().photo = self.photo
             order = choices().order()
-            python = places.engine_python()
-            if python is None:
-                raise FitDiffError(
-                    "backend-missing", "FitDiff's engine is not installed: install it in the preferences."
-                )
-            chosen = places.preferences()
-            head = make_head(
-                order,
-                python,
-                places.log_folder(),
-                scene=context.scene,
-                subdivision=chosen.subdivision,
-                pack=chosen.pack,
-            )
+            head = make_head(order, _python(), places.log_folder(), scene=context.scene, **_manner())
         except FitDiffError as error:
             return _failed(self, error)
         studio().desk.blame(None)
         self.report({"INFO"}, f"Made {head.collection.name}")
         return {"FINISHED"}
+
+
+class FITDIFF_OT_random_person(bpy.types.Operator):
+    """Draw a person whom nobody has photographed"""
+
+    bl_idname = "fitdiff.random_person"
+    bl_label = "Random Person"
+    bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
+
+    seed: bpy.props.IntProperty(
+        name="Seed",
+        description="Equal numbers, equal people; below 0: anybody",
+        default=-1,
+        min=-1,
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return not studio().desk.working
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        if bpy.app.background:
+            return self.execute(context)
+        studio().desk.draw(self._person())
+        wake()
+        return {"CANCELLED"}  # as above
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            head = draw_head(self._person(), _python(), places.log_folder(), scene=context.scene, **_manner())
+        except FitDiffError as error:
+            return _failed(self, error)
+        studio().desk.blame(None)
+        self.report({"INFO"}, f"Made {head.collection.name}")
+        return {"FINISHED"}
+
+    def _person(self) -> Draw:
+        seed = self.seed if self.seed >= 0 else secrets.randbelow(ANYBODY)
+        folder = person_folder(places.heads_folder(), seed)
+        return Draw(folder, seed, places.preferences().face_model)
 
 
 class FITDIFF_OT_cancel(bpy.types.Operator):
@@ -134,18 +178,18 @@ class FITDIFF_OT_place_head(bpy.types.Operator):
         return not can_place()
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        chosen = places.preferences()
+        folder = Path(self.folder)
         try:
-            place_head(
-                Path(self.folder),
-                self.name,
-                scene=context.scene,
-                subdivision=chosen.subdivision,
-                pack=chosen.pack,
-            )
+            place_head(studio().ahead.take(folder) or folder, self.name, scene=context.scene, **_manner())
         except FitDiffError as error:
             return _failed(self, error)
         return {"FINISHED"}
 
 
-CLASSES = (FITDIFF_OT_reconstruct, FITDIFF_OT_cancel, FITDIFF_OT_another_seed, FITDIFF_OT_place_head)
+CLASSES = (
+    FITDIFF_OT_reconstruct,
+    FITDIFF_OT_random_person,
+    FITDIFF_OT_cancel,
+    FITDIFF_OT_another_seed,
+    FITDIFF_OT_place_head,
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from ..errors import FitDiffError
 from ..rendering.pictures import as_image, save, sheet
 from ..rendering.relight import ESTIMATED, relight_cells
 from ..scene.environment import hdris
-from ..scene.heads import active_head
+from ..scene.heads import active_head, the_head
 
 SHEET = "FitDiff relight"
 
@@ -56,7 +56,8 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """One picture at a time, so that the window draws itself in between and Esc is heard."""
-        self.steps, self.shown = self._cells(context), []
+        self.steps: Generator[tuple[str, np.ndarray]] = self._cells(context)
+        self.shown: list[tuple[str, np.ndarray]] = []
         self.timer = context.window_manager.event_timer_add(0.05, window=context.window)
         context.window_manager.modal_handler_add(self)
         context.workspace.status_text_set("FitDiff: relighting, Esc to stop")
@@ -87,10 +88,10 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
         context.workspace.status_text_set(None)
         return result
 
-    def _cells(self, context: bpy.types.Context) -> Iterator[tuple[str, np.ndarray]]:
+    def _cells(self, context: bpy.types.Context) -> Generator[tuple[str, np.ndarray]]:
         chosen = [name.strip() for name in self.lights.split(",") if name.strip()] or list(hdris())
         lights = ([ESTIMATED] if self.estimated else []) + chosen
-        head = active_head(context)
+        head = the_head(context)
         return relight_cells(head, lights, engine=self.engine, size=self.size, samples=self.samples or None)
 
     def _finish(self, cells: list[tuple[str, np.ndarray]]) -> set[str]:

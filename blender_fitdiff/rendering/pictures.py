@@ -60,6 +60,7 @@ def over(picture: np.ndarray, background: np.ndarray) -> np.ndarray:
 
 def save(values: np.ndarray, path: Path) -> None:
     """As PNG, whole or not at all."""
+    path = Path(os.path.abspath(path))  # Blender would take a relative one to be beside the .blend
     image = as_image(path.stem, values)
     part = path.with_name(f".{path.name}.part")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def relight_cells(
     engine: str = "CYCLES",
     size: int = 256,
     samples: int | None = None,
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Generator[tuple[str, np.ndarray]]:
     """Caption and picture, one light after the other, so that a window may draw itself and ask whether to go on.
 
     Raises FitDiffError before the first picture when a light or the engine is not to be had here.

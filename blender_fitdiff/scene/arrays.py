@@ -63,7 +63,8 @@ def read_mesh(data: bytes) -> MeshArrays:
                 raise ValueError(f"{name} has shape {array.shape}")
         if array.dtype.kind == "f" and array.size and not max(-float(array.min()), float(array.max())) <= REACH:
             raise ValueError(f"{name} holds numbers that are not finite or far too large")
-    mesh = MeshArrays(**{**arrays, "shape_key_names": tuple(arrays["shape_key_names"].tolist())})
+    names = tuple(arrays.pop("shape_key_names").tolist())
+    mesh = MeshArrays(shape_key_names=names, **arrays)
     _check(mesh, sizes["V"], sizes["U"])
     return mesh
 

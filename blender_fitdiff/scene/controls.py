@@ -113,8 +113,8 @@ def set_maps(head: Head, on: bool, kinds: Sequence[str] = tuple(SOCKETS)) -> Non
 
 def photo_state(head: Head) -> tuple[bool, float, bool] | None:
     """Whether the photo is shown, its opacity, and whether it lies over the head; None where there is no photo."""
-    pictures = head.camera.data.background_images if head.camera else ()
-    if not pictures or pictures[0].image is None:
+    pictures = head.camera.data.background_images if head.camera is not None else ()
+    if head.camera is None or not pictures or pictures[0].image is None:
         return None
     return head.camera.data.show_background_images, pictures[0].alpha, pictures[0].display_depth == "FRONT"
 
@@ -123,7 +123,7 @@ def set_photo(
     head: Head, *, shown: bool | None = None, opacity: float | None = None, in_front: bool | None = None
 ) -> None:
     """The photo behind the head, or over it to compare, in the photo camera's view; what is None stays as it is."""
-    if photo_state(head) is None:
+    if head.camera is None or photo_state(head) is None:
         raise FitDiffError("photo-missing", "This head was made without keeping its photo, so there is none to show.")
     picture = head.camera.data.background_images[0]
     if shown is not None:

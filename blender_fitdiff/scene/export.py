@@ -1,4 +1,4 @@
-"""The head alone as a file that other programs read: glTF or USD, with its expressions, without light and camera."""
+"""The head alone as a file that other programs read: glTF, USD or FBX, with its expressions, without light and camera."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import bpy
 
 from ..errors import FitDiffError
 from .heads import Head
+from .material import PORES
 
-FORMATS = {"glb": ".glb", "usd": ".usdc"}
+FORMATS = {"glb": ".glb", "usd": ".usdc", "fbx": ".fbx"}
 
 
 def export_head(head: Head, path: Path) -> Path:
-    """By the path's ending: .glb or .gltf, .usd, .usda, .usdc or .usdz. The selection is put back.
+    """By the path's ending: .glb or .gltf, .usd, .usda, .usdc or .usdz, .fbx. The selection is put back.
 
-    Both keep the mesh, texture coordinates, shape keys and the maps; light that travels through flesh and the relief of
+    All keep the mesh, texture coordinates, shape keys and the maps; light that travels through flesh and the relief of
     eyes and pores belong to Blender's shader and stay behind.
     """
-    exporters = {".glb": _gltf, ".gltf": _gltf, ".usd": _usd, ".usda": _usd, ".usdc": _usd, ".usdz": _usd}
-    exporter = exporters.get(path.suffix.lower())
+    exporter = _EXPORTERS.get(path.suffix.lower())
     if exporter is None:
-        sentence = f"“{path.name}” is no format that a head can be exported to. End the name with .glb or .usdc."
+        sentence = f"“{path.name}” is no format that a head can be exported to. End the name with .glb, .usdc or .fbx."
         raise FitDiffError("export-format", sentence)
-    with _selected(head):
+    with _selected(head), _bare_normals(head):
         try:
             exporter(path)
         except (RuntimeError, OSError) as error:
@@ -81,6 +81,32 @@ def _usd(path: Path) -> None:
     )
 
 
+def _fbx(path: Path) -> None:
+    if not _is_there(bpy.ops.export_scene, "fbx"):
+        sentence = "Blender's FBX add-on is switched off: enable it under Preferences > Add-ons, and export again."
+        raise FitDiffError("fbx-unavailable", sentence)
+    _call(
+        bpy.ops.export_scene.fbx,
+        filepath=str(path),
+        use_selection=True,
+        object_types={"MESH"},
+        use_mesh_modifiers=False,  # applying them would drop the shape keys
+        mesh_smooth_type="FACE",
+        apply_scale_options="FBX_SCALE_ALL",  # metres as the file's unit, and no scale on the object
+        bake_anim=False,
+        use_custom_props=False,
+        path_mode="COPY",
+        embed_textures=True,
+    )
+
+
+_EXPORTERS = {
+    **dict.fromkeys((".glb", ".gltf"), _gltf),
+    **dict.fromkeys((".usd", ".usda", ".usdc", ".usdz"), _usd),
+    ".fbx": _fbx,
+}
+
+
 def _is_there(room: Any, name: str) -> bool:
     try:
         getattr(room, name).get_rna_type()
@@ -93,6 +119,24 @@ def _call(operator: Callable[..., set[str]], **words: Any) -> None:
     """Only what this version's operator knows: exporters gain and lose options from one Blender to the next."""
     known = operator.get_rna_type().properties.keys()  # type: ignore[attr-defined]
     operator(**{name: value for name, value in words.items() if name in known})
+
+
+@contextmanager
+def _bare_normals(head: Head) -> Iterator[None]:
+    """Exporters look for a normal map right at the shader's input, where the relief of pores sits: it steps aside."""
+    links = []
+    for material in head.materials:
+        nodes = material.node_tree.nodes if material.node_tree else {}
+        bend, pores = nodes.get("Normal Map"), nodes.get(PORES)
+        if bend is not None and pores is not None and bend.outputs["Normal"].is_linked:
+            links += [(material.node_tree, bend, link.to_socket, pores) for link in pores.outputs["Normal"].links]
+    try:
+        for tree, bend, socket, _ in links:
+            tree.links.new(bend.outputs["Normal"], socket)
+        yield
+    finally:
+        for tree, _, socket, pores in links:
+            tree.links.new(pores.outputs["Normal"], socket)
 
 
 @contextmanager

@@ -51,6 +51,13 @@ def heads(scene: bpy.types.Scene) -> list[Head]:
     return [head for head in found if head is not None]
 
 
+def the_head(context: bpy.types.Context) -> Head:
+    """For operators and panels whose poll has seen that there is one."""
+    head = active_head(context)
+    assert head is not None
+    return head
+
+
 def active_head(context: bpy.types.Context) -> Head | None:
     """The one that the active object belongs to, else the one imported last."""
     known = heads(context.scene)

@@ -36,7 +36,7 @@ class ImportedAvatar:
 
 
 def import_avatar(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | AvatarFolder,
     *,
     scene: bpy.types.Scene | None = None,
     name: str | None = None,
@@ -48,6 +48,7 @@ def import_avatar(
 ) -> ImportedAvatar:
     """Build the collection "FitDiff <name>" in `scene` (the current one when None); the folder's name when None.
 
+    path         the folder, its avatar.json, or what read_avatar has made of it
     match_photo  give the scene the photo's camera, ambient light, resolution and a neutral view transform
     replace      remove what an earlier import of the same folder made, once the new one stands
     subdivision  levels of smooth subdivision when rendering; the viewport shows the mesh as it is
@@ -56,7 +57,7 @@ def import_avatar(
 
     Raises FitDiffError and leaves the file as it was when the folder cannot be used.
     """
-    avatar = read_avatar(path)
+    avatar = path if isinstance(path, AvatarFolder) else read_avatar(path)
     scene = scene or bpy.context.scene
     with owned(str(avatar.path), replace=replace):
         imported = _build(avatar, name or avatar.name, subdivision=subdivision, pack=pack)

@@ -18,7 +18,8 @@ REGION_TAG = "fitdiff_region"
 SOCKETS = {"diffuse": "Base Color", "specular": "Specular IOR Level", "normal": "Normal"}
 """Kind of map -> the Principled input that it feeds. Its texture node bears the kind's name."""
 HEAD_WIDTH = 0.17  # metres from ear to ear, of the head that the lengths below are meant for
-PORES = 520.0  # across the skin's tile: 0.7 mm apart on a cheek
+PORE_COUNT = 520.0  # across the skin's tile: 0.7 mm apart on a cheek
+PORES = "Pores"  # the node that raises them
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def connect(material: bpy.types.Material, kind: str) -> bool:
         if bump is None:
             return False
         links.new(texture.outputs["Color"], bump.inputs["Color"])
-        relief = nodes.get("Pores")
+        relief = nodes.get(PORES)
         links.new(bump.outputs["Normal"], relief.inputs["Normal"] if relief else target)
         return True
     links.new(texture.outputs["Color"], target)
@@ -157,9 +158,9 @@ def _add_pores(tree: bpy.types.NodeTree, principled: bpy.types.Node, depth: floa
     uv.name, uv.uv_map, uv.location = "UV", UV_LAYER, (-1000, 0)
     cells = tree.nodes.new("ShaderNodeTexVoronoi")
     cells.voronoi_dimensions, cells.location = "2D", (-450, -520)
-    cells.inputs["Scale"].default_value = PORES
+    cells.inputs["Scale"].default_value = PORE_COUNT
     relief = tree.nodes.new("ShaderNodeBump")
-    relief.name, relief.label, relief.location = "Pores", "Pores", (-220, -300)
+    relief.name, relief.label, relief.location = PORES, PORES, (-220, -300)
     relief.inputs["Distance"].default_value = depth
     tree.links.new(uv.outputs["UV"], cells.inputs["Vector"])
     tree.links.new(cells.outputs["Distance"], relief.inputs["Height"])

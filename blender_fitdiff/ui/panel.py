@@ -9,9 +9,8 @@ from ..desk import orders, wording
 from ..desk.desk import CANCELLING, LOOKING, MADE
 from .parts import draw_engine, draw_installation, draw_trouble, sentence
 from .state import FitDiffChoices, choices, cost
-from .studio import Studio, can_place, studio
+from .studio import CATEGORY, Studio, can_place, studio
 
-CATEGORY = "FitDiff"
 THUMBNAIL = 8.0  # of an icon's size
 MOST_FACES = 12
 
@@ -86,11 +85,15 @@ def draw_order(layout: bpy.types.UILayout, room: Studio, chosen: FitDiffChoices)
     if orders.has_chance(chosen.engine):
         column.prop(chosen, "seed")
     if told := cost(chosen.engine, chosen.quality):
-        column.label(text=told, icon="TIME")
+        column.label(text=told, icon="SORTTIME")
     row = layout.row()
     row.scale_y = 1.6
     row.enabled = bool(chosen.photo) and room.installing is None
     row.operator("fitdiff.reconstruct", icon="USER")
+    if orders.can_draw(room.about):
+        row = layout.row()
+        row.enabled = room.installing is None
+        row.operator("fitdiff.random_person", icon="COMMUNITY")
 
 
 def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Studio) -> None:
@@ -98,7 +101,7 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stud
     if icon := room.pictures.icon("frame") or room.pictures.icon("photo"):
         layout.template_icon(icon_value=icon, scale=THUMBNAIL * 1.25)
     if desk.phase == MADE:
-        sentence(layout, context, can_place() or "Building the head", "TIME")
+        sentence(layout, context, can_place() or "Building the head", "SORTTIME")
         layout.operator("fitdiff.cancel", text="Leave It Out")
         return
     told = desk.progress
@@ -109,9 +112,10 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stud
     cancel = row.row(align=True)
     cancel.enabled = desk.phase != CANCELLING
     cancel.operator("fitdiff.cancel", text="", icon="X")
-    left = "" if (told.seconds_left or 0) < 1 else f", about {wording.duration(told.seconds_left)} left"
+    seconds = told.seconds_left or 0.0
+    left = "" if seconds < 1 else f", about {wording.duration(seconds)} left"
     steps = f"Step {told.step} of {told.total}{left}" if told.total else wording.duration(desk.seconds)
-    layout.label(text=steps, icon="TIME")
+    layout.label(text=steps, icon="SORTTIME")
 
 
 CLASSES = (FITDIFF_PT_photo,)

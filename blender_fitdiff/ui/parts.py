@@ -6,8 +6,9 @@ import bpy
 
 from ..backend import install
 from ..desk import wording
+from ..desk.orders import Draw
 from ..errors import FitDiffError
-from .studio import Studio
+from .studio import Studio, studio
 
 LETTER = 7.0  # pixels of an average letter at a scale of 1
 MARGIN = 50.0
@@ -41,7 +42,8 @@ def draw_trouble(layout: bpy.types.UILayout, context: bpy.types.Context, error: 
     elif offer in ("INSTALL", "REPAIR"):
         row.operator("fitdiff.install_engine", text=f"{offer.title()} Engine", icon="IMPORT")
     elif offer == "AGAIN" and not error.code.startswith("install-"):
-        row.operator("fitdiff.reconstruct", text="Try Again", icon="FILE_REFRESH")
+        again = "fitdiff.random_person" if isinstance(studio().desk.order, Draw) else "fitdiff.reconstruct"
+        row.operator(again, text="Try Again", icon="FILE_REFRESH")
     row.operator("fitdiff.copy_details", text="Copy Details", icon="COPYDOWN")
     row.operator("fitdiff.dismiss", text="", icon="X")
 
@@ -76,7 +78,7 @@ def draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context, studio: 
     state = studio.engine_state()
     box = layout.box()
     if state.name == install.INSTALLING:
-        sentence(box, context, "Another Blender is installing the engine: wait until it is done.", "TIME")
+        sentence(box, context, "Another Blender is installing the engine: wait until it is done.", "SORTTIME")
         return
     texts = {
         install.MISSING: "FitDiff's engine is not installed yet. It gets a Python of its own; Blender's is left alone.",

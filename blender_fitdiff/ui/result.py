@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
+
 import bpy
 
 from ..desk import wording
 from ..scene import controls
 from ..scene.gallery import is_shown, other_lamps
-from ..scene.heads import active_head, heads
+from ..scene.heads import active_head, heads, the_head
 from ..scene.shape_keys import FIT_RESIDUAL, START
 from .panel import InSidebar
 from .parts import sentence
@@ -40,7 +42,7 @@ class FITDIFF_PT_head(_OfHead, bpy.types.Panel):
                 chosen.collection = head.collection.name
         last = studio().desk.last
         if last is not None:
-            layout.label(text=f"Made in {wording.duration(last.seconds)}", icon="TIME")
+            layout.label(text=f"Made in {wording.duration(last.seconds)}", icon="SORTTIME")
             if last.verdict != "good":
                 sentence(layout, context, "The photo was hard to read: compare the head with it.", "INFO")
         row = layout.row(align=True)
@@ -53,7 +55,7 @@ class FITDIFF_PT_light(_OfHead, bpy.types.Panel):
     bl_label = "Light"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, head = self.layout, active_head(context)
+        layout, head = self.layout, the_head(context)
         switches = context.scene.fitdiff_switches
         layout.template_icon_view(switches, "light", show_labels=True, scale=4.0, scale_popup=4.0)
         state = controls.hdri_state(context.scene)
@@ -82,7 +84,7 @@ class FITDIFF_PT_maps(_OfHead, bpy.types.Panel):
     bl_label = "Maps and Photo"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, head = self.layout, active_head(context)
+        layout, head = self.layout, the_head(context)
         switches = context.scene.fitdiff_switches
         row = layout.row(align=True)
         for kind in ("diffuse", "specular", "normal"):
@@ -103,7 +105,7 @@ class FITDIFF_PT_expression(_OfHead, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, head = self.layout, active_head(context)
+        layout, head = self.layout, the_head(context)
         row = layout.row(align=True)
         row.operator("fitdiff.reset_expression", text="Photo's", icon="LOOP_BACK").to_photo = True
         row.operator("fitdiff.reset_expression", text="Neutral", icon="X").to_photo = False
@@ -118,7 +120,7 @@ class FITDIFF_PT_expression(_OfHead, bpy.types.Panel):
             column.label(text="No expression is called so", icon="INFO")
 
 
-def matching(keys, ours, search: str) -> list:  # noqa: ANN001  (Blender's own collections)
+def matching(keys: Iterable[bpy.types.ShapeKey], ours: Container[str], search: str) -> list[bpy.types.ShapeKey]:
     """The expressions of the import with these letters in their names; small and capital are the same."""
     letters = search.strip().casefold()
     return [key for key in keys if key.name in ours and letters in key.name.casefold() and key.name != FIT_RESIDUAL]
@@ -131,7 +133,7 @@ class FITDIFF_PT_export(_OfHead, bpy.types.Panel):
 
     def draw(self, _context: bpy.types.Context) -> None:
         row = self.layout.row(align=True)
-        for kind, text in (("glb", "glTF"), ("usd", "USD")):
+        for kind, text in (("glb", "glTF"), ("usd", "USD"), ("fbx", "FBX")):
             cell = row.row(align=True)
             cell.enabled = kind != "usd" or bpy.app.build_options.usd
             cell.operator("fitdiff.export_head", text=text, icon="EXPORT").format = kind

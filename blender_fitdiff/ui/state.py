@@ -43,17 +43,20 @@ def _described(text: str, cost: str) -> str:
 
 def _engines(_self: Any, _context: Any) -> list[tuple]:
     chosen = orders.engine_choices(_offered("engines"))
+    # By numbers that stay: what is chosen is kept by its number, and the list grows when the engine has told what it has.
+    known = [*orders.ENGINES, *(one.id for one in chosen if one.id not in orders.ENGINES)]
     return _menu(
         "engine",
         [
-            (one.id, one.name, _described(one.description, cost(one.id, "standard")), number)
-            for number, one in enumerate(chosen)
+            (one.id, one.name, _described(one.description, cost(one.id, "standard")), known.index(one.id))
+            for one in chosen
         ],
     )
 
 
 def _qualities(self: Any, _context: Any) -> list[tuple]:
-    chosen = orders.quality_choices("fit", _offered("resolutions")) or list(orders.QUALITIES.values())
+    engine = "fit" if self.engine == "landmarks" else self.engine
+    chosen = orders.quality_choices(engine, _offered("resolutions")) or list(orders.QUALITIES.values())
     numbers = list(orders.QUALITIES)
     return _menu(
         "quality",
@@ -124,7 +127,7 @@ class FitDiffChoices(bpy.types.PropertyGroup):
         return Order(
             photo=photo,
             out=orders.avatar_folder(places.heads_folder(), photo, self.seed),
-            engine=self.engine,
+            engine=self.engine or orders.DEFAULT_ENGINES[0],
             quality=self.quality or "standard",
             face=face,
             face_model=places.preferences().face_model,

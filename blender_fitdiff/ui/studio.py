@@ -5,21 +5,27 @@ They live here and not in any data-block: undo, redraws and opening another file
 
 from __future__ import annotations
 
+import functools
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import bpy
 
 from ..backend import install
 from ..backend.client import Backend
+from ..backend.job import Job
 from ..desk.costs import Costs
-from ..desk.desk import MADE, Desk
+from ..desk.desk import Desk
 from ..errors import FitDiffError
+from ..scene.ahead import Ahead
 from . import places
 from .pictures import Pictures
 
+CATEGORY = "FitDiff"  # the tab
+TAB_TRIES = 20
 TICK = 0.25  # seconds between two looks: each may redraw the window, which is dear without a graphics card
 STATE_AGE = 1.0  # seconds for which what the installer said stays true
 
@@ -29,12 +35,14 @@ class Studio:
         self.folder = places.temporary_folder()
         self.pictures = Pictures()
         self.desk = Desk(self.connect, Costs(places.user_folder() / "durations.json"), self.folder)
+        self.ahead = Ahead()
         self.installing: install.Job | None = None
         self.installed: FitDiffError | None = None  # why the last installation failed
         self.report: dict | None = None  # what the engine's doctor said
         self._backend: Backend | None = None
+        self._about: dict | None = None
         self._python: Path | None = None
-        self._doctor = None
+        self._doctor: Job | None = None
         self._state = install.State(install.MISSING)
         self._state_at = -STATE_AGE
         self._shown: object = None
@@ -70,8 +78,10 @@ class Studio:
 
     @property
     def about(self) -> dict | None:
-        """What a running engine has said of itself."""
-        return self._backend.about if self._backend else None
+        """What the engine has said of itself when it last started."""
+        if self._backend and self._backend.about:
+            self._about = self._backend.about
+        return self._about
 
     @property
     def backend(self) -> Backend | None:
@@ -99,7 +109,7 @@ class Studio:
                 self.desk.blame(self._doctor.error)
             self.report, self._doctor = self._doctor.result, None
         self._tick_pictures()
-        if self.desk.phase == MADE:
+        if self.desk.made and self.ahead.ready(self.desk.made.folder):
             _place(self.desk)
         self._redraw()
         return self.desk.busy or self.installing is not None or self._doctor is not None or self.pictures.loading
@@ -186,6 +196,23 @@ def redraw() -> None:
                     region.tag_redraw()
 
 
+def show_sidebar(area: bpy.types.Area) -> None:
+    """Open the 3D view's sidebar at our tab. Tabs can be chosen only once the sidebar has been drawn: so it is tried again."""
+    area.spaces.active.show_region_ui = True
+    if not bpy.app.background:
+        bpy.app.timers.register(functools.partial(_show_tab, area, iter(range(TAB_TRIES))), first_interval=TICK)
+
+
+def _show_tab(area: bpy.types.Area, tries: Iterator[int]) -> float | None:
+    sidebar = next((region for region in area.regions if region.type == "UI"), None)
+    try:
+        sidebar.active_panel_category = CATEGORY  # type: ignore[union-attr]
+    except (AttributeError, TypeError):  # read-only until drawn; unknown while it has no tabs
+        return None if next(tries, None) is None else TICK
+    redraw()
+    return None
+
+
 def wake() -> None:
     """Have the timer run, if there is a window to draw; without one nothing would ever call it."""
     if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
@@ -224,14 +251,18 @@ def _place(desk: Desk) -> None:
     """The made avatar into the scene, as one step of undo."""
     if can_place() or desk.made is None:
         return
-    made = desk.made
-    with _window():
-        bpy.ops.fitdiff.place_head("EXEC_DEFAULT", True, folder=str(made.folder), name=made.name)
-    if desk.made is made:
+    made, result = desk.made, {"CANCELLED"}
+    with _window(), suppress(RuntimeError):  # an operator that fails raises; it has told the panel why
+        result = bpy.ops.fitdiff.place_head("EXEC_DEFAULT", True, folder=str(made.folder), name=made.name)
+    if desk.made is not made:
+        return
+    if result == {"FINISHED"}:
         desk.placed()
+    else:
+        desk.cancel()
 
 
-def _window():
+def _window() -> AbstractContextManager[None]:
     """A timer has no window of its own; operators want one."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:

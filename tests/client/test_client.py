@@ -58,6 +58,16 @@ def test_a_job_from_start_to_end(backend, tmp_path):
     assert backend.about["capabilities"]["engines"][0] == "fit"
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").is_file(), reason="sessions are not weighed here")
+def test_it_gives_way_to_the_window_that_asked_it(backend, tmp_path):
+    def weight(pid: int | str) -> int:
+        return int(Path(f"/proc/{pid}/autogroup").read_text().rpartition("nice")[2])
+
+    mine = weight("self")
+    assert code(backend.reconstruct("/pictures", tmp_path / "head", steps=1)) is None
+    assert (weight("self"), weight(backend.pid)) == (mine, 5)
+
+
 def test_nothing_waits(make, python, tmp_path):
     """Not for the process either: here it is one that never says a word."""
     backend = make(arguments=("-c", "import time; time.sleep(600)"))

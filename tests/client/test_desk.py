@@ -34,6 +34,9 @@ class Playing:
     def reconstruct(self, photo: Path, out: Path, **options: object) -> Job:
         return self._job("reconstruct", {"photo": str(photo), "out": out, **options})
 
+    def sample(self, out: Path, **options: object) -> Job:
+        return self._job("sample", {"out": out, **options})
+
     def _job(self, method: str, params: dict) -> Job:
         def cancel(job: Job) -> None:
             job.finish(None, FitDiffError("cancelled", "Cancelled."))
@@ -99,6 +102,43 @@ def test_several_faces_are_a_sentence_and_a_choice(desk, engine, photo, order):
     assert desk.phase == IDLE
     desk.begin(Order(order.photo, order.out, face=2))
     assert (desk.trouble, engine.last.params["face"]) == (None, 2)
+
+
+def test_a_random_person_needs_no_photo(desk, engine, photo, tmp_path):
+    desk.choose(photo)
+    person = orders.Draw(orders.person_folder(tmp_path / "heads", 7), seed=7)
+    desk.draw(person)
+    assert (desk.phase, engine.last.method) == (WORKING, "sample")
+    assert engine.last.params == {"out": tmp_path / "heads" / "person-7", "seed": 7, "overwrite": True}
+    engine.last.finish({"avatars": [str(person.out)], "seeds": [7], "sheet": None, "timings": {"total": 2.0}}, None)
+    desk.tick()
+    assert (desk.made.folder, desk.made.name, desk.made.verdict) == (person.out, "Person 7", "good")
+    assert desk.photo == photo  # what was chosen stays chosen
+    assert desk.costs.typical("sample") is not None
+    desk.placed()
+    desk.draw(person)
+    engine.last.finish(None, FitDiffError("weights-missing", "The model is not installed."))
+    desk.tick()
+    assert (desk.phase, desk.trouble.code) == (IDLE, "weights-missing")
+
+
+def test_people_are_drawn_only_where_the_model_is():
+    def told(methods: list[str], engines: list[str]) -> dict:
+        return {"capabilities": {"methods": methods, "engines": engines}}
+
+    assert orders.can_draw(told(["sample"], ["fit", "diffusion"]))
+    assert not orders.can_draw(told(["sample"], ["fit"]))
+    assert not orders.can_draw(told(["inspect"], ["fit", "diffusion"]))
+    assert not orders.can_draw(None)
+
+
+def test_each_engine_has_its_own_steps(photo, tmp_path):
+    def steps(engine: str) -> int:
+        return orders.Order(photo, tmp_path, engine=engine, quality="finest").options()["steps"]
+
+    assert (steps("fit"), steps("diffusion")) == (300, 100)
+    finest = orders.quality_choices("diffusion", None)[-1]
+    assert finest.description == "100 steps, maps of 2048 pixels"
 
 
 def test_a_job_goes_from_the_click_to_the_scene(desk, engine, order):

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder of the report")
     parser.add_argument("--engines", default=ENGINES, help=f"comma-separated, default {ENGINES}")
-    parser.add_argument("--steps", type=int, default=150, help="of the fit's optimisation; default 150")
+    parser.add_argument("--steps", type=int, help="of fit and diffusion; default: each engine's own number")
     parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
     parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
 
@@ -36,12 +36,12 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..face.registry import load_face_model
 
     engines = list(dict.fromkeys(name.strip() for name in args.engines.split(",") if name.strip()))
-    unknown = [name for name in engines if name not in contenders.ENGINES]
+    unknown = [name for name in engines if not contenders.known(name)]
     if unknown or not engines:
         known = ", ".join(contenders.ENGINES)
         raise FitDiffError("usage-engine", f"There is no engine {', '.join(unknown) or 'named'}: choose from {known}.")
-    if not 1 <= args.steps <= 2000:
-        raise FitDiffError("usage-steps", "The optimisation takes 1 to 2000 steps.")
+    if args.steps is not None and not 1 <= args.steps <= 2000:
+        raise FitDiffError("usage-steps", "Fit and sampling take 1 to 2000 steps.")
     if not args.photos and args.truth is None:
         raise FitDiffError("usage-photos", "Name the photos to measure on, or people with known truth by --truth.")
     contest = contenders.Contest(steps=args.steps, seed=args.seed)

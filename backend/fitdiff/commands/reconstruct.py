@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ..reconstruction import ENGINES, MOST_STEPS, RESOLUTIONS, Order
+from ..reconstruction import ENGINES, GUIDANCES, MOST_STEPS, RESOLUTIONS, STACKS, Order
 
 HELP = "turn a photo into an avatar folder"
 
@@ -25,10 +25,29 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=f"default: {ENGINES[0]}")
     parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
     parser.add_argument(
-        "--likeness", metavar="0..1", type=_share, default=1.0, help="how much of the photo's own skin to keep (fit)"
+        "--likeness",
+        metavar="0..1",
+        type=_share,
+        default=1.0,
+        help="how much of the photo's own skin to keep (fit, diffusion)",
     )
-    parser.add_argument("--resolution", type=int, choices=RESOLUTIONS, default=512, help="of the maps, texels (fit)")
-    parser.add_argument("--steps", type=_steps, default=150, help="of the optimisation; default 150 (fit)")
+    parser.add_argument(
+        "--resolution", type=int, choices=RESOLUTIONS, default=512, help="of the maps, texels (fit, diffusion)"
+    )
+    parser.add_argument(
+        "--steps", type=_steps, help="of the optimisation, default 150 (fit); of the sampling, default 50 (diffusion)"
+    )
+    parser.add_argument(
+        "--guidance", choices=GUIDANCES, default="default", help="default, the paper's, or none (diffusion)"
+    )
+    parser.add_argument(
+        "--guidance-scale",
+        metavar="S",
+        type=_scale,
+        default=75.0,
+        help="of the paper's guidance; default 75 (diffusion)",
+    )
+    parser.add_argument("--stack", choices=STACKS, default="embedded", help="of networks that look at the photo")
     parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
 
 
@@ -58,6 +77,13 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError("a number from 0 (the skin basis alone) to 1 (all that the photo shows)")
+    return value
+
+
+def _scale(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 10000:
+        raise argparse.ArgumentTypeError("a number from 0 (the condition alone) to 10000")
     return value
 
 

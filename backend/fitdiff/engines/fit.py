@@ -6,6 +6,7 @@ Reads from top to bottom in that order.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass, field
 
@@ -16,13 +17,16 @@ from torch import Tensor
 
 from ..avatar import Avatar, Light, avatar_from_model, stored, stored_diffuse
 from ..errors import FitDiffError
-from ..face.appearance import BROWN, EYE_MAP, SCLERA, Paint, gloss, head_maps
+from ..face.appearance import BROWN, EYE_MAP, OILY, SCLERA, Paint, gloss, head_maps, oily_parts
 from ..face.arkit import named, to_arkit
-from ..face.skin import load_skin, relief
+from ..face.brows import brow_places
+from ..face.skin import SkinBasis, load_skin, relief
 from ..likeness.detail import depth_picture, facing, fine_detail, read_photo, texels_in_photo, unseen_by_camera
 from ..likeness.residual import Residual, ResidualPriors, residual_prior
+from ..likeness.shine import own_shine
 from ..likeness.spread import closed, feathered, spread
 from ..perception.analyse import Analysis, crop_camera, landmarks_for
+from ..perception.facemesh import MIRROR
 from ..perception.gaze import gaze_of
 from ..perception.landmark_basis import FACE_OVAL
 from ..render.atlas import Atlas
@@ -34,13 +38,16 @@ from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
 from . import losses
 from .light_guess import guess_light
+from .light_hints import light_hints
 from .person import stored_camera
 from .progress import Progress, Report, silent
 from .shadows import Shaded, Shadows
+from .shape_prior import expected_shape
 
 NAME = "fit"
 MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
 TONE_SIZE = 32  # texels a side: what of the residual is tone, and may be carried over the head
+SETTLING = 60  # steps
 EYE_SIZE = 128  # texels while fitting; finished ones are as large as any eye's
 ELSEWHERE_SIZE = 192  # pixels of the turned head's picture: recognisers look at no more than 150
 CONTOUR = 0.5  # how far the landmarks of the outline are believed: they slide with the view
@@ -54,10 +61,12 @@ class Weights:
     landmarks_end: float = 0.3  # what is left of it in the last step
     identity: float = 60.0
     elsewhere: float = 300.0  # the same recogniser, on the head turned and relit
-    shape: float = 1.0
+    shape: float = 0.4
     expression: float = 2.0
     skin: float = 2.0
     light: float = 20.0
+    uneven: float = 30.0  # on a room that is brighter from one side than from another
+    uneven_tint: float = 300.0
     shine: float = 20.0
     gaze: float = 200.0
     iris: float = 3000.0
@@ -72,11 +81,23 @@ class FitSettings:
     resolution: int = 512  # of the finished maps
     likeness: float = 1.0
     weights: Weights = field(default_factory=Weights)
-    identity_from: float = 0.3  # share of the steps after which the recogniser joins
+    identity_from: float = 0.25  # share of the steps after which the recogniser joins
     residual_from: float = 0.2  # share of the steps after which the residual is let go
     occlusion_every: int = 40  # steps between looks at what shades what
     preview_every: int = 25
     preview_side: int = 1024
+
+
+@dataclass(frozen=True)
+class Start:
+    """Somebody whom another engine has drawn already: the fit begins there, and only what it moves away costs."""
+
+    identity: Tensor  # (1, I)
+    expression: Tensor  # (1, E)
+    light: Tensor  # (1, 9)
+    skin: SkinBasis  # its mean is the drawn skin
+    gloss: Tensor  # (1, 1, S, S)
+    normal: Tensor  # (1, 3, S, S) tangent space
 
 
 def reconstruct(
@@ -106,14 +127,20 @@ def reconstruct(
 class _Fit:
     """The state of one fit: what is known of the photo, what is being solved for, and the steps that solve it."""
 
-    def __init__(self, analysis: Analysis, settings: FitSettings, seed: int, report: Report) -> None:
-        self.analysis, self.settings, self.report = analysis, settings, report
+    def __init__(
+        self, analysis: Analysis, settings: FitSettings, seed: int, report: Report, start: Start | None = None
+    ) -> None:
+        self.analysis, self.settings, self.report, self.drawn = analysis, settings, report, start
         self.model, self.pose = analysis.model, analysis.pose
         self.renderer = Renderer(self.model.topology)
         self.triangles = torch.from_numpy(self.model.topology.triangles.astype(np.int64))
         self.atlas = Atlas(self.model.topology, MAP_SIZE)
-        self.basis = load_skin()
-        self.gloss = torch.from_numpy(gloss(self.model.topology, MAP_SIZE)).float()[None, None]
+        if start is None:
+            self.basis = load_skin()
+            self.gloss = torch.from_numpy(gloss(self.model.topology, MAP_SIZE)).float()[None, None]
+        else:
+            self.basis, self.gloss = start.skin, start.gloss
+        self.oily = torch.from_numpy(oily_parts(self.model.topology, MAP_SIZE)).float()[:, None]
         self.chance = torch.Generator().manual_seed(seed)
         self._read_photo()
         self._start()
@@ -134,10 +161,15 @@ class _Fit:
         }
         self.mesh_points = torch.from_numpy(self.crop.inside(face.landmarks468)).float()[None]
         self.unit = self.pose.interocular / self.crop.step
+        self.hints = light_hints(self.analysis)
         self.recogniser = self.analysis.perception.identity
         with torch.no_grad():
-            whole = self.recogniser.embed(self.photo, self.mesh_points).embedding
-            alone = self.recogniser.embed(self._on_grey(self.photo, self.mask), self.mesh_points).embedding
+            whole, alone = (
+                self.recogniser.embed(picture, self.mesh_points).embedding
+                for picture in (self.photo, self._on_grey(self.photo, self.mask))
+            )
+            across = self.mesh_points * torch.tensor([-1.0, 1.0]) + torch.tensor([float(self.crop.size), 0.0])
+            self.mirrored = self.recogniser.embed(self.photo.flip(3), across[:, MIRROR]).embedding
         self.wanted = (whole, alone)
 
     @staticmethod
@@ -153,16 +185,23 @@ class _Fit:
             return torch.as_tensor(np.asarray(values), dtype=torch.float32).clone().requires_grad_()
 
         self.identity, self.expression = free(pose.identity[None]), free(pose.expression[None])
+        self.expected = expected_shape(self.analysis)
         self.gaze = free(gaze_of(self.analysis.face, pose, self.model)[None])
         self.gaze_start = self.gaze.detach().clone()
         self.turn, self.shift = free(np.zeros(3)), free(np.zeros(3))
         self.skin = free(np.zeros((1, self.basis.count)))
         self.iris, self.sclera = free([BROWN]), free([SCLERA])
         self.shine = free([0.0])  # log factor of the whole gloss: the lamp's highlight is the skin's, not the lamp's
+        self.oil = free(np.zeros((len(OILY), 1, 1, 1)))  # the same for parts of the face, beside it
         self.residual = Residual(MAP_SIZE)
         self.light = free([[0.55, 0.65, 0.65, 1.0, 1.0, 1.0, 0.2, 0.5, 0.85]])
-        self.shade = Shaded({"skin": torch.ones(1, 2, 1, 1)})
-        self._first_light()
+        self.uneven = free(np.zeros((8, 3)))
+        self.shade = Shaded({"skin": torch.ones(1, 2, 1, 1)}, self.uneven)
+        if self.drawn is None:
+            self._first_light()
+        else:
+            self.identity, self.expression = free(self.drawn.identity), free(self.drawn.expression)
+            self.light = free(self.drawn.light)
 
     @torch.no_grad()
     def _first_light(self) -> None:
@@ -174,7 +213,7 @@ class _Fit:
         front = (surface.normal * surface.view).sum(1).clamp(min=0)
         weight = torch.from_numpy(self.analysis.mask.skin).flatten()[rows] * (surface.region == 0) * front
         weight = weight * (pixels.amax(1) < 0.95)
-        guess = guess_light(surface.normal.numpy(), pixels.numpy(), surface.albedo.numpy(), weight.numpy())
+        guess = guess_light(surface.normal.numpy(), pixels.numpy(), surface.albedo.numpy(), weight.numpy(), self.hints)
         self.light[:] = torch.tensor([guess.numbers])
         self.skin[0, :2] = torch.tensor([guess.melanin, guess.haemoglobin])
 
@@ -197,7 +236,8 @@ class _Fit:
         )
 
     def _maps(self, albedo: Tensor, normal: Tensor = FLAT, eyes: int = EYE_SIZE) -> dict[str, Maps]:
-        specular = _resized(self.gloss, albedo.shape[-1]) * self.shine.exp()
+        shine = self.shine + (self.oily * self.oil).sum(0, keepdim=True)
+        specular = _resized(self.gloss * shine.exp(), albedo.shape[-1])
         paint = Paint(
             iris=self.iris.clamp(0.004, 0.6),
             sclera=self.sclera.clamp(0.05, 0.9),
@@ -210,7 +250,7 @@ class _Fit:
         """The head's own occlusion of the room and shadow of the lamp, as it lies now."""
         vertices = self._vertices()[0].detach()
         shadows = Shadows(self.model.topology, vertices, self.renderer.mesh, self.atlas)
-        self.shade = shadows.under(self.light.detach())
+        self.shade = Shaded(shadows.under(self.light.detach()).reaching, self.uneven)
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 
@@ -221,7 +261,8 @@ class _Fit:
             {"params": [self.identity, self.expression], "lr": 0.004},
             {"params": [self.gaze, self.iris, self.sclera], "lr": 0.01},
             {"params": [self.skin], "lr": 0.05},
-            {"params": [self.light, self.shine], "lr": 0.015},
+            {"params": [self.light, self.shine, self.oil], "lr": 0.015},
+            {"params": [self.uneven], "lr": 0.01},
             {"params": list(self.residual.parameters()), "lr": 0.02},
         ]
         optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
@@ -230,7 +271,7 @@ class _Fit:
             share = step / steps
             if step % self.settings.occlusion_every == 0:
                 self._look_at_shadows()
-            slow = 0.4 if share > 2 / 3 else 1.0
+            slow = 1.0 if share < 0.5 else 0.1 + 0.45 * (1 - math.cos(2 * math.pi * share))
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * slow
             if share < self.settings.residual_from:
@@ -239,11 +280,31 @@ class _Fit:
             loss, picture = self._loss(step, share)
             loss.backward()
             optimiser.step()
-            with torch.no_grad():
-                self.light[:, :6].clamp_(min=0.02)
-                self.light[:, 2] = self.light[:, 1]  # one lamp: as strong in its highlight as in its light
+            self._possible_light()
             shown = step == 0 or (step + 1) % self.settings.preview_every == 0
             self.report(Progress("fitting", step + 1, steps, to_bytes(to_linear(picture))[0] if shown else None))
+        self._settle_light()
+
+    def _settle_light(self) -> None:
+        """The nine numbers that come nearest to the uneven room, which an avatar has no place for."""
+        with torch.no_grad():
+            rendering = self.renderer(self._vertices(), self._maps(self._albedo()), self._camera(), self.light)
+            surface = rendering.surface
+            wanted = to_srgb(self.shade(surface, self.light))
+            trust = self._visible_mask(rendering).flatten()[rendering.pixel, None]
+            start, self.shade = self.light.clone(), Shaded(self.shade.reaching)
+        optimiser = torch.optim.Adam([self.light], lr=0.02)
+        for _ in range(SETTLING):
+            optimiser.zero_grad()
+            missed = (trust * (to_srgb(self.shade(surface, self.light)) - wanted).square()).sum() / (trust.sum() + 1)
+            (missed + 1e-3 * (self.light - start).square().sum()).backward()
+            optimiser.step()
+            self._possible_light()
+
+    @torch.no_grad()
+    def _possible_light(self) -> None:
+        self.light[:, :6].clamp_(min=0.02)
+        self.light[:, 2] = self.light[:, 1]  # one lamp: as strong in its highlight as in its light
 
     def _loss(self, step: int, share: float) -> tuple[Tensor, Tensor]:
         weights = self.settings.weights
@@ -267,10 +328,17 @@ class _Fit:
             loss = loss + weights.identity * losses.cosine(features, self.wanted[alone])
             if "facemesh468" in self.seen:  # else nobody knows where the turned face has its eyes
                 loss = loss + weights.elsewhere * self._elsewhere(vertices, maps)
-        loss = loss + weights.shape * self.identity.square().sum() + weights.expression * self.expression.square().sum()
-        loss = loss + weights.skin * self.skin.square().sum() + weights.light * losses.light_prior(self.light)
+        loss = (
+            loss
+            + weights.shape * self.expected.cost(self.identity)
+            + weights.expression * self.expression.square().sum()
+        )
+        loss = (
+            loss + weights.skin * self.skin.square().sum() + weights.light * losses.light_prior(self.light, self.hints)
+        )
         loss = loss + residual_prior(self.residual.coarse(), weights.residual)
-        loss = loss + weights.shine * self.shine.square().sum()
+        loss = loss + losses.uneven_prior(self.uneven, weights.uneven, weights.uneven_tint)
+        loss = loss + weights.shine * (self.shine.square().sum() + self.oil.square().sum())
         loss = loss + weights.gaze * (self.gaze - self.gaze_start).square().sum()
         white = (self.sclera.clamp(min=0.02) / self.sclera.new_tensor([SCLERA])).log()
         loss = loss + weights.sclera * (white - white.mean()).square().sum()
@@ -285,14 +353,21 @@ class _Fit:
         yaw = float(torch.empty(()).uniform_(-0.6, 0.6, generator=self.chance))
         camera = self._camera().turned(yaw, vertices[0].detach()).resized((ELSEWHERE_SIZE,) * 2)
         side, up, strength = (float(torch.empty(()).uniform_(-1, 1, generator=self.chance)) for _ in range(3))
-        ambient = 0.5 + 0.35 * strength
+        ambient = min(1.0, 0.55 + 0.6 * strength) if strength > 0 else 0.55 + 0.4 * strength  # often no lamp at all
         light = self.light.new_tensor(
             [[ambient, 1.1 - ambient, 1.1 - ambient, 1, 1, 1, 1.2 * side, 0.3 + 0.4 * up, 0.8]]
         )
         rendering = self.renderer(vertices, maps, camera, light)
         points = camera.project(self.model.landmarks(vertices, "facemesh468")).screen.detach()
         picture = to_srgb(rendering.over(self.photo.new_full((1, 3, 1, 1), 0.21)))
-        return losses.cosine(self.recogniser.embed(picture, points).embedding, self.wanted[0])
+        wanted = self.wanted[0]
+        if torch.rand((), generator=self.chance) < 0.5:  # the mirror image is as much this person
+            picture, points = (
+                picture.flip(3),
+                points * points.new_tensor([-1, 1]) + points.new_tensor([ELSEWHERE_SIZE, 0]),
+            )
+            points, wanted = points[:, MIRROR], self.mirrored
+        return losses.cosine(self.recogniser.embed(picture, points).embedding, wanted)
 
     def _visible_mask(self, rendering: Rendering) -> Tensor:
         surface = rendering.surface
@@ -332,13 +407,27 @@ class _Fit:
         if self.settings.likeness > 0:
             albedo = albedo * (self.settings.likeness * self._photo_detail(atlas, albedo, vertices, camera, soft)).exp()
         albedo = albedo.clamp(0.004, 0.97)
-        painted = self._maps(albedo, relief(albedo), EYE_MAP)
+        painted = self._maps(albedo, self._relief(albedo), EYE_MAP)
+        specular = painted["skin"].specular
+        if self.settings.likeness > 0:
+            places = torch.from_numpy(brow_places(self.model.topology, size)).float()[None, None]
+            specular = own_shine(specular, albedo, places)
         maps = {
             "diffuse": _stored_colour(albedo),
-            "specular": stored(painted["skin"].specular[0, 0].numpy()),
+            "specular": stored(specular[0, 0].numpy()),
             "normal": stored((0.5 + 0.5 * painted["skin"].normal)[0].permute(1, 2, 0).numpy()),
         }
         return maps | {f"{name}_diffuse": _stored_colour(painted[name].diffuse) for name in ("eyes", "teeth", "mouth")}
+
+    def _relief(self, albedo: Tensor) -> Tensor:
+        """A drawn skin brings its own; what the photo adds to its colour adds to it."""
+        if self.drawn is None:
+            return relief(albedo)
+        size = albedo.shape[-1]
+        added = relief(albedo / self.basis.albedo(self.skin, size)) * albedo.new_tensor([1.0, 1.0, 0.0]).view(
+            1, 3, 1, 1
+        )
+        return F.normalize(_resized(self.drawn.normal, size) + added, dim=1)
 
     def _seen_texels(self, atlas: Atlas, vertices: Tensor, camera: Camera, shown: Tensor) -> Tensor:
         """(1, 1, S, S) how far the photo shows each texel's skin: mask, angle, and nothing in between."""
@@ -392,7 +481,7 @@ class _Fit:
             maps=maps,
             engine=NAME,
             seed=seed,
-            settings=_plain(asdict(self.settings)),
+            settings=flattened(asdict(self.settings)),
             metrics=self._metrics(),
             preview=preview,
             photo=self.analysis.photo.pixels,
@@ -438,12 +527,12 @@ def _stored_colour(linear: Tensor) -> np.ndarray:
     return stored_diffuse(linear[0].permute(1, 2, 0).numpy())
 
 
-def _plain(settings: dict) -> dict:
+def flattened(settings: dict) -> dict:
     """Nested settings flattened to names with dots, as the manifest keeps them."""
     flat: dict = {}
     for name, value in settings.items():
         if isinstance(value, dict):
-            flat |= {f"{name}.{inner}": v for inner, v in _plain(value).items()}
+            flat |= {f"{name}.{inner}": v for inner, v in flattened(value).items()}
         else:
             flat[name] = value
     return flat

@@ -22,6 +22,7 @@ from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering, Surface
 from .base_maps import base_maps, mean_albedo, renderable
 from .light_guess import UNKNOWN, LightGuess, guess_light
+from .light_hints import light_hints
 from .person import stored_camera
 from .progress import Progress, Report, silent
 
@@ -138,7 +139,8 @@ def _light(analysis: Analysis, renderer: Renderer, vertices: Tensor, camera: Cam
     burnt_out = pixels.max(1) > 0.95  # tells nothing of its brightness
     weight = mask.skin.reshape(-1)[rows] * (surface.region == REGIONS.index("skin")).cpu().numpy() * ~burnt_out
     facing = (surface.normal * surface.view).sum(1).clamp(0, 1).cpu().numpy()
-    return guess_light(surface.normal.cpu().numpy(), pixels, surface.albedo.cpu().numpy(), weight * facing)
+    trust = weight * facing
+    return guess_light(surface.normal.cpu().numpy(), pixels, surface.albedo.cpu().numpy(), trust, light_hints(analysis))
 
 
 def _seen(rendering: Rendering) -> tuple[Surface, np.ndarray]:

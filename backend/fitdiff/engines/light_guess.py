@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..face.skin import HAEMOGLOBIN, MELANIN
+from .light_hints import LightHints
 
 Array = NDArray[np.float64]
 
@@ -48,8 +49,10 @@ def guess_light(
     colours: NDArray[np.floating],
     base: NDArray[np.floating],
     weight: NDArray[np.floating],
+    hints: LightHints | None = None,
 ) -> LightGuess:
-    """Skin pixels: world normals (M, 3), photo's linear RGB (M, 3), mean skin's linear albedo (M, 3), trust (M,)."""
+    """Skin pixels: world normals (M, 3), photo's linear RGB (M, 3), mean skin's linear albedo (M, 3), trust (M,);
+    hints: what to expect of the light, else an ordinary white one."""
     normals, colours, base, weight = (np.asarray(values, np.float64) for values in (normals, colours, base, weight))
     if weight.sum() < LEAST_PIXELS:
         return UNKNOWN
@@ -63,7 +66,7 @@ def guess_light(
     tint = np.array([_weighted_median(tint[:, c], weight) for c in range(3)])
     # What skin that faces the light gets, on the mean skin: the pigments' share of it goes to them.
     lit = np.log(ambient + diffuse) + tint
-    melanin, haemoglobin, colour = _share_out(lit)
+    melanin, haemoglobin, colour = _share_out(lit, hints or LightHints())
     intensity = float(colour @ LUMINANCE)
     share = ambient / (ambient + diffuse)
     return LightGuess(
@@ -108,14 +111,16 @@ def _two_terms(facing: Array, brightness: Array, weight: Array) -> tuple[float, 
     return base, (whole - base) / max(float(np.average(facing, weights=weight)), 0.05)
 
 
-def _share_out(lit: Array) -> tuple[float, float, Array]:
+def _share_out(lit: Array, hints: LightHints) -> tuple[float, float, Array]:
     """Log colour of lit skin over the mean skin (3,) -> melanin, haemoglobin, light colour (3,) of any brightness.
 
-    lit = m MELANIN + h HAEMOGLOBIN + g + k: linear, all four unknowns normal about 0, so the likeliest answer is one
-    regularised least squares; k then takes what is left, so that the colours come out exactly.
+    lit = m MELANIN + h HAEMOGLOBIN + g + k: linear, all four unknowns normal (about 0, g + k about the hints), so the
+    likeliest answer is one regularised least squares; k then takes what is left, so that the colours come out exactly.
     """
     system = np.stack([MELANIN, HAEMOGLOBIN, BRIGHTNESS_SPREAD * np.ones(3)], 1) / COLOUR_SPREAD
-    solution = np.linalg.solve(system.T @ system + np.eye(3), system.T @ (lit / COLOUR_SPREAD))
+    solution = np.linalg.solve(
+        system.T @ system + np.eye(3), system.T @ ((lit - hints.level - hints.tint) / COLOUR_SPREAD)
+    )
     melanin, haemoglobin = (float(np.clip(value, -MOST_PIGMENT, MOST_PIGMENT)) for value in solution[:2])
     return melanin, haemoglobin, np.exp(lit - melanin * MELANIN - haemoglobin * HAEMOGLOBIN)
 

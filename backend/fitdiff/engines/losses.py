@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+
+from .light_hints import LightHints
 
 
 def photometric(rendered: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
@@ -23,10 +27,19 @@ def cosine(features: Tensor, wanted: Tensor) -> Tensor:
     return 1 - torch.nn.functional.cosine_similarity(features, wanted).mean()
 
 
-def light_prior(light: Tensor) -> Tensor:
-    """(1, 9): a lamp and a room of ordinary strength, both nearly white, from in front rather than behind."""
-    ambient, diffuse, colour = light[:, 0], light[:, 1], light[:, 3:6]
+def light_prior(light: Tensor, hints: LightHints) -> Tensor:
+    """(1, 9): a lamp and a room about as strong and as white as the hints say, from in front rather than behind."""
+    level = math.exp(hints.level)
+    ambient, diffuse, colour = light[:, 0] / level, light[:, 1] / level, light[:, 3:6]
+    expected = torch.tensor(hints.tint, dtype=light.dtype, device=light.device).exp()
+    colour = colour / (expected / expected.mean())
     strength = (ambient + 0.6 * diffuse).clamp(min=1e-3).log().square().mean()
     tint = (colour - colour.mean(1, keepdim=True)).square().sum()
     balance = (ambient - 0.55).square().mean()
     return strength + 8.0 * tint + 0.5 * balance + 2.0 * (colour.mean() - 1).square()
+
+
+def uneven_prior(uneven: Tensor, level: float, tint: float) -> Tensor:
+    """(8, 3): what sides of the room differ by, and how far they differ in colour."""
+    grey = uneven.mean(1, keepdim=True)
+    return level * grey.square().sum() + tint * (uneven - grey).square().sum()

@@ -61,10 +61,13 @@ def _smooth(baked: Tensor) -> Tensor:
 
 
 class Shaded:
-    """The contract's shading with a map (1, 2, S, S) per region of how much of room and lamp reaches it."""
+    """The contract's shading with a map (1, 2, S, S) per region of how much of room and lamp reaches it.
 
-    def __init__(self, reaching: dict[str, Tensor]) -> None:
-        self.reaching = reaching
+    uneven (8, 3): what the room is brighter or darker from this side than from that, as harmonics of the normal.
+    """
+
+    def __init__(self, reaching: dict[str, Tensor], uneven: Tensor | None = None) -> None:
+        self.reaching, self.uneven = reaching, uneven
 
     def __call__(self, surface: Surface, light: Tensor) -> Tensor:
         grid = torch.stack([surface.uv[:, 0] * 2 - 1, 1 - 2 * surface.uv[:, 1]], -1).detach().view(1, 1, -1, 2)
@@ -74,5 +77,13 @@ class Shaded:
             shares = torch.where((surface.region == REGIONS.index(region))[:, None], read, shares)
         room, lamp = shares.split(1, 1)
         full = DirectionalLight.of(light)
+        if self.uneven is not None:
+            room = room * (1 + second_order(surface.normal) @ self.uneven).clamp(min=0.1)
         reduced = full._replace(ambient=full.ambient * room, diffuse=full.diffuse * lamp, specular=full.specular * lamp)
         return blinn_phong(surface.albedo, surface.specular, surface.normal, surface.view, reduced)
+
+
+def second_order(normal: Tensor) -> Tensor:
+    """(M, 3) unit -> (M, 8) harmonics of the first two orders, each at most about 1."""
+    x, y, z = normal.unbind(-1)
+    return torch.stack([x, y, z, x * y, y * z, x * z, x * x - y * y, 1.5 * z * z - 0.5], -1)

@@ -3,37 +3,81 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from msgspec.structs import replace as with_fields
 
 from ..avatar import Avatar
-from ..engines import fit, landmarks
+from ..engines import diffusion, fit, landmarks
 from ..engines.progress import Report, silent
 from ..perception.analyse import Analysis, landmarks_for
 from ..perception.pose import PoseSettings, solve_pose
 
-ENGINES = ("fit", "landmarks", "mean")
+DIFFUSION: dict[str, dict[str, Any]] = {
+    "diffusion": {},
+    "guided": {"likeness": 0.0},
+    "paper": {"guidance": "paper", "likeness": 0.0},
+    "label": {"guidance": "none", "likeness": 0.0},
+    "cfg2": {"guidance": "none", "classifier_free": 3.0, "likeness": 0.0},
+    "cfg9": {"guidance": "none", "classifier_free": 10.0, "likeness": 0.0},
+}
+"""The diffusion engine, and what its parts do alone: our guidance, the paper's, the condition (the paper's "label only"),
+and classifier-free guidance with w = 2 and 9 as Ho and Salimans count, where 0 is the condition alone."""
+SCALED = "paper@"
+"""With a number after it: the paper's guidance at another scale than its 75, for a sweep as its supplement's Figure 3."""
+ENGINES = ("fit", "landmarks", "mean", *DIFFUSION)
 RIGID = PoseSettings(identity_prior=1e8, expression_prior=1e8)
 
 
 @dataclass(frozen=True)
 class Contest:
-    """What every engine is run with."""
+    """What every engine is run with. steps: None is each engine's own number."""
 
-    steps: int = 150
+    steps: int | None = None
     resolution: int = 512
     seed: int = 0
 
 
+def known(engine: str) -> bool:
+    return engine in ENGINES or scale_of(engine) is not None
+
+
+def scale_of(engine: str) -> float | None:
+    """Of a name like paper@25."""
+    try:
+        scale = float(engine.removeprefix(SCALED)) if engine.startswith(SCALED) else -1.0
+    except ValueError:
+        return None
+    return scale if 0 <= scale <= 10000 else None
+
+
+def _variant(engine: str) -> dict[str, Any] | None:
+    scale = scale_of(engine)
+    return DIFFUSION.get(engine) if scale is None else {**DIFFUSION["paper"], "scale": scale}
+
+
 def guides(engine: str, analysis: Analysis) -> tuple[str, ...]:
-    """The recognisers that this engine's optimisation or sampling has looked at: no witnesses of its likeness."""
-    return (analysis.perception.identity.name,) if engine == "fit" else ()
+    """The recognisers that this engine's optimisation or sampling has looked at, or that told the
+    model whom to draw: no witnesses of its likeness."""
+    perception = analysis.perception
+    variant = _variant(engine)
+    if variant is not None:
+        guided = variant.get("guidance") != "none"
+        return (*((perception.identity.name,) if guided else ()), perception.conditioner.name)
+    return (perception.identity.name,) if engine == "fit" else ()
 
 
 def run(engine: str, analysis: Analysis, contest: Contest, report: Report = silent) -> Avatar:
     if engine == "fit":
-        settings = fit.FitSettings(steps=contest.steps, resolution=contest.resolution)
+        own = fit.FitSettings(resolution=contest.resolution)
+        settings = replace(own, steps=contest.steps or own.steps)
         return fit.reconstruct(analysis, settings, contest.seed, report)
+    variant = _variant(engine)
+    if variant is not None:
+        sampling = diffusion.DiffusionSettings(resolution=contest.resolution, **variant)
+        sampling = replace(sampling, steps=contest.steps or sampling.steps)
+        avatar = diffusion.reconstruct(analysis, sampling, contest.seed, report)
+        return replace(avatar, manifest=with_fields(avatar.manifest, engine=engine))
     if engine == "landmarks":
         return landmarks.reconstruct(analysis, seed=contest.seed, report=report)
     return mean_face(analysis, contest, report)

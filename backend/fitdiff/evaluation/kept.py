@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from ..avatar import Avatar, read_avatar, write_avatar
+from ..engines.generator import located
 from ..engines.progress import Report
 from ..errors import FitDiffError
 from ..perception import weights
@@ -73,4 +74,6 @@ def _everything_that_counts() -> str:
         found = weights.find(f"{known.name}.safetensors")
         if found:
             digest.update(hashlib.sha256(found.read_bytes()).digest())
+    for path in located():
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

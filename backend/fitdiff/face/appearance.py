@@ -32,6 +32,8 @@ SPECULAR = {
     "scalp": 0.34,
 }
 LIPS_SPECULAR = 0.72
+OILY = ("nose", "forehead", "cheeks", "chin")
+"""Where people differ in how oily their skin is, each by itself."""
 EYE_SPECULAR = (0.75, 1.0)  # the white, the cornea
 EYE_MAP = 256  # texels; the iris is an eighth of the tile
 PLAIN = 64  # side of a map that holds one colour
@@ -186,6 +188,17 @@ def gloss(topology: Topology, size: int) -> np.ndarray:
         lips = gaussian_filter(lips_mask(topology, size), size / 170)
         picture = picture + lips * (LIPS_SPECULAR - picture)
     return picture
+
+
+def oily_parts(topology: Topology, size: int) -> np.ndarray:
+    """(len(OILY), size, size), each 1 inside its part of the face and soft at its border; 0 where a model has none."""
+    vertices, found = int(topology.triangles.max()) + 1, []
+    for name in OILY:
+        value = np.zeros((vertices, 1))
+        mask = topology.vertex_masks.get(name, np.zeros(0))
+        value[: len(mask), 0] = mask
+        found.append(gaussian_filter(texels.bake(topology, value, size)[..., 0], size / 64, mode="nearest"))
+    return np.stack(found)
 
 
 def lips_mask(topology: Topology, size: int) -> np.ndarray:

@@ -68,6 +68,18 @@ def hair_alpha(model: MorphableModel, style: HairStyle, size: int, seed: int) ->
     return torch.from_numpy(alpha).to(model.mean)[None, None]
 
 
+def brow_places(topology: Topology, size: int) -> np.ndarray:
+    """(size, size), 1 where brows may grow: a soft band along the landmarks, on every face a little elsewhere."""
+    points = texels.landmark_uv(topology, topology.landmarks["ibug68"])
+    picture = Image.new("L", (texels.OVERSAMPLING * size,) * 2)
+    draw = ImageDraw.Draw(picture)
+    for rows in BROWS:
+        brow = texels.pixels(points[rows], texels.OVERSAMPLING * size)
+        length = float(np.linalg.norm(np.diff(np.array(brow), axis=0), axis=1).sum())
+        draw.line(brow, fill=255, width=max(1, round(0.35 * length)), joint="curve")
+    return gaussian_filter(texels.reduced(picture, size), size / 128)
+
+
 def draw_brows(topology: Topology, style: HairStyle, size: int, random: np.random.Generator) -> np.ndarray:
     """(size, size) alpha: strokes that stand up at the nose, lie down outwards and meet on the brow's middle line."""
     picture = Image.new("L", (texels.OVERSAMPLING * size,) * 2)

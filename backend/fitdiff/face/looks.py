@@ -89,6 +89,11 @@ def look_maps(
     return maps
 
 
+def iris_for(dark: float, random: np.random.Generator) -> RGB:
+    """dark: 0 for the palest skins, 1 for the darkest."""
+    return _pick(IRISES, dark, random)
+
+
 def _pick(choices: tuple[tuple[RGB, float, float], ...], dark: float, random: np.random.Generator) -> RGB:
     shares = np.array([pale * (1 - dark) + deep * dark for _, pale, deep in choices])
     return choices[int(random.choice(len(choices), p=shares / shares.sum()))][0]

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from ..errors import FitDiffError
+from ..render.colour import to_linear, to_srgb
 from .model import MorphableModel
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "skin.safetensors"
@@ -42,6 +44,29 @@ class SkinBasis:
         mixed = (coefficients @ self.components.flatten(1)).view(-1, *self.components.shape[1:])
         log = _resized(self.mean[None], size) + _resized(mixed, size)
         return log.exp().clamp(*ALBEDO_RANGE)
+
+
+class Skin(NamedTuple):
+    """A batch of people's skin tile."""
+
+    diffuse: Tensor  # (B, 3, S, S) linear
+    specular: Tensor  # (B, 1, S, S)
+    normal: Tensor  # (B, 3, S, S) unit
+
+    def stacked(self) -> Tensor:
+        """(B, 9, S, S) as the autoencoder reads them: sRGB diffuse and specular as 2 x - 1, normals as they are."""
+        specular = (2 * self.specular - 1).expand(-1, 3, -1, -1)
+        return torch.cat([2 * to_srgb(self.diffuse) - 1, specular, self.normal], 1)
+
+
+def unstacked(maps: Tensor) -> Skin:
+    """The other way round, from what a decoder says: (B, 9, S, S) of about -1..1."""
+    diffuse, specular, normal = maps.split(3, 1)
+    return Skin(
+        to_linear((0.5 + 0.5 * diffuse).clamp(0, 1)),
+        (0.5 + 0.5 * specular.mean(1, keepdim=True)).clamp(0, 1),
+        F.normalize(normal, dim=1),
+    )
 
 
 def has_skin_basis(model: MorphableModel) -> bool:

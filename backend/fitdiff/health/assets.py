@@ -16,6 +16,7 @@ COMMITTED = {
     "skin.safetensors": "skins for random people",
     "autoencoder.safetensors": "maps to latents and back",
     "denoiser.safetensors": "what people look like",
+    "shape_guess.safetensors": "shapes guessed from photos",
 }
 COMES_WITH = "It comes with FitDiff: get FitDiff's files again."
 MOST_HEADER = 16 << 20
@@ -92,6 +93,11 @@ def _digest_of(name: str, path: Path) -> str:
         from ..diffusion import weights as networks
 
         (networks.load_autoencoder if name.startswith("auto") else networks.load_denoiser)(path)
+    elif name == "shape_guess.safetensors":
+        from .. import tensor_files
+
+        tensors, header = tensor_files.opened(path)
+        tensor_files.verify(path, tensors, header.get("sha256", ""))
     else:
         from ..face.skin import verify
 

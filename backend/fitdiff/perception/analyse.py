@@ -16,9 +16,10 @@ from ..photo import Photo
 from ..render.camera import Camera
 from ..render.visibility import visible_faces
 from .bundle import Perception
-from .pose import PoseFit, solve_pose
+from .pose import PoseFit, Usual, solve_pose
 from .regions import Crop, Mask, PosedHead
 from .select import choose_face
+from .shape_guess import RECOGNISER, guess_shape
 from .skin import FaceMask, face_mask
 from .types import Face, IdentityFeatures
 
@@ -31,6 +32,7 @@ class Analysis:
     photo, faces, face   the photo, all its faces, the one meant
     image                (1, 3, H, W) float32 sRGB 0..1, for the networks
     pose                 camera and first shape from landmarks
+    usual                the identity to expect, before any landmark is met
     mask                 which pixels show this face's skin
     identity             features of the recogniser that guides; conditioning: of the one that conditions
     """
@@ -48,7 +50,16 @@ class Analysis:
 
     @cached_property
     def pose(self) -> PoseFit:
-        return pose_of(self.photo, self.face, self.model)
+        return pose_of(self.photo, self.face, self.model, self.usual)
+
+    @cached_property
+    def usual(self) -> Usual | None:
+        """The identity to expect, where the face model and the recogniser are those that it was learned for."""
+        known = self.model.name == "embedded" and "facemesh468" in self.model.topology.landmarks
+        if not known or self.perception.identity.name != RECOGNISER:
+            return None
+        embedding = self.identity.embedding[0].detach().cpu().numpy()
+        return guess_shape(self.face.landmarks468, embedding, self.model)
 
     @cached_property
     def mask(self) -> FaceMask:
@@ -105,9 +116,10 @@ def landmarks_for(face: Face, model: MorphableModel) -> dict[str, np.ndarray]:
     return {"ibug68": face.landmarks68}
 
 
-def pose_of(photo: Photo, face: Face, model: MorphableModel) -> PoseFit:
-    """Camera and first shape of one face of a photo."""
-    return solve_pose(model, landmarks_for(face, model), (photo.height, photo.width), photo.focal_px)
+def pose_of(photo: Photo, face: Face, model: MorphableModel, usual: Usual | None = None) -> PoseFit:
+    """Camera and first shape of one face of a photo; usual: the identity to expect."""
+    size = (photo.height, photo.width)
+    return solve_pose(model, landmarks_for(face, model), size, photo.focal_px, usual=usual)
 
 
 @torch.no_grad()

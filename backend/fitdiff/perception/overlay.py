@@ -27,6 +27,7 @@ Picture = NDArray[np.uint8]
 TILE = 480  # side of one tile of a face's sheet, pixels
 SHEET_MARGIN = 1.75
 WIDEST = 1600  # long side of the picture with all boxes
+NUMBER, BOX_LINE = 0.12, 0.008  # of that side: the panel shows it 160 pixels long
 INK, PAPER = (255, 196, 61), (18, 18, 20)
 DENSE, SPARSE = (92, 225, 255), (255, 196, 61)
 HIDDEN = np.array([24, 74, 58], np.float32) / 255  # what the mask takes away
@@ -40,10 +41,11 @@ def numbered_boxes(photo: Photo, faces: Sequence[Face]) -> Picture:
     image = Image.fromarray(photo.pixels).resize(size, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(image)
     for number, face in enumerate(faces, 1):
-        x0, y0, x1, y1 = (float(v) * scale for v in face.box)
-        line = max(2, round((x1 - x0) / 90))
-        draw.rectangle((x0, y0, x1, y1), outline=INK, width=line)
-        _label(draw, (x0, y0), str(number), max(14.0, (x1 - x0) / 8))
+        box = tuple(float(v) * scale for v in face.box)
+        line = max(2, round(max(size) * BOX_LINE))
+        draw.rectangle(box, outline=INK, width=line)
+        # As large as a thumbnail needs it, but no larger than its face: in a crowd it would cover the neighbours.
+        _number(draw, box, str(number), max(14.0, min(max(size) * NUMBER, (box[2] - box[0]) * 0.9)), size[1])
     return np.asarray(image)
 
 
@@ -75,7 +77,7 @@ def face_sheet(photo: Photo, face: Face, pose: PoseFit, mask: FaceMask, model: M
     sheet = Image.fromarray(np.concatenate(tiles, 1))
     draw = ImageDraw.Draw(sheet)
     for index, text in enumerate(texts):
-        _label(draw, (index * TILE + 8, TILE - 8), text, 17.0, above=False)
+        _label(draw, (index * TILE + 8, TILE - 8), text, 17.0)
     return np.asarray(sheet)
 
 
@@ -117,16 +119,26 @@ def _posed(
     return picture * (1 - alpha) + colour * alpha
 
 
-def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: float, above: bool = True) -> None:
-    """Text on a dark plate that stays inside the picture."""
+def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: float) -> None:
+    """Text on a dark plate above a point."""
     font = ImageFont.load_default(size)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     pad = size * 0.3
     x, y = max(at[0], 0.0), at[1] - (bottom - top) - 2 * pad
-    if above and y < 0:
-        y = at[1]
     draw.rectangle((x, y, x + right - left + 2 * pad, y + bottom - top + 2 * pad), fill=PAPER)
     draw.text((x + pad - left, y + pad - top), text, font=font, fill=INK)
+
+
+def _number(draw: ImageDraw.ImageDraw, box: tuple[float, ...], text: str, size: float, height: int) -> None:
+    """Outlined, above its box; below it where there is no room, else in its upper corner."""
+    font, edge = ImageFont.load_default(size), max(1, round(size / 10))
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font, stroke_width=edge)
+    x0, y0, x1, y1 = box
+    x, y = max((x0 + x1 - right + left) / 2, 0.0), y0 - (bottom - top)
+    if y < 0:
+        below = y1 + bottom - top <= height
+        x, y = (x, y1) if below else (max(x0, 0.0), max(y0, 0.0))
+    draw.text((x - left, y - top), text, font=font, fill=INK, stroke_width=edge, stroke_fill=PAPER)
 
 
 def _bytes(picture: NDArray[np.floating]) -> Picture:

@@ -38,24 +38,33 @@ class PoseSettings:
     distance_spread: float = 0.5
 
 
+@dataclass(frozen=True)
+class Usual:
+    """An identity expected before any landmark is met: (I,) its numbers, and how sure each is (1 / variance)."""
+
+    identity: Array
+    precision: Array
+
+
 def solve_pose(
     model: MorphableModel,
     landmarks: Mapping[str, NDArray[np.floating]],
     size: tuple[int, int],
     focal_px: float | None = None,
     settings: PoseSettings | None = None,
+    usual: Usual | None = None,
 ) -> PoseFit:
     """Landmarks of one face, set name -> (N, 2) pixels in a photo of size (height, width) -> the fit.
 
-    Sets that the model does not have are left out. Rows that are not finite are ignored. Never raises for bad
-    landmarks: it returns a bad verdict.
+    usual: what is known of the identity beforehand; else it is anybody. Sets that the model does not have are left
+    out. Rows that are not finite are ignored. Never raises for bad landmarks: it returns a bad verdict.
     """
     settings = settings or PoseSettings()
     basis = landmark_basis(model, tuple(name for name in landmarks if name in model.topology.landmarks))
     seen = np.concatenate([np.asarray(landmarks[name], np.float64)[:, :2] for name in basis.names])
     weight = np.where(np.isfinite(seen).all(1), basis.weight, 0.0)
     seen = np.where(weight[:, None] > 0, seen, 0.0)
-    solver = _Solver(basis, seen, weight, size, focal_px, settings)
+    solver = _Solver(basis, seen, weight, size, focal_px, settings, usual)
     return solver.solve()
 
 
@@ -75,6 +84,7 @@ class _Solver:
         size: tuple[int, int],
         focal_px: float | None,
         settings: PoseSettings,
+        usual: Usual | None,
     ) -> None:
         self.basis, self.seen, self.weight, self.settings = basis, seen, weight, settings
         self.size = size
@@ -87,6 +97,10 @@ class _Solver:
                 np.full(basis.modes.shape[2] - basis.identity_count, settings.expression_prior),
             ]
         )
+        self.usual = np.zeros(basis.modes.shape[2])
+        if usual is not None:
+            self.usual[: basis.identity_count] = usual.identity
+            self.prior[: basis.identity_count] = usual.precision
 
     def solve(self) -> PoseFit:
         usable = int((self.weight > 0).sum())
@@ -107,7 +121,7 @@ class _Solver:
     def _run(self, rotation: Array, scale: float, centre: Array) -> _State:
         depth = self.focal / scale
         place = (centre - self.principal) / self.focal * depth
-        state = _State(rotation, np.array([place[0], -place[1], -depth]), np.zeros(self.basis.modes.shape[2]))
+        state = _State(rotation, np.array([place[0], -place[1], -depth]), self.usual)
         state = self._descend(state, self.settings.pose_steps, shape=False)
         return self._descend(state, self.settings.shape_steps, shape=True)
 
@@ -164,7 +178,7 @@ class _Solver:
             gradient = weighted.T @ error.reshape(-1)
             if shape:
                 hessian[6:, 6:] += np.diag(self.prior)
-                gradient[6:] += self.prior * state.coefficients
+                gradient[6:] += self.prior * (state.coefficients - self.usual)
             before = self._cost(state, trust)
             for _ in range(6):
                 damped = hessian + damping * np.diag(np.diag(hessian) + 1e-12)
@@ -183,7 +197,7 @@ class _Solver:
         if (camera[:, 2] > -0.02).any():
             return math.inf  # a head reaches no camera
         fit = (trust * ((pixels - self.seen) ** 2).sum(1)).sum()
-        return float(fit + (self.prior * state.coefficients**2).sum())
+        return float(fit + (self.prior * (state.coefficients - self.usual) ** 2).sum())
 
     def _jacobian(self, state: _State, camera: Array, shape: bool) -> Array:
         """(2N, 6 or 6 + K) of pixels by rotation increment, translation, coefficients."""

@@ -24,12 +24,15 @@ from ..errors import FitDiffError
 from ..failures import explained
 from ..inspection import Inspection
 from ..reconstruction import ENGINES, MOST_STEPS, RESOLUTIONS, Order
+from ..sampling import Sampling, Variation
 from . import child, framing, messages, stdio
 from .jobs import Job, Jobs, Times
 from .lifeline import when_parent_dies
 from .outbox import Outbox
 
-METHODS = ("initialize", "reconstruct", "inspect", "doctor", "release", "cancel", "ping", "shutdown")
+METHODS = ("initialize", "reconstruct", "inspect", "sample", "vary", "doctor", "release", "cancel", "ping", "shutdown")
+JOBS = {"reconstruct": Order, "inspect": Inspection, "sample": Sampling, "vary": Variation}
+"""What the worker computes, and what each may be asked."""
 DOCTOR = [sys.executable, "-m", "fitdiff.cli", "doctor", "--json"]
 DOCTOR_LIMIT = 120.0  # seconds
 TICK = 0.25  # seconds between looks at the clock
@@ -112,7 +115,7 @@ class Server:
             return
         if not self._initialized:
             raise FitDiffError("not-initialized", "The first message must be `initialize`.")
-        if method in ("reconstruct", "inspect"):
+        if method in JOBS:
             self._jobs.add(Job(id, body, self._checked(method, request.params)))
         elif method == "cancel":
             wanted = messages.params(method, request.params, messages.Cancel).id
@@ -147,10 +150,11 @@ class Server:
     @staticmethod
     def _checked(method: str, raw: msgspec.Raw) -> str | None:
         """Where the job will write. A request that the worker could not understand never reaches it."""
-        order = messages.params(method, raw, Order if method == "reconstruct" else Inspection)
-        messages.absolute("photo", order.photo)
-        if order.out is not None:
-            messages.absolute("out", order.out)
+        order = messages.params(method, raw, JOBS[method])
+        for name in ("photo", "avatar", "out"):
+            path = getattr(order, name, None)
+            if path is not None:
+                messages.absolute(name, path)
         if order.face_model is not None and os.path.basename(order.face_model) != order.face_model:
             messages.absolute("face_model", order.face_model)
         return order.out

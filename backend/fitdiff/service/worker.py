@@ -12,6 +12,8 @@ import queue
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +22,7 @@ from ..errors import FitDiffError
 from ..failures import explained
 from ..inspection import Inspection, inspect
 from ..reconstruction import Order, reconstruct
+from ..sampling import Sampling, Variation, sample
 from . import framing, messages, stdio
 from .lifeline import when_parent_dies
 from .progress import Meter
@@ -41,7 +44,20 @@ def _inspect(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
     return inspect(messages.params("inspect", raw, Inspection), report)
 
 
-HANDLERS: dict[str, Handler] = {"reconstruct": _reconstruct, "inspect": _inspect}
+def _sample(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
+    return sample(messages.params("sample", raw, Sampling), report)
+
+
+def _vary(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
+    return sample(messages.params("vary", raw, Variation), report)
+
+
+HANDLERS: dict[str, Handler] = {
+    "reconstruct": _reconstruct,
+    "inspect": _inspect,
+    "sample": _sample,
+    "vary": _vary,
+}
 
 
 class Worker:
@@ -102,12 +118,20 @@ class Worker:
             self._end()
 
 
+def give_way() -> None:
+    if hasattr(os, "nice"):
+        os.nice(NICE)
+    # Desktops on Linux weigh sessions against each other before they look at priorities: a client's is one of its own.
+    if sys.platform == "linux" and os.getsid(0) == os.getppid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(NICE), encoding="ascii")
+
+
 def main(handlers: dict[str, Handler] | None = None) -> None:
     descriptors = stdio.take()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
-    if hasattr(os, "nice"):
-        os.nice(NICE)
+    give_way()
     Worker(descriptors, handlers or HANDLERS).run()
     sys.stderr.flush()
     os._exit(0)  # at once: libraries' own endings take seconds

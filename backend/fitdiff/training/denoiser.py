@@ -16,6 +16,7 @@ from ..diffusion.latent import places
 from ..diffusion.weights import load_denoiser, save_denoiser
 from ..face.appearance import Paint, head_maps
 from ..face.model import MorphableModel
+from ..face.skin import unstacked
 from ..networks import Autoencoder, Denoiser, DenoiserConfig
 from ..networks.denoiser import Condition
 from ..perception.types import IdentityFeatures, IdentityNetwork
@@ -25,7 +26,6 @@ from . import losses, moments
 from .latents import Rows
 from .loop import rate_at
 from .machine import Average, Machine, fused
-from .paint import unstacked
 
 BANDS = 4  # the noise loss is also reported by quarters of the schedule
 SAMPLES = 24

@@ -4,14 +4,12 @@ field and one set of masks. Batched torch, on any device."""
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..face.skin import ALBEDO_RANGE, HAEMOGLOBIN, MELANIN
-from ..render.colour import to_srgb
+from ..face.skin import ALBEDO_RANGE, HAEMOGLOBIN, MELANIN, Skin
 from .canvas import BROW_POINTS, CURVE_POINTS, Canvas, cut, fields, splat
 from .genes import Genes
 from .skin_bank import blur
@@ -19,31 +17,6 @@ from .skin_bank import blur
 TEXEL = 0.56  # millimetres that a texel of 512 covers in the middle of the face
 REFERENCE = 512  # texels; sizes below are of this
 STROKE_POINTS = 14
-
-
-class Skin(NamedTuple):
-    """A batch of people's skin tile."""
-
-    diffuse: Tensor  # (B, 3, S, S) linear
-    specular: Tensor  # (B, 1, S, S)
-    normal: Tensor  # (B, 3, S, S) unit
-
-    def stacked(self) -> Tensor:
-        """(B, 9, S, S) as the autoencoder reads them: sRGB diffuse and specular as 2 x - 1, normals as they are."""
-        specular = (2 * self.specular - 1).expand(-1, 3, -1, -1)
-        return torch.cat([2 * to_srgb(self.diffuse) - 1, specular, self.normal], 1)
-
-
-def unstacked(maps: Tensor) -> Skin:
-    """The other way round, from what a decoder says: (B, 9, S, S) of about -1..1."""
-    from ..render.colour import to_linear
-
-    diffuse, specular, normal = maps.split(3, 1)
-    return Skin(
-        to_linear((0.5 + 0.5 * diffuse).clamp(0, 1)),
-        (0.5 + 0.5 * specular.mean(1, keepdim=True)).clamp(0, 1),
-        F.normalize(normal, dim=1),
-    )
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..face.appearance import Paint, head_maps
 from ..face.model import MorphableModel
+from ..face.skin import Skin
 from ..perception.alignment import apply
 from ..render import Camera, Renderer, rotation_from_axis_angle
 from ..render.atlas import Atlas
@@ -23,7 +24,6 @@ from ..render.renderer import Surface
 from ..render.shading import DirectionalLight, blinn_phong
 from .canvas import Canvas, cut, fields
 from .genes import Genes
-from .paint import Skin
 from .skin_bank import blur
 
 SIDE = 208  # pixels of a photograph

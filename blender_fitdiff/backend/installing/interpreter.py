@@ -7,9 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .problem import Problem
 
@@ -31,7 +32,7 @@ class Interpreter:
         return f"{self.version[0]}.{self.version[1]}"
 
 
-def clean_environment(environ: dict[str, str] | None = None, **extra: str) -> dict[str, str]:
+def clean_environment(environ: Mapping[str, str] | None = None, **extra: str) -> dict[str, str]:
     """An environment without what Blender or a shell has set for its own Python; proxies and pip's settings stay."""
     source = dict(os.environ) if environ is None else environ
     dropped = ("PYTHON", "VIRTUAL_ENV", "CONDA_", "__PYVENV_LAUNCHER__", "MATERIALX_", "PXR_", "LD_PRELOAD")
@@ -39,9 +40,11 @@ def clean_environment(environ: dict[str, str] | None = None, **extra: str) -> di
     return {**kept, "PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", **extra}
 
 
-def no_window() -> dict[str, int]:
+def no_window() -> dict[str, Any]:
     """For subprocess on Windows: no console window flashes up over Blender."""
-    return {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NO_WINDOW}
+    return {}
 
 
 def candidates() -> Iterator[Path]:

@@ -87,7 +87,7 @@ class Worker:
         extra = {name: str(temporary) for name in ("TMPDIR", "TEMP", "TMP")}
         self.child = subprocess.Popen(
             command,
-            env=interpreter.clean_environment(**pip.SETTINGS, **extra),
+            env=interpreter.clean_environment(None, **pip.SETTINGS, **extra),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -310,9 +310,9 @@ def main() -> int:
                 record.note_failure(folder, "install", problem.to_json())
                 raise
             except OSError as error:
-                problem = of_os_error(error, folder)
-                record.note_failure(folder, "install", problem.to_json())
-                raise problem from error
+                refusal = of_os_error(error, folder)
+                record.note_failure(folder, "install", refusal.to_json())
+                raise refusal from error
     except Cancelled:
         outcome = {"outcome": "cancelled"}
     except Problem as problem:

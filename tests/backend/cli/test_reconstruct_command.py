@@ -11,7 +11,7 @@ from rich.console import Console
 from fitdiff import cli
 from fitdiff.commands.progress_bar import progress_bar
 from fitdiff.commands.reconstruct import order_of
-from fitdiff.engines import fit, landmarks
+from fitdiff.engines import diffusion, fit, landmarks
 from fitdiff.engines.progress import Progress
 from fitdiff.reconstruction import Order, _engine
 
@@ -22,7 +22,7 @@ WORDS = ["reconstruct", "photo.jpg", "--out", "head"]
 def called(monkeypatch):
     """(engine, arguments) of every call of an engine; none of them runs."""
     calls = []
-    for engine in (fit, landmarks):
+    for engine in (diffusion, fit, landmarks):
         monkeypatch.setattr(
             engine, "reconstruct", lambda *words, name=engine.NAME, **more: calls.append((name, words, more))
         )
@@ -44,6 +44,17 @@ def test_options_reach_the_engines(called):
     settings = fit.FitSettings(steps=7, resolution=1024, likeness=0.25)
     assert called[0] == ("fit", ("analysis", settings, 3, print), {})
     assert called[1] == ("landmarks", ("analysis",), {"seed": 4, "report": print})
+    engine_of("--engine", "diffusion", "--guidance", "paper", "--guidance-scale", "40", "--likeness", "0")(
+        "analysis", print
+    )
+    own = diffusion.DiffusionSettings(guidance="paper", scale=40.0, likeness=0.0)
+    assert called[2] == ("diffusion", ("analysis", own, 0, print), {})
+
+
+def test_every_engine_has_steps_of_its_own(called):
+    for engine in ("fit", "diffusion"):
+        engine_of("--engine", engine)("analysis", print)
+    assert [words[1].steps for _, words, _ in called] == [fit.FitSettings().steps, diffusion.DiffusionSettings().steps]
 
 
 def test_the_command_and_the_service_order_the_same():
@@ -70,6 +81,10 @@ def test_likeness_includes_both_ends(likeness):
         ["--steps", "2001"],
         ["--resolution", "600"],
         ["--engine", "magic"],
+        ["--guidance", "magic"],
+        ["--guidance-scale", "-1"],
+        ["--guidance-scale", "nan"],
+        ["--stack", "magic"],
     ],
 )
 def test_wrong_values_are_wrong_usage(words, capfd):

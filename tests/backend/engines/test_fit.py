@@ -1,10 +1,13 @@
 """The direct engine: its losses, and a few steps on the demo photo."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from fitdiff.engines import fit, losses
+from fitdiff.engines.light_hints import LightHints
 from fitdiff.errors import FitDiffError
 
 
@@ -33,8 +36,25 @@ def test_the_light_prior_dislikes_coloured_and_dead_lamps():
     red[0, 3:6] = torch.tensor([1.5, 0.8, 0.7])
     dark = white.clone()
     dark[0, :2] *= 0.2
-    assert losses.light_prior(white) < 0.1 * losses.light_prior(red)
-    assert losses.light_prior(white) < 0.1 * losses.light_prior(dark)
+    ordinary = LightHints()
+    assert losses.light_prior(white, ordinary) < 0.1 * losses.light_prior(red, ordinary)
+    assert losses.light_prior(white, ordinary) < 0.1 * losses.light_prior(dark, ordinary)
+
+
+def test_the_light_prior_wants_what_the_photo_hints_at():
+    red, dim = torch.tensor([1.5, 0.8, 0.7]), math.log(0.2)
+    tint = (red.log() - red.log().mean()).tolist()
+    light = torch.tensor([[0.11, 0.12, 0.12, *red.tolist(), 0, 0, 1.0]])
+    white = torch.tensor([[0.55, 0.6, 0.6, 1, 1, 1, 0, 0, 1.0]])
+    hints = LightHints(dim, tuple(tint))
+    assert losses.light_prior(light, hints) < 0.1 * losses.light_prior(white, hints)
+
+
+def test_an_uneven_room_costs_more_when_its_sides_differ_in_colour():
+    grey = torch.full((8, 3), 0.1)
+    tinted = grey * torch.tensor([2.0, 1.0, 0.0])
+    assert losses.uneven_prior(torch.zeros(8, 3), 30.0, 300.0) == 0
+    assert losses.uneven_prior(tinted, 30.0, 300.0) > 3 * losses.uneven_prior(grey, 30.0, 300.0)
 
 
 FEW = fit.FitSettings(steps=6, preview_every=3)

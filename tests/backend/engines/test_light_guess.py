@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fitdiff.engines.light_guess import UNKNOWN, guess_light
+from fitdiff.engines.light_hints import LightHints
 from fitdiff.face.skin import HAEMOGLOBIN, MELANIN
 
 BASE = np.array([0.33, 0.19, 0.13])
@@ -69,3 +70,14 @@ def test_no_skin_gives_the_customary_light() -> None:
 def test_light_from_behind_is_kept_in_front() -> None:
     guess = guess_light(*shaded((0.2, 0.1, -1.0), ambient=0.5, diffuse=0.5))
     assert guess.direction[2] > 0 and np.linalg.norm(guess.direction) == pytest.approx(1)
+
+
+def test_a_hinted_light_is_not_taken_for_skin() -> None:
+    """A pale person in dim warm light: without hints half of it would be melanin."""
+    colour = (0.39, 0.3, 0.19)
+    photo = shaded((0.3, 0.5, 0.8), melanin=-1.5, colour=colour)
+    logs = np.log(colour)
+    hints = LightHints(float(logs.mean()), tuple((logs - logs.mean()).tolist()))
+    alone, hinted = guess_light(*photo), guess_light(*photo, hints)
+    assert alone.melanin > 0
+    assert hinted.melanin < -0.8

@@ -17,6 +17,7 @@ from fitdiff.avatar import read_avatar, read_manifest
 from fitdiff.engines.progress import silent
 from fitdiff.reconstruction import Order, reconstruct
 
+from ..drawn_networks import write_networks
 from ..perception.conftest import PHOTOS, perception  # noqa: F401
 from .places import full_disk
 from .wire import REAL, Wire, gone, wait_until
@@ -102,6 +103,42 @@ def test_a_full_disk_keeps_nothing(wire, photo, tmp_path):
         answer = wire.ask("reconstruct", photo=photo, out=str(disk / "head"), engine="landmarks")
         assert answer["error"]["data"]["code"] == "disk-full"
         assert os.listdir(disk) == []
+
+
+@pytest.fixture(scope="module")
+def drawing(photo, tmp_path_factory) -> Iterator[Wire]:
+    """A service with networks that nobody has trained."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FITDIFF_WEIGHTS", str(write_networks(tmp_path_factory.mktemp("networks"))))
+        with Wire(REAL) as wire:
+            yield wire
+            wire.close()
+
+
+def test_a_random_person_and_one_alike(drawing, tmp_path):
+    told = drawing.ask("sample", out=str(tmp_path / "Somebody"), seed=3, steps=3)["result"]
+    assert told["avatars"] == [str(tmp_path / "Somebody")] and told["seeds"] == [3] and told["sheet"] is None
+    assert read_manifest(tmp_path / "Somebody").engine == "sample"
+    again = {"avatar": str(tmp_path / "Somebody"), "out": str(tmp_path / "Twin"), "keep": "shape", "steps": 3}
+    assert drawing.ask("vary", **again)["result"]["avatars"] == [str(tmp_path / "Twin")]
+    stages = {m["params"]["stage"] for m in drawing.heard if m.get("method") == "progress"}
+    assert {"loading the model", "drawing people", "writing"} <= stages
+    assert sorted(os.listdir(tmp_path)) == ["Somebody", "Twin"]
+    assert drawing.ask("sample", out=str(tmp_path / "Somebody"))["error"]["data"]["code"] == "avatar-exists"
+    assert drawing.ask("sample", out="Somebody")["error"]["data"]["code"] == "path-not-absolute"
+    assert drawing.ask("sample", out=str(tmp_path / "x"), count=0)["error"]["data"]["code"] == "params-invalid"
+
+
+def test_a_guided_sampling_is_cancelled_within_a_step(drawing, photo, tmp_path):
+    id = drawing.send("reconstruct", photo=photo, out=str(tmp_path / "head"), engine="diffusion", steps=200)
+    while "preview" not in drawing.until(id, "sampling"):
+        pass
+    drawing.send("cancel", id=id)
+    assert drawing.code(id) == "cancelled"
+    last = [m["params"]["step"] for m in drawing.heard if m.get("params", {}).get("id") == id][-1]
+    assert last < 20
+    assert os.listdir(tmp_path) == []
+    assert drawing.ask("ping")["result"]["worker"] == "idle"
 
 
 @linux

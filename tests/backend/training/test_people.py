@@ -2,9 +2,10 @@
 
 import torch
 
+from fitdiff.face.skin import unstacked
 from fitdiff.perception.dlib_resnet import DlibResNet
 from fitdiff.training import genes, photographs
-from fitdiff.training.paint import paint, unstacked
+from fitdiff.training.paint import paint
 from fitdiff.training.synthetic import HELD_OUT, Crowd, MapPool, mirrored
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ def plain(value: float, height: int = 40, width: int = 60) -> np.ndarray:
     return np.full((height, width, 4), (value, value, value, 1), np.float32)
 
 
-def test_what_is_saved_is_read_again(tmp_path):
+def test_what_is_saved_is_read_again(tmp_path, monkeypatch):
     values = np.random.default_rng(1).random((5, 7, 4)).astype(np.float32)
     values[..., 3] = 1
     before = len(bpy.data.images)
@@ -26,6 +28,9 @@ def test_what_is_saved_is_read_again(tmp_path):
     with pytest.raises(FitDiffError) as caught:
         save(values, tmp_path / "picture.png" / "another.png")
     assert caught.value.code == "write-picture"
+    monkeypatch.chdir(tmp_path)
+    save(values, Path("relative.png"))
+    assert (tmp_path / "relative.png").read_bytes() == (tmp_path / "picture.png").read_bytes()
     assert len(bpy.data.images) == before + 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import bpy
@@ -32,6 +33,8 @@ def read_back(path: Path) -> bpy.types.Object:
     bpy.ops.wm.read_homefile(use_empty=True)
     if path.suffix == ".glb":
         bpy.ops.import_scene.gltf(filepath=str(path))
+    elif path.suffix == ".fbx":
+        bpy.ops.import_scene.fbx(filepath=str(path))
     else:
         bpy.ops.wm.usd_import(filepath=str(path))
     meshes = [thing for thing in bpy.data.objects if thing.type == "MESH"]
@@ -51,7 +54,10 @@ def nearest(points: np.ndarray, cloud: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return distance.argmin(1), distance.min(1)
 
 
-@pytest.mark.parametrize("suffix", [".glb", ".usdc"])
+WITHOUT_USD = pytest.mark.skipif(not bpy.app.build_options.usd, reason="this build of Blender has no USD")
+
+
+@pytest.mark.parametrize("suffix", [".glb", pytest.param(".usdc", marks=WITHOUT_USD), ".fbx"])
 def test_round_trip(head, tmp_path, suffix):
     path = export_head(head, tmp_path / f"head{suffix}")
     thing = read_back(path)
@@ -80,6 +86,29 @@ def test_round_trip(head, tmp_path, suffix):
     assert max(coloured) >= 2  # the skin's relief came along
 
 
+def graph(head: Head) -> list[set]:
+    return [
+        {(link.from_node.name, link.to_node.name, link.to_socket.name) for link in material.node_tree.links}
+        for material in head.materials
+    ]
+
+
+def test_an_fbx_carries_its_maps(head, tmp_path):
+    before = graph(head)
+    made = export_head(head, tmp_path / "head.fbx")
+    assert graph(head) == before
+    shutil.rmtree(head.folder)  # the importer would look for the maps there
+    (tmp_path / "elsewhere").mkdir()
+    thing = read_back(made.rename(tmp_path / "elsewhere" / "head.fbx"))
+    assert thing.scale[:] == pytest.approx((1.0, 1.0, 1.0))
+    skin = next(material for material in thing.data.materials if "skin" in material.name)
+    bend = next(node for node in skin.node_tree.nodes if node.type == "NORMAL_MAP")
+    assert bend.outputs["Normal"].links[0].to_node.type == "BSDF_PRINCIPLED"
+    images = [node.image for node in skin.node_tree.nodes if getattr(node, "image", None)]
+    assert len(images) == 3
+    assert all(image.packed_file and image.size[0] == 64 for image in images)
+
+
 def test_selection_and_modifiers_are_put_back(head, tmp_path):
     layer = bpy.context.view_layer
     head.sun.select_set(True)
@@ -104,6 +133,7 @@ def test_what_cannot_be_exported_is_told(head, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "_is_there", lambda *_: False)
     assert code(tmp_path / "head.usdc") == "usd-unavailable"
     assert code(tmp_path / "head.glb") == "gltf-unavailable"
+    assert code(tmp_path / "head.fbx") == "fbx-unavailable"
     monkeypatch.undo()
     bpy.context.scene.collection.children.unlink(head.collection)
     assert code(tmp_path / "head.glb") == "export-hidden"

@@ -77,7 +77,7 @@ def test_one_undo_takes_the_import_back(make_folder):
 
 OPEN_WITHOUT = """
 import sys, bpy
-bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
+bpy.ops.wm.open_mainfile(filepath=sys.argv[-2])
 assert "blender_fitdiff" not in sys.modules
 head = bpy.data.objects["FitDiff Ada"]
 assert len(head.data.shape_keys.key_blocks) == 54
@@ -88,7 +88,7 @@ scene = bpy.context.scene
 assert scene.camera.name == "FitDiff Ada camera" and scene.world.name == "FitDiff Ada ambient"
 scene.render.engine, scene.cycles.samples = "CYCLES", 1
 scene.render.resolution_x = scene.render.resolution_y = 16
-scene.render.filepath = sys.argv[2]
+scene.render.filepath = sys.argv[-1]
 bpy.ops.render.render(write_still=True)
 """
 
@@ -99,7 +99,10 @@ def test_the_file_opens_and_renders_without_the_add_on_and_without_the_folder(ma
     blend, picture = tmp_path / "head.blend", tmp_path / "picture.png"
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     shutil.rmtree(folder)
-    command = [sys.executable, "-c", OPEN_WITHOUT, str(blend), str(picture)]
+    script = tmp_path / "open.py"
+    script.write_text(OPEN_WITHOUT)
+    blender = [bpy.app.binary_path, "-b", "--factory-startup", "--python-exit-code", "3", "--python", str(script), "--"]
+    command = [*(blender if bpy.app.binary_path else [sys.executable, str(script)]), str(blend), str(picture)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     image = bpy.data.images.load(str(picture))

@@ -10,6 +10,7 @@ import pytest
 
 from blender_fitdiff.backend import install
 from blender_fitdiff.desk.desk import CANCELLING, IDLE, LOOKING, MADE, WORKING
+from blender_fitdiff.desk.orders import Draw
 from blender_fitdiff.errors import FitDiffError
 from blender_fitdiff.scene import controls
 from blender_fitdiff.scene.heads import active_head
@@ -23,6 +24,7 @@ from .fake_layout import FakeLayout
 DONE = {"avatar": "x", "verdict": "bad", "notes": ["It is dark."], "timings": {"total": 1.0}}
 TWO = [{"number": 1, "box": [0, 0, 100, 100]}, {"number": 2, "box": [200, 0, 320, 120]}]
 MANY = [{"number": number, "box": [0, 0, 9, 9]} for number in range(1, 20)]
+RANDOM = "fitdiff.random_person"
 BUTTON, CANCEL, INSTALL = "fitdiff.reconstruct", "fitdiff.cancel", "fitdiff.install_engine"
 
 
@@ -37,6 +39,17 @@ def test_no_photo_yet(playing):
     assert {"photo", "engine", "quality", "seed"} <= set(drawn.properties())
     assert {BUTTON, "fitdiff.choose_photo", "fitdiff.paste_photo"} <= set(drawn.operators())
     assert CANCEL not in drawn.operators()
+
+
+def test_a_random_person_is_offered_where_the_engine_draws_people(playing, room, monkeypatch):
+    assert RANDOM not in draw().operators()
+    told = {"methods": ["sample"], "engines": ["fit", "diffusion"], "resolutions": [512, 1024, 2048]}
+    monkeypatch.setattr(room, "_about", {"capabilities": told, "version": "0.1.0"})
+    assert RANDOM in draw().operators()
+    room.desk.draw(Draw(room.folder / "person", 3))
+    playing.last.finish(None, FitDiffError("weights-missing", "The model is not installed."))
+    room.tick()
+    assert draw().operators().count(RANDOM) == 2  # offered to be tried again
 
 
 def test_a_photo_its_faces_and_the_cost(playing, room, photo):
@@ -211,7 +224,7 @@ def test_panels_of_a_head(head, room):
     assert "fitdiff.back_to_photo" in drawn["FITDIFF_PT_head"].operators()
     assert {"light", "light_on", "light_strength"} <= set(drawn["FITDIFF_PT_light"].properties())
     assert {"map_diffuse", "photo_opacity"} <= set(drawn["FITDIFF_PT_maps"].properties())
-    assert drawn["FITDIFF_PT_export"].operators().count("fitdiff.export_head") == 2
+    assert drawn["FITDIFF_PT_export"].operators().count("fitdiff.export_head") == 3
     assert drawn["FITDIFF_PT_expression"].properties().count("value") == 52
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
 
 from blender_fitdiff.desk.desk import IDLE, MADE, WORKING
+from blender_fitdiff.desk.orders import Draw, person_folder
 from blender_fitdiff.errors import FitDiffError
-from blender_fitdiff.making import make_head, place_head
+from blender_fitdiff.making import draw_head, make_head, place_head
 from blender_fitdiff.operators import photo as photo_operators
 from blender_fitdiff.operators import reconstruct, trouble
 from blender_fitdiff.scene import controls, gallery
@@ -20,7 +24,7 @@ from blender_fitdiff.scene.environment import hdris
 from blender_fitdiff.scene.heads import active_head, heads
 from blender_fitdiff.scene.importer import import_avatar
 from blender_fitdiff.scene.shape_keys import START
-from blender_fitdiff.ui import places, studio
+from blender_fitdiff.ui import places, state, studio
 from blender_fitdiff.ui.state import choices
 
 from ..backend_python import SETTING, backend_environment, find_backend, find_photo
@@ -62,6 +66,30 @@ def test_photos_are_chosen_dropped_and_pasted(registered, photo, monkeypatch):
     assert choices().photo == str(photo)
     assert "*.heic" in bpy.ops.fitdiff.choose_photo.get_rna_type().properties["filter_glob"].default
     assert ".webp" in photo_operators.FITDIFF_FH_photo.bl_file_extensions
+
+
+def test_the_sidebar_opens_at_our_tab_once_it_has_been_drawn():
+    class Sidebar:
+        type, drawn, shown = "UI", False, "Item"
+
+        @property
+        def active_panel_category(self) -> str:
+            return self.shown
+
+        @active_panel_category.setter
+        def active_panel_category(self, name: str) -> None:
+            if not self.drawn:
+                raise AttributeError("read-only")
+            self.shown = name
+
+    sidebar = Sidebar()
+    area, tries = SimpleNamespace(regions=[SimpleNamespace(type="WINDOW"), sidebar]), iter(range(3))
+    assert studio._show_tab(area, tries) == studio.TICK
+    sidebar.drawn = True
+    assert studio._show_tab(area, tries) is None
+    assert sidebar.shown == "FitDiff"
+    sidebar.drawn = False
+    assert [studio._show_tab(area, tries) for _ in range(3)] == [studio.TICK, studio.TICK, None]  # it gives up
 
 
 def test_what_is_no_photo_is_told_in_the_panel(registered, tmp_path):
@@ -124,6 +152,51 @@ def test_the_desk_begins_on_what_the_panel_shows(playing, room, photo, make_fold
         bpy.ops.fitdiff.cancel()
 
 
+def test_a_random_person_is_drawn_by_the_operator_and_by_its_plain_twin(registered, make_folder, monkeypatch):
+    asked = []
+
+    class Drawing:
+        def __init__(self, python: Path, logs: Path) -> None:
+            pass
+
+        def sample(self, out: Path, *, seconds: float, **options: object) -> dict:
+            asked.append(options)
+            shutil.copytree(make_folder(f"made{len(asked)}"), out, dirs_exist_ok=True)
+            return {}
+
+        def stop(self) -> None:
+            pass
+
+    monkeypatch.setattr("blender_fitdiff.making.Engine", Drawing)
+    monkeypatch.setattr(places, "engine_python", lambda: Path("python"))
+    assert bpy.ops.fitdiff.random_person(seed=7) == {"FINISHED"}
+    head = active_head(bpy.context)
+    assert (head.collection.name, asked) == ("FitDiff Person 7", [{"seed": 7, "overwrite": True}])
+    points = _points(head)
+    twin = draw_head(Draw(person_folder(places.heads_folder(), 7), 7), Path("python"), places.log_folder())
+    np.testing.assert_allclose(_points(twin), points, atol=1e-6)
+    assert [one.collection.name for one in heads(bpy.context.scene)] == ["FitDiff Person 7"]
+    for _ in range(2):
+        bpy.ops.fitdiff.random_person()
+    assert len({one["seed"] for one in asked}) == 3  # anybody, each time
+    monkeypatch.setattr(places, "engine_python", lambda: None)
+    with pytest.raises(RuntimeError, match="not installed"):
+        bpy.ops.fitdiff.random_person()
+
+
+def test_the_engines_are_those_that_the_engine_names(playing, room, monkeypatch):
+    def engines() -> list[str]:
+        return [item[0] for item in state._engines(choices(), bpy.context)]
+
+    assert engines() == ["fit", "landmarks"]
+    told = {"capabilities": {"engines": ["fit", "landmarks", "diffusion"], "resolutions": [512, 1024]}}
+    monkeypatch.setattr(room, "_about", told)
+    assert engines() == ["fit", "landmarks", "diffusion"]
+    choices().engine = "diffusion"
+    monkeypatch.setattr(room, "_about", {"capabilities": {"engines": ["diffusion", "landmarks"]}})
+    assert choices().engine == "diffusion"  # whatever the order in which they are named
+
+
 def test_another_seed_is_another_folder_and_another_name(registered, photo):
     choices().photo = str(photo)
     first = choices().order()
@@ -140,6 +213,7 @@ def test_another_seed_is_another_folder_and_another_name(registered, photo):
 
 def test_a_made_head_waits_for_object_mode(playing, room, photo, make_folder, monkeypatch):
     placed = []
+    monkeypatch.setattr(room.ahead, "ready", lambda folder: True)
     monkeypatch.setattr(studio, "_place", lambda desk: placed.append(studio.can_place()))
     choices().photo = str(photo)
     reconstruct.begin()
@@ -154,6 +228,36 @@ def test_a_made_head_waits_for_object_mode(playing, room, photo, make_folder, mo
     bpy.ops.object.mode_set(mode="OBJECT")
     room.tick()
     assert placed[-1] == ""
+
+
+def test_a_made_head_is_read_ahead_and_comes_in(playing, room, photo, make_folder, monkeypatch):
+    folder = make_folder()
+    monkeypatch.setattr("blender_fitdiff.scene.importer.read_avatar", None)  # nothing is read in Blender's own thread
+    choices().photo = str(photo)
+    reconstruct.begin()
+    playing.last.finish({**DONE, "avatar": str(folder)}, None)
+    tick_until_idle(room)
+    assert active_head(bpy.context).folder == str(folder)
+    assert room.desk.last.folder == folder
+    assert room.ahead.take(folder) is None
+
+
+def test_a_made_head_that_cannot_be_read_is_told_once(playing, room, photo, tmp_path):
+    choices().photo = str(photo)
+    reconstruct.begin()
+    playing.last.finish({**DONE, "avatar": str(tmp_path / "gone")}, None)
+    tick_until_idle(room)
+    assert (room.desk.trouble.code, room.desk.last) == ("avatar-missing", None)
+    assert heads(bpy.context.scene) == []
+
+
+def tick_until_idle(room) -> None:
+    for _ in range(500):
+        room.tick()
+        if room.desk.phase == IDLE:
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came in")
 
 
 def test_a_head_is_placed_as_the_one_that_is_seen(registered, make_folder):

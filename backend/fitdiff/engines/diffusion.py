@@ -1,0 +1,163 @@
+"""The diffusion engine: FitDiff's Algorithm 1, and the likeness pass after it.
+
+perception (the alignment step) -> condition -> guided sampling of z0 -> the head that z0 is -> what the photo shows
+beyond it. Reads from top to bottom in that order.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
+
+import torch
+from msgspec.structs import replace as with_fields
+from torch import Tensor
+
+from ..avatar import Avatar
+from ..diffusion import draw_noise, join, sample_ddim, split
+from ..diffusion.completion import sample_near
+from ..diffusion.guidance import Corrections, corrected, through_denoiser
+from ..diffusion.prediction import Predictor
+from ..diffusion.samplers import Step
+from ..errors import FitDiffError
+from ..face.skin import SkinBasis, load_skin
+from ..perception.analyse import Analysis
+from . import fit
+from .generator import Generator
+from .photo_energy import PhotoEnergy, usable
+from .progress import Progress, Report, silent
+
+NAME = "diffusion"
+DARKEST = 0.004
+
+Guidance = Literal["default", "paper", "none"]
+
+
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """steps of the sampling; the paper's scale is 75; classifier_free 1 is the condition alone."""
+
+    steps: int = 50
+    guidance: Guidance = "default"
+    scale: float = 75.0
+    classifier_free: float = 1.0
+    corrections: Corrections = field(default_factory=Corrections)
+    likeness: float = 1.0
+    likeness_steps: int = 90
+    resolution: int = 512
+    shadows_every: int = 10
+    preview_every: int = 5  # steps that nobody draws for guidance's sake
+    warm: float = 0.7  # share of the schedule at which a sampling begins that has the landmarks' head to begin with
+
+
+def reconstruct(
+    analysis: Analysis, settings: DiffusionSettings | None = None, seed: int = 0, report: Report = silent
+) -> Avatar:
+    """What perception saw -> an avatar. Deterministic for a seed."""
+    settings = settings or DiffusionSettings()
+    generator = Generator.load(analysis.perception)
+    generator.refuse_other_faces(analysis.model)
+    if analysis.pose.verdict == "bad":
+        raise FitDiffError(
+            "face-unclear",
+            "The face cannot be made out well enough to build on: use a sharper photo with the whole face in view.",
+            details="; ".join(analysis.pose.reasons),
+            data={"reasons": list(analysis.pose.reasons)},
+        )
+    started = time.perf_counter()
+    energy = PhotoEnergy(analysis, generator)
+    ready = time.perf_counter()
+    z = sample(energy, generator, settings, seed, report)
+    sampled = time.perf_counter()
+    head = likeness_pass(analysis, generator, z, settings, seed, report)
+    alike = time.perf_counter()
+    avatar = head.avatar(head.finished_maps(), seed)
+    timings = {
+        "look": ready - started,
+        "sampling": sampled - ready,
+        "likeness": alike - sampled,
+        "maps": time.perf_counter() - alike,
+    }
+    return _signed(avatar, generator, z, settings).with_timings(timings)
+
+
+def sample(
+    energy: PhotoEnergy, generator: Generator, settings: DiffusionSettings, seed: int, report: Report = silent
+) -> Tensor:
+    """Algorithm 1: (1, 4288) in natural units. The condition is what the recogniser says of the photo (line 1)."""
+    condition = generator.condition(energy.analysis.conditioning)
+    plain = generator.predictor(condition, settings.classifier_free)
+    predict = guided(plain, energy, generator, settings)
+    noise = draw_noise(1, torch.Generator().manual_seed(seed), generator.statistics.mean)
+
+    def watch(step: Step) -> None:
+        if settings.guidance == "default" and (step.number + 1) % settings.shadows_every == 0:
+            energy.look_at_shadows(step.clean)
+        # Guidance has drawn every step anyway.
+        shown = (
+            settings.guidance != "none" or step.number % settings.preview_every == 0 or step.number + 1 == step.total
+        )
+        report(Progress("sampling", step.number + 1, step.total, energy.preview(step.clean) if shown else None))
+
+    with torch.no_grad():
+        if settings.guidance == "default" and settings.warm < 1:
+            start = warm(energy, generator, plain)
+            z = sample_near(predict, start, lambda: noise, generator.schedule, settings.steps, settings.warm, watch)
+        else:
+            z = sample_ddim(predict, noise, generator.schedule, settings.steps, watch)
+        return generator.statistics.restore(z)
+
+
+def warm(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> Tensor:
+    """(1, 4288) standardised: the landmarks' head in the skin and light that the condition alone suggests."""
+    last = generator.schedule.config.steps - 1
+    guess = generator.statistics.restore(plain(torch.zeros_like(generator.statistics.mean)[None], last).clean)
+    pose = energy.analysis.pose
+    shape, expression = (torch.as_tensor(values).to(guess)[None] for values in (pose.identity, pose.expression))
+    return generator.statistics.standardise(join(split(guess)._replace(identity=shape, expression=expression)))
+
+
+def guided(predict: Predictor, energy: PhotoEnergy, generator: Generator, settings: DiffusionSettings) -> Predictor:
+    if settings.guidance == "paper":
+        return through_denoiser(
+            predict, generator.schedule, lambda clean: energy.paper(energy.draw(clean)), settings.scale
+        )
+    if settings.guidance == "default":
+        return corrected(
+            predict, generator.schedule, lambda clean: energy.ours(energy.draw(clean)), settings.corrections
+        )
+    return predict
+
+
+def likeness_pass(
+    analysis: Analysis, generator: Generator, z: Tensor, settings: DiffusionSettings, seed: int, report: Report
+) -> fit._Fit:
+    """The direct engine's own stages from the sampled head on; with likeness 0 it is left as it is."""
+    parts = split(z)
+    with torch.no_grad():
+        skin = generator.skin(z)
+    basis = load_skin()
+    start = fit.Start(
+        identity=parts.identity,
+        expression=parts.expression,
+        light=usable(parts.light),
+        skin=SkinBasis(skin.diffuse[0].clamp(min=DARKEST).log(), basis.components),
+        gloss=skin.specular,
+        normal=skin.normal,
+    )
+    own = fit.FitSettings(steps=settings.likeness_steps, resolution=settings.resolution, likeness=settings.likeness)
+    head = fit._Fit(analysis, own, seed, report, start)
+    if settings.likeness > 0:
+        head.optimise()
+    return head
+
+
+def _signed(avatar: Avatar, generator: Generator, z: Tensor, settings: DiffusionSettings) -> Avatar:
+    """The fit's result under this engine's name, with the texture code that it began with."""
+    about = avatar.manifest
+    latent = with_fields(about.latent, texture=[float(value) for value in split(z).texture.flatten()])
+    told = fit.flattened(asdict(settings))
+    licences = {**about.licences, **generator.licences}
+    signed = with_fields(about, engine=NAME, latent=latent, settings=told, licences=licences)
+    return replace(avatar, manifest=signed)

@@ -1,0 +1,118 @@
+"""The trained model ready for use: two networks, the recogniser that conditions them, and the face they speak of."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..diffusion import Schedule, predictor, split
+from ..diffusion.conditioning import as_condition, condition_shapes, empty_condition
+from ..diffusion.latent import BLOCKS
+from ..diffusion.prediction import Predictor
+from ..diffusion.weights import Card, TrainedDenoiser, load_autoencoder, load_denoiser
+from ..errors import FitDiffError
+from ..face.model import MorphableModel
+from ..face.skin import Skin, unstacked
+from ..networks import Autoencoder
+from ..networks.denoiser import Condition
+from ..perception import weights
+from ..perception.bundle import Perception
+from ..perception.types import IdentityFeatures, IdentityNetwork
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+AUTOENCODER, DENOISER = "autoencoder.safetensors", "denoiser.safetensors"
+
+
+class Generator:
+    """Noise to people. Everything in natural units but what samplers see, which is standardised."""
+
+    def __init__(
+        self, autoencoder: Autoencoder, denoiser: TrainedDenoiser, recogniser: IdentityNetwork, card: Card | None = None
+    ) -> None:
+        self.autoencoder = autoencoder.eval().requires_grad_(False)
+        self.network = denoiser.network.eval().requires_grad_(False)
+        self.schedule, self.statistics = Schedule(denoiser.schedule), denoiser.statistics
+        self.recogniser = recogniser
+        self.licences = {card.what: card.licence for card in (card, denoiser.card) if card is not None}
+
+    @staticmethod
+    def load(perception: Perception) -> Generator:
+        """The same object each time, so that networks load once per process. Raises FitDiffError weights-missing,
+        weights-damaged or weights-other."""
+        return _loaded(perception, _find(AUTOENCODER), _find(DENOISER))
+
+    @property
+    def device(self) -> torch.device:
+        return self.statistics.mean.device
+
+    @property
+    def texture_side(self) -> int:
+        return self.autoencoder.config.size
+
+    def condition(self, seen: IdentityFeatures) -> Condition:
+        return as_condition(self.recogniser, seen)
+
+    def nobody(self) -> Condition:
+        return empty_condition(self.recogniser, self.device)
+
+    def predictor(self, condition: Condition | None = None, classifier_free: float = 1.0) -> Predictor:
+        """Whoever the condition describes, or anybody."""
+        if condition is None:
+            return predictor(self.network, self.schedule, self.nobody())
+        return predictor(self.network, self.schedule, condition, self.nobody(), classifier_free)
+
+    def skin(self, z: Tensor) -> Skin:
+        """z (B, 4288) -> what the skin tile shows, linear."""
+        return unstacked(self.autoencoder.decode(split(z).texture))
+
+    def refuse_other_faces(self, model: MorphableModel) -> None:
+        """Raises FitDiffError face-model-other."""
+        if (model.identity_count, model.expression_count) != (BLOCKS["identity"], BLOCKS["expression"]):
+            raise FitDiffError(
+                "face-model-other",
+                f"The diffusion model was not trained on the face model {model.name}: "
+                "leave --face-model out, or use another engine.",
+            )
+
+
+@lru_cache(maxsize=2)
+def _loaded(perception: Perception, autoencoder: Path, denoiser: Path) -> Generator:
+    network, card = load_autoencoder(autoencoder, perception.device)
+    trained = load_denoiser(denoiser, perception.device)
+    recogniser = perception.conditioner
+    wanted = (condition_shapes(recogniser), recogniser.embedding_size)
+    known = (trained.network.config.maps, trained.network.config.embedding)
+    if trained.autoencoder != card.sha256 or wanted != known:
+        raise FitDiffError(
+            "weights-other",
+            f"{denoiser.name} and {autoencoder.name} do not belong together, or were trained with another recogniser "
+            f"than {recogniser.name}'s: put two of one training into the weights folder.",
+            details=f"autoencoder {card.sha256}, denoiser trained on {trained.autoencoder}; {known} but {wanted}",
+        )
+    return Generator(network, trained, recogniser, card)
+
+
+def located() -> list[Path]:
+    """Those of the two files that are there: the user's own come before FitDiff's."""
+    return [path for name in (AUTOENCODER, DENOISER) if (path := _path(name)) is not None]
+
+
+def _path(name: str) -> Path | None:
+    shipped = ASSETS / name
+    return weights.find(name) or (shipped if shipped.is_file() else None)
+
+
+def _find(name: str) -> Path:
+    path = _path(name)
+    if path is None:
+        raise FitDiffError(
+            "weights-missing",
+            "The diffusion model is not installed here, so FitDiff cannot draw people from it: use the direct fit, or "
+            f"put {AUTOENCODER} and {DENOISER} into the weights folder (docs/diffusion.md).",
+            details=f"{name} not found in: {', '.join(map(str, weights.folders()))}",
+            data={"name": name, "looked_in": [str(folder) for folder in weights.folders()]},
+        )
+    return path

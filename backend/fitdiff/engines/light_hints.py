@@ -1,0 +1,84 @@
+"""What else in a photo tells of its light than skin: the whites of the eyes, and how bright the photo gets anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..avatar import linear_from_srgb
+from ..face.appearance import SCLERA
+from ..perception.analyse import Analysis
+from ..perception.gaze import OPEN, openness
+from ..perception.regions import LEFT_EYE, RIGHT_EYE, Crop, polygon
+from ..perception.types import Face
+
+Array = NDArray[np.float64]
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+EYE_PIXELS = 64  # a side of the window round an eye
+INNER = (0.9, 0.75)  # of an eye's outline across and up and down: lids and lashes stay out
+IRIS = 1.12  # of its radius
+LEAST = 12  # pixels of white that can be believed
+USUAL_WHITE = 0.3  # linear, of the sclera in a well exposed photo: lids shade it
+USUAL_BRIGHTEST = 0.8
+BRIGHTEST = 0.999  # quantile
+TRUST_TINT, TRUST_WHITE, TRUST_BRIGHTEST = 0.75, 0.3, 0.3
+MOST_TINT, MOST_LEVEL = 0.5, 1.2  # logs
+
+
+@dataclass(frozen=True)
+class LightHints:
+    """What to expect of the light: log level (0 is a well exposed photo's), log tint (3,) of mean 0."""
+
+    level: float = 0.0
+    tint: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+def light_hints(analysis: Analysis) -> LightHints:
+    """One photo cannot tell dark skin in bright light from pale skin in dim light by the skin alone; red likewise."""
+    pixels = analysis.photo.pixels
+    small = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)]
+    brightest = float(np.quantile(linear_from_srgb(small / 255.0) @ LUMINANCE, BRIGHTEST))
+    level = TRUST_BRIGHTEST * min(0.0, np.log(max(brightest, 1e-3) / USUAL_BRIGHTEST))
+    white = eye_white(pixels, analysis.face)
+    if white is None:
+        return LightHints(float(np.clip(level, -MOST_LEVEL, MOST_LEVEL)))
+    level += TRUST_WHITE * np.log(float(white @ LUMINANCE) / USUAL_WHITE)
+    tint = np.log(white / SCLERA)
+    tint = np.clip(TRUST_TINT * (tint - tint.mean()), -MOST_TINT, MOST_TINT)
+    red, green, blue = (tint - tint.mean()).tolist()
+    return LightHints(float(np.clip(level, -MOST_LEVEL, MOST_LEVEL)), (red, green, blue))
+
+
+def eye_white(pixels: NDArray[np.uint8], face: Face) -> Array | None:
+    """(3,) linear colour of the whites where they are bright and least tinted (veins, lids and skin only redden them)."""
+    if face.irises is None:
+        return None
+    found = []
+    for outline, iris in ((RIGHT_EYE, face.irises[0]), (LEFT_EYE, face.irises[1])):
+        if openness(face, outline) > OPEN:
+            points = np.asarray(face.landmarks468, np.float64)[list(outline), :2]
+            found.append(_white_pixels(pixels, points, np.asarray(iris, np.float64)))
+    seen = np.concatenate(found) if found else np.zeros((0, 3))
+    if len(seen) < LEAST:
+        return None
+    brightness = seen @ LUMINANCE
+    bright = seen[brightness >= np.median(brightness)]
+    redness = bright[:, 0] / np.maximum(bright[:, 2], 1e-4)
+    return np.maximum(np.median(bright[redness <= np.median(redness)], 0), 1e-3)
+
+
+def _white_pixels(pixels: NDArray[np.uint8], outline: Array, iris: Array) -> Array:
+    """(N, 3) linear: inside the lids, off the iris (5, 2); of a window that holds no more pixels than the photo's."""
+    crop = Crop.around(outline, EYE_PIXELS, 1.1)
+    points = crop.inside(outline)
+    middle = points.mean(0)
+    inside = polygon(middle + (points - middle) * INNER, EYE_PIXELS) > 0.9
+    rim = crop.inside(iris)
+    radius = np.linalg.norm(rim[1:] - rim[0], axis=1).mean()
+    y, x = np.mgrid[0:EYE_PIXELS, 0:EYE_PIXELS] + 0.5
+    inside &= np.hypot(x - rim[0, 0], y - rim[0, 1]) > IRIS * radius
+    window = linear_from_srgb(crop.read(pixels))
+    return np.asarray(window[inside], np.float64)

@@ -1,0 +1,27 @@
+"""Which shape to expect of a person before the picture is compared, and what it costs to be another."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..perception.analyse import Analysis
+
+
+class ExpectedShape(NamedTuple):
+    """The guess of `perception/shape_guess.py` where the face model has one, else anybody."""
+
+    identity: Tensor  # (1, 158)
+    sureness: Tensor  # (1, 158) or (1, 1): how much firmer each number is known than anybody's
+
+    def cost(self, identity: Tensor) -> Tensor:
+        return (self.sureness * (identity - self.identity).square()).sum()
+
+
+def expected_shape(analysis: Analysis) -> ExpectedShape:
+    usual = analysis.usual
+    if usual is None:
+        return ExpectedShape(torch.zeros(1, len(analysis.pose.identity)), torch.ones(1, 1))
+    return ExpectedShape(*(torch.from_numpy(part).float()[None] for part in (usual.identity, usual.precision)))

@@ -1,0 +1,29 @@
+"""The specular map's fine grain: the person's own lines, pores and hairs, read from their finished skin."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+LINES = 1.2  # how much duller than open skin a line is, for its darkness in log albedo
+HAIR_DARKER = 0.25  # log albedo below the skin round it, from which on a texel of a brow is hair
+HAIR_MATT = 0.6
+
+
+def own_shine(specular: Tensor, albedo: Tensor, brows: Tensor) -> Tensor:
+    """specular (1, 1, S, S), albedo (1, 3, S, S) linear, brows (1, 1, S, S) where hair may be -> (1, 1, S, S).
+
+    Only what is finer than a hundredth of the face or darker within a brow: neither holds the photo's light.
+    """
+    log = albedo.clamp(min=1e-3).log().mean(1, keepdim=True)
+    side = albedo.shape[-1]
+    lines = (log - _blurred(log, max(2, side // 128))).clamp(-0.35, 0.1)
+    darker = _blurred(log, side // 12) - log
+    hair = brows * ((darker - HAIR_DARKER) / 0.4).clamp(0, 1)
+    return (specular * (LINES * lines).exp() * (1 - HAIR_MATT * hair)).clamp(0, 1)
+
+
+def _blurred(values: Tensor, radius: int) -> Tensor:
+    for _ in range(2):
+        values = F.avg_pool2d(F.pad(values, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
+    return values
