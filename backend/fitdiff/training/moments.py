@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..diffusion import Schedule, Statistics
 from ..diffusion.latent import BLOCKS, places
+from ..errors import FitDiffError
 from ..networks.denoiser import Condition
 from ..networks.prior import LEVELS, Prior, features
 from .latents import Rows
@@ -36,6 +37,11 @@ def fit(prior: Prior, rows: Rows, statistics: Statistics, schedule: Schedule, em
     """Fills the prior's buffers from rows of people and their photographs."""
     z, seen = statistics.standardise(rows.latent), all_features(rows)
     people, views = z.shape[:2]
+    if people < 2 * prior.basis.shape[1]:  # each half must span the directions
+        raise FitDiffError(
+            "training-few-people",
+            f"{people} people are too few for a Gaussian of {prior.basis.shape[1]} directions: make twice as many latents.",
+        )
     texture, rank = places()["texture"], prior.basis.shape[1]
     one = z[:, 0, texture]  # views differ in light alone
     half = torch.arange(people, device=one.device) % 2 == 0

@@ -5,6 +5,7 @@ import torch
 
 from fitdiff.diffusion import Schedule, ScheduleConfig, Statistics
 from fitdiff.diffusion.latent import LENGTH, places
+from fitdiff.errors import FitDiffError
 from fitdiff.networks.denoiser import Condition
 from fitdiff.networks.prior import Prior
 from fitdiff.training import moments
@@ -69,3 +70,12 @@ def test_the_condition_tells_what_it_tells(fitted):
     assert worth.regression["identity"] < 0.02 and worth.regression["light"] < 0.02
     known, unknown = (root @ root.T for root in (prior.roots[1], prior.roots[0]))
     assert known[0, 0] < 0.1 * unknown[0, 0] and known[1, 1] > 0.85 * unknown[1, 1]
+
+
+def test_too_few_people_are_refused():
+    data = rows()
+    few = Rows(data.latent[:7], data.embedding[:7], tuple(m[:7] for m in data.maps), data.camera[:7], data.points[:7])
+    with pytest.raises(FitDiffError) as caught:
+        statistics = Statistics.measured(few.latent.flatten(0, 1))
+        moments.fit(Prior(RANK, 4096, 192, FEATURES, 1000), few, statistics, Schedule(ScheduleConfig.lite()), EMPTY)
+    assert caught.value.code == "training-few-people"

@@ -99,7 +99,7 @@ def test_the_autoencoder_learns(crowd, looks):
 
 
 def test_accumulated_parts_make_the_same_step(crowd, looks):
-    settings = replace(TINY, adversarial=0.0, batch=4)
+    settings = replace(TINY, adversarial=0.0, noise=0.0, batch=4)
     one, parts = (
         autoencoder_task(crowd, looks, settings),
         autoencoder_task(crowd, looks, replace(settings, accumulate=2)),
@@ -143,7 +143,12 @@ def test_the_denoiser_trains_and_samples(data, recogniser, tmp_path):
     folder, network, crowd = data
     rows, _ = latents.load(folder, "cpu")
     settings = replace(
-        DenoiserTraining.lite(), network=SMALL_DENOISER, batch=4, rendered=1, rendered_every=2, rendered_side=64
+        DenoiserTraining.lite(),
+        network=replace(SMALL_DENOISER, prior=1),
+        batch=4,
+        rendered=1,
+        rendered_every=2,
+        rendered_side=64,
     )
     scene = Scene(crowd.model, network, recogniser, 64, MACHINE.device)
     task = DenoiserTask(settings, rows, scene, MACHINE, "tests", "sha")
@@ -162,7 +167,8 @@ def test_the_denoiser_trains_and_samples(data, recogniser, tmp_path):
 def test_the_denoiser_learns_a_few_people(data, recogniser):
     folder, network, crowd = data
     rows, _ = latents.load(folder, "cpu")
-    settings = replace(DenoiserTraining.lite(), network=SMALL_DENOISER, batch=8, rendered=0, vertices=0.0, rate=4e-3)
+    bare = replace(SMALL_DENOISER, prior=0)  # nothing fitted: all is to be learnt
+    settings = replace(DenoiserTraining.lite(), network=bare, batch=8, rendered=0, vertices=0.0, rate=4e-3)
     scene = Scene(crowd.model, network, recogniser, 64, MACHINE.device)
     task = DenoiserTask(settings, rows, scene, MACHINE, "tests", "sha")
     lost = [float(task.step(step, 1000)["loss"]) for step in range(45)]
