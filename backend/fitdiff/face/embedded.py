@@ -17,10 +17,12 @@ from torch import Tensor
 from .lids import Lids
 from .model import MorphableModel
 from .storage import load_model
-from .topology import LandmarkSet, Topology
+from .topology import REGIONS, LandmarkSet, Topology
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "face.safetensors"
 EYES = ("left", "right")
+SEAL = 0.9  # of the eyeball's radius: inside it, also where lids and eyes of other people part a little
+NEAR = 1.5  # the same: what hangs on a lid lies nearer to the eyeball than that
 
 
 class EmbeddedFace(MorphableModel):
@@ -103,7 +105,7 @@ def compose(surface: MorphableModel) -> EmbeddedFace:
         surface.name,
         surface.licence,
         _topology(surface.topology, extras, inner.shape[0]),
-        torch.cat([surface.mean, inner]),
+        torch.cat([_sealed(surface, extras["eyes"]), inner]),
         follow("identity", surface.identity_basis),
         follow("expression", surface.expression_basis),
         surface.arkit_names,
@@ -115,6 +117,27 @@ def compose(surface: MorphableModel) -> EmbeddedFace:
     model.eye_rows = left, right
     model.header, model.extras = surface.header, extras
     return model
+
+
+def _sealed(surface: MorphableModel, eyes: np.ndarray) -> Tensor:
+    """(V, 3) the mean with the first ring behind each lid drawn in to the eyeball: as it is stored, one looks from the side
+    between ball and lid into the dark. Only the mean moves, so components and coefficients keep their meaning."""
+    topology, mean = surface.topology, surface.mean.clone()
+    hidden = topology.quad_region == REGIONS.index("mouth")
+    on_skin = np.zeros(len(mean), bool)
+    on_skin[topology.quads[topology.quad_region == REGIONS.index("skin")]] = True
+    quads = topology.quads[hidden]
+    quads = quads[on_skin[quads].sum(1) == 2]
+    for shift in (1, 3):  # both neighbours of a corner: the one on the lid's edge says where its partner belongs
+        behind, edge = quads.ravel(), np.roll(quads, shift, 1).ravel()
+        chosen = ~on_skin[behind] & on_skin[edge]
+        behind, edge = torch.from_numpy(behind[chosen]).long(), torch.from_numpy(edge[chosen]).long()
+        for x, y, z, radius in eyes.tolist():
+            rays = surface.mean[edge] - surface.mean.new_tensor([x, y, z])
+            length = rays.norm(dim=1, keepdim=True)
+            near = length[:, 0] < NEAR * radius
+            mean[behind[near]] = surface.mean.new_tensor([x, y, z]) + (rays / length * SEAL * radius)[near]
+    return mean
 
 
 def _run(chosen: Tensor, offset: int) -> slice:
