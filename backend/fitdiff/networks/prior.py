@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from .precision import full
 
 LEVELS = 16  # different spreads of the noise that a place may have: sums over places are worked out once for each
+# Real photographs make a recogniser say what no drawn one did (a feature 185 spreads off): a line is no guide out there.
+FARTHEST = 3.0  # spreads
 
 
 class Prior(nn.Module):
@@ -51,7 +53,8 @@ class Prior(nn.Module):
         with full(embedding):
             seen = features(embedding.float(), tuple(m.float() for m in maps))
             shown = ((seen - self.empty).abs().amax(1) > 1e-3 * self.empty.abs().amax()).to(seen)
-            at = F.linear((seen - self.feature_mean) / self.feature_scale, self.slope) * shown[:, None]
+            apart = ((seen - self.feature_mean) / self.feature_scale).clamp(-FARTHEST, FARTHEST)
+            at = F.linear(apart, self.slope) * shown[:, None]
             return at[:, :, None], shown[:, None, None]
 
     def said(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor, predicts: str) -> Tensor:
