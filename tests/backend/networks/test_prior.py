@@ -8,7 +8,7 @@ import torch
 from fitdiff.diffusion import Schedule, ScheduleConfig, predictor, sample_ddim, sample_dpm_solver
 from fitdiff.networks import Denoiser, DenoiserConfig
 from fitdiff.networks.denoiser import Condition
-from fitdiff.networks.prior import LEVELS, Prior, features
+from fitdiff.networks.prior import FARTHEST, LEVELS, Prior, features
 
 TEXTURE, COEFFICIENTS, RANK = 64, 16, 4
 SMALL = DenoiserConfig(
@@ -59,7 +59,11 @@ def written_out(prior: Prior, row: int) -> tuple[torch.Tensor, torch.Tensor]:
     known = int(row >= 0)
     root = prior.roots[known].double()
     covariance = directions @ root @ root.T @ directions.T + torch.diag(prior.levels[prior.level].double())
-    at = prior.slope @ features(*condition(3))[row] if known else torch.zeros(RANK + COEFFICIENTS)
+    at = (
+        prior.slope @ features(*condition(3))[row].clamp(-FARTHEST, FARTHEST)
+        if known
+        else torch.zeros(RANK + COEFFICIENTS)
+    )
     return directions @ at.double(), covariance
 
 
@@ -132,3 +136,14 @@ def test_a_network_is_added_to_it():
         assert torch.allclose(network(z, t, seen), alone, atol=1e-5)  # it starts by saying nothing
         network.doors.outwards.bias.fill_(0.5)
         assert torch.allclose((network(z, t, seen) - alone)[:, :4096], torch.tensor(0.5), atol=1e-4)
+
+
+def test_a_photograph_unlike_all_drawn_ones_is_taken_for_the_farthest_of_them(network):
+    near = condition(1, seed=4)
+    near.embedding[0, 0] = FARTHEST
+    far = Condition(near.embedding.clone(), near.maps)
+    far.embedding[0, 0] = 185.0
+    for one, other in zip(network.prior.given(*near), network.prior.given(*far), strict=True):
+        assert torch.equal(one, other)
+    far.embedding[0, 0] = -FARTHEST
+    assert not torch.equal(network.prior.given(*near)[0], network.prior.given(*far)[0])
