@@ -197,11 +197,11 @@ class _Fit:
         self.light = free([[0.55, 0.65, 0.65, 1.0, 1.0, 1.0, 0.2, 0.5, 0.85]])
         self.uneven = free(np.zeros((8, 3)))
         self.shade = Shaded({"skin": torch.ones(1, 2, 1, 1)}, self.uneven)
-        if self.drawn is None:
-            self._first_light()
-        else:
+        if self.drawn is not None:
             self.identity, self.expression = free(self.drawn.identity), free(self.drawn.expression)
             self.light = free(self.drawn.light)
+        if self.drawn is None or self.settings.likeness > 0:
+            self._first_light()
 
     @torch.no_grad()
     def _first_light(self) -> None:
