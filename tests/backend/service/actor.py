@@ -18,7 +18,7 @@ import msgspec
 
 from fitdiff.engines.progress import Progress, Report
 from fitdiff.errors import FitDiffError
-from fitdiff.reconstruction import Order
+from fitdiff.reconstruction import STEPS, Order
 from fitdiff.service import worker
 from fitdiff.service.jobs import Times
 from fitdiff.service.server import serve
@@ -34,9 +34,10 @@ def play(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
     part = Path(order.photo).name
     if part in PARTS:
         PARTS[part](order)
-    for step in range(1, order.steps + 1):
+    steps = order.steps or STEPS[order.engine]
+    for step in range(1, steps + 1):
         time.sleep(20 * STEP if part == "slow" else STEP)
-        report(Progress("fitting", step, order.steps, noise() if part == "pictures" else None))
+        report(Progress("fitting", step, steps, noise() if part == "pictures" else None))
     with replacing(Path(order.out)) as folder:
         for name in FILES:
             (folder / name).write_bytes(CONTENT)
