@@ -217,6 +217,17 @@ def test_a_backend_that_falls_silent_is_ended(backend, tmp_path, monkeypatch):
     assert code(job) == "backend-crashed"
 
 
+def test_hours_without_a_job_are_no_silence(backend, tmp_path, monkeypatch):
+    assert code(backend.reconstruct("/quick", tmp_path / "a", steps=1)) is None
+    pid = backend.pid
+    monkeypatch.setattr(session, "HEARTBEAT", 0.3)
+    monkeypatch.setattr(session, "SILENCE", 1.5)
+    time.sleep(2)  # nobody asks for anything
+    job = backend.reconstruct("/hold", tmp_path / "b")
+    assert not job.wait(1), job.error
+    assert backend.pid == pid
+
+
 def test_what_is_not_answered_in_time_is_given_up(make, monkeypatch):
     backend = make(arguments=("-c", "import time; time.sleep(600)"))
     job = backend._request("ping", timeout=0.3)
