@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 
+from .devices import Device, choose
+
 if TYPE_CHECKING:
     from .avatar import Avatar
     from .engines.progress import Report
@@ -47,6 +49,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     guidance: Guidance = "default"
     guidance_scale: Annotated[float, msgspec.Meta(ge=0, le=10000)] = 75.0  # the paper's; 0 is the condition alone
     stack: Stack = "embedded"  # of networks that look at the photo
+    device: Device = "auto"  # a card where PyTorch drives one, else the processor
     overwrite: bool = False
 
 
@@ -56,6 +59,7 @@ class Outcome:
 
     folder: Path
     engine: str
+    device: str  # cpu or cuda
     face: int | None
     pose: PoseFit
     photo_notes: tuple[str, ...]
@@ -66,6 +70,7 @@ class Outcome:
         return {
             "avatar": str(self.folder),
             "engine": self.engine,
+            "device": self.device,
             "face": self.face,
             "verdict": self.pose.verdict,
             "notes": [*self.photo_notes, *self.pose.reasons],
@@ -85,16 +90,20 @@ def reconstruct(order: Order, report: Report) -> Outcome:
 
     started = time.perf_counter()
     refuse_to_lose(Path(order.out), order.overwrite)
+    device = choose(order.device)
     report(Progress("opening the photo", 0, 0))
     photo = open_photo(order.photo)
     report(Progress("looking for the face", 0, 0))
-    analysis = analyse(photo, order.face, load_face_model(order.face_model), Perception.load(order.stack))
+    analysis = analyse(
+        photo, order.face, load_face_model(order.face_model), Perception.load(order.stack, device=device)
+    )
     avatar = _engine(order)(analysis, report)
     report(Progress("writing", 0, 0))
     folder = write_avatar(avatar, order.out, overwrite=order.overwrite)
     return Outcome(
         folder=folder,
         engine=order.engine,
+        device=device,
         face=order.face,
         pose=analysis.pose,
         photo_notes=photo.notes,

@@ -27,5 +27,7 @@ def expected_shape(analysis: Analysis) -> ExpectedShape:
         return ExpectedShape(
             torch.zeros(1, len(analysis.pose.identity), device=device), torch.ones(1, 1, device=device)
         )
-    identity, precision = (torch.from_numpy(part).float()[None].to(device) for part in (usual.identity, usual.precision))
+    identity, precision = (
+        torch.from_numpy(part).float()[None].to(device) for part in (usual.identity, usual.precision)
+    )
     return ExpectedShape(identity, precision)
