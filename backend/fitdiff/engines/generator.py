@@ -68,6 +68,10 @@ class Generator:
         """z (B, 4288) -> what the skin tile shows, linear."""
         return unstacked(self.autoencoder.decode(split(z).texture))
 
+    def texture(self, skin: Skin) -> Tensor:
+        """The other way round, (B, 1, 64, 64) before it is quantised."""
+        return self.autoencoder.encode(skin.stacked())
+
     def refuse_other_faces(self, model: MorphableModel) -> None:
         """Raises FitDiffError face-model-other."""
         if (model.identity_count, model.expression_count) != (BLOCKS["identity"], BLOCKS["expression"]):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..diffusion import split
 from ..face.appearance import Paint, head_maps
+from ..face.skin import HAEMOGLOBIN, MELANIN
 from ..perception.analyse import Analysis, crop_camera, landmarks_for
 from ..perception.gaze import gaze_of
 from ..perception.landmark_basis import FACE_OVAL
@@ -23,6 +24,7 @@ from ..render.renderer import Renderer, Rendering
 from . import losses
 from .fit import CONTOUR, Weights
 from .generator import Generator, Skin
+from .first_light import first_light
 from .light_hints import light_hints
 from .shadows import SIZE, Shaded, Shadows
 from .shape_prior import expected_shape
@@ -97,6 +99,16 @@ class PhotoEnergy:
         points = self.camera.project(self.model.landmarks(vertices, self.landmark_set)).screen[0]
         self._shown = picture.detach()
         return Drawn(rendering, picture, points, parts.identity, parts.expression, light)
+
+    @torch.no_grad()
+    def first_light(self, z: Tensor) -> tuple[Tensor, Skin]:
+        """z (1, 4288) in natural units -> the light (1, 9) that the photo shows it in, and its skin in the tone that goes
+        with that light."""
+        skin = self.generator.skin(z)
+        rendering = self.draw(self.generator.statistics.standardise(z), skin).rendering
+        guess = first_light(rendering, self.photo, self.analysis.mask.skin, self.hints)
+        tone = torch.from_numpy(guess.melanin * MELANIN + guess.haemoglobin * HAEMOGLOBIN).to(z)
+        return z.new_tensor([guess.numbers]), skin._replace(diffuse=skin.diffuse * tone.exp()[None, :, None, None])
 
     @torch.no_grad()
     def look_at_shadows(self, z: Tensor) -> None:
