@@ -81,7 +81,7 @@ class Order:
 
     photo: Path
     out: Path
-    engine: str = "fit"
+    engine: str = DEFAULT_ENGINES[0]
     quality: str = "standard"
     face: int | None = None
     face_model: str = ""

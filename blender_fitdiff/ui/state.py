@@ -55,8 +55,7 @@ def _engines(_self: Any, _context: Any) -> list[tuple]:
 
 
 def _qualities(self: Any, _context: Any) -> list[tuple]:
-    engine = "fit" if self.engine == "landmarks" else self.engine
-    chosen = orders.quality_choices(engine, _offered("resolutions")) or list(orders.QUALITIES.values())
+    chosen = orders.quality_choices(self.engine, _offered("resolutions")) or list(orders.QUALITIES.values())
     numbers = list(orders.QUALITIES)
     return _menu(
         "quality",
@@ -120,6 +119,11 @@ class FitDiffChoices(bpy.types.PropertyGroup):
         name="Search", description="Show only expressions with these letters", options={"TEXTEDIT_UPDATE"}
     )
 
+    def prefer(self, engine: str) -> None:
+        """The engine's own default, where the artist has not chosen."""
+        if not self.is_property_set("engine"):
+            self.engine = engine
+
     def order(self) -> Order:
         """Raises FitDiffError for a photo that cannot be used."""
         photo = orders.checked_photo(bpy.path.abspath(self.photo))
@@ -143,7 +147,7 @@ def choices() -> FitDiffChoices:
 def _keep(*_: Any) -> None:
     """Opening a file gives the window manager new properties."""
     chosen = choices()
-    _kept.update({name: getattr(chosen, name) for name in KEPT})
+    _kept.update({name: getattr(chosen, name) for name in KEPT if chosen.is_property_set(name)})
 
 
 @persistent

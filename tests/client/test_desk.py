@@ -37,6 +37,10 @@ class Playing:
     def sample(self, out: Path, **options: object) -> Job:
         return self._job("sample", {"out": out, **options})
 
+    def ping(self) -> Job:
+        """Beside the jobs, which are what tests look at."""
+        return Job("ping", {}, lambda job: None)
+
     def _job(self, method: str, params: dict) -> Job:
         def cancel(job: Job) -> None:
             job.finish(None, FitDiffError("cancelled", "Cancelled."))
@@ -120,6 +124,15 @@ def test_a_random_person_needs_no_photo(desk, engine, photo, tmp_path):
     engine.last.finish(None, FitDiffError("weights-missing", "The model is not installed."))
     desk.tick()
     assert (desk.phase, desk.trouble.code) == (IDLE, "weights-missing")
+
+
+def test_sentences_are_cut_where_lines_end():
+    assert wording.lines("a bird sings in a tree", 6) == ["a bird", "sings", "in a", "tree"]
+    assert wording.lines("/a/very/long/path here", 8) == ["/a/very/", "long/pat", "h here"]
+    wide = {"m": 2.0}
+    assert wording.lines("mm ii mm", 6, lambda text: sum(wide.get(one, 1.0) for one in text)) == ["mm", "ii", "mm"]
+    assert wording.lines("never ends", -5)  # a sidebar may be narrower than its margins
+    assert wording.lines("", 10) == [""]
 
 
 def test_people_are_drawn_only_where_the_model_is():

@@ -25,6 +25,7 @@ from ..failures import explained
 from ..inspection import Inspection
 from ..reconstruction import ENGINES, MOST_STEPS, RESOLUTIONS, Order
 from ..sampling import Sampling, Variation
+from ..weight_files import runs
 from . import child, framing, messages, stdio
 from .jobs import Job, Jobs, Times
 from .lifeline import when_parent_dies
@@ -138,12 +139,7 @@ class Server:
         return {
             "protocolVersion": messages.PROTOCOL,
             "version": __version__,
-            "capabilities": {
-                "engines": list(ENGINES),
-                "resolutions": list(RESOLUTIONS),
-                "mostSteps": MOST_STEPS,
-                "methods": list(METHODS),
-            },
+            "capabilities": capabilities(),
             "device": {"kind": "cpu", "name": platform.processor() or platform.machine(), "cores": os.cpu_count()},
         }
 
@@ -199,6 +195,16 @@ class Server:
 
     def _answer(self, message: dict[str, Any]) -> None:
         self._outbox.put(messages.dump(message))
+
+
+def capabilities() -> dict[str, Any]:
+    """What can be asked for. The engine that comes first is the default; one whose weights are not here is left out."""
+    return {
+        "engines": [engine for engine in ENGINES if runs(engine)],
+        "resolutions": list(RESOLUTIONS),
+        "mostSteps": MOST_STEPS,
+        "methods": list(METHODS),
+    }
 
 
 def serve(times: Times | None = None, worker: list[str] | None = None) -> None:

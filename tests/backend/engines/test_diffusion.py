@@ -131,8 +131,8 @@ def test_the_energies_fall_towards_the_photo(photo_analysis, generator):
 
 def test_missing_networks_are_said_in_a_sentence(photo_analysis, monkeypatch, tmp_path):
     monkeypatch.setenv("FITDIFF_WEIGHTS", "")
-    monkeypatch.setattr("fitdiff.perception.weights.folders", lambda: [tmp_path])
-    monkeypatch.setattr("fitdiff.engines.generator.ASSETS", tmp_path)
+    monkeypatch.setattr("fitdiff.weight_files.folders", lambda: [tmp_path])
+    monkeypatch.setattr("fitdiff.weight_files.ASSETS", tmp_path)
     with pytest.raises(FitDiffError) as missing:
         diffusion.reconstruct(photo_analysis, FEW)
     assert missing.value.code == "weights-missing"

@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 import pytest
 
+from blender_fitdiff.backend.job import Job
 from blender_fitdiff.desk.desk import IDLE, MADE, WORKING
 from blender_fitdiff.desk.orders import Draw, person_folder
 from blender_fitdiff.errors import FitDiffError
@@ -195,6 +196,27 @@ def test_the_engines_are_those_that_the_engine_names(playing, room, monkeypatch)
     choices().engine = "diffusion"
     monkeypatch.setattr(room, "_about", {"capabilities": {"engines": ["diffusion", "landmarks"]}})
     assert choices().engine == "diffusion"  # whatever the order in which they are named
+
+
+def test_the_engines_default_is_chosen_until_the_artist_chooses(playing, room, monkeypatch):
+    told = {"capabilities": {"engines": ["diffusion", "fit"], "resolutions": [512]}}
+    monkeypatch.setattr(room, "_about", told)
+    room.tick()
+    assert choices().engine == "diffusion"
+    choices().engine = "fit"
+    room._listed = False  # as after an update of the engine
+    room.tick()
+    assert choices().engine == "fit"
+
+
+def test_an_engine_that_is_there_is_greeted_once(playing, room):
+    greetings = []
+    playing.ping = lambda: greetings.append(Job("ping", {}, lambda job: None)) or greetings[-1]
+    assert room.tick()  # it waits for the answer
+    room.tick()
+    assert len(greetings) == 1
+    greetings[0].finish({}, None)
+    assert not room.tick()
 
 
 def test_another_seed_is_another_folder_and_another_name(registered, photo):
