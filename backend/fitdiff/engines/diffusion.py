@@ -47,7 +47,7 @@ class DiffusionSettings:
     classifier_free: float = 1.0
     corrections: Corrections = field(default_factory=Corrections)
     likeness: float = 1.0
-    likeness_steps: int = 90
+    likeness_steps: int = 90  # at most; a draft has two for each of its steps
     resolution: int = 512
     shadows_every: int = 10
     preview_every: int = 5  # steps that nobody draws for guidance's sake
@@ -62,6 +62,9 @@ def reconstruct(
     settings = settings or DiffusionSettings()
     generator = Generator.load(analysis.perception)
     generator.refuse_other_faces(analysis.model)
+    most = generator.schedule.config.steps
+    if settings.steps > most:
+        raise FitDiffError("usage-steps", f"The diffusion engine knows {most} steps at most: ask for fewer.")
     if analysis.pose.verdict == "bad":
         raise FitDiffError(
             "face-unclear",
@@ -171,7 +174,8 @@ def likeness_pass(
         gloss=skin.specular,
         normal=skin.normal,
     )
-    own = FitSettings(steps=settings.likeness_steps, resolution=settings.resolution, likeness=settings.likeness)
+    steps = min(settings.likeness_steps, 2 * settings.steps)
+    own = FitSettings(steps=steps, resolution=settings.resolution, likeness=settings.likeness)
     head = Fit(analysis, own, start)
     if settings.likeness > 0:
         head.solve(seed, report)
