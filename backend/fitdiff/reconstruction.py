@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 
+from .devices import Device, choose
 from .errors import FitDiffError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     guidance: Guidance = "default"
     guidance_scale: Annotated[float, msgspec.Meta(ge=0, le=10000)] = 75.0  # the paper's; 0 is the condition alone
     stack: Stack = "embedded"  # of networks that look at the photo
+    device: Device = "auto"  # a card where PyTorch drives one, else the processor
     overwrite: bool = False
 
 
@@ -60,6 +62,7 @@ class Outcome:
 
     folder: Path
     engine: str
+    device: str  # cpu or cuda
     face: int | None
     pose: PoseFit
     notes: tuple[str, ...]  # of the photo and of the choice of engine
@@ -70,6 +73,7 @@ class Outcome:
         return {
             "avatar": str(self.folder),
             "engine": self.engine,
+            "device": self.device,
             "face": self.face,
             "verdict": self.pose.verdict,
             "notes": [*self.notes, *self.pose.reasons],
@@ -89,11 +93,12 @@ def reconstruct(order: Order, report: Report) -> Outcome:
 
     started = time.perf_counter()
     refuse_to_lose(Path(order.out), order.overwrite)
+    device = choose(order.device)
     report(Progress("opening the photo", 0, 0))
     photo = open_photo(order.photo)
     report(Progress("looking for the face", 0, 0))
     model = load_face_model(order.face_model)
-    perception = Perception.load(order.stack)
+    perception = Perception.load(order.stack, device=device)
     analysis = analyse(photo, order.face, model, perception)
     engine, why = (order.engine, None) if order.engine else best_engine(model, perception)
     avatar = _engine(order, engine)(analysis, report)
@@ -102,6 +107,7 @@ def reconstruct(order: Order, report: Report) -> Outcome:
     return Outcome(
         folder=folder,
         engine=engine,
+        device=device,
         face=order.face,
         pose=analysis.pose,
         notes=(*photo.notes, *([why] if why else [])),

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ..devices import DEVICES
 from ..reconstruction import ENGINES, GUIDANCES, MOST_STEPS, RESOLUTIONS, STACKS, Order
 
 HELP = "turn a photo into an avatar folder"
@@ -48,6 +49,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         help="of the paper's guidance; default 75 (diffusion)",
     )
     parser.add_argument("--stack", choices=STACKS, default="embedded", help="of networks that look at the photo")
+    parser.add_argument(
+        "--device", choices=DEVICES, default=DEVICES[0], help="default: a graphics card where there is one"
+    )
     parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
 
 

@@ -23,6 +23,7 @@ from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
 from . import losses
 from .fit_evidence import CONTOUR
+from .fit_head import model_on
 from .fit_loss import Weights
 from .generator import Generator, Skin
 from .first_light import first_light
@@ -60,24 +61,25 @@ class PhotoEnergy:
     then every z0 held against it."""
 
     def __init__(self, analysis: Analysis, generator: Generator) -> None:
-        self.analysis, self.generator, self.model = analysis, generator, analysis.model
-        mask, perception = analysis.mask, analysis.perception
+        self.analysis, self.generator = analysis, generator
+        self.model = model_on(analysis.model, analysis.perception.device)
+        mask, perception, device = analysis.mask, analysis.perception, analysis.perception.device
         self.crop = mask.crop
-        self.photo = torch.from_numpy(self.crop.read(analysis.photo.pixels)).permute(2, 0, 1)[None].float()
-        self.mask = torch.from_numpy(mask.face)[None, None]
-        self.eyes = torch.from_numpy(mask.eyes)[None, None]
+        self.photo = torch.from_numpy(self.crop.read(analysis.photo.pixels)).permute(2, 0, 1)[None].float().to(device)
+        self.mask = torch.from_numpy(mask.face)[None, None].to(device)
+        self.eyes = torch.from_numpy(mask.eyes)[None, None].to(device)
         self.inner = -F.max_pool2d(-self.mask, EDGE, 1, EDGE // 2)
         name, wanted = next(iter(landmarks_for(analysis.face, self.model).items()))
         self.landmark_set = name
-        self.wanted = torch.from_numpy(self.crop.inside(wanted)).float()
-        self.trust = torch.ones(len(self.wanted))
+        self.wanted = torch.from_numpy(self.crop.inside(wanted)).float().to(device)
+        self.trust = torch.ones(len(self.wanted), device=device)
         self.trust[list(FACE_OVAL) if name == "facemesh468" else slice(0, 17)] = CONTOUR
-        self.points = torch.from_numpy(self.crop.inside(analysis.face.landmarks468)).float()[None, :, :2]
+        self.points = torch.from_numpy(self.crop.inside(analysis.face.landmarks468)).float().to(device)[None, :, :2]
         self.unit = analysis.pose.interocular / self.crop.step
-        self.camera: Camera = crop_camera(analysis.pose.camera(), self.crop)
-        self.gaze = torch.as_tensor(gaze_of(analysis.face, analysis.pose, self.model)).float()[None]
+        self.camera: Camera = crop_camera(analysis.pose.camera().to(device), self.crop)
+        self.gaze = torch.as_tensor(gaze_of(analysis.face, analysis.pose, analysis.model)).float()[None].to(device)
         self.hints, self.expected = light_hints(analysis), expected_shape(analysis)
-        self.renderer = Renderer(self.model.topology)
+        self.renderer = Renderer(self.model.topology).to(device)
         self.recogniser, self.perceptual = perception.identity, perception.perceptual
         with torch.no_grad():
             self.seen = self.recogniser.embed(self.photo, self.points)
@@ -167,7 +169,7 @@ class PhotoEnergy:
     def _visible(self, rendering: Rendering) -> Tensor:
         surface = rendering.surface
         front = (surface.normal * surface.view).sum(1).detach()
-        flat = torch.zeros(rendering.face.numel())
+        flat = self.mask.new_zeros(rendering.face.numel())
         flat[rendering.pixel] = ((front - 0.12) / 0.35).clamp(0, 1) * (surface.region == 0)
         return self.mask * flat.view(1, 1, *rendering.face.shape[1:])
 
