@@ -136,6 +136,12 @@ def person_folder(heads: Path, seed: int) -> Path:
     return heads / f"person-{seed}"
 
 
+def is_of(folder: Path, photo: Path) -> bool:
+    """Whether an avatar folder was made from this photo, with whatever seed."""
+    first = avatar_folder(folder.parent, photo).name
+    return re.fullmatch(rf"{re.escape(first)}(-\d+)?", folder.name) is not None
+
+
 def avatar_folder(heads: Path, photo: Path, seed: int = 0) -> Path:
     """One for each photo and seed, so that a second run replaces the first; photos of one name in two folders stay apart."""
     mark = hashlib.sha256(os.path.abspath(photo).encode(errors="surrogatepass")).hexdigest()[:6]
