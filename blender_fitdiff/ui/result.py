@@ -42,7 +42,7 @@ class FITDIFF_PT_head(_OfHead, bpy.types.Panel):
                 )
                 chosen.collection = head.collection.name
         last = studio().desk.last
-        if last is not None:
+        if last is not None and str(last.folder) == the_head(context).folder:
             layout.label(text=f"Made in {wording.duration(last.seconds)}", icon="SORTTIME")
             if last.verdict != "good":
                 sentence(layout, context, "The photo was hard to read: compare the head with it.", "INFO")

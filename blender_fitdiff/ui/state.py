@@ -130,7 +130,7 @@ class FitDiffChoices(bpy.types.PropertyGroup):
         face = int(self.face) if self.face and self.face != "0" else None
         return Order(
             photo=photo,
-            out=orders.avatar_folder(places.heads_folder(), photo, self.seed),
+            out=orders.avatar_folder(places.heads_folder(), photo, self.seed, face),
             engine=self.engine or orders.DEFAULT_ENGINES[0],
             quality=self.quality or "standard",
             face=face,

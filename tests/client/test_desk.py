@@ -138,8 +138,11 @@ def test_the_time_that_is_left_knows_of_stages_to_come(desk, engine, order):
 
 
 def test_a_folder_knows_its_photo(photo, tmp_path):
-    for seed in (0, 1, 23):
-        assert orders.is_of(orders.avatar_folder(tmp_path / "heads", photo, seed), photo)
+    made = [orders.avatar_folder(tmp_path / "heads", photo, seed, face) for seed in (0, 1, 23) for face in (None, 1, 2)]
+    assert len(set(made)) == 9
+    assert all(orders.is_of(folder, photo) for folder in made)
+    names = [Order(photo, made[0], seed=seed, face=face).name for seed, face in ((0, None), (3, None), (0, 2), (3, 2))]
+    assert names == ["Ada", "Ada 3", "Ada face 2", "Ada face 2 3"]
     assert not orders.is_of(orders.avatar_folder(tmp_path, tmp_path / "Bea.jpg"), photo)
     assert not orders.is_of(orders.person_folder(tmp_path, 1), photo)
     assert not orders.is_of(Path(), photo)
