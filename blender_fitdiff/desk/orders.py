@@ -28,7 +28,7 @@ ENGINES = {
     choice.id: choice
     for choice in (
         Choice("fit", "Direct Fit", "Fits shape, skin and light to the photo: the person's likeness"),
-        Choice("landmarks", "Instant Landmarks", "Shape and pose from the face's outline alone: a quick draft"),
+        Choice("landmarks", "Instant Landmarks", "A quick draft: the face's shape and pose, in average skin"),
         Choice("diffusion", "Diffusion", "Samples a head from the learned model, guided by the photo"),
     )
 }

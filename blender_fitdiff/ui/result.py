@@ -110,8 +110,9 @@ class FITDIFF_PT_expression(_OfHead, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, head = self.layout, the_head(context)
+        start = "As Drawn" if controls.photo_state(head) is None else "As in Photo"
         row = layout.row(align=True)
-        row.operator("fitdiff.reset_expression", text="Photo's", icon="LOOP_BACK").to_photo = True
+        row.operator("fitdiff.reset_expression", text=start, icon="LOOP_BACK").to_photo = True
         row.operator("fitdiff.reset_expression", text="Neutral", icon="X").to_photo = False
         chosen = choices()
         layout.prop(chosen, "search", text="", icon="VIEWZOOM")
