@@ -126,6 +126,28 @@ def test_a_random_person_needs_no_photo(desk, engine, photo, tmp_path):
     assert (desk.phase, desk.trouble.code) == (IDLE, "weights-missing")
 
 
+def test_the_time_that_is_left_knows_of_stages_to_come(desk, engine, order):
+    desk.begin(order)
+    assert desk.seconds_left == 0.0  # nothing is known
+    engine.last.advance({"stage": "sampling", "step": 1, "total": 4, "secondsLeft": 9.0})
+    assert desk.seconds_left == 9.0
+    desk.costs.note(order.kind, 1000)
+    assert 900 < desk.seconds_left <= 1000
+    engine.last.advance({"stage": "sampling", "step": 2, "total": 4, "secondsLeft": 2000.0})
+    assert desk.seconds_left == 2000.0
+
+
+def test_a_folder_knows_its_photo(photo, tmp_path):
+    made = [orders.avatar_folder(tmp_path / "heads", photo, seed, face) for seed in (0, 1, 23) for face in (None, 1, 2)]
+    assert len(set(made)) == 9
+    assert all(orders.is_of(folder, photo) for folder in made)
+    names = [Order(photo, made[0], seed=seed, face=face).name for seed, face in ((0, None), (3, None), (0, 2), (3, 2))]
+    assert names == ["Ada", "Ada 3", "Ada face 2", "Ada face 2 3"]
+    assert not orders.is_of(orders.avatar_folder(tmp_path, tmp_path / "Bea.jpg"), photo)
+    assert not orders.is_of(orders.person_folder(tmp_path, 1), photo)
+    assert not orders.is_of(Path(), photo)
+
+
 def test_sentences_are_cut_where_lines_end():
     assert wording.lines("a bird sings in a tree", 6) == ["a bird", "sings", "in a", "tree"]
     assert wording.lines("/a/very/long/path here", 8) == ["/a/very/", "long/pat", "h here"]

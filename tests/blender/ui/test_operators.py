@@ -233,6 +233,16 @@ def test_another_seed_is_another_folder_and_another_name(registered, photo):
     assert (first.name, second.name) == ("Ada", "Ada 1")
 
 
+def test_another_seed_is_for_a_head_of_the_photo_that_is_chosen(registered, photo, make_folder):
+    choices().photo = str(photo)
+    place_head(make_folder("Bea"), "Bea")
+    assert not bpy.ops.fitdiff.another_seed.poll()
+    folder = choices().order().out
+    shutil.copytree(make_folder("Ada"), folder)
+    place_head(folder, "Ada")
+    assert bpy.ops.fitdiff.another_seed.poll()
+
+
 def test_a_made_head_waits_for_object_mode(playing, room, photo, make_folder, monkeypatch):
     placed = []
     monkeypatch.setattr(room.ahead, "ready", lambda folder: True)
