@@ -27,7 +27,9 @@ class Choice:
 ENGINES = {
     choice.id: choice
     for choice in (
-        Choice("diffusion", "Diffusion", "Draws a person from the learned model, guided by the photo: the best likeness"),
+        Choice(
+            "diffusion", "Diffusion", "Draws a person from the learned model, guided by the photo: the best likeness"
+        ),
         Choice("fit", "Direct Fit", "Fits shape, skin and light to the photo, without the learned model"),
         Choice("landmarks", "Instant Landmarks", "A quick draft: the face's shape and pose, in average skin"),
     )

@@ -73,7 +73,12 @@ def save_denoiser(
     tensors = network.state_dict()
     # Kept in full: the light's numbers need it.
     kept = {"statistics.mean": statistics.mean, "statistics.scale": statistics.scale}
-    header = {"config": _packed(network.config), "schedule": _packed(schedule), "autoencoder": autoencoder, "face": face}
+    header = {
+        "config": _packed(network.config),
+        "schedule": _packed(schedule),
+        "autoencoder": autoencoder,
+        "face": face,
+    }
     return _save(path, tensors, "SPADE denoiser", trained_on, steps, details, header, half, kept)
 
 

@@ -22,11 +22,11 @@ from ..render.colour import to_linear, to_srgb
 from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
 from . import losses
+from .first_light import first_light
 from .fit_evidence import CONTOUR
 from .fit_head import model_on
 from .fit_loss import Weights
 from .generator import Generator, Skin
-from .first_light import first_light
 from .light_hints import light_hints
 from .shadows import SIZE, Shaded, Shadows
 from .shape_prior import expected_shape
@@ -68,6 +68,7 @@ class PhotoEnergy:
         self.photo = torch.from_numpy(self.crop.read(analysis.photo.pixels)).permute(2, 0, 1)[None].float().to(device)
         self.mask = torch.from_numpy(mask.face)[None, None].to(device)
         self.eyes = torch.from_numpy(mask.eyes)[None, None].to(device)
+        self.bare = torch.from_numpy(mask.skin)[None, None].to(device)
         self.inner = -F.max_pool2d(-self.mask, EDGE, 1, EDGE // 2)
         name, wanted = next(iter(landmarks_for(analysis.face, self.model).items()))
         self.landmark_set = name
@@ -109,7 +110,7 @@ class PhotoEnergy:
         with that light."""
         skin = self.generator.skin(z)
         rendering = self.draw(self.generator.statistics.standardise(z), skin).rendering
-        guess = first_light(rendering, self.photo, self.analysis.mask.skin, self.hints)
+        guess = first_light(rendering, self.photo, self.bare, self.hints)
         tone = torch.from_numpy(guess.melanin * MELANIN + guess.haemoglobin * HAEMOGLOBIN).to(z)
         return z.new_tensor([guess.numbers]), skin._replace(diffuse=skin.diffuse * tone.exp()[None, :, None, None])
 

@@ -58,7 +58,9 @@ def test_the_best_engine_is_one_that_runs_here_and_knows_the_face(monkeypatch, t
 
 
 def test_options_reach_the_engines(called):
-    engine_of("--engine", "fit", "--likeness", "0.25", "--steps", "7", "--resolution", "1024", "--seed", "3")("analysis", print)
+    engine_of("--engine", "fit", "--likeness", "0.25", "--steps", "7", "--resolution", "1024", "--seed", "3")(
+        "analysis", print
+    )
     engine_of("--engine", "landmarks", "--seed", "4")("analysis", print)
     settings = fit.FitSettings(steps=7, resolution=1024, likeness=0.25)
     assert called[0] == ("fit", ("analysis", settings, 3, print), {})
