@@ -143,7 +143,7 @@ def test_the_desk_begins_on_what_the_panel_shows(playing, room, photo, make_fold
     choices().quality = "draft"
     reconstruct.begin()
     assert room.desk.phase == WORKING
-    assert playing.last.params["steps"] == 50
+    assert playing.last.params["steps"] == 25
     with pytest.raises(FitDiffError, match="being made"):
         reconstruct.begin()
     assert bpy.ops.fitdiff.cancel() == {"FINISHED"}
