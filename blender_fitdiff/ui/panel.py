@@ -7,6 +7,7 @@ import bpy
 from ..backend import install
 from ..desk import orders, wording
 from ..desk.desk import CANCELLING, LOOKING, MADE
+from ..desk.orders import Draw
 from .parts import draw_engine, draw_installation, draw_trouble, sentence
 from .state import FitDiffChoices, choices, cost
 from .studio import CATEGORY, Studio, can_place, studio
@@ -111,7 +112,8 @@ def draw_order(layout: bpy.types.UILayout, room: Studio, chosen: FitDiffChoices)
 
 def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Studio) -> None:
     desk = room.desk
-    if icon := room.pictures.icon("frame") or room.pictures.icon("photo"):
+    meanwhile = "" if isinstance(desk.order, Draw) else "photo"
+    if icon := room.pictures.icon("frame") or room.pictures.icon(meanwhile):
         layout.template_icon(icon_value=icon, scale=THUMBNAIL * 1.25)
     if desk.phase == MADE:
         sentence(layout, context, can_place() or "Building the head", "SORTTIME")
@@ -125,7 +127,7 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stud
     cancel = row.row(align=True)
     cancel.enabled = desk.phase != CANCELLING
     cancel.operator("fitdiff.cancel", text="", icon="X")
-    seconds = told.seconds_left or 0.0
+    seconds = desk.seconds_left
     left = "" if seconds < 1 else f", about {wording.duration(seconds)} left"
     steps = f"Step {told.step} of {told.total}{left}" if told.total else wording.duration(desk.seconds)
     layout.label(text=steps, icon="SORTTIME")

@@ -113,7 +113,9 @@ class FitDiffChoices(bpy.types.PropertyGroup):
     )
     face: bpy.props.EnumProperty(name="Face", description="The face that is meant", items=_faces, update=face_changed)
     engine: bpy.props.EnumProperty(name="Engine", description="How the head is made", items=_engines)
-    quality: bpy.props.EnumProperty(name="Quality", description="How long it may take", items=_qualities, default=1)
+    quality: bpy.props.EnumProperty(
+        name="Quality", description="Steps and maps: finer takes longer", items=_qualities, default=1
+    )
     seed: bpy.props.IntProperty(name="Seed", description="Another number, a slightly different head", min=0, default=0)
     search: bpy.props.StringProperty(
         name="Search", description="Show only expressions with these letters", options={"TEXTEDIT_UPDATE"}
@@ -130,7 +132,7 @@ class FitDiffChoices(bpy.types.PropertyGroup):
         face = int(self.face) if self.face and self.face != "0" else None
         return Order(
             photo=photo,
-            out=orders.avatar_folder(places.heads_folder(), photo, self.seed),
+            out=orders.avatar_folder(places.heads_folder(), photo, self.seed, face),
             engine=self.engine or orders.DEFAULT_ENGINES[0],
             quality=self.quality or "standard",
             face=face,

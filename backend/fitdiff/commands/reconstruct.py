@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """What an avatar is made with, for one photo as for many."""
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=f"default: {ENGINES[0]}")
+    parser.add_argument("--engine", choices=ENGINES, help=f"default: {ENGINES[0]}, where it runs; else {ENGINES[1]}")
     parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
     parser.add_argument(
         "--likeness",
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         markup=False,
         highlight=False,
     )
-    for note in (*outcome.photo_notes, *(pose.reasons if pose.verdict != "good" else ())):
+    for note in (*outcome.notes, *(pose.reasons if pose.verdict != "good" else ())):
         console.print(f"note: {note}", markup=False, highlight=False)
     return outcome.to_json()
 

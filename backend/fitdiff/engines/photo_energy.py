@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..diffusion import split
 from ..face.appearance import Paint, head_maps
+from ..face.skin import HAEMOGLOBIN, MELANIN
 from ..perception.analyse import Analysis, crop_camera, landmarks_for
 from ..perception.gaze import gaze_of
 from ..perception.landmark_basis import FACE_OVAL
@@ -21,6 +22,7 @@ from ..render.colour import to_linear, to_srgb
 from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
 from . import losses
+from .first_light import first_light
 from .fit_evidence import CONTOUR
 from .fit_head import model_on
 from .fit_loss import Weights
@@ -66,6 +68,7 @@ class PhotoEnergy:
         self.photo = torch.from_numpy(self.crop.read(analysis.photo.pixels)).permute(2, 0, 1)[None].float().to(device)
         self.mask = torch.from_numpy(mask.face)[None, None].to(device)
         self.eyes = torch.from_numpy(mask.eyes)[None, None].to(device)
+        self.bare = torch.from_numpy(mask.skin)[None, None].to(device)
         self.inner = -F.max_pool2d(-self.mask, EDGE, 1, EDGE // 2)
         name, wanted = next(iter(landmarks_for(analysis.face, self.model).items()))
         self.landmark_set = name
@@ -100,6 +103,16 @@ class PhotoEnergy:
         points = self.camera.project(self.model.landmarks(vertices, self.landmark_set)).screen[0]
         self._shown = picture.detach()
         return Drawn(rendering, picture, points, parts.identity, parts.expression, light)
+
+    @torch.no_grad()
+    def first_light(self, z: Tensor) -> tuple[Tensor, Skin]:
+        """z (1, 4288) in natural units -> the light (1, 9) that the photo shows it in, and its skin in the tone that goes
+        with that light."""
+        skin = self.generator.skin(z)
+        rendering = self.draw(self.generator.statistics.standardise(z), skin).rendering
+        guess = first_light(rendering, self.photo, self.bare, self.hints)
+        tone = torch.from_numpy(guess.melanin * MELANIN + guess.haemoglobin * HAEMOGLOBIN).to(z)
+        return z.new_tensor([guess.numbers]), skin._replace(diffuse=skin.diffuse * tone.exp()[None, :, None, None])
 
     @torch.no_grad()
     def look_at_shadows(self, z: Tensor) -> None:
