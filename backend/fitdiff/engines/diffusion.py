@@ -24,7 +24,9 @@ from ..diffusion.samplers import Step
 from ..errors import FitDiffError
 from ..face.skin import SkinBasis, load_skin
 from ..perception.analyse import Analysis
-from . import fit
+from .fit import Fit, FitSettings
+from .fit_head import Start
+from .fit_result import flattened
 from .generator import Generator
 from .photo_energy import PhotoEnergy, usable
 from .progress import Progress, Report, silent
@@ -74,7 +76,7 @@ def reconstruct(
     sampled = time.perf_counter()
     head = likeness_pass(analysis, generator, z, settings, seed, report)
     alike = time.perf_counter()
-    avatar = head.avatar(head.finished_maps(), seed)
+    avatar = head.avatar(seed)
     timings = {
         "look": ready - started,
         "sampling": sampled - ready,
@@ -147,13 +149,13 @@ def guided(predict: Predictor, energy: PhotoEnergy, generator: Generator, settin
 
 def likeness_pass(
     analysis: Analysis, generator: Generator, z: Tensor, settings: DiffusionSettings, seed: int, report: Report
-) -> fit._Fit:
+) -> Fit:
     """The direct engine's own stages from the sampled head on; with likeness 0 it is left as it is."""
     parts = split(z)
     with torch.no_grad():
         skin = generator.skin(z)
     basis = load_skin()
-    start = fit.Start(
+    start = Start(
         identity=parts.identity,
         expression=parts.expression,
         light=usable(parts.light),
@@ -161,10 +163,10 @@ def likeness_pass(
         gloss=skin.specular,
         normal=skin.normal,
     )
-    own = fit.FitSettings(steps=settings.likeness_steps, resolution=settings.resolution, likeness=settings.likeness)
-    head = fit._Fit(analysis, own, seed, report, start)
+    own = FitSettings(steps=settings.likeness_steps, resolution=settings.resolution, likeness=settings.likeness)
+    head = Fit(analysis, own, start)
     if settings.likeness > 0:
-        head.optimise()
+        head.solve(seed, report)
     return head
 
 
@@ -172,7 +174,7 @@ def _signed(avatar: Avatar, generator: Generator, z: Tensor, settings: Diffusion
     """The fit's result under this engine's name, with the texture code that it began with."""
     about = avatar.manifest
     latent = with_fields(about.latent, texture=[float(value) for value in split(z).texture.flatten()])
-    told = fit.flattened(asdict(settings))
+    told = flattened(asdict(settings))
     licences = {**about.licences, **generator.licences}
     signed = with_fields(about, engine=NAME, latent=latent, settings=told, licences=licences)
     return replace(avatar, manifest=signed)

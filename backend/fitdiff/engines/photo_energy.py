@@ -21,7 +21,8 @@ from ..render.colour import to_linear, to_srgb
 from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
 from . import losses
-from .fit import CONTOUR, Weights
+from .fit_evidence import CONTOUR
+from .fit_loss import Weights
 from .generator import Generator, Skin
 from .light_hints import light_hints
 from .shadows import SIZE, Shaded, Shadows
