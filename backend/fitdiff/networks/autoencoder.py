@@ -183,7 +183,7 @@ class Mosaic(nn.Module):
     reading: Tensor  # (detail, latent): how much of each fine map a latent asks for
     detail: Tensor  # (detail, 4, S / 2, S / 2): diffuse and specular, standardised
     near_reading: Tensor  # (tiles, near, 6 x 12 + 1): how much of each a tile, its neighbours and 1 ask for
-    near: Tensor  # (tiles, near, 5, 16, 32): light, gloss, normal, standardised
+    near: Tensor  # (tiles, near, 5 x 16 x 32): light, gloss, normal, standardised
 
     def __init__(self, size: int, latent_side: int, detail: int, near: int) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ class Mosaic(nn.Module):
         if near:
             tiles = latent_side**2 // (TILE[0] * TILE[1])
             self.register_buffer("near_reading", torch.zeros(tiles, near, 9 * TILE[0] * TILE[1] + 1))
-            self.register_buffer("near", torch.zeros(tiles, near, 5, *self.tile))
+            self.register_buffer("near", torch.zeros(tiles, near, 5 * self.tile[0] * self.tile[1]))
 
     def laid(self, maps: Tensor) -> Tensor:
         """(B, 9, S, S) -> (B, 1, S / 8, S / 8), such that interpolation comes back to the maps' means."""
@@ -225,7 +225,7 @@ class Mosaic(nn.Module):
     def _near(self, latent: Tensor) -> Tensor:
         """(B, 9, S, S)."""
         asked = self.about(latent) @ self.near_reading.transpose(1, 2)
-        made = untiled(asked @ self.near.flatten(2), self.near.shape[2:], self.size)
+        made = untiled(asked @ self.near, (5, *self.tile), self.size)
         light, gloss, normal = made.split((1, 1, 3), 1)
         return torch.cat([light * self.back[:3, 0, None, None], gloss.expand(-1, 3, -1, -1), normal], 1)
 

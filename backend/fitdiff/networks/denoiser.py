@@ -112,9 +112,7 @@ class Denoiser(nn.Module):
         self.config = config
         if config.prior:
             texture = config.side**2
-            self.prior = Prior(
-                config.prior, texture, config.coefficients, config.prior_features, STEPS, config.known
-            )
+            self.prior = Prior(config.prior, texture, config.coefficients, config.prior_features, STEPS, config.known)
         self.register_buffer("condition_mean", torch.zeros(config.condition_channels))
         self.register_buffer("condition_scale", torch.ones(config.condition_channels))
         if config.channels:
@@ -178,9 +176,7 @@ class Denoiser(nn.Module):
                 length = length * 2 if isinstance(layer, Up) else length // 2
         return found
 
-    def forward(
-        self, z: Tensor, t: Tensor, condition: Condition | Modulation, prior: Prior | None = None
-    ) -> Tensor:
+    def forward(self, z: Tensor, t: Tensor, condition: Condition | Modulation, prior: Prior | None = None) -> Tensor:
         """prior: a Gaussian to add to instead of the own one, while training (training/denoiser.py)."""
         modulation = self.prepare(condition) if isinstance(condition, Condition) else condition
         if not self.config.prior:
@@ -227,7 +223,8 @@ class Doors(nn.Module):
         self.register_buffer("order", torch.cat([order, behind]), persistent=False)
         self.register_buffer("inverse", self.order.argsort(), persistent=False)
         self.register_buffer("order_of_places", coarse, persistent=False)
-        width, length, parts = config.channels, config.length // self.run, 1 + config.informed
+        width, length = config.channels, config.length // self.run
+        parts = 2 if config.informed and config.prior else 1
         self.inwards = nn.Conv1d(parts * self.run, width, 3, padding=1)
         self.outwards = _zero(nn.Conv1d(width, self.run, 3, padding=1))
         if config.places:

@@ -136,6 +136,9 @@ class DenoiserTask:
         resumed: bool = False,  # what is fitted comes with the run's state
     ) -> None:
         torch.manual_seed(seed)
+        n = settings.network
+        known = min(n.known[0], len(rows.latent)), min(n.known[1], n.prior)
+        settings = dataclasses.replace(settings, network=dataclasses.replace(n, known=known))
         self.settings, self.rows, self.scene, self.machine = settings, rows, scene, machine
         self.trained_on, self.autoencoder, self.seed = trained_on, autoencoder, seed
         network = Denoiser(settings.network)
@@ -156,7 +159,8 @@ class DenoiserTask:
         if settings.network.channels:
             options = {"betas": (0.9, 0.99), "weight_decay": settings.decay}
             self.optimizers["network"] = fused(network.parameters(), machine.device, settings.rate, **options)
-        self.folds = self._folds(resumed) if settings.folds and settings.network.channels else []
+        n = settings.network
+        self.folds = self._folds(resumed) if settings.folds and n.channels and n.prior else []
         self.numbers = Numbers(self.statistics)
         self.modules: dict[str, nn.Module] = {"network": network, "average": self.average, "statistics": self.numbers}
         self.modules |= {f"fold{number}": prior for number, prior in enumerate(self.folds)}

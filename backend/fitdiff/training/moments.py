@@ -75,9 +75,9 @@ def fit(prior: Prior, rows: Rows, statistics: Statistics, schedule: Schedule, em
     if prior.has_known:
         known, count = prior.known.shape
         along = (one @ basis)[:, :count]
-        prior.width.copy_(WIDTH * along.std(0))
-        which = torch.arange(known, device=one.device) % people
-        prior.known.copy_(along[which] / (1 + WIDTH**2) ** 0.5)  # the sum keeps everybody's spread
+        drawn = (1 + WIDTH**2) ** 0.5  # together, so that the sum keeps everybody's spread
+        prior.width.copy_(WIDTH / drawn * along.std(0))
+        prior.known.copy_(along[torch.arange(known, device=one.device) % people] / drawn)
     prior.forget()
     told = 1 - left.square().mean(0) / y.square().mean(0)
     return Worth(
