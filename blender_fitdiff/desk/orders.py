@@ -27,12 +27,14 @@ class Choice:
 ENGINES = {
     choice.id: choice
     for choice in (
-        Choice("fit", "Direct Fit", "Fits shape, skin and light to the photo: the person's likeness"),
+        Choice(
+            "diffusion", "Diffusion", "Draws a person from the learned model, guided by the photo: the best likeness"
+        ),
+        Choice("fit", "Direct Fit", "Fits shape, skin and light to the photo, without the learned model"),
         Choice("landmarks", "Instant Landmarks", "A quick draft: the face's shape and pose, in average skin"),
-        Choice("diffusion", "Diffusion", "Samples a head from the learned model, guided by the photo"),
     )
 }
-DEFAULT_ENGINES = ("fit", "landmarks")  # until the engine itself has said what it has
+DEFAULT_ENGINES = ("diffusion", "fit", "landmarks")  # until the engine itself has said what it has
 
 QUALITIES = {
     "draft": Choice("draft", "Draft", "50 steps, maps of 512 pixels"),

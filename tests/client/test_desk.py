@@ -180,7 +180,7 @@ def test_a_job_goes_from_the_click_to_the_scene(desk, engine, order):
     desk.begin(order)
     assert (desk.phase, engine.starts) == (WORKING, 1)
     assert engine.last.params["overwrite"] is True
-    assert (engine.last.params["steps"], engine.last.params["resolution"]) == (150, 512)
+    assert (engine.last.params["steps"], engine.last.params["resolution"]) == (50, 512)
     desk.tick()
     engine.last.advance({"stage": "fitting", "step": 3, "total": 10, "secondsLeft": 7.0})
     assert desk.tick()
@@ -193,7 +193,7 @@ def test_a_job_goes_from_the_click_to_the_scene(desk, engine, order):
         desk.begin(order)
     desk.placed()
     assert (desk.phase, desk.busy, desk.made, desk.last.name) == (IDLE, False, None, "Ada")
-    assert desk.costs.typical("fit/standard") is not None
+    assert desk.costs.typical("diffusion/standard") is not None
 
 
 def test_cancel_is_no_trouble(desk, engine, order):
@@ -202,7 +202,7 @@ def test_cancel_is_no_trouble(desk, engine, order):
     assert desk.phase == CANCELLING
     desk.tick()
     assert (desk.phase, desk.trouble, desk.made) == (IDLE, None, None)
-    assert desk.costs.typical("fit/standard") is None
+    assert desk.costs.typical("diffusion/standard") is None
     desk.begin(order)  # and the next click works
     assert desk.phase == WORKING
 
@@ -304,7 +304,7 @@ def test_orders_ask_only_for_what_an_engine_knows(photo, tmp_path):
     assert quick.options() == {"engine": "landmarks", "seed": 0, "overwrite": True, "face_model": "mine"}
     assert quick.kind == "landmarks"
     fine = Order(photo, tmp_path, quality="fine", seed=4)
-    assert (fine.options()["resolution"], fine.kind, fine.name) == (1024, "fit/fine", "Ada 4")
+    assert (fine.options()["resolution"], fine.kind, fine.name) == (1024, "diffusion/fine", "Ada 4")
     assert [one.id for one in orders.quality_choices("fit", (512,))] == ["draft", "standard"]
     assert orders.quality_choices("landmarks", None) == []
     assert [one.name for one in orders.engine_choices(("fit", "later"))] == ["Direct Fit", "Later"]

@@ -18,11 +18,11 @@ from ..errors import FitDiffError
 from ..perception.analyse import Analysis
 from ..render.colour import to_linear, to_srgb
 from ..render.preview import to_bytes
+from .first_light import first_light
 from .fit_evidence import Evidence, read_evidence
 from .fit_head import FitHead, Start
 from .fit_loss import FitLoss, Weights, visible_mask
 from .fit_result import avatar_of, finished_maps
-from .light_guess import guess_light
 from .progress import Progress, Report, silent
 from .shadows import Shaded
 from .shape_prior import expected_shape
@@ -75,7 +75,7 @@ class Fit:
         self.evidence = read_evidence(analysis)
         self.head = FitHead(analysis, start, settings.likeness)
         if start is None or settings.likeness > 0:
-            first_light(self.head, self.evidence)
+            begin_light(self.head, self.evidence)
 
     def solve(self, seed: int = 0, report: Report = silent) -> None:
         solve(self.head, self.loss(seed), self.settings, report)
@@ -92,16 +92,10 @@ class Fit:
 
 
 @torch.no_grad()
-def first_light(head: FitHead, evidence: Evidence) -> None:
+def begin_light(head: FitHead, evidence: Evidence) -> None:
     """Light and tone as the landmark engine guesses them: melanin and haemoglobin for the guessed albedo."""
     rendering = head.renderer(head.vertices(), head.maps(head.prior()), head.window(), head.light)
-    rows, surface = rendering.pixel, rendering.surface
-    pixels = to_linear(evidence.photo)[0].flatten(1).T[rows]
-    front = (surface.normal * surface.view).sum(1).clamp(min=0)
-    weight = evidence.bare.flatten()[rows] * (surface.region == 0) * front
-    weight = weight * (pixels.amax(1) < 0.95)
-    normals, colours, base, trust = (each.cpu().numpy() for each in (surface.normal, pixels, surface.albedo, weight))
-    guess = guess_light(normals, colours, base, trust, evidence.hints)
+    guess = first_light(rendering, evidence.photo, evidence.bare, evidence.hints)
     head.light[:] = head.light.new_tensor([guess.numbers])
     head.skin[0, :2] = head.skin.new_tensor([guess.melanin, guess.haemoglobin])
 

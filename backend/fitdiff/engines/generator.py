@@ -11,7 +11,6 @@ from torch import Tensor
 from .. import weight_files
 from ..diffusion import Schedule, predictor, split
 from ..diffusion.conditioning import as_condition, condition_shapes, empty_condition
-from ..diffusion.latent import BLOCKS
 from ..diffusion.prediction import Predictor
 from ..diffusion.weights import Card, TrainedDenoiser, load_autoencoder, load_denoiser
 from ..errors import FitDiffError
@@ -33,7 +32,7 @@ class Generator:
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.network = denoiser.network.eval().requires_grad_(False)
         self.schedule, self.statistics = Schedule(denoiser.schedule), denoiser.statistics
-        self.recogniser = recogniser
+        self.recogniser, self.face = recogniser, denoiser.face
         self.licences = {card.what: card.licence for card in (card, denoiser.card) if card is not None}
 
     @staticmethod
@@ -66,9 +65,13 @@ class Generator:
         """z (B, 4288) -> what the skin tile shows, linear."""
         return unstacked(self.autoencoder.decode(split(z).texture))
 
+    def texture(self, skin: Skin) -> Tensor:
+        """The other way round, (B, 1, 64, 64) before it is quantised."""
+        return self.autoencoder.encode(skin.stacked())
+
     def refuse_other_faces(self, model: MorphableModel) -> None:
         """Raises FitDiffError face-model-other."""
-        if (model.identity_count, model.expression_count) != (BLOCKS["identity"], BLOCKS["expression"]):
+        if model.name != self.face:
             raise FitDiffError(
                 "face-model-other",
                 f"The diffusion model was not trained on the face model {model.name}: "

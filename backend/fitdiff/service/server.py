@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
 import queue
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from .. import __version__
+from .. import __version__, devices
 from ..errors import FitDiffError
 from ..failures import explained
 from ..inspection import Inspection
@@ -140,7 +139,7 @@ class Server:
             "protocolVersion": messages.PROTOCOL,
             "version": __version__,
             "capabilities": capabilities(),
-            "device": {"kind": "cpu", "name": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+            "device": devices.expected(),
         }
 
     @staticmethod
@@ -202,6 +201,7 @@ def capabilities() -> dict[str, Any]:
     return {
         "engines": [engine for engine in ENGINES if runs(engine)],
         "resolutions": list(RESOLUTIONS),
+        "devices": list(devices.DEVICES),
         "mostSteps": MOST_STEPS,
         "methods": list(METHODS),
     }

@@ -266,6 +266,7 @@ class DenoiserTask:
             self.trained_on,
             steps,
             details,
+            face=self.scene.model.name,
         )
         return [path]
 

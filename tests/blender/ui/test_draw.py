@@ -72,7 +72,7 @@ def test_a_photo_its_faces_and_the_cost(playing, room, photo):
     assert choices().order().face == 2
     assert "Turned upright." in drawn.texts()
     assert "Not yet timed on this machine" in drawn.texts()  # nothing is claimed before anything was measured
-    room.desk.costs.note("fit/standard", 62)
+    room.desk.costs.note("diffusion/standard", 62)
     assert "About 1 min 2 s on this machine" in draw().texts()
     choices().engine = "landmarks"
     drawn = draw()

@@ -143,7 +143,7 @@ def test_the_desk_begins_on_what_the_panel_shows(playing, room, photo, make_fold
     choices().quality = "draft"
     reconstruct.begin()
     assert room.desk.phase == WORKING
-    assert playing.last.params["steps"] == 50
+    assert playing.last.params["steps"] == 25
     with pytest.raises(FitDiffError, match="being made"):
         reconstruct.begin()
     assert bpy.ops.fitdiff.cancel() == {"FINISHED"}
@@ -189,10 +189,11 @@ def test_the_engines_are_those_that_the_engine_names(playing, room, monkeypatch)
     def engines() -> list[str]:
         return [item[0] for item in state._engines(choices(), bpy.context)]
 
-    assert engines() == ["fit", "landmarks"]
-    told = {"capabilities": {"engines": ["fit", "landmarks", "diffusion"], "resolutions": [512, 1024]}}
+    assert engines() == ["diffusion", "fit", "landmarks"]
+    told = {"capabilities": {"engines": ["fit", "landmarks"], "resolutions": [512, 1024]}}
     monkeypatch.setattr(room, "_about", told)
-    assert engines() == ["fit", "landmarks", "diffusion"]
+    assert engines() == ["fit", "landmarks"]
+    monkeypatch.setattr(room, "_about", {"capabilities": {"engines": ["fit", "landmarks", "diffusion"]}})
     choices().engine = "diffusion"
     monkeypatch.setattr(room, "_about", {"capabilities": {"engines": ["diffusion", "landmarks"]}})
     assert choices().engine == "diffusion"  # whatever the order in which they are named
