@@ -7,6 +7,7 @@ its two finest levels folded into channels, so that nothing runs at full resolut
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from .quantizer import Codebook, Quantized
 
 DARKEST = 0.05  # sRGB whose logarithm is still told from darker ones
 ROUNDS = 2  # of going over what interpolation missed
+TILE = (2, 4)  # numbers of the latent after which the mosaic begins again
 MAPS = ("diffuse", "specular", "normal")
 
 
@@ -42,6 +44,7 @@ class AutoencoderConfig:
     logarithms: bool = False  # of the diffuse map: pigments add up there, so that a mean of two skins is a skin
     mosaic: bool = False  # beside the network, what is smooth in the maps is laid into the latent directly
     detail: int = 0  # fine maps that follow from the latent linearly, beside the mosaic
+    near: int = 0  # small ones for every tile of it, that follow from the numbers about the tile
 
     @staticmethod
     def paper() -> AutoencoderConfig:
@@ -62,6 +65,7 @@ class AutoencoderConfig:
             logarithms=True,
             mosaic=True,
             detail=8,
+            near=6,
         )
 
     @property
@@ -97,7 +101,7 @@ class Autoencoder(nn.Module):
             self.from_code = nn.Conv2d(config.embedding, config.latent_channels, 1)
             self.decoder = Decoder(config)
         if config.mosaic:
-            self.mosaic = Mosaic(config.size, config.latent_side, config.detail)
+            self.mosaic = Mosaic(config.size, config.latent_side, config.detail, config.near)
         if config.mosaic and config.channels:
             with torch.no_grad():  # the network starts by adding little
                 for layer in (self.to_code, *(branch.out for branch in self.decoder.branches)):
@@ -169,20 +173,30 @@ class Mosaic(nn.Module):
 
     What one mean map cannot say follows from it linearly: `detail` are fine maps that belong to directions of the latent,
     such as a hairline, which is only there where the scalp is not bare.
+
+    What is finer than the mosaic but hangs together with it, such as brows in the gloss and how deep a fold is, follows from
+    what lies about it: every tile (2 x 4 numbers, 16 x 32 texels) has `near` small maps of its own.
     """
 
     weights: Tensor  # (4, 9): channels from standardised maps
     back: Tensor  # (9, 4)
     reading: Tensor  # (detail, latent): how much of each fine map a latent asks for
     detail: Tensor  # (detail, 4, S / 2, S / 2): diffuse and specular, standardised
+    near_reading: Tensor  # (tiles, near, 6 x 12 + 1): how much of each a tile, its neighbours and 1 ask for
+    near: Tensor  # (tiles, near, 5 x 16 x 32): light, gloss, normal, standardised
 
-    def __init__(self, size: int, latent_side: int, detail: int) -> None:
+    def __init__(self, size: int, latent_side: int, detail: int, near: int) -> None:
         super().__init__()
         self.step, self.size = size // latent_side, size
         self.register_buffer("weights", torch.zeros(4, 3 * len(MAPS)))
         self.register_buffer("back", torch.zeros(3 * len(MAPS), 4))
         self.register_buffer("reading", torch.zeros(detail, latent_side**2))
         self.register_buffer("detail", torch.zeros(detail, 4, size // 2, size // 2))
+        self.has_near, self.tile = near > 0, [number * self.step for number in TILE]
+        if near:
+            tiles = latent_side**2 // (TILE[0] * TILE[1])
+            self.register_buffer("near_reading", torch.zeros(tiles, near, 9 * TILE[0] * TILE[1] + 1))
+            self.register_buffer("near", torch.zeros(tiles, near, 5 * self.tile[0] * self.tile[1]))
 
     def laid(self, maps: Tensor) -> Tensor:
         """(B, 9, S, S) -> (B, 1, S / 8, S / 8), such that interpolation comes back to the maps' means."""
@@ -193,11 +207,27 @@ class Mosaic(nn.Module):
 
     def spread(self, latent: Tensor) -> Tensor:
         made = self.smooth(latent)
+        if self.has_near:
+            made = made + self._near(latent)
         if not len(self.reading):
             return made
         fine = torch.einsum("bd,dchw->bchw", latent.flatten(1) @ self.reading.T, self.detail)
         fine = F.interpolate(fine, (self.size, self.size), mode="bilinear", align_corners=False)
         return made + torch.cat([fine, fine[:, 3:], fine[:, 3:], torch.zeros_like(fine[:, :3])], 1)
+
+    def about(self, latent: Tensor) -> Tensor:
+        """(B, 1, h, w) -> (tiles, B, 73): every tile's numbers, its neighbours', and 1."""
+        high, wide = TILE
+        padded = F.pad(latent, (wide, wide, high, high), mode="replicate")
+        seen = F.unfold(padded, (3 * high, 3 * wide), stride=TILE).permute(2, 0, 1)
+        return torch.cat([seen, torch.ones_like(seen[..., :1])], 2)
+
+    def _near(self, latent: Tensor) -> Tensor:
+        """(B, 9, S, S)."""
+        asked = self.about(latent) @ self.near_reading.transpose(1, 2)
+        made = untiled(asked @ self.near, (5, *self.tile), self.size)
+        light, gloss, normal = made.split((1, 1, 3), 1)
+        return torch.cat([light * self.back[:3, 0, None, None], gloss.expand(-1, 3, -1, -1), normal], 1)
 
     def smooth(self, latent: Tensor) -> Tensor:
         light, gloss = latent[..., ::2], latent[..., ::2, 1::2]
@@ -213,6 +243,19 @@ class Mosaic(nn.Module):
         gloss, colours = F.avg_pool2d(small[:, 1:2], (2, 1)), F.avg_pool2d(small[:, 2:], 2)
         right = torch.stack([gloss[:, 0], colours.permute(0, 2, 3, 1).flatten(2)], 2).flatten(1, 2)
         return torch.stack([small[:, 0], right], 3).flatten(2)[:, None]
+
+
+def tiled(maps: Tensor, high: int, wide: int) -> Tensor:
+    """(B, C, S, S) -> (tiles, B, C x high x wide)."""
+    rows = maps.unflatten(3, (-1, wide)).unflatten(2, (-1, high))  # (B, C, down, high, across, wide)
+    return rows.permute(2, 4, 0, 1, 3, 5).flatten(3).flatten(0, 1)
+
+
+def untiled(tiles: Tensor, shape: Sequence[int], size: int) -> Tensor:
+    """The other way round; shape (C, high, wide)."""
+    channels, high, wide = shape
+    rows = tiles.unflatten(2, (channels, high, wide)).unflatten(0, (size // high, size // wide))
+    return rows.permute(2, 3, 0, 4, 1, 5).reshape(-1, channels, size, size)
 
 
 class Encoder(nn.Module):

@@ -10,6 +10,7 @@ places instead of 4288.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -52,6 +53,9 @@ class DenoiserConfig:
     places: bool = False  # a learnt vector for every place; coefficients enter and leave by layers of their own
     predicts: Literal["noise", "velocity"] = "noise"
     prior: int = 0  # directions of the texture in the Gaussian that the UNet starts from; 0 has none
+    known: tuple[int, int] = (0, 0)  # people whom the Gaussian knows one by one, and in how many directions
+    informed: bool = False  # the UNet reads what the Gaussian takes for z0 and for noise, instead of their sum
+    forgets: float = 0.0  # dropout while it trains, of the condition's channels and in the blocks
 
     @staticmethod
     def paper() -> DenoiserConfig:
@@ -66,13 +70,16 @@ class DenoiserConfig:
             heads=4,
             head_channels=32,
             spade=32,
-            attention=(2, 4),
+            attention=(4,),
             maps=DLIB,
             embedding=128,
             patch=4,
             places=True,
             predicts="velocity",
             prior=256,
+            known=(2080, 8),
+            informed=True,
+            forgets=0.2,
         )
 
     @property
@@ -105,7 +112,7 @@ class Denoiser(nn.Module):
         self.config = config
         if config.prior:
             texture = config.side**2
-            self.prior = Prior(config.prior, texture, config.coefficients, config.prior_features, STEPS)
+            self.prior = Prior(config.prior, texture, config.coefficients, config.prior_features, STEPS, config.known)
         self.register_buffer("condition_mean", torch.zeros(config.condition_channels))
         self.register_buffer("condition_scale", torch.ones(config.condition_channels))
         if config.channels:
@@ -146,6 +153,7 @@ class Denoiser(nn.Module):
         maps = [F.interpolate(m, (side, side), mode="bilinear", align_corners=False) for m in condition.maps]
         x = torch.cat([*maps, embedding], 1)
         x = (x - self.condition_mean[:, None, None]) / self.condition_scale[:, None, None]
+        x = F.dropout2d(x, self.config.forgets, self.training)
         x = x.flatten(2)[..., self.doors.order_of_places]
         behind = self.config.coefficients // self.config.patch**2
         levels = [torch.cat([x, x.mean(2, keepdim=True).expand(-1, -1, behind)], 2)]
@@ -168,17 +176,24 @@ class Denoiser(nn.Module):
                 length = length * 2 if isinstance(layer, Up) else length // 2
         return found
 
-    def forward(self, z: Tensor, t: Tensor, condition: Condition | Modulation) -> Tensor:
+    def forward(self, z: Tensor, t: Tensor, condition: Condition | Modulation, prior: Prior | None = None) -> Tensor:
+        """prior: a Gaussian to add to instead of the own one, while training (training/denoiser.py)."""
         modulation = self.prepare(condition) if isinstance(condition, Condition) else condition
         if not self.config.prior:
-            return self._network(z, t, modulation)
-        known = self.prior.said(z, t, *modulation[-1], predicts=self.config.predicts)
-        return known + self._network(z, t, modulation[:-1]) if self.config.channels else known
+            return self._network([z], t, modulation)
+        if prior is not None and isinstance(condition, Condition):
+            modulation = [*modulation[:-1], prior.given(*condition)]
+        known = self.prior if prior is None else prior
+        parts = known.resolved(z, t, *modulation[-1])
+        said = known.put(*parts, t, self.config.predicts)
+        if not self.config.channels:
+            return said
+        return said + self._network(parts if self.config.informed else [z], t, modulation[:-1])
 
-    def _network(self, z: Tensor, t: Tensor, modulation: Modulation) -> Tensor:
+    def _network(self, read: Sequence[Tensor], t: Tensor, modulation: Modulation) -> Tensor:
         given = iter(modulation)
         timing = self.timing(sinusoids(t, self.config.channels).to(self.norm.weight))
-        x = self.doors.enter(z)
+        x = self.doors.enter(read)
         skips = [x]
         for layer in self.down:
             x = layer(x, timing, next(given)) if isinstance(layer, Stage) else layer(x)
@@ -209,20 +224,24 @@ class Doors(nn.Module):
         self.register_buffer("inverse", self.order.argsort(), persistent=False)
         self.register_buffer("order_of_places", coarse, persistent=False)
         width, length = config.channels, config.length // self.run
-        self.inwards = nn.Conv1d(self.run, width, 3, padding=1)
+        parts = 2 if config.informed and config.prior else 1
+        self.inwards = nn.Conv1d(parts * self.run, width, 3, padding=1)
         self.outwards = _zero(nn.Conv1d(width, self.run, 3, padding=1))
         if config.places:
             tail = config.coefficients // self.run
             self.places = nn.Parameter(0.02 * torch.randn(width, length))
-            self.coefficients_in = nn.Linear(config.coefficients, tail * width)
+            self.coefficients_in = nn.Linear(parts * config.coefficients, tail * width)
             self.coefficients_out = _zero(nn.Linear(tail * width, config.coefficients))
 
-    def enter(self, z: Tensor) -> Tensor:
-        x = self.inwards(z[:, self.order].view(len(z), -1, self.run).transpose(1, 2))
+    def enter(self, read: Sequence[Tensor]) -> Tensor:
+        """Of one vector, or of the two parts that the Gaussian takes it for."""
+        count = len(read[0])
+        folded = [z[:, self.order].view(count, -1, self.run).transpose(1, 2) for z in read]
+        x = self.inwards(torch.cat(folded, 1))
         if not self.config.places:
             return x
         behind = self.config.coefficients
-        own = self.coefficients_in(z[:, -behind:]).view(len(z), self.config.channels, -1)
+        own = self.coefficients_in(torch.cat([z[:, -behind:] for z in read], 1)).view(count, self.config.channels, -1)
         return torch.cat([x[..., : -own.shape[2]], own], 2) + self.places
 
     def leave(self, x: Tensor) -> Tensor:
@@ -239,6 +258,7 @@ class Stage(nn.Module):
 
     def __init__(self, config: DenoiserConfig, entering: int, leaving: int, timing: int, attends: bool) -> None:
         super().__init__()
+        self.forgets = config.forgets
         self.first = nn.Sequential(nn.GroupNorm(32, entering), nn.SiLU(), nn.Conv1d(entering, leaving, 3, padding=1))
         self.timing = nn.Sequential(nn.SiLU(), nn.Linear(timing, leaving))
         self.plain = nn.GroupNorm(32, leaving, affine=False)
@@ -250,7 +270,7 @@ class Stage(nn.Module):
     def forward(self, x: Tensor, timing: Tensor, modulation: tuple[Tensor, Tensor]) -> Tensor:
         factor, shift = modulation
         y = self.plain(self.first(x) + self.timing(timing)[:, :, None])
-        y = self.second(F.silu(torch.addcmul(shift, y, factor)))
+        y = self.second(F.dropout(F.silu(torch.addcmul(shift, y, factor)), self.forgets, self.training))
         x = self.skip(x) + y
         return x if self.attention is None else self.attention(x)
 

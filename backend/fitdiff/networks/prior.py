@@ -3,6 +3,10 @@
 z0 is normal: over the texture k directions and, at every place, noise of that place's own spread; behind it the coefficients.
 Shown a face, the mean follows the recogniser's features linearly and the covariance is what they leave open; shown the empty
 picture, the mean is everybody's. The UNet then only has to learn what a normal distribution misses.
+
+In the first directions, which are the tone of skin and hair, people are not normal: they lie on a bent sheet, and a normal
+distribution also draws skin that is grey, violet, or paler than anybody's. So without a condition those directions are
+a sum of small Gaussians about known people, whose denoiser is a formula too.
 """
 
 from __future__ import annotations
@@ -33,10 +37,24 @@ class Prior(nn.Module):
     feature_scale: Tensor
     empty: Tensor  # (features,) of the empty picture
     kept: Tensor  # (steps,) the schedule's alpha_bar
+    known: Tensor  # (people, first directions): where known people lie, drawn together by what `width` adds
+    width: Tensor  # (first directions,) of the Gaussians about them
 
-    def __init__(self, rank: int, texture: int, coefficients: int, features: int, steps: int) -> None:
+    def __init__(
+        self,
+        rank: int,
+        texture: int,
+        coefficients: int,
+        features: int,
+        steps: int,
+        known: tuple[int, int] = (0, 0),  # people, directions
+    ) -> None:
         super().__init__()
         self.texture, size, length = texture, rank + coefficients, texture + coefficients
+        self.has_known = known[0] > 0
+        if self.has_known:
+            self.register_buffer("known", torch.zeros(known))
+            self.register_buffer("width", torch.ones(known[1]))
         self.register_buffer("basis", torch.zeros(texture, rank))
         self.register_buffer("roots", torch.eye(size).repeat(2, 1, 1))
         self.register_buffer("levels", torch.ones(LEVELS))
@@ -59,10 +77,18 @@ class Prior(nn.Module):
 
     def said(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor, predicts: str) -> Tensor:
         """What a denoiser that predicts noise or velocity says, (B, D)."""
+        return self.put(*self.resolved(z, t, at, shown), t, predicts)
+
+    def put(self, clean: Tensor, noise: Tensor, t: Tensor, predicts: str) -> Tensor:
+        """z0 and noise as noise or velocity."""
+        kept = self.kept[t.long()][:, None]
+        return noise if predicts == "noise" else kept.sqrt() * noise - (1 - kept).sqrt() * clean
+
+    def resolved(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
+        """What z_t is made of, (B, D) each: the mean of z0, and of the noise."""
         kept = self.kept[t.long()][:, None]
         clean = self.clean(z, t, at, shown)
-        noise = (z - kept.sqrt() * clean) / (1 - kept).sqrt()
-        return noise if predicts == "noise" else kept.sqrt() * noise - (1 - kept).sqrt() * clean
+        return clean, (z - kept.sqrt() * clean) / (1 - kept).sqrt()
 
     def clean(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor) -> Tensor:
         """E[z0 | z_t] (B, D), for z_t (B, D) at steps t (B,)."""
@@ -72,20 +98,38 @@ class Prior(nn.Module):
             mean = self.outwards(at[:, :, 0])
             off = z.float() - kept.sqrt().float() * mean
             weighed = off / noise.float().gather(1, self.level.expand(len(z), -1))
-            shares = torch.stack([1 - shown[:, 0, 0], shown[:, 0, 0]], 1)  # (B, 2), one of them 1
-            roots = torch.einsum("bm,mij->bij", shares, self.roots)
-            inner = (roots.transpose(1, 2) @ self.inwards(weighed)[:, :, None]).double()
-            weights = (shares.double()[:, :, None] * (kept / noise)[:, None, :]).flatten(1)  # (B, 2 LEVELS)
-            matrix = (weights @ self.sums().flatten(1)).unflatten(1, self.roots.shape[1:])
-            matrix = matrix + torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device)
-            # Woodbury: the coefficients' own posterior mean, of size k instead of D.
-            solved = torch.cholesky_solve(inner, torch.linalg.cholesky(matrix))
-            along = kept.sqrt() * (roots.double() @ solved)[:, :, 0]
-            structured = self.outwards(along.float())
+            inwards, order, along = self.inwards(weighed).double(), [], []
+            alike = 2 * t.long() + shown[:, 0, 0].long()  # rows of one step and one kind share their matrix
+            for one in alike.unique().tolist():
+                rows = (alike == one).nonzero()[:, 0]
+                root = self.roots[one % 2].double()
+                sums = self.sums().unflatten(0, (2, LEVELS))[one % 2]
+                matrix = torch.tensordot((kept / noise)[rows[0]], sums, 1)
+                matrix = matrix + torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+                # Woodbury: the coefficients' own posterior mean, of size k instead of D.
+                solved = torch.cholesky_solve(root.T @ inwards[rows].T, torch.linalg.cholesky(matrix))
+                along.append((root @ solved).T)
+                order.append(rows)
+            found = torch.cat(along)[torch.cat(order).argsort()]
+            structured = self.outwards((kept.sqrt() * found).float())
             # What the directions leave unexplained, place by place.
             rest = off - kept.sqrt().float() * structured
             share = (kept.sqrt() * self.levels.double() / noise).float().gather(1, self.level.expand(len(z), -1))
-            return mean + structured + share * rest
+            clean = mean + structured + share * rest
+            if self.has_known:
+                clean = torch.where(shown[:, 0] > 0, clean, self._among_known(clean, z.float(), kept.float()))
+            return clean
+
+    def _among_known(self, clean: Tensor, z: Tensor, kept: Tensor) -> Tensor:
+        """The same with the first directions from known people: each is as likely as z_t says, and pulls to itself."""
+        basis = self.basis[:, : self.known.shape[1]]
+        spread = (kept * self.width.square() + 1 - kept)[:, None]  # (B, 1, directions) variance of z_t about each
+        off = (z[:, : self.texture] @ basis)[:, None] - kept.sqrt()[:, None] * self.known
+        likely = (-0.5 * (off.square() / spread).sum(2)).softmax(1)
+        pulled = self.known + (kept.sqrt() * self.width.square())[:, None] / spread * off
+        found = torch.einsum("bk,bkd->bd", likely, pulled)
+        texture, behind = clean[:, : self.texture], clean[:, self.texture :]
+        return torch.cat([texture + (found - texture @ basis) @ basis.T, behind], 1)
 
     def sums(self) -> Tensor:
         """(2 LEVELS, k, k): R' U' U R over the places of each level. Float64: they are inverted at tiny noise."""

@@ -18,7 +18,8 @@ from ..face.appearance import Paint, head_maps
 from ..face.model import MorphableModel
 from ..face.skin import unstacked
 from ..networks import Autoencoder, Denoiser, DenoiserConfig
-from ..networks.denoiser import Condition
+from ..networks.denoiser import STEPS, Condition
+from ..networks.prior import Prior
 from ..perception.types import IdentityFeatures, IdentityNetwork
 from ..render import Camera, Renderer
 from ..render.colour import to_srgb
@@ -48,6 +49,9 @@ class DenoiserTraining:
     by_signal: bool = False  # what comes of z0 counts as much as z0 can be known
     accumulate: int = 1
     average: float = 0.9999
+    alike: int = 1  # so many of a batch share a step: the Gaussian inverts a matrix for every step
+    folds: int = 0  # Gaussians that each have not seen a part of the people, for the UNet to learn from
+    decay: float = 1e-4  # of the weights
 
     @staticmethod
     def paper() -> DenoiserTraining:
@@ -67,6 +71,9 @@ class DenoiserTraining:
             rendered_every=4,
             by_signal=True,
             average=0.998,
+            alike=4,
+            folds=4,
+            decay=0.05,
         )
 
 
@@ -129,6 +136,9 @@ class DenoiserTask:
         resumed: bool = False,  # what is fitted comes with the run's state
     ) -> None:
         torch.manual_seed(seed)
+        n = settings.network
+        known = min(n.known[0], len(rows.latent)), min(n.known[1], n.prior)
+        settings = dataclasses.replace(settings, network=dataclasses.replace(n, known=known))
         self.settings, self.rows, self.scene, self.machine = settings, rows, scene, machine
         self.trained_on, self.autoencoder, self.seed = trained_on, autoencoder, seed
         network = Denoiser(settings.network)
@@ -147,12 +157,30 @@ class DenoiserTask:
         self.average = Average(network, settings.average)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         if settings.network.channels:
-            options = {"betas": (0.9, 0.99), "weight_decay": 1e-4}
+            options = {"betas": (0.9, 0.99), "weight_decay": settings.decay}
             self.optimizers["network"] = fused(network.parameters(), machine.device, settings.rate, **options)
+        n = settings.network
+        self.folds = self._folds(resumed) if settings.folds and n.channels and n.prior else []
         self.numbers = Numbers(self.statistics)
         self.modules: dict[str, nn.Module] = {"network": network, "average": self.average, "statistics": self.numbers}
+        self.modules |= {f"fold{number}": prior for number, prior in enumerate(self.folds)}
         self.schedule = Schedule(settings.schedule)
         self.empty = empty_condition(scene.recogniser, machine.device)
+
+    def _folds(self, resumed: bool) -> list[Prior]:
+        """Gaussians of all people but every so many: those know a person as little as the one that ships knows a new one,
+        and what is left for the UNet is the same. On people it was fitted to, a Gaussian leaves a tenth less."""
+        s, empty = self.settings, empty_condition(self.scene.recogniser, self.machine.device)
+        found, people = [], torch.arange(len(self.rows.latent))
+        for number in range(s.folds):
+            n = s.network
+            prior = Prior(n.prior, n.side**2, n.coefficients, n.prior_features, STEPS, n.known)
+            prior.to(self.machine.device)
+            if not resumed:
+                others = self.rows.of((people % s.folds != number).to(self.rows.latent.device))
+                moments.fit(prior, others, self.statistics, Schedule(s.schedule), empty)
+            found.append(prior)
+        return found
 
     def facts(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self.settings), "seed": self.seed, "autoencoder": self.autoencoder}
@@ -175,20 +203,28 @@ class DenoiserTask:
     def _backward(self, count: int, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         s, device = self.settings, self.machine.device
         people, views = self.rows.latent.shape[:2]
-        row = torch.randint(people, (count,), generator=generator)
+        prior = self.folds[step % len(self.folds)] if self.folds else None
+        if prior is None:
+            row = torch.randint(people, (count,), generator=generator)
+        else:
+            own = torch.arange(step % len(self.folds), people, len(self.folds))
+            row = own[torch.randint(len(own), (count,), generator=generator)]
         view = torch.randint(views, (count,), generator=generator)
         # Evenly over the schedule within each batch, which quietens the loss; sorted, so that the first are the clearest.
-        t = ((torch.arange(count) + torch.rand(count, generator=generator)) / count * self.schedule.config.steps).long()
+        drawn = -(-count // s.alike)
+        t = ((torch.arange(drawn) + torch.rand(drawn, generator=generator)) / drawn * self.schedule.config.steps).long()
+        t = t.repeat_interleave(s.alike)[:count]
         dropped = torch.rand(count, generator=generator) < s.unconditional
         # A million numbers a step: drawn where they are used. Sampling draws on the CPU.
         here = torch.Generator(device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
         noise = torch.randn(count, LENGTH, generator=here, device=device)
+        torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))  # for what the network forgets
         row, view, dropped = row.to(device), view.to(device), dropped.to(device)
         clean = self.statistics.standardise(self.rows.latent[row, view])
         condition = replaced(self.rows.condition(row, view), self.empty, dropped)
         z = self.schedule.noisy(clean, noise, t)
         with self.machine.mixed():
-            said = self.network(z, t.to(device), condition).float()
+            said = self.network(z, t.to(device), condition, prior).float()
         target = self.schedule.target(clean, noise, t, s.network.predicts)
         each = (said - target).square()
         # Every block of the vector is heard: by their count alone the texture would drown the rest.

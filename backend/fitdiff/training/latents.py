@@ -43,6 +43,11 @@ class Rows(NamedTuple):
     def condition(self, rows: Tensor, views: Tensor) -> Condition:
         return Condition(self.embedding[rows, views].float(), tuple(m[rows, views].float() for m in self.maps))
 
+    def of(self, people: Tensor) -> Rows:
+        """Some of them (N,) bool."""
+        maps = tuple(m[people] for m in self.maps)
+        return Rows(self.latent[people], self.embedding[people], maps, self.camera[people], self.points[people])
+
 
 @dataclass(frozen=True)
 class Source:

@@ -10,10 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..networks import Autoencoder
+from ..networks.autoencoder import tiled
 from .moments import directions
 
 AT_ONCE = 4
 RIDGE = 0.01  # of a direction's own variance
+NEAR_RIDGE = 0.1  # of the numbers' mean variance; less tells people better, but makes folds of what guidance adds
+NEAR_SHARES = (1.0, 3.0, 4.0, 4.0, 4.0)  # light, gloss, normal: normals spread mostly where nothing tells them
 
 
 @torch.no_grad()
@@ -48,6 +51,8 @@ def fit(network: Autoencoder, source: Callable[[int, int], Tensor], people: int)
     network.mosaic.weights[1, 3:6], network.mosaic.back[3:6, 1] = 1 / 3, 1.0
     if network.config.detail:
         _detail(network, source, steps)
+    if network.config.near:
+        _near(network, source, steps)
 
 
 def _detail(network: Autoencoder, source: Callable[[int, int], Tensor], steps: range) -> None:
@@ -73,3 +78,45 @@ def _detail(network: Autoencoder, source: Callable[[int, int], Tensor], steps: r
     matrix = seen.T @ seen
     matrix = matrix + RIDGE * torch.diag(matrix.diag())
     mosaic.detail.copy_(torch.linalg.solve(matrix, moments).view(mosaic.detail.shape))
+
+
+def _near(network: Autoencoder, source: Callable[[int, int], Tensor], steps: range) -> None:
+    """The tiles' small maps: what all before has missed, regressed on the numbers about each tile, and of that the
+    combinations that say most."""
+    mosaic = network.mosaic
+    matrix: Tensor | float = 0.0
+    moments: Tensor | float = 0.0
+    mosaic.near.zero_()
+    for step in steps:
+        maps = source(step, AT_ONCE)
+        latent = network.encode(maps)
+        left = (network.inner(maps) - network.standing()) / network.spread[:, None, None] - mosaic.spread(latent)
+        seen = mosaic.about(latent).transpose(1, 2)
+        matrix = matrix + seen @ seen.transpose(1, 2)
+        moments = moments + seen @ tiled(own(left, mosaic.back), *mosaic.tile)
+    assert isinstance(matrix, Tensor) and isinstance(moments, Tensor)
+    people = len(steps) * AT_ONCE
+    reading, near = told(matrix / people, moments / people, network.config.near, mosaic.tile[0] * mosaic.tile[1])
+    mosaic.near_reading.copy_(reading)
+    mosaic.near.copy_(near)
+
+
+def own(left: Tensor, back: Tensor) -> Tensor:
+    """(B, 9, S, S) -> (B, 5, S, S): light, gloss, normal."""
+    light = back[:3, 0] / back[:3, 0].square().sum()
+    return torch.cat([torch.einsum("c,bchw->bhw", light, left[:, :3])[:, None], left[:, 3:4], left[:, 6:]], 1)
+
+
+def told(matrix: Tensor, moments: Tensor, count: int, texels: int) -> tuple[Tensor, Tensor]:
+    """Per tile, second moments (73, 73) of what is seen and (73, 5 x texels) with what is to be told -> reading (count, 73)
+    and maps (count, 5 x texels), of all regressions of that rank the one that leaves least."""
+    size = matrix.shape[1] - 1
+    seen, shares = matrix.double(), moments.new_tensor(NEAR_SHARES).repeat_interleave(texels)
+    spread = seen.diagonal(dim1=1, dim2=2)[:, :size].mean(1)
+    ridge = torch.cat([NEAR_RIDGE * spread[:, None].expand(-1, size), 1e-6 * spread[:, None]], 1)
+    root = torch.linalg.cholesky(seen + torch.diag_embed(ridge)).float()
+    whitened = torch.linalg.solve_triangular(root, moments, upper=False) * shares
+    _, vectors = torch.linalg.eigh((whitened @ whitened.transpose(1, 2)).double())
+    vectors = vectors[..., -count:].flip(2).float()
+    reading = torch.linalg.solve_triangular(root.transpose(1, 2), vectors, upper=True).transpose(1, 2)
+    return reading, vectors.transpose(1, 2) @ whitened / shares

@@ -105,7 +105,7 @@ def test_classifier_free_guidance(predicts):
     config = replace(
         DenoiserConfig.lite(), channels=32, heads=1, head_channels=8, spade=8, predicts=predicts, multipliers=(1, 1)
     )
-    network = Denoiser(config)
+    network = Denoiser(config).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(torch.randn(parameter.shape) * 0.1)

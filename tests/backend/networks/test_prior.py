@@ -138,6 +138,52 @@ def test_a_network_is_added_to_it():
         assert torch.allclose((network(z, t, seen) - alone)[:, :4096], torch.tensor(0.5), atol=1e-4)
 
 
+def test_a_network_reads_what_the_gaussian_says_and_may_be_shown_another():
+    config = replace(DenoiserConfig.lite(), channels=32, heads=1, head_channels=8, spade=8, prior=8, known=(4, 2))
+    torch.manual_seed(0)
+    network = Denoiser(config).eval()
+    other = Prior(8, 4096, 192, config.prior_features, 1000, (4, 2))
+    other.basis[:8] = torch.eye(8)
+    with torch.no_grad():
+        network.doors.outwards.weight.normal_()
+        maps = tuple(torch.rand(1, *shape) for shape in config.maps)
+        seen, z, t = Condition(torch.rand(1, config.embedding), maps), torch.randn(1, 4288), torch.tensor([500])
+        given = other.given(*seen)
+        parts = other.resolved(z, t, *given)
+        norms = network.prepare(seen)[:-1]
+        expected = other.said(z, t, *given, predicts="velocity") + network._network(parts, t, norms)
+        assert torch.allclose(network(z, t, seen, other), expected, atol=1e-5)
+        assert not torch.allclose(network(z, t, seen), expected, atol=1e-2)
+
+
+@pytest.mark.parametrize("t", [0, 300, 900])
+def test_in_the_first_directions_it_is_a_sum_of_gaussians_about_known_people(network, t):
+    """Against the posterior summed over a grid; a photograph's people are as before."""
+    plain = network.prior
+    prior = Prior(RANK, TEXTURE, COEFFICIENTS, SMALL.prior_features, 1000, (5, 1))
+    prior.load_state_dict(plain.state_dict(), strict=False)
+    prior.known.copy_(torch.tensor([[-2.0], [-1.5], [0.3], [0.5], [2.5]]))
+    prior.width.fill_(0.3)
+    prior.forget()
+    z = 2 * torch.randn(3, 80, generator=torch.Generator().manual_seed(6))
+    steps = torch.full((3,), t)
+    at, shown = prior.given(*EMPTY)
+    at, shown = at.expand(3, -1, -1), shown.expand(3, -1, -1)
+    found, before = prior.clean(z, steps, at, shown), plain.clean(z, steps, at, shown)
+    kept, grid = SCHEDULE.kept(t), torch.linspace(-6, 6, 4001, dtype=torch.float64)
+    weight = torch.exp(-0.5 * ((grid[:, None] - prior.known[:, 0].double()) / 0.3).square()).sum(1)
+    seen = (z[:, :TEXTURE] @ prior.basis[:, 0]).double()
+    likely = torch.exp(-0.5 * (seen[:, None] - kept**0.5 * grid).square() / (1 - kept)) * weight
+    expected = (likely * grid).sum(1) / likely.sum(1)
+    along = prior.basis[:, 0]
+    assert torch.allclose((found[:, :TEXTURE] @ along).double(), expected, atol=2e-3)
+    off = found[:, :TEXTURE] - before[:, :TEXTURE]
+    assert torch.allclose(off, (off @ along)[:, None] * along, atol=1e-4)
+    assert torch.equal(found[:, TEXTURE:], before[:, TEXTURE:])
+    asked = prior.given(*condition(3))
+    assert torch.equal(prior.clean(z, steps, *asked), plain.clean(z, steps, *asked))
+
+
 def test_a_photograph_unlike_all_drawn_ones_is_taken_for_the_farthest_of_them(network):
     near = condition(1, seed=4)
     near.embedding[0, 0] = FARTHEST

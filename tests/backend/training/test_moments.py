@@ -72,6 +72,16 @@ def test_the_condition_tells_what_it_tells(fitted):
     assert known[0, 0] < 0.1 * unknown[0, 0] and known[1, 1] > 0.85 * unknown[1, 1]
 
 
+def test_people_are_known_one_by_one(fitted):
+    """Where they lie in the first directions; the Gaussians about them leave the spread as it is."""
+    _, _, data, statistics = fitted
+    prior = Prior(RANK, 4096, 192, FEATURES, 1000, known=(PEOPLE, 3))
+    moments.fit(prior, data, statistics, Schedule(ScheduleConfig.lite()), EMPTY)
+    lie = statistics.standardise(data.latent[:, 0])[:, :4096] @ prior.basis[:, :3]
+    assert torch.allclose(torch.corrcoef(torch.cat([lie.T, prior.known.T]))[:3, 3:].diag(), torch.ones(3), atol=1e-4)
+    assert torch.allclose(prior.known.var(0) + prior.width.square(), lie.var(0), rtol=0.01)
+
+
 def test_too_few_people_are_refused():
     data = rows()
     few = Rows(data.latent[:7], data.embedding[:7], tuple(m[:7] for m in data.maps), data.camera[:7], data.points[:7])

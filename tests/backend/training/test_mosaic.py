@@ -7,6 +7,7 @@ import torch
 
 from fitdiff.diffusion.weights import load_autoencoder, save_autoencoder
 from fitdiff.networks import Autoencoder, AutoencoderConfig
+from fitdiff.networks.autoencoder import tiled, untiled
 from fitdiff.training import mosaic
 from fitdiff.training.autoencoder import settle_codes
 
@@ -76,6 +77,41 @@ def test_fine_maps_follow_the_latent(fitted):
         with_detail = error(network.mosaic.spread(latent), away)[:4]
         without = error(network.mosaic.smooth(latent), away)[:4]
     assert (with_detail < without).all()
+
+
+def test_tiles_follow_what_lies_about_them(fitted):
+    network, people, _ = fitted
+    maps = torch.randn(2, 5, 64, 64, generator=torch.Generator().manual_seed(0))
+    tiles = tiled(maps, *network.mosaic.tile)
+    assert tiles.shape == (8, 2, 5 * 16 * 32) and torch.equal(untiled(tiles, (5, 16, 32), 64), maps)
+    with torch.no_grad():
+        latent = network.encode(people)
+        about = network.mosaic.about(latent)
+        assert torch.equal(
+            about[3, :, 2 * 12 + 4 : 2 * 12 + 8], latent[:, 0, 2, 4:8]
+        )  # tile 3: second row, second column
+        away = (network.inner(people) - network.standing()) / network.spread[:, None, None]
+        near = network.mosaic._near(latent)
+        before, after = error(network.mosaic.spread(latent) - near, away), error(network.mosaic.spread(latent), away)
+    assert (after[[0, 3, 6, 7]] < before[[0, 3, 6, 7]]).all()
+
+
+def test_maps_of_full_rank_are_the_ridge_regression():
+    generator = torch.Generator().manual_seed(0)
+    seen, wanted = torch.randn(3, 50, 7, generator=generator), torch.randn(3, 50, 10, generator=generator)
+    seen[..., -1] = 1.0
+    matrix, moments = seen.transpose(1, 2) @ seen / 50, seen.transpose(1, 2) @ wanted / 50
+    reading, near = mosaic.told(matrix, moments, 7, 2)
+    ridge = torch.full((7,), mosaic.NEAR_RIDGE) * matrix.diagonal(dim1=1, dim2=2)[:, :6].mean(1)[:, None]
+    ridge[:, -1] = 0
+    expected = torch.linalg.solve(matrix + torch.diag_embed(ridge), moments)
+    assert torch.allclose(reading.transpose(1, 2) @ near, expected, atol=1e-3)
+    # Fewer maps leave more, and never more than the next fewer.
+    left = []
+    for count in (1, 3, 7):
+        reading, near = mosaic.told(matrix, moments, count, 2)
+        left.append((wanted - seen @ reading.transpose(1, 2) @ near).square().mean())
+    assert left[2] < left[1] < left[0]
 
 
 def test_codes_are_laid_over_the_latents(fitted, tmp_path):

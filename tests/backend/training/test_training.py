@@ -145,6 +145,8 @@ def test_the_denoiser_trains_and_samples(data, recogniser, tmp_path):
     settings = replace(
         DenoiserTraining.lite(),
         network=replace(SMALL_DENOISER, prior=1),
+        folds=3,
+        alike=1,
         batch=4,
         rendered=1,
         rendered_every=2,
@@ -155,6 +157,8 @@ def test_the_denoiser_trains_and_samples(data, recogniser, tmp_path):
     found = task.step(0, 10)
     assert set(found) >= {"loss", "noise_0", "noise_3", "vertices", "identity", "identity_perceptual", "mse_light"}
     assert found["noise_0"] > found["noise_3"]  # the network says nothing yet, and velocity is noise at the end
+    apart = [fold.basis for fold in task.folds]
+    assert len(apart) == 3 and not torch.allclose(apart[0], apart[1])  # each has seen others
     parts = DenoiserTask(replace(settings, accumulate=4), rows, scene, MACHINE, "tests", "sha").step(0, 10)
     assert all(value.isfinite() for value in parts.values()) and set(parts) <= set(found)
     task.sheet = lambda: torch.zeros(3, 8, 8)
