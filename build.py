@@ -43,7 +43,11 @@ BACKEND_PYTHONS = tuple(
 )
 # bpy exists for two Pythons only. The first name is the everyday environment, the others widen the tests.
 BPY: dict[tuple[int, int], dict[str, tuple[str, ...]]] = {
-    (3, 11): {"bpy": ("bpy==5.0.1", "numpy==1.26.4"), "bpy-4.2": ("bpy==4.2.23", "numpy==1.26.4")},
+    (3, 11): {
+        "bpy": ("bpy==5.0.1", "numpy==1.26.4"),
+        "bpy-4.5": ("bpy==4.5.15", "numpy==1.26.4"),
+        "bpy-4.2": ("bpy==4.2.23", "numpy==1.26.4"),
+    },
     (3, 13): {"bpy": ("bpy==5.2.3", "numpy==2.5.5")},
 }
 PYTEST = "pytest==9.2.0"

@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 
+from .devices import Device, choose
+from .errors import FitDiffError
+
 if TYPE_CHECKING:
     from .avatar import Avatar
     from .engines.progress import Report
+    from .face.model import MorphableModel
+    from .perception import Perception
     from .perception.analyse import Analysis
     from .perception.pose import PoseFit
 
-Engine = Literal["fit", "landmarks", "diffusion"]
+Engine = Literal["diffusion", "fit", "landmarks"]
 Guidance = Literal["default", "paper", "none"]
 Stack = Literal["embedded", "research"]
 Resolution = Literal[512, 1024, 2048]
-ENGINES: tuple[str, ...] = get_args(Engine)  # the first is the default
+ENGINES: tuple[str, ...] = get_args(Engine)  # the best first
 GUIDANCES: tuple[str, ...] = get_args(Guidance)
 STACKS: tuple[str, ...] = get_args(Stack)
 RESOLUTIONS: tuple[int, ...] = get_args(Resolution)
@@ -37,7 +42,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     photo: str
     out: str  # the avatar folder to write
-    engine: Engine = "fit"
+    engine: Engine | None = None  # None: the best that runs here and knows the face model
     face: int | None = None  # as `fitdiff inspect` numbers them; None where one is clearly meant
     face_model: str | None = None  # `embedded` (default), an imported name, or a path
     likeness: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
@@ -47,6 +52,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     guidance: Guidance = "default"
     guidance_scale: Annotated[float, msgspec.Meta(ge=0, le=10000)] = 75.0  # the paper's; 0 is the condition alone
     stack: Stack = "embedded"  # of networks that look at the photo
+    device: Device = "auto"  # a card where PyTorch drives one, else the processor
     overwrite: bool = False
 
 
@@ -56,9 +62,10 @@ class Outcome:
 
     folder: Path
     engine: str
+    device: str  # cpu or cuda
     face: int | None
     pose: PoseFit
-    photo_notes: tuple[str, ...]
+    notes: tuple[str, ...]  # of the photo and of the choice of engine
     metrics: dict[str, float]
     timings: dict[str, float]  # seconds by the engine's stages, and `total`
 
@@ -66,9 +73,10 @@ class Outcome:
         return {
             "avatar": str(self.folder),
             "engine": self.engine,
+            "device": self.device,
             "face": self.face,
             "verdict": self.pose.verdict,
-            "notes": [*self.photo_notes, *self.pose.reasons],
+            "notes": [*self.notes, *self.pose.reasons],
             "metrics": self.metrics,
             "timings": self.timings,
         }
@@ -85,26 +93,43 @@ def reconstruct(order: Order, report: Report) -> Outcome:
 
     started = time.perf_counter()
     refuse_to_lose(Path(order.out), order.overwrite)
+    device = choose(order.device)
     report(Progress("opening the photo", 0, 0))
     photo = open_photo(order.photo)
     report(Progress("looking for the face", 0, 0))
-    analysis = analyse(photo, order.face, load_face_model(order.face_model), Perception.load(order.stack))
-    avatar = _engine(order)(analysis, report)
+    model = load_face_model(order.face_model)
+    perception = Perception.load(order.stack, device=device)
+    analysis = analyse(photo, order.face, model, perception)
+    engine, why = (order.engine, None) if order.engine else best_engine(model, perception)
+    avatar = _engine(order, engine)(analysis, report)
     report(Progress("writing", 0, 0))
     folder = write_avatar(avatar, order.out, overwrite=order.overwrite)
     return Outcome(
         folder=folder,
-        engine=order.engine,
+        engine=engine,
+        device=device,
         face=order.face,
         pose=analysis.pose,
-        photo_notes=photo.notes,
+        notes=(*photo.notes, *([why] if why else [])),
         metrics=dict(avatar.manifest.metrics),
         timings={**avatar.manifest.timings, "total": time.perf_counter() - started},
     )
 
 
-def _engine(order: Order) -> Callable[[Analysis, Report], Avatar]:
-    if order.engine == "diffusion":
+def best_engine(model: MorphableModel, perception: Perception) -> tuple[str, str | None]:
+    """The learned engine where its weights are here, whole, and speak of this face; else the fit, which takes any face,
+    and why."""
+    from .engines.generator import Generator
+
+    try:
+        Generator.load(perception).refuse_other_faces(model)
+    except FitDiffError as error:
+        return "fit", f"Made by the direct fit. {error.sentence}"
+    return "diffusion", None
+
+
+def _engine(order: Order, engine: str) -> Callable[[Analysis, Report], Avatar]:
+    if engine == "diffusion":
         from .engines import diffusion
 
         wanted = diffusion.DiffusionSettings(
@@ -117,7 +142,7 @@ def _engine(order: Order) -> Callable[[Analysis, Report], Avatar]:
         return lambda analysis, report: diffusion.reconstruct(analysis, wanted, order.seed, report)
     from .engines import fit, landmarks
 
-    if order.engine == "landmarks":
+    if engine == "landmarks":
         return lambda analysis, report: landmarks.reconstruct(analysis, seed=order.seed, report=report)
     settings = fit.FitSettings(steps=order.steps or STEPS["fit"], resolution=order.resolution, likeness=order.likeness)
     return lambda analysis, report: fit.reconstruct(analysis, settings, order.seed, report)

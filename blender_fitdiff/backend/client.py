@@ -2,7 +2,7 @@
 
     backend = Backend(python, folder)        # nothing starts yet; folder: for logs, made when missing
     backend.start()                          # optional: the first request starts it as well
-    job = backend.reconstruct(photo, out, engine="fit", steps=150)
+    job = backend.reconstruct(photo, out, engine="fit")
     job.poll()                               # over? then job.error (a FitDiffError, or None) and job.result (a dict)
     job.progress                             # .stage .step .total .fraction .seconds_left .preview (a small JPEG)
     job.cancel()                             # job.error.code becomes "cancelled"

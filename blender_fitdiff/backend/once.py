@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("photo", type=Path, help="a photo of one person")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the avatar folder to write")
     parser.add_argument("--python", type=Path, required=True, help="the backend's interpreter")
-    parser.add_argument("--engine", default="fit", help="default: fit")
+    parser.add_argument("--engine", help="default: the best that is there")
     parser.add_argument("--overwrite", action="store_true", help="replace an avatar that is there")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="fitdiff-", ignore_cleanup_errors=True) as logs:

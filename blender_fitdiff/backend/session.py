@@ -55,7 +55,7 @@ class Session:
         self._next = 0
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
-        self._silence = 0.0  # seconds without a word, not counting those in which the computer slept
+        self._silence = 0.0  # seconds without a word while one is owed, not counting those in which the computer slept
         self._stop_at: float | None = None  # when an orderly end becomes a forced one
         self._over = False
         hello = Job("initialize", {"protocolVersion": PROTOCOL, "client": client}, self.cancel)
@@ -79,6 +79,8 @@ class Session:
         with self._lock:
             if self._over or self._stop_at is not None:
                 return False
+            if not self._jobs:  # until now it had nothing to say
+                self._silence = 0.0
             self._next += 1
             self._jobs[self._next] = job
             self._put(self._next, job.method, job.params)
@@ -222,12 +224,12 @@ class Session:
         while not self._over:
             time.sleep(TICK)
             now = time.monotonic()
-            self._silence += min(now - looked, 2 * TICK)
+            self._look_at_the_clock(now, min(now - looked, 2 * TICK))
             looked = now
-            self._look_at_the_clock(now)
 
-    def _look_at_the_clock(self, now: float) -> None:
+    def _look_at_the_clock(self, now: float, passed: float) -> None:
         with self._lock:
+            self._silence += passed
             late = [id for id, job in self._jobs.items() if job.deadline is not None and now > job.deadline]
             given_up = [self._jobs.pop(id) for id in late]
             busy, stop_at = bool(self._jobs), self._stop_at

@@ -90,6 +90,12 @@ class Desk:
         """Since the click."""
         return time.monotonic() - self._began if self.working else 0.0
 
+    @property
+    def seconds_left(self) -> float:
+        """What the engine says of the stage at hand, or what earlier runs say of all that is to come, if that is more."""
+        usual = self.costs.typical(self.order.kind) if self.order else None
+        return max(self.progress.seconds_left or 0.0, (usual or 0.0) - self.seconds)
+
     def choose(self, photo: Path | None) -> None:
         """Another photo: what was known of the last one is forgotten."""
         if self._look:

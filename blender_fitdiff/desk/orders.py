@@ -27,12 +27,14 @@ class Choice:
 ENGINES = {
     choice.id: choice
     for choice in (
-        Choice("fit", "Direct Fit", "Fits shape, skin and light to the photo: the person's likeness"),
-        Choice("landmarks", "Instant Landmarks", "Shape and pose from the face's outline alone: a quick draft"),
-        Choice("diffusion", "Diffusion", "Samples a head from the learned model, guided by the photo"),
+        Choice(
+            "diffusion", "Diffusion", "Draws a person from the learned model, guided by the photo: the best likeness"
+        ),
+        Choice("fit", "Direct Fit", "Fits shape, skin and light to the photo, without the learned model"),
+        Choice("landmarks", "Instant Landmarks", "A quick draft: the face's shape and pose, in average skin"),
     )
 }
-DEFAULT_ENGINES = ("fit", "landmarks")  # until the engine itself has said what it has
+DEFAULT_ENGINES = ("diffusion", "fit", "landmarks")  # until the engine itself has said what it has
 
 QUALITIES = {
     "draft": Choice("draft", "Draft", "50 steps, maps of 512 pixels"),
@@ -81,7 +83,7 @@ class Order:
 
     photo: Path
     out: Path
-    engine: str = "fit"
+    engine: str = DEFAULT_ENGINES[0]
     quality: str = "standard"
     face: int | None = None
     face_model: str = ""
@@ -89,7 +91,9 @@ class Order:
 
     @property
     def name(self) -> str:
-        return self.photo.stem if not self.seed else f"{self.photo.stem} {self.seed}"
+        """Of its head in the scene: people of one photo, and what different seeds make of one, stand beside each other."""
+        who = self.photo.stem if self.face is None else f"{self.photo.stem} face {self.face}"
+        return who if not self.seed else f"{who} {self.seed}"
 
     @property
     def kind(self) -> str:
@@ -136,11 +140,19 @@ def person_folder(heads: Path, seed: int) -> Path:
     return heads / f"person-{seed}"
 
 
-def avatar_folder(heads: Path, photo: Path, seed: int = 0) -> Path:
-    """One for each photo and seed, so that a second run replaces the first; photos of one name in two folders stay apart."""
+def is_of(folder: Path, photo: Path) -> bool:
+    """Whether an avatar folder was made from this photo, with whatever face and seed."""
+    first = avatar_folder(folder.parent, photo).name
+    return re.fullmatch(rf"{re.escape(first)}(-face\d+)?(-\d+)?", folder.name) is not None
+
+
+def avatar_folder(heads: Path, photo: Path, seed: int = 0, face: int | None = None) -> Path:
+    """One for each photo, face and seed, so that a second run replaces the first; photos of one name in two folders
+    stay apart."""
     mark = hashlib.sha256(os.path.abspath(photo).encode(errors="surrogatepass")).hexdigest()[:6]
     stem = re.sub(r"[^\w-]+", "_", photo.stem)[:40].strip("_") or "head"
-    return heads / (f"{stem}-{mark}-{seed}" if seed else f"{stem}-{mark}")
+    parts = [stem, mark, *([f"face{face}"] if face is not None else []), *([str(seed)] if seed else [])]
+    return heads / "-".join(parts)
 
 
 def checked_photo(given: str) -> Path:

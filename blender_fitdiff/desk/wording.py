@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+from collections.abc import Callable
 
 from ..errors import FitDiffError
 
@@ -63,6 +63,16 @@ def report(error: FitDiffError, versions: str) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def lines(text: str, width: int) -> list[str]:
-    """A sentence as labels, which Blender does not wrap by itself."""
-    return textwrap.wrap(text, max(width, 12)) or [""]
+def lines(text: str, width: float, measure: Callable[[str], float] = len) -> list[str]:
+    """A sentence as labels, which Blender does not wrap by itself; a word that is too long for a line is cut."""
+    found = [""]
+    for word in text.split():
+        if (longer := f"{found[-1]} {word}".lstrip()) and measure(longer) <= width:
+            found[-1] = longer
+            continue
+        while len(word) > 1 and measure(word) > width:
+            fitting = max((end for end in range(1, len(word)) if measure(word[:end]) <= width), default=1)
+            found.append(word[:fitting])
+            word = word[fitting:]
+        found.append(word)
+    return [line for line in found if line] or [""]

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..desk.orders import Draw, has_chance, person_folder
+from ..desk.orders import Draw, has_chance, is_of, person_folder
 from ..errors import FitDiffError
 from ..making import draw_head, make_head, place_head
+from ..scene.heads import active_head
 from ..ui import places
 from ..ui.state import choices
 from ..ui.studio import can_place, redraw, studio, wake
@@ -150,8 +151,11 @@ class FITDIFF_OT_another_seed(bpy.types.Operator):
     bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
-        chosen = choices()
+    def poll(cls, context: bpy.types.Context) -> bool:
+        chosen, head = choices(), active_head(context)
+        if head is not None and not is_of(Path(head.folder), Path(bpy.path.abspath(chosen.photo))):
+            cls.poll_message_set("This head was not made from the photo above")
+            return False
         return bool(chosen.photo) and has_chance(chosen.engine) and not studio().desk.working
 
     def invoke(self, _context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:

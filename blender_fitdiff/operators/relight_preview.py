@@ -18,6 +18,15 @@ from ..scene.heads import active_head, the_head
 SHEET = "FitDiff relight"
 
 
+def show_in_window(image: bpy.types.Image) -> None:
+    """A window of its own, as Blender opens one for a render; the artist's own editors stay as they are."""
+    if bpy.ops.wm.window_new() != {"FINISHED"}:
+        return
+    area = bpy.context.window_manager.windows[-1].screen.areas[0]
+    area.type = "IMAGE_EDITOR"
+    area.spaces.active.image = image
+
+
 class FITDIFF_OT_relight_preview(bpy.types.Operator):
     """Render the head in the estimated light and under Blender's HDRIs, side by side"""
 
@@ -71,7 +80,10 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
         try:
             cell = next(self.steps, None)
             if cell is None:
-                return self._leave(context, self._finish(self.shown))
+                result = self._leave(context, self._finish(self.shown))
+                if result == {"FINISHED"}:
+                    show_in_window(bpy.data.images[SHEET])
+                return result
             self.shown.append(cell)
         except FitDiffError as error:
             self.report({"ERROR"}, error.sentence)
@@ -103,7 +115,7 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
         if SHEET in bpy.data.images:
             bpy.data.images.remove(bpy.data.images[SHEET])
         as_image(SHEET, values).pack()
-        self.report({"INFO"}, f"The sheet is the image “{SHEET}”: open it in an image editor")
+        self.report({"INFO"}, f"The sheet is the image “{SHEET}”")
         return {"FINISHED"}
 
 

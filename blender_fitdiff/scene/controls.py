@@ -145,7 +145,7 @@ def back_to_photo(head: Head, scene: bpy.types.Scene) -> None:
         scene.render.resolution_x, scene.render.resolution_y = size
         scene.render.pixel_aspect_x = scene.render.pixel_aspect_y = 1.0
     scene.camera = head.camera
-    look_through_camera(scene)
+    look_through_camera(scene, head.mesh)
 
 
 def reset_expression(head: Head, *, to_photo: bool) -> None:

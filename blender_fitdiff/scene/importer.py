@@ -65,7 +65,7 @@ def import_avatar(
         if match_photo:
             _match_photo(scene, imported, avatar)
     if show:
-        show_textured(scene, through_camera=match_photo)
+        show_textured(scene, imported.head, through_camera=match_photo)
     return imported
 
 

@@ -6,33 +6,38 @@ from collections.abc import Iterator
 
 import bpy
 
+from .close_up import fit_view
 
-def show_textured(scene: bpy.types.Scene, *, through_camera: bool) -> None:
+
+def show_textured(scene: bpy.types.Scene, head: bpy.types.Object, *, through_camera: bool) -> None:
     """In the largest 3D view of each window that shows this scene. Works without a window too, so that a file saved in
     the background opens like that; a process that has no screens at all is left alone."""
-    for space in _views(scene):
+    for area in _views(scene):
+        space = area.spaces.active
         space.shading.type = "MATERIAL"
         space.shading.use_scene_lights = space.shading.use_scene_world = True
         space.clip_start = min(space.clip_start, 0.01)
         if through_camera:
-            look_through(space, scene)
+            look_through(area, scene, head)
 
 
-def look_through_camera(scene: bpy.types.Scene) -> None:
-    for space in _views(scene):
-        look_through(space, scene)
+def look_through_camera(scene: bpy.types.Scene, head: bpy.types.Object) -> None:
+    for area in _views(scene):
+        look_through(area, scene, head)
 
 
-def look_through(space: bpy.types.SpaceView3D, scene: bpy.types.Scene) -> None:
-    """Through the scene's camera; a view that keeps a camera of its own is told."""
+def look_through(area: bpy.types.Area, scene: bpy.types.Scene, head: bpy.types.Object) -> None:
+    """Through the scene's camera, so that the head is seen; a view that keeps a camera of its own is told."""
+    space = area.spaces.active
     if space.use_local_camera:
         space.camera = scene.camera
     if space.region_3d is not None:
         space.region_3d.view_perspective = "CAMERA"
+    fit_view(area, scene, head)
 
 
-def _views(scene: bpy.types.Scene) -> Iterator[bpy.types.SpaceView3D]:
+def _views(scene: bpy.types.Scene) -> Iterator[bpy.types.Area]:
     for window in bpy.context.window_manager.windows:
         areas = [area for area in window.screen.areas if area.type == "VIEW_3D"]
         if areas and window.scene == scene:
-            yield max(areas, key=lambda area: area.width * area.height).spaces.active
+            yield max(areas, key=lambda area: area.width * area.height)

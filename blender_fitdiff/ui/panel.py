@@ -7,6 +7,7 @@ import bpy
 from ..backend import install
 from ..desk import orders, wording
 from ..desk.desk import CANCELLING, LOOKING, MADE
+from ..desk.orders import Draw
 from .parts import draw_engine, draw_installation, draw_trouble, sentence
 from .state import FitDiffChoices, choices, cost
 from .studio import CATEGORY, Studio, can_place, studio
@@ -32,14 +33,23 @@ class FITDIFF_PT_photo(InSidebar, bpy.types.Panel):
             draw_installation(layout, context, room)
         elif state != install.READY:
             draw_engine(layout, context, room)
+        else:
+            room.meet()
         if room.desk.working:
             draw_work(layout, context, room)
             return
         draw_photo(layout, context, room, chosen)
-        if error := room.desk.trouble or room.installed:
+        error = room.desk.trouble or room.installed
+        if error and not asks_which_face(room):  # the faces' numbers ask that already
             draw_trouble(layout, context, error)
         if state in (install.READY, install.OUTDATED):
             draw_order(layout, room, chosen)
+
+
+def asks_which_face(room: Studio) -> bool:
+    """Whether the panel waits for the artist to say who is meant."""
+    error = room.desk.trouble
+    return error is not None and wording.offer(error) == "FACE" and len(room.desk.faces) > 1
 
 
 def draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context, room: Studio, chosen: FitDiffChoices) -> None:
@@ -52,14 +62,18 @@ def draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stu
     row.operator("fitdiff.paste_photo", text="", icon="PASTEDOWN")
     if not chosen.photo:
         return
-    if icon := room.pictures.icon("photo"):
+    unreadable = desk.trouble is not None and desk.trouble.code.startswith("photo-")
+    if (icon := room.pictures.icon("photo")) and not unreadable:
         layout.template_icon(icon_value=icon, scale=THUMBNAIL)
     if desk.phase == LOOKING:
         layout.label(text="Looking for faces", icon="VIEWZOOM")
     elif len(desk.faces) == 1:
         layout.label(text="One face found", icon="CHECKMARK")
     elif len(desk.faces) > 1:
-        layout.label(text=f"{len(desk.faces)} faces: which one?", icon="USER")
+        told = "which one?" if chosen.face == "0" and asks_which_face(room) else "the largest, unless you choose"
+        if chosen.face != "0":
+            told = f"number {chosen.face}"
+        layout.label(text=f"{len(desk.faces)} faces: {told}", icon="USER")
         if len(desk.faces) <= MOST_FACES:
             grid = layout.grid_flow(row_major=True, columns=4, align=True, even_columns=True)
             for face in desk.faces:
@@ -84,11 +98,11 @@ def draw_order(layout: bpy.types.UILayout, room: Studio, chosen: FitDiffChoices)
         column.prop(chosen, "quality")
     if orders.has_chance(chosen.engine):
         column.prop(chosen, "seed")
-    if told := cost(chosen.engine, chosen.quality):
-        column.label(text=told, icon="SORTTIME")
+    told = cost(chosen.engine, chosen.quality) or "Not yet timed on this machine"
+    column.label(text=told, icon="SORTTIME")
     row = layout.row()
     row.scale_y = 1.6
-    row.enabled = bool(chosen.photo) and room.installing is None
+    row.enabled = bool(chosen.photo) and room.installing is None and not asks_which_face(room)
     row.operator("fitdiff.reconstruct", icon="USER")
     if orders.can_draw(room.about):
         row = layout.row()
@@ -98,7 +112,8 @@ def draw_order(layout: bpy.types.UILayout, room: Studio, chosen: FitDiffChoices)
 
 def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Studio) -> None:
     desk = room.desk
-    if icon := room.pictures.icon("frame") or room.pictures.icon("photo"):
+    meanwhile = "" if isinstance(desk.order, Draw) else "photo"
+    if icon := room.pictures.icon("frame") or room.pictures.icon(meanwhile):
         layout.template_icon(icon_value=icon, scale=THUMBNAIL * 1.25)
     if desk.phase == MADE:
         sentence(layout, context, can_place() or "Building the head", "SORTTIME")
@@ -112,7 +127,7 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stud
     cancel = row.row(align=True)
     cancel.enabled = desk.phase != CANCELLING
     cancel.operator("fitdiff.cancel", text="", icon="X")
-    seconds = told.seconds_left or 0.0
+    seconds = desk.seconds_left
     left = "" if seconds < 1 else f", about {wording.duration(seconds)} left"
     steps = f"Step {told.step} of {told.total}{left}" if told.total else wording.duration(desk.seconds)
     layout.label(text=steps, icon="SORTTIME")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import blf
 import bpy
 
 from ..backend import install
@@ -10,8 +11,9 @@ from ..desk.orders import Draw
 from ..errors import FitDiffError
 from .studio import Studio, studio
 
-LETTER = 7.0  # pixels of an average letter at a scale of 1
-MARGIN = 50.0
+FONT = 0  # the interface's own
+MARGIN = 66.0  # pixels at a scale of 1: the panel's edges and tabs, a box's, and the icon before a sentence
+CLOSING = 22.0  # a small button beside a sentence
 
 _BUTTONS = {
     install.MISSING: "Install Engine",
@@ -21,20 +23,26 @@ _BUTTONS = {
 }
 
 
-def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
-    """Blender cuts long labels off: one label for each line that fits."""
+def sentence(
+    layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE", beside: float = 0.0
+) -> None:
+    """Blender cuts long labels off: one label for each line that fits, less what stands beside it."""
     width = context.region.width if context.region else 300
     scale = context.preferences.system.ui_scale or 1.0  # without a window it is 0
+    blf.size(FONT, context.preferences.ui_styles[0].widget.points * scale)
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(wording.lines(text, int((width - MARGIN * scale) / (LETTER * scale)))):
+    room = width - (MARGIN + beside) * scale
+    for number, line in enumerate(wording.lines(text, room, lambda words: blf.dimensions(FONT, words)[0])):
         column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
 
 
 def draw_trouble(layout: bpy.types.UILayout, context: bpy.types.Context, error: FitDiffError) -> None:
     """One sentence, what can be done about it, and the details for somebody who helps."""
     box = layout.box()
-    sentence(box, context, error.sentence, "ERROR")
+    row = box.row()
+    sentence(row, context, error.sentence, "ERROR", beside=CLOSING)
+    row.operator("fitdiff.dismiss", text="", icon="X", emboss=False)
     offer = wording.offer(error)
     row = box.row(align=True)
     if offer == "PHOTO":
@@ -45,7 +53,6 @@ def draw_trouble(layout: bpy.types.UILayout, context: bpy.types.Context, error: 
         again = "fitdiff.random_person" if isinstance(studio().desk.order, Draw) else "fitdiff.reconstruct"
         row.operator(again, text="Try Again", icon="FILE_REFRESH")
     row.operator("fitdiff.copy_details", text="Copy Details", icon="COPYDOWN")
-    row.operator("fitdiff.dismiss", text="", icon="X")
 
 
 def draw_installation(layout: bpy.types.UILayout, context: bpy.types.Context, studio: Studio) -> None:

@@ -15,6 +15,7 @@ from .panel import InSidebar
 from .parts import sentence
 from .state import choices
 from .studio import studio
+from .switches import show_own_light
 
 SLIDERS_SHOWN = 60
 
@@ -41,12 +42,13 @@ class FITDIFF_PT_head(_OfHead, bpy.types.Panel):
                 )
                 chosen.collection = head.collection.name
         last = studio().desk.last
-        if last is not None:
+        if last is not None and str(last.folder) == the_head(context).folder:
             layout.label(text=f"Made in {wording.duration(last.seconds)}", icon="SORTTIME")
             if last.verdict != "good":
                 sentence(layout, context, "The photo was hard to read: compare the head with it.", "INFO")
         row = layout.row(align=True)
-        row.operator("fitdiff.back_to_photo", icon="CAMERA_DATA")
+        whose = "Head's" if controls.photo_state(the_head(context)) is None else "Photo's"
+        row.operator("fitdiff.back_to_photo", text=f"{whose} Camera", icon="CAMERA_DATA")
         row.operator("fitdiff.another_seed", icon="FILE_REFRESH")
 
 
@@ -57,9 +59,11 @@ class FITDIFF_PT_light(_OfHead, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, head = self.layout, the_head(context)
         switches = context.scene.fitdiff_switches
+        show_own_light(head)
         layout.template_icon_view(switches, "light", show_labels=True, scale=4.0, scale_popup=4.0)
         state = controls.hdri_state(context.scene)
-        layout.label(text=state[0].title() if state else "The photo's light")
+        own = "The head's own light" if controls.photo_state(head) is None else "The photo's light"
+        layout.label(text=state[0].title() if state else own)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         if state:
@@ -106,8 +110,9 @@ class FITDIFF_PT_expression(_OfHead, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, head = self.layout, the_head(context)
+        start = "As Drawn" if controls.photo_state(head) is None else "As in Photo"
         row = layout.row(align=True)
-        row.operator("fitdiff.reset_expression", text="Photo's", icon="LOOP_BACK").to_photo = True
+        row.operator("fitdiff.reset_expression", text=start, icon="LOOP_BACK").to_photo = True
         row.operator("fitdiff.reset_expression", text="Neutral", icon="X").to_photo = False
         chosen = choices()
         layout.prop(chosen, "search", text="", icon="VIEWZOOM")

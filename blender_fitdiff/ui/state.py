@@ -55,8 +55,7 @@ def _engines(_self: Any, _context: Any) -> list[tuple]:
 
 
 def _qualities(self: Any, _context: Any) -> list[tuple]:
-    engine = "fit" if self.engine == "landmarks" else self.engine
-    chosen = orders.quality_choices(engine, _offered("resolutions")) or list(orders.QUALITIES.values())
+    chosen = orders.quality_choices(self.engine, _offered("resolutions")) or list(orders.QUALITIES.values())
     numbers = list(orders.QUALITIES)
     return _menu(
         "quality",
@@ -114,11 +113,18 @@ class FitDiffChoices(bpy.types.PropertyGroup):
     )
     face: bpy.props.EnumProperty(name="Face", description="The face that is meant", items=_faces, update=face_changed)
     engine: bpy.props.EnumProperty(name="Engine", description="How the head is made", items=_engines)
-    quality: bpy.props.EnumProperty(name="Quality", description="How long it may take", items=_qualities, default=1)
+    quality: bpy.props.EnumProperty(
+        name="Quality", description="Steps and maps: finer takes longer", items=_qualities, default=1
+    )
     seed: bpy.props.IntProperty(name="Seed", description="Another number, a slightly different head", min=0, default=0)
     search: bpy.props.StringProperty(
         name="Search", description="Show only expressions with these letters", options={"TEXTEDIT_UPDATE"}
     )
+
+    def prefer(self, engine: str) -> None:
+        """The engine's own default, where the artist has not chosen."""
+        if not self.is_property_set("engine"):
+            self.engine = engine
 
     def order(self) -> Order:
         """Raises FitDiffError for a photo that cannot be used."""
@@ -126,7 +132,7 @@ class FitDiffChoices(bpy.types.PropertyGroup):
         face = int(self.face) if self.face and self.face != "0" else None
         return Order(
             photo=photo,
-            out=orders.avatar_folder(places.heads_folder(), photo, self.seed),
+            out=orders.avatar_folder(places.heads_folder(), photo, self.seed, face),
             engine=self.engine or orders.DEFAULT_ENGINES[0],
             quality=self.quality or "standard",
             face=face,
@@ -143,7 +149,7 @@ def choices() -> FitDiffChoices:
 def _keep(*_: Any) -> None:
     """Opening a file gives the window manager new properties."""
     chosen = choices()
-    _kept.update({name: getattr(chosen, name) for name in KEPT})
+    _kept.update({name: getattr(chosen, name) for name in KEPT if chosen.is_property_set(name)})
 
 
 @persistent

@@ -43,6 +43,8 @@ class Studio:
         self._about: dict | None = None
         self._python: Path | None = None
         self._doctor: Job | None = None
+        self._greeting: Job | None = None
+        self._met = self._listed = False  # whether the engine was greeted, and what it has is in the menus
         self._state = install.State(install.MISSING)
         self._state_at = -STATE_AGE
         self._shown: object = None
@@ -87,6 +89,12 @@ class Studio:
     def backend(self) -> Backend | None:
         return self._backend
 
+    def meet(self) -> None:
+        """The panel is seen: have the timer greet the engine, once, so that it can say what it has. Its light process
+        is enough for that; what computes starts with the first photo."""
+        if not self._met:
+            wake()
+
     def examine(self) -> None:
         """Ask the engine's doctor; `report` has the answer later."""
         self._doctor = self.connect().doctor()
@@ -104,6 +112,7 @@ class Studio:
         """Whether there is anything left to look at."""
         self.desk.tick()
         self._tick_installer()
+        self._tick_greeting()
         if self._doctor and self._doctor.poll():
             if self._doctor.error:
                 self.desk.blame(self._doctor.error)
@@ -112,7 +121,19 @@ class Studio:
         if self.desk.made and self.ahead.ready(self.desk.made.folder):
             _place(self.desk)
         self._redraw()
-        return self.desk.busy or self.installing is not None or self._doctor is not None or self.pictures.loading
+        asked = self._doctor is not None or self._greeting is not None
+        return self.desk.busy or self.installing is not None or asked or self.pictures.loading
+
+    def _tick_greeting(self) -> None:
+        if self._greeting is None and not self._met and self.engine_state().name == install.READY:
+            self._met = True
+            with suppress(FitDiffError):  # an engine that does not start is told of when something is asked of it
+                self._greeting = self.connect().ping()
+        if self._greeting and self._greeting.poll():
+            self._greeting = None
+        if not self._listed and self.about:
+            self._listed = True
+            bpy.context.window_manager.fitdiff.prefer(self.about["capabilities"]["engines"][0])
 
     def _tick_installer(self) -> None:
         job = self.installing
@@ -120,6 +141,7 @@ class Studio:
             self.installing, self.installed = None, job.error
             self._state_at = -STATE_AGE
             self.disconnect()  # what runs may have been replaced
+            self._met = self._listed = False
             if job.outcome == install.DONE and self.desk.trouble and self.desk.trouble.code.startswith("backend-"):
                 self.desk.blame(None)
             if self.desk.photo and not self.desk.faces and self.engine_state().name == install.READY:

@@ -13,9 +13,10 @@ from ..errors import FitDiffError
 from ..scene import controls
 from ..scene.environment import hdris
 from ..scene.heads import Head, active_head
-from .studio import studio
+from .studio import studio, wake
 
 PHOTO = "PHOTO"
+OWN_LIGHT = "light"  # the picture of the head in its own light
 _items: list[tuple] = []  # Blender does not keep the strings of dynamic menus: somebody has to
 
 
@@ -54,10 +55,24 @@ def _hdri(place: int, otherwise: float) -> Callable[[Head], Any]:
     return read
 
 
+def show_own_light(head: Head) -> None:
+    """The engine's own picture of the head stands for the light that it was made in."""
+    pictures, picture = studio().pictures, Path(head.folder) / "preview.png"
+    if picture.is_file():
+        pictures.show(OWN_LIGHT, picture)
+    else:
+        pictures.clear(OWN_LIGHT)
+    if pictures.loading:
+        wake()
+
+
 def _lights(_self: Any, _context: Any) -> list[tuple]:
     """PHOTO, then the HDRIs by name, with Blender's own thumbnails of them."""
     balls = {Path(light.path).stem: bpy.types.UILayout.icon(light) for light in bpy.context.preferences.studio_lights}
-    found = [(PHOTO, "Photo", "The light of the photo", "IMAGE_DATA", 0)]
+    head = active_head(bpy.context)
+    drawn = head is not None and controls.photo_state(head) is None  # a person without a photo
+    own = ("Own", "The light that the head was made in") if drawn else ("Photo", "The light of the photo")
+    found = [(PHOTO, *own, studio().pictures.icon(OWN_LIGHT) or "IMAGE_DATA", 0)]
     found += [(name, name.title(), "", balls.get(name) or "WORLD", place) for place, name in enumerate(hdris(), 1)]
     if found != _items:
         _items[:] = found

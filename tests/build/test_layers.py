@@ -59,13 +59,15 @@ def test_build_needs_only_the_standard_library():
 # A room, and what it may know beside itself: rooms, or single files of a room. What is no key here may know everything.
 ROOMS = {
     "errors": set(),
+    "devices": {"errors"},
     "tensor_files": {"errors"},
     "pages": {"errors"},
     "photo": {"errors"},
     "networks": set(),
     "render": {"errors", "face.topology"},
     "face": {"errors", "render"},
-    "perception": {"errors", "tensor_files", "photo", "render", "face"},
+    "weight_files": set(),
+    "perception": {"errors", "tensor_files", "weight_files", "photo", "render", "face"},
     "diffusion": {"errors", "tensor_files", "networks", "perception.types"},
     "avatar": {"errors", "swap", "face"},
     "likeness": {"errors", "render"},

@@ -55,7 +55,7 @@ def test_a_job_from_start_to_end(backend, tmp_path):
     assert job.progress == told[-1]
     assert job.progress.preview.startswith(b"\xff\xd8")
     assert backend.state == "ready"
-    assert backend.about["capabilities"]["engines"][0] == "fit"
+    assert {"fit", "landmarks"} <= set(backend.about["capabilities"]["engines"])
 
 
 def weight(pid: int | str) -> int | None:
@@ -215,6 +215,17 @@ def test_a_backend_that_falls_silent_is_ended(backend, tmp_path, monkeypatch):
     assert not job.wait(3)  # the worker says nothing, but its service answers pings
     os.kill(backend.pid, signal.SIGSTOP)
     assert code(job) == "backend-crashed"
+
+
+def test_hours_without_a_job_are_no_silence(backend, tmp_path, monkeypatch):
+    assert code(backend.reconstruct("/quick", tmp_path / "a", steps=1)) is None
+    pid = backend.pid
+    monkeypatch.setattr(session, "HEARTBEAT", 0.3)
+    monkeypatch.setattr(session, "SILENCE", 1.5)
+    time.sleep(2)  # nobody asks for anything
+    job = backend.reconstruct("/hold", tmp_path / "b")
+    assert not job.wait(1), job.error
+    assert backend.pid == pid
 
 
 def test_what_is_not_answered_in_time_is_given_up(make, monkeypatch):

@@ -37,6 +37,10 @@ class Playing:
     def sample(self, out: Path, **options: object) -> Job:
         return self._job("sample", {"out": out, **options})
 
+    def ping(self) -> Job:
+        """Beside the jobs, which are what tests look at."""
+        return Job("ping", {}, lambda job: None)
+
     def _job(self, method: str, params: dict) -> Job:
         def cancel(job: Job) -> None:
             job.finish(None, FitDiffError("cancelled", "Cancelled."))
@@ -122,6 +126,37 @@ def test_a_random_person_needs_no_photo(desk, engine, photo, tmp_path):
     assert (desk.phase, desk.trouble.code) == (IDLE, "weights-missing")
 
 
+def test_the_time_that_is_left_knows_of_stages_to_come(desk, engine, order):
+    desk.begin(order)
+    assert desk.seconds_left == 0.0  # nothing is known
+    engine.last.advance({"stage": "sampling", "step": 1, "total": 4, "secondsLeft": 9.0})
+    assert desk.seconds_left == 9.0
+    desk.costs.note(order.kind, 1000)
+    assert 900 < desk.seconds_left <= 1000
+    engine.last.advance({"stage": "sampling", "step": 2, "total": 4, "secondsLeft": 2000.0})
+    assert desk.seconds_left == 2000.0
+
+
+def test_a_folder_knows_its_photo(photo, tmp_path):
+    made = [orders.avatar_folder(tmp_path / "heads", photo, seed, face) for seed in (0, 1, 23) for face in (None, 1, 2)]
+    assert len(set(made)) == 9
+    assert all(orders.is_of(folder, photo) for folder in made)
+    names = [Order(photo, made[0], seed=seed, face=face).name for seed, face in ((0, None), (3, None), (0, 2), (3, 2))]
+    assert names == ["Ada", "Ada 3", "Ada face 2", "Ada face 2 3"]
+    assert not orders.is_of(orders.avatar_folder(tmp_path, tmp_path / "Bea.jpg"), photo)
+    assert not orders.is_of(orders.person_folder(tmp_path, 1), photo)
+    assert not orders.is_of(Path(), photo)
+
+
+def test_sentences_are_cut_where_lines_end():
+    assert wording.lines("a bird sings in a tree", 6) == ["a bird", "sings", "in a", "tree"]
+    assert wording.lines("/a/very/long/path here", 8) == ["/a/very/", "long/pat", "h here"]
+    wide = {"m": 2.0}
+    assert wording.lines("mm ii mm", 6, lambda text: sum(wide.get(one, 1.0) for one in text)) == ["mm", "ii", "mm"]
+    assert wording.lines("never ends", -5)  # a sidebar may be narrower than its margins
+    assert wording.lines("", 10) == [""]
+
+
 def test_people_are_drawn_only_where_the_model_is():
     def told(methods: list[str], engines: list[str]) -> dict:
         return {"capabilities": {"methods": methods, "engines": engines}}
@@ -145,7 +180,7 @@ def test_a_job_goes_from_the_click_to_the_scene(desk, engine, order):
     desk.begin(order)
     assert (desk.phase, engine.starts) == (WORKING, 1)
     assert engine.last.params["overwrite"] is True
-    assert (engine.last.params["steps"], engine.last.params["resolution"]) == (150, 512)
+    assert (engine.last.params["steps"], engine.last.params["resolution"]) == (50, 512)
     desk.tick()
     engine.last.advance({"stage": "fitting", "step": 3, "total": 10, "secondsLeft": 7.0})
     assert desk.tick()
@@ -158,7 +193,7 @@ def test_a_job_goes_from_the_click_to_the_scene(desk, engine, order):
         desk.begin(order)
     desk.placed()
     assert (desk.phase, desk.busy, desk.made, desk.last.name) == (IDLE, False, None, "Ada")
-    assert desk.costs.typical("fit/standard") is not None
+    assert desk.costs.typical("diffusion/standard") is not None
 
 
 def test_cancel_is_no_trouble(desk, engine, order):
@@ -167,7 +202,7 @@ def test_cancel_is_no_trouble(desk, engine, order):
     assert desk.phase == CANCELLING
     desk.tick()
     assert (desk.phase, desk.trouble, desk.made) == (IDLE, None, None)
-    assert desk.costs.typical("fit/standard") is None
+    assert desk.costs.typical("diffusion/standard") is None
     desk.begin(order)  # and the next click works
     assert desk.phase == WORKING
 
@@ -269,7 +304,7 @@ def test_orders_ask_only_for_what_an_engine_knows(photo, tmp_path):
     assert quick.options() == {"engine": "landmarks", "seed": 0, "overwrite": True, "face_model": "mine"}
     assert quick.kind == "landmarks"
     fine = Order(photo, tmp_path, quality="fine", seed=4)
-    assert (fine.options()["resolution"], fine.kind, fine.name) == (1024, "fit/fine", "Ada 4")
+    assert (fine.options()["resolution"], fine.kind, fine.name) == (1024, "diffusion/fine", "Ada 4")
     assert [one.id for one in orders.quality_choices("fit", (512,))] == ["draft", "standard"]
     assert orders.quality_choices("landmarks", None) == []
     assert [one.name for one in orders.engine_choices(("fit", "later"))] == ["Direct Fit", "Later"]

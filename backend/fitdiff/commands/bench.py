@@ -101,13 +101,10 @@ def _reconstruct(args: argparse.Namespace, console: Console) -> dict:
     from fitdiff.evaluation.reconstruct_speed import summary, time_round
     from fitdiff.face.registry import load_face_model
 
-    if _device(args.device).type != "cpu":
-        raise FitDiffError(
-            "device-unsupported", "The engines run on the processor so far: leave --device away to measure them."
-        )
+    device = _device(args.device)
     contest = Contest(args.steps, args.resolution)
     model = load_face_model()
-    answer = summary([time_round(args.photo, args.engine, contest, model) for _ in range(args.repeats)])
+    answer = summary([time_round(args.photo, args.engine, contest, model, device) for _ in range(args.repeats)], device)
     for stage, seconds in answer["stages_s"].items():
         console.print(f"{seconds:8.2f} s  {stage}", highlight=False, markup=False)
     preview, memory = answer["first_preview_s"], answer["peak_mib"]

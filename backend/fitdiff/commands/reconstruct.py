@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ..devices import DEVICES
 from ..reconstruction import ENGINES, GUIDANCES, MOST_STEPS, RESOLUTIONS, STACKS, Order
 
 HELP = "turn a photo into an avatar folder"
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """What an avatar is made with, for one photo as for many."""
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=f"default: {ENGINES[0]}")
+    parser.add_argument("--engine", choices=ENGINES, help=f"default: {ENGINES[0]}, where it runs; else {ENGINES[1]}")
     parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
     parser.add_argument(
         "--likeness",
@@ -48,6 +49,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         help="of the paper's guidance; default 75 (diffusion)",
     )
     parser.add_argument("--stack", choices=STACKS, default="embedded", help="of networks that look at the photo")
+    parser.add_argument(
+        "--device", choices=DEVICES, default=DEVICES[0], help="default: a graphics card where there is one"
+    )
     parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
 
 
@@ -64,7 +68,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         markup=False,
         highlight=False,
     )
-    for note in (*outcome.photo_notes, *(pose.reasons if pose.verdict != "good" else ())):
+    for note in (*outcome.notes, *(pose.reasons if pose.verdict != "good" else ())):
         console.print(f"note: {note}", markup=False, highlight=False)
     return outcome.to_json()
 

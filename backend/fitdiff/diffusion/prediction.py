@@ -49,6 +49,16 @@ def predictor(
     return predict
 
 
+def displaced(predict: Predictor, by: Tensor, schedule: Schedule) -> Predictor:
+    """The same people, every one of them moved `by` (B or 1, 4288): for what is known of somebody beside the condition."""
+
+    def elsewhere(z: Tensor, t: int) -> Prediction:
+        clean, noise = predict(z - schedule.kept(t) ** 0.5 * by, t)
+        return Prediction(clean + by, noise)
+
+    return elsewhere
+
+
 def _both(condition: Modulation, empty: Modulation, batch: int) -> Modulation:
     return [
         (torch.cat([factor, bare.expand(batch, -1, -1)]), torch.cat([shift, still.expand(batch, -1, -1)]))

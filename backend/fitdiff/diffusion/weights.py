@@ -19,6 +19,7 @@ from .latent import Statistics
 from .schedule import ScheduleConfig
 
 LICENCE = "CC0-1.0"
+FACE = "embedded"
 Config = TypeVar("Config")
 
 
@@ -41,6 +42,7 @@ class TrainedDenoiser:
     statistics: Statistics
     autoencoder: str  # sha256 of the autoencoder whose latents it knows
     card: Card
+    face: str = FACE  # the face model whose shapes it knows
 
 
 def save_autoencoder(
@@ -66,11 +68,17 @@ def save_denoiser(
     steps: int,
     details: dict[str, Any],
     half: bool = True,
+    face: str = FACE,
 ) -> Card:
     tensors = network.state_dict()
     # Kept in full: the light's numbers need it.
     kept = {"statistics.mean": statistics.mean, "statistics.scale": statistics.scale}
-    header = {"config": _packed(network.config), "schedule": _packed(schedule), "autoencoder": autoencoder}
+    header = {
+        "config": _packed(network.config),
+        "schedule": _packed(schedule),
+        "autoencoder": autoencoder,
+        "face": face,
+    }
     return _save(path, tensors, "SPADE denoiser", trained_on, steps, details, header, half, kept)
 
 
@@ -79,7 +87,8 @@ def load_denoiser(path: Path, device: torch.device | str = "cpu") -> TrainedDeno
     statistics = Statistics(tensors.pop("statistics.mean"), tensors.pop("statistics.scale"))
     network = _filled(path, lambda: Denoiser(_unpacked(DenoiserConfig, header["config"])), tensors)
     schedule = _unpacked(ScheduleConfig, header["schedule"])
-    return TrainedDenoiser(network.to(device), schedule, statistics.to(device), header["autoencoder"], card)
+    face = header.get("face", FACE)
+    return TrainedDenoiser(network.to(device), schedule, statistics.to(device), header["autoencoder"], card, face)
 
 
 def _save(

@@ -19,12 +19,14 @@ from ..diffusion import draw_noise, join, sample_ddim, split
 from ..diffusion.completion import sample_near
 from ..diffusion.guidance import Corrections, corrected, through_denoiser
 from ..diffusion.latent import places
-from ..diffusion.prediction import Predictor
+from ..diffusion.prediction import Predictor, displaced
 from ..diffusion.samplers import Step
 from ..errors import FitDiffError
 from ..face.skin import SkinBasis, load_skin
 from ..perception.analyse import Analysis
-from . import fit
+from .fit import Fit, FitSettings
+from .fit_head import Start
+from .fit_result import flattened
 from .generator import Generator
 from .photo_energy import PhotoEnergy, usable
 from .progress import Progress, Report, silent
@@ -45,7 +47,7 @@ class DiffusionSettings:
     classifier_free: float = 1.0
     corrections: Corrections = field(default_factory=Corrections)
     likeness: float = 1.0
-    likeness_steps: int = 90
+    likeness_steps: int = 90  # at most; a draft has two for each of its steps
     resolution: int = 512
     shadows_every: int = 10
     preview_every: int = 5  # steps that nobody draws for guidance's sake
@@ -60,6 +62,9 @@ def reconstruct(
     settings = settings or DiffusionSettings()
     generator = Generator.load(analysis.perception)
     generator.refuse_other_faces(analysis.model)
+    most = generator.schedule.config.steps
+    if settings.steps > most:
+        raise FitDiffError("usage-steps", f"The diffusion engine knows {most} steps at most: ask for fewer.")
     if analysis.pose.verdict == "bad":
         raise FitDiffError(
             "face-unclear",
@@ -74,7 +79,7 @@ def reconstruct(
     sampled = time.perf_counter()
     head = likeness_pass(analysis, generator, z, settings, seed, report)
     alike = time.perf_counter()
-    avatar = head.avatar(head.finished_maps(), seed)
+    avatar = head.avatar(seed)
     timings = {
         "look": ready - started,
         "sampling": sampled - ready,
@@ -90,7 +95,6 @@ def sample(
     """Algorithm 1: (1, 4288) in natural units. The condition is what the recogniser says of the photo (line 1)."""
     condition = generator.condition(energy.analysis.conditioning)
     plain = generator.predictor(condition, settings.classifier_free)
-    predict = guided(plain, energy, generator, settings)
     noise = draw_noise(1, torch.Generator().manual_seed(seed), generator.statistics.mean)
 
     def watch(step: Step) -> None:
@@ -104,10 +108,13 @@ def sample(
 
     with torch.no_grad():
         if settings.guidance == "default" and settings.warm < 1:
-            start = warm(energy, generator, plain)
+            suggested, start = warm(energy, generator, plain)
+            plain = displaced(plain, start - suggested, generator.schedule)
+            predict = guided(plain, energy, generator, settings)
             z = sample_near(predict, start, lambda: noise, generator.schedule, settings.steps, settings.warm, watch)
             z = settled(plain, z, generator, settings.settling)
         else:
+            predict = guided(plain, energy, generator, settings)
             z = sample_ddim(predict, noise, generator.schedule, settings.steps, watch)
         return generator.statistics.restore(z)
 
@@ -124,13 +131,19 @@ def settled(plain: Predictor, z: Tensor, generator: Generator, share: float) -> 
     return z
 
 
-def warm(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> Tensor:
-    """(1, 4288) standardised: the landmarks' head in the skin and light that the condition alone suggests."""
+def warm(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> tuple[Tensor, Tensor]:
+    """(1, 4288) standardised, twice: whom the condition alone suggests, and the same person as the photo has them at first
+    sight: the landmarks' shape and expression, and light and tone of skin that together give the photo's colours."""
     last = generator.schedule.config.steps - 1
-    guess = generator.statistics.restore(plain(torch.zeros_like(generator.statistics.mean)[None], last).clean)
+    guess = plain(torch.zeros_like(generator.statistics.mean)[None], last).clean
+    whole = generator.statistics.restore(guess)
     pose = energy.analysis.pose
-    shape, expression = (torch.as_tensor(values).to(guess)[None] for values in (pose.identity, pose.expression))
-    return generator.statistics.standardise(join(split(guess)._replace(identity=shape, expression=expression)))
+    shape, expression = (torch.as_tensor(values).to(whole)[None] for values in (pose.identity, pose.expression))
+    seen = join(split(whole)._replace(identity=shape, expression=expression))
+    light, skin = energy.first_light(seen)
+    texture = split(whole).texture + generator.texture(skin) - generator.texture(generator.skin(whole))
+    seen = join(split(seen)._replace(texture=texture, light=light))
+    return guess, generator.statistics.standardise(seen)
 
 
 def guided(predict: Predictor, energy: PhotoEnergy, generator: Generator, settings: DiffusionSettings) -> Predictor:
@@ -147,13 +160,13 @@ def guided(predict: Predictor, energy: PhotoEnergy, generator: Generator, settin
 
 def likeness_pass(
     analysis: Analysis, generator: Generator, z: Tensor, settings: DiffusionSettings, seed: int, report: Report
-) -> fit._Fit:
+) -> Fit:
     """The direct engine's own stages from the sampled head on; with likeness 0 it is left as it is."""
     parts = split(z)
     with torch.no_grad():
         skin = generator.skin(z)
     basis = load_skin()
-    start = fit.Start(
+    start = Start(
         identity=parts.identity,
         expression=parts.expression,
         light=usable(parts.light),
@@ -161,10 +174,11 @@ def likeness_pass(
         gloss=skin.specular,
         normal=skin.normal,
     )
-    own = fit.FitSettings(steps=settings.likeness_steps, resolution=settings.resolution, likeness=settings.likeness)
-    head = fit._Fit(analysis, own, seed, report, start)
+    steps = min(settings.likeness_steps, 2 * settings.steps)
+    own = FitSettings(steps=steps, resolution=settings.resolution, likeness=settings.likeness)
+    head = Fit(analysis, own, start)
     if settings.likeness > 0:
-        head.optimise()
+        head.solve(seed, report)
     return head
 
 
@@ -172,7 +186,7 @@ def _signed(avatar: Avatar, generator: Generator, z: Tensor, settings: Diffusion
     """The fit's result under this engine's name, with the texture code that it began with."""
     about = avatar.manifest
     latent = with_fields(about.latent, texture=[float(value) for value in split(z).texture.flatten()])
-    told = fit.flattened(asdict(settings))
+    told = flattened(asdict(settings))
     licences = {**about.licences, **generator.licences}
     signed = with_fields(about, engine=NAME, latent=latent, settings=told, licences=licences)
     return replace(avatar, manifest=signed)

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .. import weight_files
 from ..diffusion import Schedule, predictor, split
 from ..diffusion.conditioning import as_condition, condition_shapes, empty_condition
-from ..diffusion.latent import BLOCKS
 from ..diffusion.prediction import Predictor
 from ..diffusion.weights import Card, TrainedDenoiser, load_autoencoder, load_denoiser
 from ..errors import FitDiffError
@@ -18,12 +18,9 @@ from ..face.model import MorphableModel
 from ..face.skin import Skin, unstacked
 from ..networks import Autoencoder
 from ..networks.denoiser import Condition
-from ..perception import weights
 from ..perception.bundle import Perception
 from ..perception.types import IdentityFeatures, IdentityNetwork
-
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
-AUTOENCODER, DENOISER = "autoencoder.safetensors", "denoiser.safetensors"
+from ..weight_files import AUTOENCODER, DENOISER, find_trained
 
 
 class Generator:
@@ -35,7 +32,7 @@ class Generator:
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.network = denoiser.network.eval().requires_grad_(False)
         self.schedule, self.statistics = Schedule(denoiser.schedule), denoiser.statistics
-        self.recogniser = recogniser
+        self.recogniser, self.face = recogniser, denoiser.face
         self.licences = {card.what: card.licence for card in (card, denoiser.card) if card is not None}
 
     @staticmethod
@@ -68,9 +65,13 @@ class Generator:
         """z (B, 4288) -> what the skin tile shows, linear."""
         return unstacked(self.autoencoder.decode(split(z).texture))
 
+    def texture(self, skin: Skin) -> Tensor:
+        """The other way round, (B, 1, 64, 64) before it is quantised."""
+        return self.autoencoder.encode(skin.stacked())
+
     def refuse_other_faces(self, model: MorphableModel) -> None:
         """Raises FitDiffError face-model-other."""
-        if (model.identity_count, model.expression_count) != (BLOCKS["identity"], BLOCKS["expression"]):
+        if model.name != self.face:
             raise FitDiffError(
                 "face-model-other",
                 f"The diffusion model was not trained on the face model {model.name}: "
@@ -97,22 +98,17 @@ def _loaded(perception: Perception, autoencoder: Path, denoiser: Path) -> Genera
 
 def located() -> list[Path]:
     """Those of the two files that are there: the user's own come before FitDiff's."""
-    return [path for name in (AUTOENCODER, DENOISER) if (path := _path(name)) is not None]
-
-
-def _path(name: str) -> Path | None:
-    shipped = ASSETS / name
-    return weights.find(name) or (shipped if shipped.is_file() else None)
+    return [path for name in (AUTOENCODER, DENOISER) if (path := find_trained(name)) is not None]
 
 
 def _find(name: str) -> Path:
-    path = _path(name)
+    path = find_trained(name)
     if path is None:
         raise FitDiffError(
             "weights-missing",
             "The diffusion model is not installed here, so FitDiff cannot draw people from it: use the direct fit, or "
             f"put {AUTOENCODER} and {DENOISER} into the weights folder (docs/diffusion.md).",
-            details=f"{name} not found in: {', '.join(map(str, weights.folders()))}",
-            data={"name": name, "looked_in": [str(folder) for folder in weights.folders()]},
+            details=f"{name} not found in: {', '.join(map(str, weight_files.folders()))}",
+            data={"name": name, "looked_in": [str(folder) for folder in weight_files.folders()]},
         )
     return path

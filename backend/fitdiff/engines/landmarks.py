@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..avatar import Avatar, Light, avatar_from_model, linear_from_srgb
+from ..avatar import Avatar, Light, avatar_from_model
 from ..errors import FitDiffError
-from ..face.topology import REGIONS
 from ..perception.analyse import Analysis, crop_camera
 from ..perception.gaze import gaze_of
 from ..render.camera import Camera
 from ..render.colour import to_linear
 from ..render.maps import UNPAINTED, Maps
 from ..render.preview import to_bytes
-from ..render.renderer import Renderer, Rendering, Surface
+from ..render.renderer import Renderer, Rendering
 from .base_maps import base_maps, mean_albedo, renderable
-from .light_guess import UNKNOWN, LightGuess, guess_light
+from .first_light import first_light
+from .light_guess import UNKNOWN, LightGuess
 from .light_hints import light_hints
 from .person import stored_camera
 from .progress import Progress, Report, silent
@@ -134,17 +134,10 @@ def _light(analysis: Analysis, renderer: Renderer, vertices: Tensor, camera: Cam
     albedo = mean_albedo(analysis.model).to(vertices)
     skin = Maps.plain(*UNPAINTED["skin"], like=vertices)._replace(diffuse=albedo)
     window = crop_camera(camera, mask.crop)
-    surface, rows = _seen(renderer(vertices, {"skin": skin}, window, vertices.new_tensor([UNKNOWN.numbers])))
-    pixels = linear_from_srgb(mask.crop.read(analysis.photo.pixels)).reshape(-1, 3)[rows]
-    burnt_out = pixels.max(1) > 0.95  # tells nothing of its brightness
-    weight = mask.skin.reshape(-1)[rows] * (surface.region == REGIONS.index("skin")).cpu().numpy() * ~burnt_out
-    facing = (surface.normal * surface.view).sum(1).clamp(0, 1).cpu().numpy()
-    trust = weight * facing
-    return guess_light(surface.normal.cpu().numpy(), pixels, surface.albedo.cpu().numpy(), trust, light_hints(analysis))
-
-
-def _seen(rendering: Rendering) -> tuple[Surface, np.ndarray]:
-    return rendering.surface, rendering.pixel.cpu().numpy()
+    rendering = renderer(vertices, {"skin": skin}, window, vertices.new_tensor([UNKNOWN.numbers]))
+    photo = torch.from_numpy(mask.crop.read(analysis.photo.pixels)).to(vertices).permute(2, 0, 1)[None]
+    bare = torch.from_numpy(mask.skin).to(vertices)[None, None]
+    return first_light(rendering, photo, bare, light_hints(analysis))
 
 
 @torch.no_grad()

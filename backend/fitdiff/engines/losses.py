@@ -1,4 +1,4 @@
-"""What a fit pays for, one small function each; engines/fit.py holds the weights."""
+"""What a fit pays for, one small function each; fit_loss.py holds the weights."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..diffusion import split
 from ..face.appearance import Paint, head_maps
+from ..face.skin import HAEMOGLOBIN, MELANIN
 from ..perception.analyse import Analysis, crop_camera, landmarks_for
 from ..perception.gaze import gaze_of
 from ..perception.landmark_basis import FACE_OVAL
@@ -21,7 +22,10 @@ from ..render.colour import to_linear, to_srgb
 from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
 from . import losses
-from .fit import CONTOUR, Weights
+from .first_light import first_light
+from .fit_evidence import CONTOUR
+from .fit_head import model_on
+from .fit_loss import Weights
 from .generator import Generator, Skin
 from .light_hints import light_hints
 from .shadows import SIZE, Shaded, Shadows
@@ -57,24 +61,26 @@ class PhotoEnergy:
     then every z0 held against it."""
 
     def __init__(self, analysis: Analysis, generator: Generator) -> None:
-        self.analysis, self.generator, self.model = analysis, generator, analysis.model
-        mask, perception = analysis.mask, analysis.perception
+        self.analysis, self.generator = analysis, generator
+        self.model = model_on(analysis.model, analysis.perception.device)
+        mask, perception, device = analysis.mask, analysis.perception, analysis.perception.device
         self.crop = mask.crop
-        self.photo = torch.from_numpy(self.crop.read(analysis.photo.pixels)).permute(2, 0, 1)[None].float()
-        self.mask = torch.from_numpy(mask.face)[None, None]
-        self.eyes = torch.from_numpy(mask.eyes)[None, None]
+        self.photo = torch.from_numpy(self.crop.read(analysis.photo.pixels)).permute(2, 0, 1)[None].float().to(device)
+        self.mask = torch.from_numpy(mask.face)[None, None].to(device)
+        self.eyes = torch.from_numpy(mask.eyes)[None, None].to(device)
+        self.bare = torch.from_numpy(mask.skin)[None, None].to(device)
         self.inner = -F.max_pool2d(-self.mask, EDGE, 1, EDGE // 2)
         name, wanted = next(iter(landmarks_for(analysis.face, self.model).items()))
         self.landmark_set = name
-        self.wanted = torch.from_numpy(self.crop.inside(wanted)).float()
-        self.trust = torch.ones(len(self.wanted))
+        self.wanted = torch.from_numpy(self.crop.inside(wanted)).float().to(device)
+        self.trust = torch.ones(len(self.wanted), device=device)
         self.trust[list(FACE_OVAL) if name == "facemesh468" else slice(0, 17)] = CONTOUR
-        self.points = torch.from_numpy(self.crop.inside(analysis.face.landmarks468)).float()[None, :, :2]
+        self.points = torch.from_numpy(self.crop.inside(analysis.face.landmarks468)).float().to(device)[None, :, :2]
         self.unit = analysis.pose.interocular / self.crop.step
-        self.camera: Camera = crop_camera(analysis.pose.camera(), self.crop)
-        self.gaze = torch.as_tensor(gaze_of(analysis.face, analysis.pose, self.model)).float()[None]
+        self.camera: Camera = crop_camera(analysis.pose.camera().to(device), self.crop)
+        self.gaze = torch.as_tensor(gaze_of(analysis.face, analysis.pose, analysis.model)).float()[None].to(device)
         self.hints, self.expected = light_hints(analysis), expected_shape(analysis)
-        self.renderer = Renderer(self.model.topology)
+        self.renderer = Renderer(self.model.topology).to(device)
         self.recogniser, self.perceptual = perception.identity, perception.perceptual
         with torch.no_grad():
             self.seen = self.recogniser.embed(self.photo, self.points)
@@ -97,6 +103,16 @@ class PhotoEnergy:
         points = self.camera.project(self.model.landmarks(vertices, self.landmark_set)).screen[0]
         self._shown = picture.detach()
         return Drawn(rendering, picture, points, parts.identity, parts.expression, light)
+
+    @torch.no_grad()
+    def first_light(self, z: Tensor) -> tuple[Tensor, Skin]:
+        """z (1, 4288) in natural units -> the light (1, 9) that the photo shows it in, and its skin in the tone that goes
+        with that light."""
+        skin = self.generator.skin(z)
+        rendering = self.draw(self.generator.statistics.standardise(z), skin).rendering
+        guess = first_light(rendering, self.photo, self.bare, self.hints)
+        tone = torch.from_numpy(guess.melanin * MELANIN + guess.haemoglobin * HAEMOGLOBIN).to(z)
+        return z.new_tensor([guess.numbers]), skin._replace(diffuse=skin.diffuse * tone.exp()[None, :, None, None])
 
     @torch.no_grad()
     def look_at_shadows(self, z: Tensor) -> None:
@@ -154,7 +170,7 @@ class PhotoEnergy:
     def _visible(self, rendering: Rendering) -> Tensor:
         surface = rendering.surface
         front = (surface.normal * surface.view).sum(1).detach()
-        flat = torch.zeros(rendering.face.numel())
+        flat = self.mask.new_zeros(rendering.face.numel())
         flat[rendering.pixel] = ((front - 0.12) / 0.35).clamp(0, 1) * (surface.region == 0)
         return self.mask * flat.view(1, 1, *rendering.face.shape[1:])
 

@@ -21,7 +21,13 @@ class ExpectedShape(NamedTuple):
 
 
 def expected_shape(analysis: Analysis) -> ExpectedShape:
-    usual = analysis.usual
+    """On the device that perception runs on."""
+    usual, device = analysis.usual, analysis.perception.device
     if usual is None:
-        return ExpectedShape(torch.zeros(1, len(analysis.pose.identity)), torch.ones(1, 1))
-    return ExpectedShape(*(torch.from_numpy(part).float()[None] for part in (usual.identity, usual.precision)))
+        return ExpectedShape(
+            torch.zeros(1, len(analysis.pose.identity), device=device), torch.ones(1, 1, device=device)
+        )
+    identity, precision = (
+        torch.from_numpy(part).float()[None].to(device) for part in (usual.identity, usual.precision)
+    )
+    return ExpectedShape(identity, precision)

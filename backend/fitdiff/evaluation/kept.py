@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
+from .. import weight_files
 from ..avatar import Avatar, read_avatar, write_avatar
 from ..engines.generator import located
 from ..engines.progress import Report
@@ -71,7 +72,7 @@ def _everything_that_counts() -> str:
         if name in OWN or not name.startswith(ASIDE):
             digest.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
     for known in weights.EMBEDDED:
-        found = weights.find(f"{known.name}.safetensors")
+        found = weight_files.find(f"{known.name}.safetensors")
         if found:
             digest.update(hashlib.sha256(found.read_bytes()).digest())
     for path in located():

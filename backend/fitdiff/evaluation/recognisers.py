@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from .. import weight_files
 from ..perception import weights
 from ..perception.bundle import Perception
 from ..perception.mobilefacenet import MobileFaceNet
@@ -21,7 +22,7 @@ def networks(perception: Perception) -> dict[str, IdentityNetwork]:
 
 
 def extra_is_there() -> bool:
-    return weights.find(f"{EXTRA}.safetensors") is not None
+    return weight_files.find(f"{EXTRA}.safetensors") is not None
 
 
 @cache

@@ -13,6 +13,7 @@ import torch
 
 from ..engines.progress import Progress
 from ..face.model import MorphableModel
+from ..perception import Perception
 from ..perception.analyse import analyse
 from ..photo import open_photo
 from .contenders import Contest, run
@@ -27,7 +28,9 @@ class Round:
     first_preview: float | None  # after the start; None where the engine shows nothing
 
 
-def time_round(photo: Path, engine: str, contest: Contest, model: MorphableModel) -> Round:
+def time_round(
+    photo: Path, engine: str, contest: Contest, model: MorphableModel, device: torch.device | str = "cpu"
+) -> Round:
     """Perception's answers are made when first asked for: they are asked for here, so that engines start alike."""
     marks = [("", time.perf_counter())]
 
@@ -36,7 +39,7 @@ def time_round(photo: Path, engine: str, contest: Contest, model: MorphableModel
 
     opened = open_photo(photo)
     done("open")
-    analysis = analyse(opened, model=model)
+    analysis = analyse(opened, model=model, perception=Perception.load(device=str(device)))
     done("find the face")
     _ = analysis.pose
     done("pose")
@@ -56,7 +59,7 @@ def time_round(photo: Path, engine: str, contest: Contest, model: MorphableModel
     return Round(stages, end - start, previews[0] - start if previews else None)
 
 
-def summary(rounds: list[Round]) -> dict[str, Any]:
+def summary(rounds: list[Round], device: torch.device | str = "cpu") -> dict[str, Any]:
     """Medians over the rounds; the first one apart, because it loads the networks and compiles."""
     shown = [one.first_preview for one in rounds if one.first_preview is not None]
     return {
@@ -67,7 +70,7 @@ def summary(rounds: list[Round]) -> dict[str, Any]:
         "rounds": len(rounds),
         "peak_mib": peak_memory(),
         "threads": torch.get_num_threads(),
-        "device": "cpu",
+        "device": str(device),
     }
 
 

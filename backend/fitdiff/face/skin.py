@@ -39,6 +39,9 @@ class SkinBasis:
     def count(self) -> int:
         return self.components.shape[0]
 
+    def to(self, device: torch.device | str) -> SkinBasis:
+        return SkinBasis(self.mean.to(device), self.components.to(device))
+
     def albedo(self, coefficients: Tensor, size: int = MEAN_SIZE) -> Tensor:
         """(B, K) -> (B, 3, size, size) linear."""
         mixed = (coefficients @ self.components.flatten(1)).view(-1, *self.components.shape[1:])

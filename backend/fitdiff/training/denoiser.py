@@ -302,6 +302,7 @@ class DenoiserTask:
             self.trained_on,
             steps,
             details,
+            face=self.scene.model.name,
         )
         return [path]
 

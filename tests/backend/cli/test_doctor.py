@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fitdiff import weight_files
 from fitdiff.commands import doctor
 from fitdiff.health import assets, finding, machine, self_test
 from fitdiff.perception import weights
@@ -66,7 +67,7 @@ def test_this_machine_and_a_passed_self_test():
 
 
 def test_research_weights_are_listed_and_no_fault(monkeypatch, tmp_path):
-    monkeypatch.setattr(weights, "folders", lambda: [tmp_path, weights.PACKAGED])
+    monkeypatch.setattr(weight_files, "folders", lambda: [tmp_path, weight_files.PACKAGED])
     (tmp_path / "2DFAN4.pth").write_bytes(b"the user's own")
     report, text = examine(as_json=False)
     rows = {row["name"]: row for row in report["assets"] if row["stack"] == "research"}
@@ -80,12 +81,12 @@ def test_research_weights_are_listed_and_no_fault(monkeypatch, tmp_path):
 
 
 def test_a_damaged_network_is_told_with_its_path(monkeypatch, tmp_path):
-    if not (weights.PACKAGED / "blazeface.safetensors").is_file():
+    if not (weight_files.PACKAGED / "blazeface.safetensors").is_file():
         pytest.skip("the networks are not here: run `python3 build.py assets`")
-    data = bytearray((weights.PACKAGED / "blazeface.safetensors").read_bytes())
+    data = bytearray((weight_files.PACKAGED / "blazeface.safetensors").read_bytes())
     data[-1] ^= 1
     (tmp_path / "blazeface.safetensors").write_bytes(data)
-    monkeypatch.setattr(weights, "folders", lambda: [tmp_path, weights.PACKAGED])
+    monkeypatch.setattr(weight_files, "folders", lambda: [tmp_path, weight_files.PACKAGED])
     report, text = examine(quick=False, as_json=False)
     (problem,) = [problem for problem in report["problems"] if problem["code"] == "asset-damaged"]
     assert "blazeface (face detector" in problem["what"]
@@ -199,7 +200,7 @@ def test_the_remedy_is_for_how_it_was_installed(monkeypatch):
 
 
 def test_without_networks_it_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(weights, "folders", lambda: [tmp_path])
+    monkeypatch.setattr(weight_files, "folders", lambda: [tmp_path])
     report, _ = examine()
     absent = [problem for problem in report["problems"] if problem["code"] == "asset-missing"]
     assert len(absent) == len(weights.EMBEDDED)

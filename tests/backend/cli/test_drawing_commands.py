@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fitdiff import cli
+from fitdiff import cli, weight_files
 from fitdiff.avatar import read_avatar
-from fitdiff.perception import weights
 
 from ..drawn_networks import write_networks
 
@@ -19,7 +18,7 @@ STEPS = ("--steps", "3")
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    if weights.find("dlib_resnet.safetensors") is None:
+    if weight_files.find("dlib_resnet.safetensors") is None:
         pytest.skip("no weights for dlib_resnet: run `python3 build.py assets`")
     return write_networks(tmp_path_factory.mktemp("networks"))
 
@@ -121,8 +120,8 @@ def test_no_picture_is_no_map(fitdiff, tmp_path):
 
 
 def test_without_the_model_it_says_so(fitdiff, monkeypatch, tmp_path):
-    monkeypatch.setattr("fitdiff.perception.weights.folders", lambda: [tmp_path])
-    monkeypatch.setattr("fitdiff.engines.generator.ASSETS", tmp_path)
+    monkeypatch.setattr("fitdiff.weight_files.folders", lambda: [tmp_path])
+    monkeypatch.setattr("fitdiff.weight_files.ASSETS", tmp_path)
     code, answer = fitdiff("sample", "--out", tmp_path / "people")
     assert (code, answer["error"]["code"]) == (4, "weights-missing")
     assert not (tmp_path / "people").exists()

@@ -6,14 +6,18 @@ import io
 import json
 
 import pytest
+import torch
 from rich.console import Console
 
-from fitdiff import cli
+from fitdiff import cli, weight_files
 from fitdiff.commands.progress_bar import progress_bar
 from fitdiff.commands.reconstruct import order_of
 from fitdiff.engines import diffusion, fit, landmarks
 from fitdiff.engines.progress import Progress
-from fitdiff.reconstruction import Order, _engine
+from fitdiff.face.model import MorphableModel
+from fitdiff.face.registry import load_face_model
+from fitdiff.perception import Perception
+from fitdiff.reconstruction import ENGINES, Order, _engine, best_engine
 
 WORDS = ["reconstruct", "photo.jpg", "--out", "head"]
 
@@ -30,16 +34,33 @@ def called(monkeypatch):
 
 
 def engine_of(*words: str):
-    return _engine(order_of(cli.build_parser(["reconstruct"]).parse_args([*WORDS, *words])))
+    order = order_of(cli.build_parser(["reconstruct"]).parse_args([*WORDS, *words]))
+    return _engine(order, order.engine or ENGINES[0])
 
 
-def test_without_options_it_is_the_fit_with_its_own_settings(called):
+def test_without_options_it_is_the_diffusion_engine_with_its_own_settings(called):
     engine_of()("analysis", print)
-    assert called == [("fit", ("analysis", fit.FitSettings(), 0, print), {})]
+    assert called == [("diffusion", ("analysis", diffusion.DiffusionSettings(), 0, print), {})]
+
+
+def test_the_best_engine_is_one_that_runs_here_and_knows_the_face(monkeypatch, tmp_path):
+    model, perception = load_face_model(None), Perception.load()
+    assert best_engine(model, perception) == ("diffusion", None)
+    stranger = MorphableModel.__new__(MorphableModel)
+    torch.nn.Module.__init__(stranger)
+    stranger.name = "lsfm"
+    engine, why = best_engine(stranger, perception)
+    assert engine == "fit" and why.startswith("Made by the direct fit. ") and "lsfm" in why
+    monkeypatch.setattr(weight_files, "ASSETS", tmp_path)
+    monkeypatch.setattr(weight_files, "folders", lambda: [tmp_path])
+    engine, why = best_engine(model, perception)
+    assert engine == "fit" and "not installed" in why
 
 
 def test_options_reach_the_engines(called):
-    engine_of("--likeness", "0.25", "--steps", "7", "--resolution", "1024", "--seed", "3")("analysis", print)
+    engine_of("--engine", "fit", "--likeness", "0.25", "--steps", "7", "--resolution", "1024", "--seed", "3")(
+        "analysis", print
+    )
     engine_of("--engine", "landmarks", "--seed", "4")("analysis", print)
     settings = fit.FitSettings(steps=7, resolution=1024, likeness=0.25)
     assert called[0] == ("fit", ("analysis", settings, 3, print), {})

@@ -7,6 +7,7 @@ from fitdiff.diffusion import LENGTH, Prediction, Schedule, ScheduleConfig, samp
 from fitdiff.diffusion.completion import block, cells, each_its_own, sample_known, sample_near
 from fitdiff.diffusion.guidance import Corrections, corrected, through_denoiser
 from fitdiff.diffusion.latent import places
+from fitdiff.diffusion.prediction import displaced
 
 LITE = Schedule(ScheduleConfig.lite())
 TIE = 0.8  # correlation of every identity number with the texture's tone
@@ -83,6 +84,17 @@ def test_no_gradient_and_no_noise_change_is_no_guidance(guide):
     else:
         predict = corrected(exact, LITE, still, Corrections())
     assert torch.allclose(sample_ddim(predict, noise(), LITE, 10), sample_ddim(exact, noise(), LITE, 10), atol=1e-5)
+
+
+def test_displaced_people_are_the_same_people_moved():
+    """Sampled from equal noise they differ by the way alone, and what is said of a z_t still adds up to it."""
+    by, z = 0.7 * noise(seed=3), noise(2)
+    moved = displaced(exact, by, LITE)
+    first = LITE.kept(LITE.timesteps(10)[0]) ** 0.5
+    there, here = sample_ddim(moved, z, LITE, 10), sample_ddim(exact, z - first * by, LITE, 10)
+    assert (there - here - by).abs().max() < 1e-3
+    kept, said = LITE.kept(400), moved(z, 400)
+    assert (kept**0.5 * said.clean + (1 - kept) ** 0.5 * said.noise - z).abs().max() < 1e-4
 
 
 def test_what_is_known_comes_back_and_the_rest_goes_with_it():

@@ -11,6 +11,7 @@ from fitdiff.engines.generator import DENOISER, Generator
 from fitdiff.engines.photo_energy import PhotoEnergy
 from fitdiff.errors import FitDiffError
 from fitdiff.perception import Perception
+from fitdiff.render.colour import to_linear
 
 from ..drawn_networks import write_networks
 
@@ -129,10 +130,35 @@ def test_the_energies_fall_towards_the_photo(photo_analysis, generator):
         assert energy.ours(right) < energy.ours(wrong)
 
 
+def test_the_first_light_explains_the_photo_with_the_skin_that_goes_with_it(photo_analysis, generator):
+    """Whatever skin the model suggests: in that light and tone, the bare skin's middle colour is the photo's."""
+    energy, pose = PhotoEnergy(photo_analysis, generator), photo_analysis.pose
+    z = generator.statistics.mean.clone()[None]
+    z[0, 4096:4254], z[0, 4254:4279] = torch.tensor(pose.identity), torch.tensor(pose.expression)
+    light, skin = energy.first_light(z)
+    with torch.no_grad():
+        drawn = energy.draw(generator.statistics.standardise(torch.cat([z[:, :-9], light], 1)), skin)
+        guessed = energy.draw(generator.statistics.standardise(z))
+    bare = torch.from_numpy(photo_analysis.mask.skin > 0.9)[None, None] & (drawn.rendering.alpha > 0.99)
+
+    def off(picture):
+        middle = (to_linear(one).permute(0, 2, 3, 1)[bare[:, 0]].median(0).values for one in (picture, energy.photo))
+        return (next(middle) / next(middle)).log()
+
+    assert (off(drawn.picture) - off(drawn.picture).mean()).abs().max() < 0.1  # its hue
+    assert off(drawn.picture).mean().abs() < 0.35 < off(guessed.picture).mean().abs()  # its brightness
+
+
+def test_more_steps_than_the_schedule_has_are_refused(photo_analysis):
+    with pytest.raises(FitDiffError) as refused:
+        diffusion.reconstruct(photo_analysis, DiffusionSettings(steps=1001))
+    assert refused.value.code == "usage-steps"
+
+
 def test_missing_networks_are_said_in_a_sentence(photo_analysis, monkeypatch, tmp_path):
     monkeypatch.setenv("FITDIFF_WEIGHTS", "")
-    monkeypatch.setattr("fitdiff.perception.weights.folders", lambda: [tmp_path])
-    monkeypatch.setattr("fitdiff.engines.generator.ASSETS", tmp_path)
+    monkeypatch.setattr("fitdiff.weight_files.folders", lambda: [tmp_path])
+    monkeypatch.setattr("fitdiff.weight_files.ASSETS", tmp_path)
     with pytest.raises(FitDiffError) as missing:
         diffusion.reconstruct(photo_analysis, FEW)
     assert missing.value.code == "weights-missing"

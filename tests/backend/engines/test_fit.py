@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from fitdiff.avatar import stored_diffuse
 from fitdiff.engines import fit, losses
+from fitdiff.engines.fit_loss import metrics
 from fitdiff.engines.light_hints import LightHints
 from fitdiff.errors import FitDiffError
 
@@ -69,28 +71,32 @@ def fitted(perception, photo_analysis):
 
 @pytest.mark.slow
 def test_a_few_steps_already_bring_the_photo_closer(photo_analysis):
-    few = fit._Fit(photo_analysis, fit.FitSettings(steps=16), 0, lambda progress: None)
-    before = few._metrics()
-    few.optimise()
-    after = few._metrics()
+    few = fit.Fit(photo_analysis, fit.FitSettings(steps=16))
+    before = metrics(few.head, few.evidence)
+    few.solve()
+    after = metrics(few.head, few.evidence)
     assert after["photometric"] < 0.75 * before["photometric"]
     assert after["identity_guide"] > before["identity_guide"] + 0.05
 
 
 @pytest.mark.slow
 def test_the_recogniser_elsewhere_shapes_and_paints_the_head_but_not_its_eyes(photo_analysis):
-    one = fit._Fit(photo_analysis, fit.FitSettings(steps=1), 0, lambda progress: None)
-    loss = one._elsewhere(one._vertices(), one._maps(one._albedo()))
-    loss.backward()
-    assert one.identity.grad.abs().max() > 0
-    assert one.skin.grad.abs().max() > 0
-    assert one.residual.levels[0].grad.abs().max() > 0
-    assert one.iris.grad is None or not one.iris.grad.any()
-    assert one.sclera.grad is None or not one.sclera.grad.any()
-    turned = [one._elsewhere(one._vertices(), one._maps(one._albedo())).item() for _ in range(3)]
+    one = fit.Fit(photo_analysis, fit.FitSettings(steps=1))
+    head, loss = one.head, one.loss(seed=0)
+
+    def pay(loss):
+        return loss.elsewhere(head, head.vertices(), head.maps(head.albedo()))
+
+    first = pay(loss)
+    first.backward()
+    assert head.identity.grad.abs().max() > 0
+    assert head.skin.grad.abs().max() > 0
+    assert head.residual.levels[0].grad.abs().max() > 0
+    assert head.iris.grad is None or not head.iris.grad.any()
+    assert head.sclera.grad is None or not head.sclera.grad.any()
+    turned = [pay(loss).item() for _ in range(3)]
     assert len(set(turned)) == 3  # from somewhere else each time
-    again = fit._Fit(photo_analysis, fit.FitSettings(steps=1), 0, lambda progress: None)
-    assert again._elsewhere(again._vertices(), again._maps(again._albedo())).item() == loss.item()
+    assert pay(one.loss(seed=0)).item() == first.item()
 
 
 @pytest.mark.slow
@@ -114,11 +120,11 @@ def test_the_same_photo_gives_the_same_avatar(fitted, photo_analysis):
 
 @pytest.mark.slow
 def test_without_likeness_the_photo_leaves_no_texture_of_its_own(photo_analysis):
-    prior = fit._Fit(photo_analysis, fit.FitSettings(steps=8, likeness=0.0), 0, lambda progress: None)
-    prior.optimise()
-    albedo = prior.basis.albedo(prior.skin.detach(), 512).clamp(0.004, 0.97)
-    stored = fit._stored_colour(albedo).astype(int)
-    assert np.abs(prior.finished_maps()["diffuse"].astype(int) - stored).max() <= 1
+    plain = fit.Fit(photo_analysis, fit.FitSettings(steps=8, likeness=0.0))
+    plain.solve()
+    albedo = plain.head.prior().detach().clamp(0.004, 0.97)
+    wanted = stored_diffuse(albedo[0].permute(1, 2, 0).numpy()).astype(int)
+    assert np.abs(plain.avatar().maps["diffuse"].astype(int) - wanted).max() <= 1
 
 
 def test_a_face_that_nobody_can_make_out_is_refused(photo_analysis):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fitdiff import cli
+from fitdiff import cli, weight_files
 from fitdiff.avatar import read_avatar
 from fitdiff.engines import landmarks
 from fitdiff.engines.progress import Progress
@@ -23,7 +23,7 @@ from ..perception.portraits import portrait
 
 @pytest.fixture(scope="module", autouse=True)
 def _networks() -> None:
-    if any(weights.find(f"{known.name}.safetensors") is None for known in weights.EMBEDDED):
+    if any(weight_files.find(f"{known.name}.safetensors") is None for known in weights.EMBEDDED):
         pytest.skip("no weights: run `python3 build.py assets`")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fitdiff import weight_files
 from fitdiff.evaluation.recognisers import extra_is_there, networks
 from fitdiff.perception import IdentityNetwork, Perception, weights
 
@@ -16,7 +17,7 @@ NAMES = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png")
 
 @pytest.fixture(scope="session")
 def perception() -> Perception:
-    missing = [known.name for known in weights.EMBEDDED if weights.find(f"{known.name}.safetensors") is None]
+    missing = [known.name for known in weights.EMBEDDED if weight_files.find(f"{known.name}.safetensors") is None]
     if missing:
         pytest.skip(f"no weights for {', '.join(missing)}: run `python3 build.py assets`")
     return Perception.load()

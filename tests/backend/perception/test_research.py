@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from fitdiff import weight_files
 from fitdiff.errors import FitDiffError
 from fitdiff.perception import IdentityNetwork, Perception, PerceptualNetwork, alignment, weights
 from fitdiff.perception.research import files
@@ -34,7 +35,7 @@ needs_onnx, needs_lpips = needs("onnx2torch"), needs("lpips")
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty folder that is the only place where weights are looked for."""
-    monkeypatch.setattr(weights, "folders", lambda: [tmp_path])
+    monkeypatch.setattr(weight_files, "folders", lambda: [tmp_path])
     return tmp_path
 
 

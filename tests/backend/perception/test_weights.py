@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from fitdiff import weight_files
 from fitdiff.errors import FitDiffError
 from fitdiff.perception import Perception, convert, weights
 from fitdiff.perception.blazeface import BlazeFace
@@ -15,7 +16,7 @@ from fitdiff.perception.blazeface import BlazeFace
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty folder that is the only place where weights are looked for."""
-    monkeypatch.setattr(weights, "folders", lambda: [tmp_path])
+    monkeypatch.setattr(weight_files, "folders", lambda: [tmp_path])
     return tmp_path
 
 
@@ -65,10 +66,10 @@ def test_damaged_weights_are_refused(folder, harm):
 
 def test_the_environment_comes_first(tmp_path, monkeypatch):
     monkeypatch.setenv("FITDIFF_WEIGHTS", str(tmp_path))
-    assert weights.folders()[0] == tmp_path
-    assert weights.PACKAGED in weights.folders()
+    assert weight_files.folders()[0] == tmp_path
+    assert weight_files.PACKAGED in weight_files.folders()
     (tmp_path / "blazeface.safetensors").touch()
-    assert weights.find("blazeface.safetensors") == tmp_path / "blazeface.safetensors"
+    assert weight_files.find("blazeface.safetensors") == tmp_path / "blazeface.safetensors"
 
 
 def test_report_has_a_row_for_every_network(folder):

@@ -19,10 +19,11 @@ from PIL import Image
 from fitdiff import __version__
 from fitdiff.engines.progress import Progress
 from fitdiff.errors import FitDiffError
+from fitdiff.reconstruction import ENGINES
 from fitdiff.service import lifeline, messages
 from fitdiff.service.framing import REQUEST_LIMIT, encode
 from fitdiff.service.progress import PREVIEW_BYTES, PREVIEW_SIDE, Meter
-from fitdiff.service.server import METHODS
+from fitdiff.service.server import METHODS, capabilities
 
 from .actor import noise
 from .conftest import whole
@@ -34,10 +35,18 @@ linux = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="looks a
 def test_the_greeting_says_what_this_service_can_do(wire):
     about = wire.about
     assert (about["protocolVersion"], about["version"]) == (1, __version__)
-    assert about["capabilities"]["engines"][0] == "fit"
+    assert about["capabilities"]["engines"] == list(ENGINES)  # the first is the default
     assert about["capabilities"]["resolutions"] == [512, 1024, 2048]
     assert sorted(about["capabilities"]["methods"]) == sorted(METHODS)
     assert about["device"]["kind"] == "cpu"
+
+
+def test_an_engine_without_its_weights_is_not_offered(monkeypatch, tmp_path):
+    assert "diffusion" in capabilities()["engines"]
+    monkeypatch.setattr("fitdiff.weight_files.folders", lambda: [tmp_path])
+    monkeypatch.setattr("fitdiff.weight_files.ASSETS", tmp_path)
+    (tmp_path / "denoiser.safetensors").touch()  # one of two is not enough
+    assert capabilities()["engines"] == [name for name in ENGINES if name != "diffusion"]
 
 
 @pytest.fixture(scope="module")

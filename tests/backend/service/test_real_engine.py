@@ -52,7 +52,7 @@ def test_the_service_makes_what_the_command_makes(wire, photo, tmp_path):
 
 
 def test_a_fit_is_cancelled_within_a_step(wire, photo, tmp_path):
-    id = wire.send("reconstruct", photo=photo, out=str(tmp_path / "head"), steps=500)
+    id = wire.send("reconstruct", photo=photo, out=str(tmp_path / "head"), engine="fit", steps=500)
     while "preview" not in wire.until(id, "fitting"):
         pass
     assert wire.until(id, "fitting", 3)["secondsLeft"] > 0
@@ -153,7 +153,7 @@ def test_release_frees_what_the_engines_hold(wire, photo):
 
 @pytest.mark.slow
 def test_the_doctor_answers_while_a_job_runs(wire, photo, tmp_path):
-    id = wire.send("reconstruct", photo=photo, out=str(tmp_path / "head"), steps=2000)
+    id = wire.send("reconstruct", photo=photo, out=str(tmp_path / "head"), engine="fit", steps=2000)
     wire.until(id, "looking for the face")
     doctor = wire.send("doctor")
     assert wire.code(wire.send("doctor")) == "busy"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
@@ -63,13 +65,14 @@ def test_a_photo_its_faces_and_the_cost(playing, room, photo):
     drawn = draw()
     assert "2 faces: which one?" in drawn.texts()
     assert drawn.properties().count("face") == 2
-    assert "Which one?" in drawn.texts()
+    assert "fitdiff.copy_details" not in drawn.operators()  # a question, no trouble
     choices().face = "2"
     assert room.desk.trouble is None
+    assert "2 faces: number 2" in draw().texts()
     assert choices().order().face == 2
     assert "Turned upright." in drawn.texts()
-    assert "on this machine" not in drawn.texts()  # nothing is claimed before anything was measured
-    room.desk.costs.note("fit/standard", 62)
+    assert "Not yet timed on this machine" in drawn.texts()  # nothing is claimed before anything was measured
+    room.desk.costs.note("diffusion/standard", 62)
     assert "About 1 min 2 s on this machine" in draw().texts()
     choices().engine = "landmarks"
     drawn = draw()
@@ -82,7 +85,9 @@ def test_a_crowd_gets_a_menu(playing, room, photo):
     room.desk.look(photo)
     playing.last.finish({"faces": MANY, "photo": {"notes": []}, "error": None}, None)
     room.tick()
-    assert draw().properties().count("face") == 1
+    drawn = draw()
+    assert drawn.properties().count("face") == 1
+    assert "19 faces: the largest, unless you choose" in drawn.texts()
     choices().face = "19"
     assert choices().order().face == 19
 
@@ -226,6 +231,19 @@ def test_panels_of_a_head(head, room):
     assert {"map_diffuse", "photo_opacity"} <= set(drawn["FITDIFF_PT_maps"].properties())
     assert drawn["FITDIFF_PT_export"].operators().count("fitdiff.export_head") == 3
     assert drawn["FITDIFF_PT_expression"].properties().count("value") == 52
+
+
+def test_a_head_without_a_photo_is_not_said_to_have_one(head, room, photo):
+    shutil.copy(photo, Path(head.folder) / "preview.png")
+    assert "The photo's light" in draw(result.FITDIFF_PT_light).texts()
+    assert "light" in room.pictures.shown  # the engine's picture of the head
+    assert "Photo's Camera" in draw(result.FITDIFF_PT_head).texts()
+    head.camera.data.background_images.clear()
+    assert "The head's own light" in draw(result.FITDIFF_PT_light).texts()
+    assert "Head's Camera" in draw(result.FITDIFF_PT_head).texts()
+    shutil.rmtree(head.folder)
+    draw(result.FITDIFF_PT_light)
+    assert "light" not in room.pictures.shown
 
 
 def test_a_second_head_is_offered_and_lamps_are_named(head, make_folder):

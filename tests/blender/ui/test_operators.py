@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 import pytest
 
+from blender_fitdiff.backend.job import Job
 from blender_fitdiff.desk.desk import IDLE, MADE, WORKING
 from blender_fitdiff.desk.orders import Draw, person_folder
 from blender_fitdiff.errors import FitDiffError
@@ -142,7 +143,7 @@ def test_the_desk_begins_on_what_the_panel_shows(playing, room, photo, make_fold
     choices().quality = "draft"
     reconstruct.begin()
     assert room.desk.phase == WORKING
-    assert playing.last.params["steps"] == 50
+    assert playing.last.params["steps"] == 25
     with pytest.raises(FitDiffError, match="being made"):
         reconstruct.begin()
     assert bpy.ops.fitdiff.cancel() == {"FINISHED"}
@@ -188,13 +189,35 @@ def test_the_engines_are_those_that_the_engine_names(playing, room, monkeypatch)
     def engines() -> list[str]:
         return [item[0] for item in state._engines(choices(), bpy.context)]
 
-    assert engines() == ["fit", "landmarks"]
-    told = {"capabilities": {"engines": ["fit", "landmarks", "diffusion"], "resolutions": [512, 1024]}}
+    assert engines() == ["diffusion", "fit", "landmarks"]
+    told = {"capabilities": {"engines": ["fit", "landmarks"], "resolutions": [512, 1024]}}
     monkeypatch.setattr(room, "_about", told)
-    assert engines() == ["fit", "landmarks", "diffusion"]
+    assert engines() == ["fit", "landmarks"]
+    monkeypatch.setattr(room, "_about", {"capabilities": {"engines": ["fit", "landmarks", "diffusion"]}})
     choices().engine = "diffusion"
     monkeypatch.setattr(room, "_about", {"capabilities": {"engines": ["diffusion", "landmarks"]}})
     assert choices().engine == "diffusion"  # whatever the order in which they are named
+
+
+def test_the_engines_default_is_chosen_until_the_artist_chooses(playing, room, monkeypatch):
+    told = {"capabilities": {"engines": ["diffusion", "fit"], "resolutions": [512]}}
+    monkeypatch.setattr(room, "_about", told)
+    room.tick()
+    assert choices().engine == "diffusion"
+    choices().engine = "fit"
+    room._listed = False  # as after an update of the engine
+    room.tick()
+    assert choices().engine == "fit"
+
+
+def test_an_engine_that_is_there_is_greeted_once(playing, room):
+    greetings = []
+    playing.ping = lambda: greetings.append(Job("ping", {}, lambda job: None)) or greetings[-1]
+    assert room.tick()  # it waits for the answer
+    room.tick()
+    assert len(greetings) == 1
+    greetings[0].finish({}, None)
+    assert not room.tick()
 
 
 def test_another_seed_is_another_folder_and_another_name(registered, photo):
@@ -209,6 +232,16 @@ def test_another_seed_is_another_folder_and_another_name(registered, photo):
     assert (first.seed, second.seed) == (0, 1)
     assert first.out != second.out
     assert (first.name, second.name) == ("Ada", "Ada 1")
+
+
+def test_another_seed_is_for_a_head_of_the_photo_that_is_chosen(registered, photo, make_folder):
+    choices().photo = str(photo)
+    place_head(make_folder("Bea"), "Bea")
+    assert not bpy.ops.fitdiff.another_seed.poll()
+    folder = choices().order().out
+    shutil.copytree(make_folder("Ada"), folder)
+    place_head(folder, "Ada")
+    assert bpy.ops.fitdiff.another_seed.poll()
 
 
 def test_a_made_head_waits_for_object_mode(playing, room, photo, make_folder, monkeypatch):

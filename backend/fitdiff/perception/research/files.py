@@ -6,8 +6,8 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from ... import weight_files
 from ...errors import FitDiffError
-from .. import weights
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ ALL = (SCRFD, FAN, ARCFACE, LPIPS_VGG)
 
 def locate(wanted: UserWeights) -> Path:
     """The user's file, once it and the packages that read it are there."""
-    path = weights.find(*wanted.names)
+    path = weight_files.find(*wanted.names)
     if path is None:
         raise FitDiffError(
             "weights-missing",
             f"The research stack needs weights that FitDiff may not ship: {wanted.what}. {wanted.how_to_get} "
             "Or use the embedded stack, which needs nothing.",
-            details=f"{', '.join(wanted.names)} not found in: {', '.join(map(str, weights.folders()))}",
-            data={"name": wanted.name, "looked_in": [str(folder) for folder in weights.folders()]},
+            details=f"{', '.join(wanted.names)} not found in: {', '.join(map(str, weight_files.folders()))}",
+            data={"name": wanted.name, "looked_in": [str(folder) for folder in weight_files.folders()]},
         )
     missing = missing_packages(wanted)
     if missing:
@@ -90,7 +90,7 @@ def report() -> list[dict]:
     """One row per network of the research stack, in the shape of weights.report()."""
     rows = []
     for wanted in ALL:
-        path = weights.find(*wanted.names)
+        path = weight_files.find(*wanted.names)
         missing = missing_packages(wanted)
         rows.append(
             {
@@ -100,7 +100,7 @@ def report() -> list[dict]:
                 "present": path is not None and not missing,
                 "path": str(path) if path else None,
                 "missing_packages": missing,
-                "looked_in": [str(folder) for folder in weights.folders()],
+                "looked_in": [str(folder) for folder in weight_files.folders()],
                 "how_to_get": wanted.how_to_get,
                 "licence": wanted.licence,
             }

@@ -1,0 +1,166 @@
+"""What a fit pays, as one number that falls as head and photo come to agree. losses.py has the single terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..face.appearance import BROWN, SCLERA
+from ..likeness.residual import ResidualPriors, residual_prior
+from ..perception.facemesh import MIRROR
+from ..render.camera import Camera
+from ..render.colour import to_linear, to_srgb
+from ..render.maps import Maps
+from ..render.renderer import Rendering
+from . import losses
+from .fit_evidence import Evidence, in_mirror, on_grey
+from .fit_head import FitHead
+from .shape_prior import ExpectedShape
+
+ELSEWHERE_SIZE = 192  # pixels of the turned head's picture: recognisers look at no more than 150
+GREY = 0.21  # linear: behind the turned head
+
+
+@dataclass(frozen=True)
+class Weights:
+    photo: float = 5000.0
+    landmarks: float = 60 / 0.02**2
+    landmarks_end: float = 0.3  # what is left of it in the last step
+    identity: float = 60.0
+    elsewhere: float = 300.0  # the same recogniser, on the head turned and relit
+    shape: float = 0.4
+    expression: float = 2.0
+    skin: float = 2.0
+    light: float = 20.0
+    uneven: float = 30.0  # on a room that is brighter from one side than from another
+    uneven_tint: float = 300.0
+    shine: float = 20.0
+    gaze: float = 200.0
+    iris: float = 3000.0
+    sclera: float = 100.0  # on its tint
+    sclera_level: float = 4.0
+    residual: ResidualPriors = field(default_factory=ResidualPriors)
+
+
+class FitLoss:
+    """chance: a CPU generator that says from where else the recogniser looks.
+    identity_from: the share of the steps after which it joins."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        expected: ExpectedShape,
+        weights: Weights,
+        chance: torch.Generator,
+        identity_from: float = 0.0,
+    ) -> None:
+        self.evidence, self.expected, self.weights = evidence, expected, weights
+        self.chance, self.identity_from = chance, identity_from
+
+    def __call__(self, head: FitHead, step: int, share: float) -> tuple[Tensor, Tensor]:
+        """At this step, which is this share of all -> the sum, and the picture (1, 3, h, h) sRGB that it was taken of."""
+        weights, evidence = self.weights, self.evidence
+        camera, vertices = head.window(), head.vertices()
+        maps = head.maps(head.albedo())
+        rendering = head.renderer(vertices, maps, camera, head.light, head.shade)
+        rendered = to_srgb(rendering.over(to_linear(evidence.photo)))
+        seen = torch.maximum(visible_mask(evidence, rendering), 0.5 * evidence.eyes * rendering.alpha.detach())
+        loss = weights.photo * losses.photometric(rendered, evidence.photo, seen)
+        decay = 1 - (1 - weights.landmarks_end) * share
+        loss = loss + weights.landmarks * decay * self._landmarks(head, vertices, camera)
+        if share >= self.identity_from and weights.identity:
+            loss = loss + weights.identity * self._likeness(rendering, rendered, alone=bool(step % 2))
+            if "facemesh468" in evidence.landmarks:  # else nobody knows where the turned face has its eyes
+                loss = loss + weights.elsewhere * self.elsewhere(head, vertices, maps)
+        return loss + self._priors(head), rendered.detach()
+
+    def _landmarks(self, head: FitHead, vertices: Tensor, camera: Camera) -> Tensor:
+        evidence = self.evidence
+        each = [
+            losses.landmarks(
+                camera.project(head.model.landmarks(vertices, name)).screen[0],
+                wanted,
+                evidence.trust(name),
+                evidence.unit,
+            )
+            for name, wanted in evidence.landmarks.items()
+        ]
+        return torch.stack(each).mean()
+
+    def _likeness(self, rendering: Rendering, rendered: Tensor, alone: bool) -> Tensor:
+        """The recogniser on the head in the photo's view, over the photo or on grey."""
+        evidence = self.evidence
+        mask = (evidence.skin + evidence.eyes).clamp(max=1) * rendering.alpha
+        shown = rendered * mask + (0.5 if alone else evidence.photo) * (1 - mask)
+        features = evidence.recogniser.embed(shown, evidence.mesh_points).embedding
+        return losses.cosine(features, evidence.known.alone if alone else evidence.known.whole)
+
+    def elsewhere(self, head: FitHead, vertices: Tensor, maps: dict[str, Maps]) -> Tensor:
+        """The recogniser on the head alone, turned at random and lit at random: a likeness that only holds in the photo's
+        own view is paint."""
+        known, recogniser = self.evidence.known, self.evidence.recogniser
+        maps = maps | {"eyes": maps["eyes"].detached()}  # it would colour the iris to be pleased
+        yaw = self._between(-0.6, 0.6)
+        camera = head.window().turned(yaw, vertices[0].detach()).resized((ELSEWHERE_SIZE,) * 2)
+        rendering = head.renderer(vertices, maps, camera, self._any_light(head.light))
+        points = camera.project(head.model.landmarks(vertices, "facemesh468")).screen.detach()
+        picture = to_srgb(rendering.over(vertices.new_full((1, 3, 1, 1), GREY)))
+        if torch.rand((), generator=self.chance) < 0.5:  # the mirror image is as much this person
+            picture, points = picture.flip(3), in_mirror(points, ELSEWHERE_SIZE)
+            return losses.cosine(recogniser.embed(picture, points[:, MIRROR]).embedding, known.mirrored)
+        return losses.cosine(recogniser.embed(picture, points).embedding, known.whole)
+
+    def _any_light(self, like: Tensor) -> Tensor:
+        """(1, 9): from a hard lamp to none at all, from anywhere in front."""
+        side, up, strength = (self._between(-1, 1) for _ in range(3))
+        ambient = min(1.0, 0.55 + 0.6 * strength) if strength > 0 else 0.55 + 0.4 * strength  # often no lamp at all
+        return like.new_tensor([[ambient, 1.1 - ambient, 1.1 - ambient, 1, 1, 1, 1.2 * side, 0.3 + 0.4 * up, 0.8]])
+
+    def _between(self, low: float, high: float) -> float:
+        return float(torch.empty(()).uniform_(low, high, generator=self.chance))
+
+    def _priors(self, head: FitHead) -> Tensor:
+        """What each number costs by itself."""
+        weights = self.weights
+        white = (head.sclera.clamp(min=0.02) / head.sclera.new_tensor([SCLERA])).log()
+        return (
+            weights.shape * self.expected.cost(head.identity)
+            + weights.expression * head.expression.square().sum()
+            + weights.skin * head.skin.square().sum()
+            + weights.light * losses.light_prior(head.light, self.evidence.hints)
+            + residual_prior(head.residual.coarse(), weights.residual)
+            + losses.uneven_prior(head.uneven, weights.uneven, weights.uneven_tint)
+            + weights.shine * (head.shine.square().sum() + head.oil.square().sum())
+            + weights.gaze * (head.gaze - head.gaze_start).square().sum()
+            + weights.sclera * (white - white.mean()).square().sum()
+            + weights.sclera_level * white.mean().square()
+            + weights.iris * (head.iris - head.iris.new_tensor([BROWN])).square().sum()
+        )
+
+
+def visible_mask(evidence: Evidence, rendering: Rendering) -> Tensor:
+    """(1, 1, h, h): skin in the photo and on the head, which does not merely graze the line of sight."""
+    surface = rendering.surface
+    front = (surface.normal * surface.view).sum(1).detach()
+    flat = evidence.skin.new_zeros(rendering.face.numel())
+    flat[rendering.pixel] = ((front - 0.12) / 0.35).clamp(0, 1) * (surface.region == 0)
+    return evidence.skin * flat.view(1, 1, *rendering.face.shape[1:])
+
+
+@torch.no_grad()
+def metrics(head: FitHead, evidence: Evidence) -> dict[str, float]:
+    """How far they agree, as an avatar tells."""
+    rendering = head.rendered()
+    rendered = to_srgb(rendering.over(to_linear(evidence.photo)))
+    mask = (evidence.skin + evidence.eyes).clamp(max=1) * rendering.alpha
+    features = evidence.recogniser.embed(on_grey(rendered, mask), evidence.mesh_points).embedding
+    name, wanted = next(iter(evidence.landmarks.items()))
+    projected = head.window().project(head.model.landmarks(head.vertices(), name)).screen[0]
+    missed = (projected - wanted).norm(dim=1)[evidence.trust(name) == 1]
+    return {
+        "identity_guide": 1 - float(losses.cosine(features, evidence.known.alone)),
+        "photometric": float(losses.photometric(rendered, evidence.photo, visible_mask(evidence, rendering))),
+        "landmarks_mean_percent": 100 * float(missed.mean()) / evidence.unit,
+    }

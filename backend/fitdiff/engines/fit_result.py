@@ -1,0 +1,143 @@
+"""What comes out of a fit: the finished maps, and the avatar with its figures and its preview."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from ..avatar import Avatar, Light, avatar_from_model, stored, stored_diffuse
+from ..face.appearance import EYE_MAP
+from ..face.arkit import named, to_arkit
+from ..face.brows import brow_places
+from ..face.skin import relief
+from ..likeness.finish import Explained, finished_albedo, resized
+from ..likeness.shine import own_shine
+from ..perception.analyse import Analysis
+from ..render.atlas import Atlas
+from ..render.colour import to_linear
+from ..render.geometry import vertex_normals
+from ..render.preview import to_bytes
+from .base_maps import renderable
+from .fit_evidence import Evidence
+from .fit_head import DARKEST, MAP_SIZE, PALEST, FitHead
+from .fit_loss import metrics
+from .person import stored_camera
+
+if TYPE_CHECKING:
+    from .fit import FitSettings
+
+
+@torch.no_grad()
+def finished_maps(head: FitHead, evidence: Evidence, photo: Tensor, size: int) -> dict[str, np.ndarray]:
+    """photo (1, 3, H, W) sRGB, all of it -> the avatar's maps, 8 bits, the skin's of this size."""
+    atlas = head.atlas if size == MAP_SIZE else Atlas(head.model.topology, size)
+    prior, fitted = head.prior(size), head.albedo()
+    seen = _explained(head, evidence, photo)
+    albedo = finished_albedo(seen, prior, fitted, head.residual(), head.likeness, atlas).clamp(DARKEST, PALEST)
+    painted = head.maps(albedo, _relief(head, albedo, prior), EYE_MAP)
+    specular = painted["skin"].specular
+    if head.likeness > 0:
+        places = torch.from_numpy(brow_places(head.model.topology, size)).to(albedo)[None, None]
+        specular = own_shine(specular, albedo, places)
+    maps = {
+        "diffuse": _stored_colour(albedo),
+        "specular": stored(specular[0, 0].cpu().numpy()),
+        "normal": stored((0.5 + 0.5 * painted["skin"].normal)[0].permute(1, 2, 0).cpu().numpy()),
+    }
+    return maps | {f"{name}_diffuse": _stored_colour(painted[name].diffuse) for name in ("eyes", "teeth", "mouth")}
+
+
+def _explained(head: FitHead, evidence: Evidence, photo: Tensor) -> Explained:
+    vertices, rendering = head.vertices(), head.rendered()
+    return Explained(
+        photo=photo,
+        camera=head.camera(),
+        window=head.window(),
+        skin=evidence.skin,
+        features=torch.maximum(evidence.eyes, evidence.mouth),
+        face=rendering.face,
+        fitted=rendering.image,
+        vertices=vertices[0],
+        normals=vertex_normals(vertices, head.renderer.mesh)[0],
+        triangles=head.renderer.mesh.triangles,
+    )
+
+
+def _relief(head: FitHead, albedo: Tensor, prior: Tensor) -> Tensor:
+    """A drawn skin brings its own; what the photo adds to its colour adds to it."""
+    if head.drawn is None:
+        return relief(albedo)
+    added = relief(albedo / prior) * albedo.new_tensor([1.0, 1.0, 0.0]).view(1, 3, 1, 1)
+    return F.normalize(resized(head.drawn.normal.to(albedo), albedo.shape[-1]) + added, dim=1)
+
+
+@torch.no_grad()
+def avatar_of(
+    head: FitHead,
+    evidence: Evidence,
+    analysis: Analysis,
+    maps: dict[str, np.ndarray],
+    engine: str,
+    seed: int,
+    settings: FitSettings,
+) -> Avatar:
+    identity, expression, gaze = (values[0].cpu() for values in (head.identity, head.expression, head.gaze))
+    return avatar_from_model(
+        analysis.model,
+        identity=identity,
+        expression=expression,
+        gaze=gaze,
+        arkit=named(to_arkit(analysis.model, expression.numpy())),
+        light=_light(head.light[0].tolist()),
+        camera=stored_camera(head.camera().to("cpu")),
+        maps=maps,
+        engine=engine,
+        seed=seed,
+        settings=flattened(asdict(settings)),
+        metrics=metrics(head, evidence),
+        preview=_preview(head, analysis.photo.pixels, maps, settings.preview_side),
+        photo=analysis.photo.pixels,
+    )
+
+
+def _light(numbers: list[float]) -> Light:
+    return Light(
+        ambient=numbers[0],
+        diffuse=numbers[1],
+        specular=numbers[2],
+        colour=(numbers[3], numbers[4], numbers[5]),
+        direction=tuple((np.array(numbers[6:]) / np.linalg.norm(numbers[6:])).tolist()),
+    )
+
+
+def _preview(head: FitHead, pixels: np.ndarray, maps: dict[str, np.ndarray], side: int) -> np.ndarray:
+    """(H, W, 3) uint8: the head with its finished maps over the photo, no side longer than this."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, side / max(width, height))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    small = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.LANCZOS))
+    background = to_linear(torch.from_numpy(small.transpose(2, 0, 1).copy())[None].to(head.device) / 255.0)
+    view = head.camera().resized(size)
+    rendering = head.renderer(head.vertices(), renderable(maps, head.light), view, head.light, head.shade)
+    return to_bytes(rendering.over(background))[0]
+
+
+def _stored_colour(linear: Tensor) -> np.ndarray:
+    return stored_diffuse(linear[0].permute(1, 2, 0).cpu().numpy())
+
+
+def flattened(settings: dict) -> dict:
+    """Nested settings flattened to names with dots, as the manifest keeps them."""
+    flat: dict = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": v for inner, v in flattened(value).items()}
+        else:
+            flat[name] = value
+    return flat
