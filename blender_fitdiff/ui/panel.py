@@ -129,8 +129,8 @@ def draw_work(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stud
     cancel.operator("fitdiff.cancel", text="", icon="X")
     seconds = desk.seconds_left
     left = "" if seconds < 1 else f", about {wording.duration(seconds)} left"
-    steps = f"Step {told.step} of {told.total}{left}" if told.total else wording.duration(desk.seconds)
-    layout.label(text=steps, icon="SORTTIME")
+    steps = f"Step {told.step} of {told.total}" if told.total else wording.duration(desk.seconds)
+    layout.label(text=steps + left, icon="SORTTIME")
 
 
 CLASSES = (FITDIFF_PT_photo,)

@@ -12,8 +12,8 @@ from ..errors import FitDiffError
 from .studio import Studio, studio
 
 FONT = 0  # the interface's own
-MARGIN = 66.0  # pixels at a scale of 1: the panel's edges and tabs, a box's, and the icon before a sentence
-CLOSING = 22.0  # a small button beside a sentence
+MARGIN = 84.0  # pixels at a scale of 1: the panel's edges and tabs, a box's, and the icon before a sentence
+CLOSING = 32.0  # a small button beside a sentence
 
 _BUTTONS = {
     install.MISSING: "Install Engine",

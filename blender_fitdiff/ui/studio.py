@@ -27,6 +27,7 @@ from .pictures import Pictures
 CATEGORY = "FitDiff"  # the tab
 TAB_TRIES = 20
 TICK = 0.25  # seconds between two looks: each may redraw the window, which is dear without a graphics card
+NICE = "15"  # how far the engine steps back: a window that is drawn by the processor should not notice it
 STATE_AGE = 1.0  # seconds for which what the installer said stays true
 
 
@@ -70,7 +71,10 @@ class Studio:
             raise FitDiffError("backend-missing", sentence)
         if self._backend is None or python != self._python:
             self.disconnect()
-            self._backend, self._python = Backend(python, places.log_folder(), version=bpy.app.version_string), python
+            self._backend = Backend(
+                python, places.log_folder(), version=bpy.app.version_string, environment={"FITDIFF_NICE": NICE}
+            )
+            self._python = python
         return self._backend
 
     def disconnect(self) -> None:

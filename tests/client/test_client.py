@@ -75,6 +75,15 @@ def test_it_gives_way_to_the_window_that_asked_it(backend, tmp_path):
     assert (weight("self"), weight(backend.pid)) == (mine, 5)
 
 
+@posix
+@pytest.mark.parametrize(("asked", "nice"), [("15", 15), ("99", 19), ("much", 5)])
+def test_it_gives_way_as_far_as_its_client_asks(make, tmp_path, asked, nice):
+    job = make(environment={**ENVIRONMENT, "FITDIFF_NICE": asked}).reconstruct("/pictures", tmp_path / "head", steps=1)
+    assert code(job) is None
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, job.result["pid"]) == min(mine + nice, 19)
+
+
 def test_nothing_waits(make, python, tmp_path):
     """Not for the process either: here it is one that never says a word."""
     backend = make(arguments=("-c", "import time; time.sleep(600)"))

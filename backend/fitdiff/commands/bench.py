@@ -88,7 +88,10 @@ def _render(args: argparse.Namespace, console: Console) -> dict:
 def _configure_reconstruct(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", metavar="PHOTO", type=Path, help="a photo of one person")
     parser.add_argument(
-        "--engine", choices=("fit", "landmarks", "mean", "diffusion", "paper"), default="fit", help="default: fit"
+        "--engine",
+        choices=("diffusion", "fit", "landmarks", "mean", "paper"),
+        default="diffusion",
+        help="default: diffusion",
     )
     parser.add_argument("--steps", type=_positive, help="of fit or sampling; default: the engine's own number")
     parser.add_argument("--resolution", type=int, choices=(512, 1024, 2048), default=512, help="of the maps (fit)")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HELP = "measure how good the engines' heads are on photos"
 
-ENGINES = "fit,landmarks,mean"
+ENGINES = "diffusion,fit,landmarks,mean"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

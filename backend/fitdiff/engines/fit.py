@@ -108,7 +108,7 @@ def solve(head: FitHead, loss: FitLoss, settings: FitSettings, report: Report = 
         {"params": [head.identity, head.expression], "lr": 0.004},
         {"params": [head.gaze, head.iris, head.sclera], "lr": 0.01},
         {"params": [head.skin], "lr": 0.05},
-        {"params": [head.light, head.shine, head.oil], "lr": 0.015},
+        {"params": [head.light, head.shine, head.oil, head.hardness], "lr": 0.015},
         {"params": [head.uneven], "lr": 0.01},
         {"params": list(head.residual.parameters()), "lr": 0.02},
     ]
@@ -139,7 +139,7 @@ def settle_light(head: FitHead, evidence: Evidence) -> None:
         surface = rendering.surface
         wanted = to_srgb(head.shade(surface, head.light))
         trust = visible_mask(evidence, rendering).flatten()[rendering.pixel, None]
-        start, head.shade = head.light.clone(), Shaded(head.shade.reaching)
+        start, head.shade = head.light.clone(), Shaded(head.shade.reaching, None, head.hardness.detach())
     optimiser = torch.optim.Adam([head.light], lr=0.02)
     for _ in range(SETTLING):
         optimiser.zero_grad()

@@ -14,7 +14,7 @@ from ..face.appearance import BROWN, OILY, SCLERA, Paint, gloss, head_maps, oily
 from ..face.model import MorphableModel
 from ..face.skin import SkinBasis, load_skin
 from ..likeness.finish import resized
-from ..likeness.residual import Residual
+from ..likeness.residual import Residual, without_glow
 from ..perception.analyse import Analysis, crop_camera
 from ..perception.gaze import gaze_of
 from ..perception.regions import Crop
@@ -22,12 +22,13 @@ from ..render.atlas import Atlas
 from ..render.camera import Camera, rotation_from_axis_angle
 from ..render.maps import Maps
 from ..render.renderer import Renderer, Rendering
-from .shadows import Shaded, Shadows
+from .shadows import Shaded, Shadows, softened
 
 MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
 EYE_SIZE = 128  # texels while fitting; finished ones are as large as any eye's
 DARKEST, PALEST = 0.004, 0.97  # albedo
 FLAT = (0.0, 0.0, 1.0)
+ORDINARY_HARDNESS = 0.8
 ORDINARY_LIGHT = (0.55, 0.65, 0.65, 1.0, 1.0, 1.0, 0.2, 0.5, 0.85)
 
 
@@ -71,7 +72,8 @@ class FitHead:
         if start is not None:
             self.identity, self.expression = self._free(start.identity), self._free(start.expression)
             self.light = self._free(start.light)
-        self.shade = Shaded({"skin": torch.ones(1, 2, 1, 1, device=self.device)}, self.uneven)
+        self.hardness = self._free([ORDINARY_HARDNESS])  # of the lamp's shadow
+        self.shade = Shaded({"skin": torch.ones(1, 3, 1, 1, device=self.device)}, self.uneven, self.hardness)
 
     def _fixed(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).float().to(self.device)
@@ -106,9 +108,13 @@ class FitHead:
         """(1, 3, size, size) the skin before the residual, linear."""
         return self.basis.albedo(self.skin, size)
 
+    def beyond(self) -> Tensor:
+        """(1, 3, MAP_SIZE, MAP_SIZE) log of what the photo adds to that."""
+        return without_glow(self.residual(), self.lit())
+
     def albedo(self) -> Tensor:
         """(1, 3, MAP_SIZE, MAP_SIZE) linear."""
-        return (self.prior() * (self.likeness * self.residual()).exp()).clamp(DARKEST, PALEST)
+        return (self.prior() * (self.likeness * self.beyond()).exp()).clamp(DARKEST, PALEST)
 
     def maps(self, albedo: Tensor, normal: Tensor | None = None, eyes: int = EYE_SIZE) -> dict[str, Maps]:
         """albedo (1, 3, S, S) linear -> all that the head is painted with, the skin smooth unless a normal map is given."""
@@ -130,12 +136,20 @@ class FitHead:
         """The head's own occlusion of the room and shadow of the lamp, as it lies now."""
         vertices = self.vertices()[0].detach()
         shadows = Shadows(self.model.topology, vertices, self.renderer.mesh, self.atlas)
-        self.shade = Shaded(shadows.under(self.light.detach()).reaching, self.uneven)
+        self.shade = Shaded(shadows.under(self.light.detach()).reaching, self.uneven, self.hardness)
+
+    def lit(self) -> Tensor:
+        """(1, 1, S, S) how much of room and lamp together reaches each place of the skin, 1 in the open."""
+        room, lamp = self.shade.reaching["skin"][:, :2].split(1, 1)
+        lamp = softened(lamp, self.hardness.detach())
+        ambient, diffuse = self.light[0, :2].detach()
+        return (ambient * room + diffuse * lamp) / (ambient + diffuse)
 
     @torch.no_grad()
     def keep_light_possible(self) -> None:
         self.light[:, :6].clamp_(min=0.02)
         self.light[:, 2] = self.light[:, 1]  # one lamp: as strong in its highlight as in its light
+        self.hardness.clamp_(0, 1)
 
 
 _COPIES: WeakKeyDictionary[MorphableModel, dict[torch.device, MorphableModel]] = WeakKeyDictionary()

@@ -16,7 +16,7 @@ from ..render.maps import Maps
 from ..render.renderer import Rendering
 from . import losses
 from .fit_evidence import Evidence, in_mirror, on_grey
-from .fit_head import FitHead
+from .fit_head import ORDINARY_HARDNESS, FitHead
 from .shape_prior import ExpectedShape
 
 ELSEWHERE_SIZE = 192  # pixels of the turned head's picture: recognisers look at no more than 150
@@ -37,6 +37,7 @@ class Weights:
     uneven: float = 30.0  # on a room that is brighter from one side than from another
     uneven_tint: float = 300.0
     shine: float = 20.0
+    hardness: float = 20.0  # of the lamp's shadow
     gaze: float = 200.0
     iris: float = 3000.0
     sclera: float = 100.0  # on its tint
@@ -133,6 +134,7 @@ class FitLoss:
             + residual_prior(head.residual.coarse(), weights.residual)
             + losses.uneven_prior(head.uneven, weights.uneven, weights.uneven_tint)
             + weights.shine * (head.shine.square().sum() + head.oil.square().sum())
+            + weights.hardness * (head.hardness - ORDINARY_HARDNESS).square().sum()
             + weights.gaze * (head.gaze - head.gaze_start).square().sum()
             + weights.sclera * (white - white.mean()).square().sum()
             + weights.sclera_level * white.mean().square()

@@ -39,7 +39,7 @@ def finished_maps(head: FitHead, evidence: Evidence, photo: Tensor, size: int) -
     atlas = head.atlas if size == MAP_SIZE else Atlas(head.model.topology, size)
     prior, fitted = head.prior(size), head.albedo()
     seen = _explained(head, evidence, photo)
-    albedo = finished_albedo(seen, prior, fitted, head.residual(), head.likeness, atlas).clamp(DARKEST, PALEST)
+    albedo = finished_albedo(seen, prior, fitted, head.beyond(), head.likeness, atlas).clamp(DARKEST, PALEST)
     painted = head.maps(albedo, _relief(head, albedo, prior), EYE_MAP)
     specular = painted["skin"].specular
     if head.likeness > 0:

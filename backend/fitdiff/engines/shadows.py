@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, grid_sample, pad
+from torch.nn.functional import avg_pool2d, grid_sample, normalize, pad
 
 from ..face.topology import REGIONS, Topology
 from ..render.atlas import Atlas
@@ -16,10 +16,12 @@ from ..render.shading import DirectionalLight, blinn_phong
 
 SIZE = 256  # texels
 SOFTNESS = 0.25  # radians, the lamp's angular radius
-LEAST_ROOM = 0.25  # of the room's light reaches the deepest fold: skin lights its neighbours
+LEAST_ROOM = 0.1  # of the room's light comes through the skin itself into the deepest fold
+NEIGHBOURS = 1 / 16  # of the tile: how far round a place its neighbours are
 BEHIND_LIDS = (
     0.75,
     0.85,
+    0.0,
 )  # how much of the room and of the lamp the eyes get: their map is painted with the lids' shade
 INSIDE = {"teeth": 64, "mouth": 64}  # regions with a shadow map of their own, texels
 LEAST_INSIDE = 0.35  # wet and pale, they light each other more than skin does
@@ -37,50 +39,81 @@ class Shadows:
             if (topology.quad_region == REGIONS.index(region)).any():
                 self.atlases[region] = Atlas(topology, size, region)
         self.triangles = mesh.triangles
-        normals = vertex_normals(vertices[None], mesh)[0]
-        room = ambient_occlusion(vertices, normals, self.triangles, 48)
+        self.normals = vertex_normals(vertices[None], mesh)[0]
+        room = ambient_occlusion(vertices, self.normals, self.triangles, 48)
         self.room = LEAST_ROOM + (1 - LEAST_ROOM) * room
 
     @torch.no_grad()
     def under(self, light: Tensor) -> Shaded:
         """light (1, 9)."""
         lamp = cast_shadow(self.vertices, self.triangles, light[0, 6:], SOFTNESS)
-        values = torch.stack([self.room, lamp], 1)
-        maps = {region: _smooth(atlas.bake(values)) for region, atlas in self.atlases.items()}
-        return Shaded(
-            {region: m if region == "skin" else LEAST_INSIDE + (1 - LEAST_INSIDE) * m for region, m in maps.items()}
-        )
+        facing = (self.normals @ normalize(light[0, 6:], dim=0)).clamp(min=0)
+        values = torch.stack([self.room, lamp, facing * lamp], 1)
+        maps = {region: atlas.bake(values) for region, atlas in self.atlases.items()}
+        return Shaded({region: _shares(region, baked) for region, baked in maps.items()})
 
 
-def _smooth(baked: Tensor) -> Tensor:
-    """There is one value per vertex: without this its triangles show."""
-    reach = max(1, baked.shape[-1] // 128)
+def _shares(region: str, baked: Tensor) -> Tensor:
+    """What comes from one value per vertex would show its triangles."""
+    side = baked.shape[-1]
+    straight = _smooth(baked[:, :2], max(1, side // 128))
+    if region != "skin":
+        straight = LEAST_INSIDE + (1 - LEAST_INSIDE) * straight
+    return torch.cat([straight, _smooth(baked[:, 2:], max(1, round(side * NEIGHBOURS)))], 1)
+
+
+def _smooth(baked: Tensor, reach: int) -> Tensor:
     for _ in range(2):
         baked = avg_pool2d(pad(baked, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
     return baked
 
 
 class Shaded:
-    """The contract's shading with a map (1, 2, S, S) per region of how much of room and lamp reaches it.
+    """The contract's shading with a map (1, 3, S, S) per region: how much of room and of lamp reaches a
+    place, and how brightly the lamp lights the skin round it.
 
     uneven (8, 3): what the room is brighter or darker from this side than from that, as harmonics of the normal.
+    hardness (1,): of the lamp's shadow on skin, 1 is as dark as a small lamp's.
     """
 
-    def __init__(self, reaching: dict[str, Tensor], uneven: Tensor | None = None) -> None:
-        self.reaching, self.uneven = reaching, uneven
+    def __init__(
+        self, reaching: dict[str, Tensor], uneven: Tensor | None = None, hardness: Tensor | None = None
+    ) -> None:
+        self.reaching, self.uneven, self.hardness = reaching, uneven, hardness
 
     def __call__(self, surface: Surface, light: Tensor) -> Tensor:
         grid = torch.stack([surface.uv[:, 0] * 2 - 1, 1 - 2 * surface.uv[:, 1]], -1).detach().view(1, 1, -1, 2)
-        shares = surface.uv.new_tensor([BEHIND_LIDS]).expand(len(surface.uv), 2)
+        shares = surface.uv.new_tensor([BEHIND_LIDS]).expand(len(surface.uv), 3)
         for region, reaching in self.reaching.items():
             read = grid_sample(reaching, grid, padding_mode="border", align_corners=False)[0, :, 0].T
             shares = torch.where((surface.region == REGIONS.index(region))[:, None], read, shares)
-        room, lamp = shares.split(1, 1)
+        room, lamp, around = shares.split(1, 1)
+        if self.hardness is not None:
+            lamp = softened(lamp, self.hardness)
         full = DirectionalLight.of(light)
+        # Eyes, teeth and mouth are painted with what they get; of skin, neighbours are as pale as the place itself.
+        pale = surface.albedo.detach() * (surface.region == REGIONS.index("skin"))[:, None]
+        lent = full.diffuse * around * (1 - room) * pale
+        room = with_bounces(room, pale)
         if self.uneven is not None:
             room = room * (1 + second_order(surface.normal) @ self.uneven).clamp(min=0.1)
-        reduced = full._replace(ambient=full.ambient * room, diffuse=full.diffuse * lamp, specular=full.specular * lamp)
+        reduced = full._replace(
+            ambient=full.ambient * room + lent, diffuse=full.diffuse * lamp, specular=full.specular * lamp
+        )
         return blinn_phong(surface.albedo, surface.specular, surface.normal, surface.view, reduced)
+
+
+def softened(lamp: Tensor, hardness: Tensor) -> Tensor:
+    """How much of the lamp reaches a place, of a lamp whose shadows are no harder than this."""
+    return 1 - hardness * (1 - lamp)
+
+
+def with_bounces(room: Tensor, albedo: Tensor) -> Tensor:
+    """room (M, 1) of the sky's light that reaches a place straight, albedo (M, 3) -> (M, 3) with what its neighbours send
+    on: pale skin fills its folds, and red more than blue. Jimenez et al. 2016, "Practical real-time strategies for accurate
+    indirect occlusion", equation 10."""
+    a, b, c = 2.0404 * albedo - 0.3324, -4.7951 * albedo + 0.6417, 2.7552 * albedo + 0.6903
+    return torch.maximum(room, ((room * a + b) * room + c) * room)
 
 
 def second_order(normal: Tensor) -> Tensor:

@@ -11,9 +11,19 @@ from torch import Tensor
 from ..render.atlas import Atlas
 from ..render.camera import Camera
 from ..render.colour import to_linear
-from .detail import depth_picture, facing, fine_detail, read_photo, texels_in_photo, unseen_by_camera
+from .detail import (
+    LEAST_NOISE,
+    depth_picture,
+    facing,
+    fine_detail,
+    graininess,
+    read_photo,
+    texels_in_photo,
+    unseen_by_camera,
+)
 from .spread import closed, feathered, spread
 
+GRAIN = 0.4  # of the photo's grain is taken away from its detail: some of it is pores
 TONE_SIZE = 32  # texels a side: what of the residual is tone, and may be carried over the head
 
 
@@ -72,11 +82,13 @@ def _seen_texels(seen: Explained, atlas: Atlas, shown: Tensor) -> Tensor:
 def _photo_detail(seen: Explained, albedo: Tensor, fitted: Tensor, atlas: Atlas, soft: Tensor) -> Tensor:
     """Finer than the fit's own picture: read from the photo itself where that is sharper."""
     linear = to_linear(seen.photo)
-    observed = atlas.picture(read_photo(linear, texels_in_photo(atlas, seen.vertices, seen.camera)))
+    places = texels_in_photo(atlas, seen.vertices, seen.camera)
+    observed = atlas.picture(read_photo(linear, places))
     # Divide by the shading that the fit has there: what it renders over its albedo, at the same places.
     drawn = read_photo(seen.fitted, texels_in_photo(atlas, seen.vertices, seen.window))
     shading = atlas.picture(drawn) / resized(fitted, atlas.size).clamp(min=0.02)
-    return fine_detail(observed, albedo * shading, soft, radius=max(3, atlas.size // 100))
+    noise = max(LEAST_NOISE, GRAIN * graininess(linear, places, soft[0, 0][atlas.covered.to(soft.device)]))
+    return fine_detail(observed, albedo * shading, soft, max(3, atlas.size // 100), noise)
 
 
 def resized(maps: Tensor, size: int) -> Tensor:

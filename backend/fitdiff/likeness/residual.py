@@ -8,6 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+DARKER = (0.73, 1.04, 1.23)
+"""Log albedo RGB of what is darker by one in the mean of the three: lines, spots and folds are redder than the skin round
+them, by melanin's ratios and by the light that skin lends its neighbours. Photos agree at every scale (docs/fit.md)."""
+
+
+FEATURE = 0.08  # log albedo from which on a difference is a feature rather than shading
+SHADED = 0.1  # of the light, at which nothing paler than usual is believed
+
 
 @dataclass(frozen=True)
 class ResidualPriors:
@@ -16,7 +24,7 @@ class ResidualPriors:
     spread: float = 0.15  # log albedo that counts as one
     level: float = 40.0
     broad: float = 100.0  # on its low frequencies: shading must go to the light instead
-    chroma: float = 24.0  # times level, on what is no change of brightness
+    chroma: float = 24.0  # times level, on what is no change from pale to dark skin
     symmetry: float = 500.0
     roughness: float = 500.0
 
@@ -44,11 +52,20 @@ class Residual(torch.nn.Module):
         return total
 
 
+def without_glow(residual: Tensor, lit: Tensor) -> Tensor:
+    """residual, lit (1, 1, s, s) how much of its light reaches a place past the head itself -> (1, 3, S, S). Skin that is
+    paler than usual where the head shades itself was given too dark a shadow: that is light, not skin."""
+    lit = F.interpolate(lit, residual.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.where(residual > 0, residual * ((lit - SHADED) / (1 - SHADED)).clamp(0, 1), residual)
+
+
 def residual_prior(residual: Tensor, priors: ResidualPriors) -> Tensor:
     """(1, 3, s, s) -> scalar."""
-    grey = residual.mean(1, keepdim=True)
-    level = residual.square().mean() + priors.chroma * (residual - grey).square().mean()
-    broad = F.avg_pool2d(residual, residual.shape[-1] // 16).square().mean()
+    usual = residual.mean(1, keepdim=True) * residual.new_tensor(DARKER).view(1, 3, 1, 1)
+    level = residual.square().mean() + priors.chroma * (residual - usual).square().mean()
+    # A brow or a line counts by its area, not by its darkness: else a pale halo round it would make up for it.
+    shading = FEATURE * torch.tanh(residual / FEATURE)
+    broad = F.avg_pool2d(shading, residual.shape[-1] // 16).square().mean()
     symmetry = (residual - residual.flip(3)).abs().mean()
     rough = (residual[..., 1:] - residual[..., :-1]).abs().mean()
     rough = rough + (residual[..., 1:, :] - residual[..., :-1, :]).abs().mean()

@@ -56,9 +56,9 @@ def guess_shape(points: NDArray[np.floating], embedding: NDArray[np.floating], m
 
 
 @cache
-def load() -> ShapeGuess:
+def load(path: Path = ASSET) -> ShapeGuess:
     try:
-        data = load_file(ASSET)
+        data = load_file(path)
         scale = data["scale"].astype(np.float64)
         return ShapeGuess(
             data["mean"].astype(np.float64),

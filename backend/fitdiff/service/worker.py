@@ -30,7 +30,7 @@ from .progress import Meter
 if TYPE_CHECKING:
     from ..engines.progress import Progress, Report
 
-NICE = 5  # whoever draws windows comes first (Windows: child.py)
+NICE = 5  # others come first (Windows: child.py); a client with a window asks for more by FITDIFF_NICE
 LAST_WORDS = 5.0  # seconds that a job gets to tidy up when the supervisor has gone
 
 Handler = Callable[[msgspec.Raw, "Report"], dict[str, Any]]
@@ -119,12 +119,14 @@ class Worker:
 
 
 def give_way() -> None:
+    asked = os.environ.get("FITDIFF_NICE", "")
+    nice = min(int(asked), 19) if asked.isdecimal() else NICE
     if hasattr(os, "nice"):
-        os.nice(NICE)
+        os.nice(nice)
     # Desktops on Linux weigh sessions against each other before they look at priorities: a client's is one of its own.
     if sys.platform == "linux" and os.getsid(0) == os.getppid():
         with suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(NICE), encoding="ascii")
+            Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def main(handlers: dict[str, Handler] | None = None) -> None:

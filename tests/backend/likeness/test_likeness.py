@@ -2,9 +2,11 @@
 
 import torch
 
-from fitdiff.likeness.detail import depth_picture, fine_detail, read_photo
-from fitdiff.likeness.residual import Residual, ResidualPriors, residual_prior
+from fitdiff.likeness.detail import depth_picture, fine_detail, graininess, read_photo
+from fitdiff.likeness.residual import DARKER, Residual, ResidualPriors, residual_prior, without_glow
 from fitdiff.likeness.spread import closed, feathered, spread
+
+AS_SKIN = torch.tensor(DARKER).view(1, 3, 1, 1)
 
 
 def test_an_untouched_residual_is_nothing_and_costs_nothing():
@@ -20,6 +22,7 @@ def test_the_prior_prefers_brightness_to_colour_and_detail_to_shading():
     grey = 0.1 * torch.randn(1, 1, 64, 64).expand(1, 3, 64, 64)
     coloured = grey * torch.tensor([1.0, -1.0, 1.0]).view(1, 3, 1, 1)
     assert residual_prior(coloured, priors) > 2 * residual_prior(grey, priors)
+    assert residual_prior(grey * AS_SKIN, priors) < residual_prior(grey, priors)  # darker skin is redder
     only_broad = ResidualPriors(level=0, chroma=0, symmetry=0, roughness=0)
     fine = torch.tensor([0.1, -0.1]).repeat(32).view(1, 1, 1, 64).expand(1, 3, 64, 64)
     flat = torch.full((1, 3, 64, 64), 0.1)
@@ -54,7 +57,7 @@ def test_feathering_ends_at_the_border():
     assert (edge.diff() >= -1e-6).all()
 
 
-def test_fine_detail_is_what_is_finer_than_the_radius_and_colourless():
+def test_fine_detail_is_what_is_finer_than_the_radius_in_the_colours_of_darker_skin():
     size = 96
     column = torch.arange(size, dtype=torch.float32)
     shading = (1 + 0.5 * column / size).view(1, 1, 1, size).expand(1, 3, size, size)
@@ -65,7 +68,7 @@ def test_fine_detail_is_what_is_finer_than_the_radius_and_colourless():
     on_line = (column[12:84] % 12) < 2
     assert (inside[on_line] < -0.1).all()
     assert inside[~on_line].abs().max() < 0.09
-    assert torch.equal(found[:, 0], found[:, 2])
+    assert torch.allclose(found, found.mean(1, keepdim=True) * AS_SKIN, atol=1e-6)
 
 
 def test_noise_and_glints_stay_out_of_the_fine_detail():
@@ -78,9 +81,33 @@ def test_noise_and_glints_stay_out_of_the_fine_detail():
     spotted = fitted.clone()
     spotted[..., 20, 20] *= 2.2
     spotted[..., 70, 70] /= 2.2
-    found = fine_detail(spotted, fitted, weight, radius=5, limits=(0.35, 0.15))
+    found = fine_detail(spotted, fitted, weight, radius=5, limits=(0.35, 0.15)).mean(1, keepdim=True)
     assert float(found.max()) == float(found[0, 0, 20, 20]) <= 0.15 + 1e-6
     assert float(found.min()) == float(found[0, 0, 70, 70]) < -0.3
+
+
+def test_a_photos_grain_is_its_noise_and_not_its_shading():
+    torch.manual_seed(1)
+    size = 200
+    places = torch.rand(4000, 2) * (size - 20) + 10
+    ramp = (0.2 + 0.5 * torch.arange(float(size)) / size).view(1, 1, 1, size).expand(1, 3, size, size)
+    trust = torch.ones(len(places))
+    assert graininess(ramp, places, trust) < 1e-3
+    noise = torch.randn(1, 1, size // 2, size // 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert abs(graininess(ramp * (0.04 * noise).exp(), places, trust) - 0.04) < 0.006
+    spotted = ramp.clone()
+    spotted[..., ::23, ::23] *= 0.2  # a few pores and hairs are no noise
+    assert graininess(spotted, places, trust) < 2e-3
+    assert graininess(ramp, places, 0 * trust) == 0.0
+
+
+def test_nothing_glows_where_the_head_shades_itself():
+    residual = torch.linspace(-1, 1, 8).view(1, 1, 1, 8).expand(1, 3, 8, 8)
+    assert torch.equal(without_glow(residual, torch.ones(1, 1, 4, 4)), residual)
+    dark = without_glow(residual, torch.full((1, 1, 4, 4), 0.1))
+    assert torch.equal(dark, residual.clamp(max=0))
+    half = without_glow(residual, torch.full((1, 1, 4, 4), 0.6))
+    assert torch.allclose(half, torch.where(residual > 0, 0.5 * residual, residual))
 
 
 def test_reading_a_photo_lands_on_pixel_centres():

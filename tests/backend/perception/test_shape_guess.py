@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from fitdiff.face import embedded
 from fitdiff.perception import Perception
 from fitdiff.perception.analyse import Analysis
 from fitdiff.perception.landmark_basis import landmark_basis
 from fitdiff.perception.pose import Usual, solve_pose
-from fitdiff.perception.shape_guess import REACH, features, guess_shape, load
+from fitdiff.perception.shape_guess import ASSET, REACH, features, guess_shape, load
 from fitdiff.photo import photo_from_pixels
-from fitdiff.training.shape_guess import learn, look_at_people
+from fitdiff.training.shape_guess import learn, look_at_people, main
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,20 @@ def test_other_recognisers_get_no_guess(photos, faces, model):
     name = "astronaut.png"
     other = Perception("embedded", "dlib")
     assert Analysis(photo_from_pixels(photos[name]), [faces[name]], faces[name], model, other).usual is None
+
+
+@pytest.mark.slow
+def test_the_shipped_guess_holds_what_it_says_and_a_worse_one_does_not(tmp_path, capsys):
+    assert main([str(ASSET), "--check", "--people", "40"]) == 0
+    data = load_file(ASSET)
+    save_file({**data, "weights": 0 * data["weights"]}, tmp_path / "nothing.safetensors")
+    assert main([str(tmp_path / "nothing.safetensors"), "--check", "--people", "40"]) == 1
+    assert "40 new people" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_same_machine_learns_the_same_to_the_last_bit():
+    first, again = (learn(*look_at_people(6, seed=3)) for _ in range(2))
+    assert {name: values.tobytes() for name, values in first.items()} == {
+        name: values.tobytes() for name, values in again.items()
+    }

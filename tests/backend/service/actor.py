@@ -18,7 +18,7 @@ import msgspec
 
 from fitdiff.engines.progress import Progress, Report
 from fitdiff.errors import FitDiffError
-from fitdiff.reconstruction import STEPS, Order
+from fitdiff.reconstruction import ENGINES, STEPS, Order
 from fitdiff.service import worker
 from fitdiff.service.jobs import Times
 from fitdiff.service.server import serve
@@ -34,7 +34,7 @@ def play(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
     part = Path(order.photo).name
     if part in PARTS:
         PARTS[part](order)
-    steps = order.steps or STEPS[order.engine]
+    steps = order.steps or STEPS[order.engine or ENGINES[0]]
     for step in range(1, steps + 1):
         time.sleep(20 * STEP if part == "slow" else STEP)
         report(Progress("fitting", step, steps, noise() if part == "pictures" else None))
