@@ -27,7 +27,9 @@ from .pictures import Pictures
 CATEGORY = "FitDiff"  # the tab
 TAB_TRIES = 20
 TICK = 0.25  # seconds between two looks: each may redraw the window, which is dear without a graphics card
-NICE = "15"  # how far the engine steps back: a window that is drawn by the processor should not notice it
+NICE = (
+    "10"  # how far the engine steps back from a window that is drawn by the processor; beside a render it still gets on
+)
 STATE_AGE = 1.0  # seconds for which what the installer said stays true
 
 

@@ -75,7 +75,7 @@ class Generator:
             raise FitDiffError(
                 "face-model-other",
                 f"The diffusion model was not trained on the face model {model.name}: "
-                "leave --face-model out, or use another engine.",
+                "use the embedded face model, or another engine.",
             )
 
 
