@@ -103,18 +103,18 @@ class Warp:
         return np.sum([np.cos(points @ w.T + phase) @ size for w, phase, size in self.waves], 0)
 
 
-def make(folder: Path, people: int) -> None:
+def make(folder: Path, people: int, seed: int = SEED) -> None:
     """Persons that are there already stay. Skins from the palest to the darkest and yaws, evenly, in orders of their own,
     so that every light meets all of them."""
     model = embedded.load()
-    order = np.random.default_rng(SEED)
+    order = np.random.default_rng(seed)
     melanin = order.permutation(np.linspace(-2.0, 2.0, people))
     yaws = order.permutation(np.linspace(-MOST_YAW, MOST_YAW, people))
     for number in range(people):
         place = folder / f"{number:02d}"
         if (place / "truth.npz").is_file():
             continue
-        random = np.random.default_rng((SEED, number))
+        random = np.random.default_rng((seed, number))
         avatar, truth, lit = person(model, number, float(melanin[number]), float(yaws[number]), random)
         write_avatar(avatar, place / "avatar", overwrite=True)
         (place / "scene.json").write_text(json.dumps(asdict(lit), indent=1) + "\n", encoding="utf-8")
@@ -293,8 +293,9 @@ def main(arguments: list[str] | None = None) -> int:
     maker = commands.add_parser("make", help="people, their light and their truth")
     maker.add_argument("folder", type=Path)
     maker.add_argument("--people", type=int, default=20)
+    maker.add_argument("--seed", type=int, default=SEED, help="other people, other cameras and lights")
     options = parser.parse_args(arguments)
-    make(options.folder, options.people)
+    make(options.folder, options.people, options.seed)
     return 0
 
 

@@ -50,6 +50,7 @@ class AutoencoderTraining:
     average: float = 0.999
     revive_every: int = 250
     fitted_over: int = 512  # people that mean maps and the mosaic are fitted to
+    near_over: int = 2080  # people that the tiles' small maps are fitted to
     settle: int = 0  # people whose latents the codes are laid over at the end; until then nothing is quantised
 
     @staticmethod
@@ -104,7 +105,7 @@ class AutoencoderTask:
         elif not resumed:
             network.to(machine.device)
             if settings.network.mean:
-                mosaic.fit(network, source, settings.fitted_over)
+                mosaic.fit(network, source, settings.fitted_over, settings.near_over)
             if not settings.network.mosaic:
                 count = SPREAD_OVER // MEAN_AT_ONCE
                 spread_latents(network, torch.cat([source(k, MEAN_AT_ONCE) for k in range(count)]))

@@ -20,8 +20,11 @@ NEAR_SHARES = (1.0, 3.0, 4.0, 4.0, 4.0)  # light, gloss, normal: normals spread 
 
 
 @torch.no_grad()
-def fit(network: Autoencoder, source: Callable[[int, int], Tensor], people: int) -> None:
-    """Of the first people that the source (step, count) gives; they are looked at twice."""
+def fit(
+    network: Autoencoder, source: Callable[[int, int], Tensor], people: int, near_people: int | None = None
+) -> None:
+    """Of the first people that the source (step, count) gives; they are looked at twice. The tiles' maps, which tell 73
+    numbers apart, need more of them."""
     steps = range(people // AT_ONCE)
     side, size, mosaic = network.config.mean, network.config.size, network.config.mosaic
     total = torch.zeros(9, size, size, dtype=torch.float64)
@@ -52,7 +55,7 @@ def fit(network: Autoencoder, source: Callable[[int, int], Tensor], people: int)
     if network.config.detail:
         _detail(network, source, steps)
     if network.config.near:
-        _near(network, source, steps)
+        _near(network, source, range((near_people or people) // AT_ONCE))
 
 
 def _detail(network: Autoencoder, source: Callable[[int, int], Tensor], steps: range) -> None:

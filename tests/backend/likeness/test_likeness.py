@@ -3,7 +3,7 @@
 import torch
 
 from fitdiff.likeness.detail import depth_picture, fine_detail, graininess, read_photo
-from fitdiff.likeness.residual import DARKER, Residual, ResidualPriors, residual_prior, without_glow
+from fitdiff.likeness.residual import DARKER, SHADED, Residual, ResidualPriors, residual_prior, without_glow
 from fitdiff.likeness.spread import closed, feathered, spread
 
 AS_SKIN = torch.tensor(DARKER).view(1, 3, 1, 1)
@@ -27,6 +27,19 @@ def test_the_prior_prefers_brightness_to_colour_and_detail_to_shading():
     fine = torch.tensor([0.1, -0.1]).repeat(32).view(1, 1, 1, 64).expand(1, 3, 64, 64)
     flat = torch.full((1, 3, 64, 64), 0.1)
     assert residual_prior(flat, only_broad) > 100 * residual_prior(fine, only_broad)
+
+
+def test_a_brow_needs_no_pale_halo():
+    """The low frequencies' price pulls what is round a dark feature up by no more than the feature's area asks for."""
+    only_broad = ResidualPriors(level=0, chroma=0, symmetry=0, roughness=0)
+    brow = torch.zeros(1, 3, 64, 64)
+    brow[..., 30:32, 20:44] = -0.8
+    faint = (brow / 8).requires_grad_()
+    brow.requires_grad_()
+    for one in (brow, faint):
+        residual_prior(one, only_broad).backward()
+    assert brow.grad[..., 28, 30].abs().max() < 1.5 * faint.grad[..., 28, 30].abs().max()
+    assert brow.grad[..., 30, 30].abs().max() < 0.1 * brow.grad[..., 28, 30].abs().max()
 
 
 def test_what_is_seen_stays_what_is_not_comes_from_the_other_side_and_then_from_around():
@@ -104,9 +117,9 @@ def test_a_photos_grain_is_its_noise_and_not_its_shading():
 def test_nothing_glows_where_the_head_shades_itself():
     residual = torch.linspace(-1, 1, 8).view(1, 1, 1, 8).expand(1, 3, 8, 8)
     assert torch.equal(without_glow(residual, torch.ones(1, 1, 4, 4)), residual)
-    dark = without_glow(residual, torch.full((1, 1, 4, 4), 0.1))
+    dark = without_glow(residual, torch.full((1, 1, 4, 4), SHADED))
     assert torch.equal(dark, residual.clamp(max=0))
-    half = without_glow(residual, torch.full((1, 1, 4, 4), 0.6))
+    half = without_glow(residual, torch.full((1, 1, 4, 4), (1 + SHADED) / 2))
     assert torch.allclose(half, torch.where(residual > 0, 0.5 * residual, residual))
 
 

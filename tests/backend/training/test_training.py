@@ -33,6 +33,7 @@ TINY = replace(
     crop=32,
     revive_every=3,
     fitted_over=8,
+    near_over=8,
     settle=4,
     adversarial_from=0.5,
 )
