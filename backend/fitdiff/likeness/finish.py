@@ -23,7 +23,7 @@ from .detail import (
 )
 from .spread import closed, feathered, spread
 
-GRAIN = 0.4  # of the photo's grain is taken away from its detail: some of it is pores
+GRAIN = 0.25  # of the photo's grain is taken away from its detail: some of it is pores
 TONE_SIZE = 32  # texels a side: what of the residual is tone, and may be carried over the head
 
 

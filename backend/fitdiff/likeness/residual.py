@@ -14,7 +14,7 @@ them, by melanin's ratios and by the light that skin lends its neighbours. Photo
 
 
 FEATURE = 0.08  # log albedo from which on a difference is a feature rather than shading
-SHADED = 0.1  # of the light, at which nothing paler than usual is believed
+SHADED, OPEN = 0.1, 0.5  # of the light: where nothing paler than usual is believed, and from where on all of it
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def without_glow(residual: Tensor, lit: Tensor) -> Tensor:
     """residual, lit (1, 1, s, s) how much of its light reaches a place past the head itself -> (1, 3, S, S). Skin that is
     paler than usual where the head shades itself was given too dark a shadow: that is light, not skin."""
     lit = F.interpolate(lit, residual.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.where(residual > 0, residual * ((lit - SHADED) / (1 - SHADED)).clamp(0, 1), residual)
+    return torch.where(residual > 0, residual * ((lit - SHADED) / (OPEN - SHADED)).clamp(0, 1), residual)
 
 
 def residual_prior(residual: Tensor, priors: ResidualPriors) -> Tensor:

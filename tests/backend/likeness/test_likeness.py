@@ -3,7 +3,7 @@
 import torch
 
 from fitdiff.likeness.detail import depth_picture, fine_detail, graininess, read_photo
-from fitdiff.likeness.residual import DARKER, SHADED, Residual, ResidualPriors, residual_prior, without_glow
+from fitdiff.likeness.residual import DARKER, OPEN, SHADED, Residual, ResidualPriors, residual_prior, without_glow
 from fitdiff.likeness.spread import closed, feathered, spread
 
 AS_SKIN = torch.tensor(DARKER).view(1, 3, 1, 1)
@@ -119,7 +119,7 @@ def test_nothing_glows_where_the_head_shades_itself():
     assert torch.equal(without_glow(residual, torch.ones(1, 1, 4, 4)), residual)
     dark = without_glow(residual, torch.full((1, 1, 4, 4), SHADED))
     assert torch.equal(dark, residual.clamp(max=0))
-    half = without_glow(residual, torch.full((1, 1, 4, 4), (1 + SHADED) / 2))
+    half = without_glow(residual, torch.full((1, 1, 4, 4), (OPEN + SHADED) / 2))
     assert torch.allclose(half, torch.where(residual > 0, 0.5 * residual, residual))
 
 
