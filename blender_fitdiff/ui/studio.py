@@ -27,9 +27,7 @@ from .pictures import Pictures
 CATEGORY = "FitDiff"  # the tab
 TAB_TRIES = 20
 TICK = 0.25  # seconds between two looks: each may redraw the window, which is dear without a graphics card
-NICE = (
-    "10"  # how far the engine steps back from a window that is drawn by the processor; beside a render it still gets on
-)
+NICE = "10"  # how far the engine steps back from the window; beside a render it still gets on
 STATE_AGE = 1.0  # seconds for which what the installer said stays true
 
 
