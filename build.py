@@ -922,28 +922,39 @@ def test(options: argparse.Namespace) -> int:
 
 
 def demo(options: argparse.Namespace) -> int:
-    """from a fresh clone to a head in out/demo"""
+    """from a fresh clone to a head in out/demo; or of photos of yours, which may follow"""
     began = time.monotonic()
+    given = [Path(word).resolve() for word in options.rest]
+    for photo in given:
+        if not photo.is_file():
+            raise Problem(f"There is no photo {photo}.", USAGE)
     backend = ensure_backend(options)
     blenders = ensure_blenders(options, widest=False)
     out = OUT / "demo"
     shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    say(f"Demo, into {out}")
-    demo_avatar(backend, blenders, ensure_assets(backend) / DEMO_PHOTO, out / "avatar")
-    if not blenders:
-        say(NO_BLENDER)
-        return MISSING
-    demo_scene(blenders[0], out / "avatar", out)
-    demo_relight(backend, out / "avatar", out / "fitdiff.png")
-    demo_relight(backend, out / "avatar", out / "turned.png", "--turn", "35")
-    demo_relight(backend, out / "avatar", out / "mesh.png", "--bare")
-    demo_sheet(backend, out, out / "sheet.png")
-    say(f"Done in {time.monotonic() - began:.0f} s. Look at {out / 'sheet.png'}; open {out / 'head.blend'} in Blender.")
+    named = {out / f"{number}-{photo.stem}": photo for number, photo in enumerate(given, 1)}
+    photos = named or {out: ensure_assets(backend) / DEMO_PHOTO}
+    for folder, photo in photos.items():
+        say(f"Demo, {photo.name} into {folder}")
+        folder.mkdir(parents=True)
+        demo_avatar(backend, blenders, photo, folder / "avatar")
+        if not blenders:
+            say(NO_BLENDER)
+            return MISSING
+        demo_scene(blenders[0], folder / "avatar", folder)
+        demo_relight(backend, folder / "avatar", folder / "fitdiff.png")
+        demo_relight(backend, folder / "avatar", folder / "turned.png", "--turn", "35")
+        demo_relight(backend, folder / "avatar", folder / "mesh.png", "--bare")
+        demo_sheet(backend, folder, folder / "sheet.png")
+        look = f"Look at {folder / 'sheet.png'}; open {folder / 'head.blend'} in Blender."
+    if len(photos) > 1:
+        demo_gallery(backend, list(photos), out / "gallery.png")
+        look = f"Look at {out / 'gallery.png'}."
+    say(f"Done in {time.monotonic() - began:.0f} s. {look}")
     return OK
 
 
-# The three steps of the demo: each is the one place to change when the product can do more.
+# The steps of the demo: each is the one place to change when the product can do more.
 
 
 def demo_avatar(backend: Environment, blenders: list[Blender], photo: Path, avatar: Path) -> None:
@@ -985,6 +996,25 @@ def demo_sheet(backend: Environment, out: Path, sheet: Path) -> None:
     words = ["sheet", *(str(out / name) for name in shown), "--out", str(sheet), "--columns", "4"]
     words += ["--captions", *shown.values()]
     step("demo: the sheet", [str(backend.program("fitdiff")), *words])
+    expect(sheet)
+
+
+def demo_gallery(backend: Environment, folders: list[Path], sheet: Path) -> None:
+    """A row for each photo."""
+    shown = {
+        "photo.png": "the photo",
+        "overlay.png": "the head over it",
+        "relit_1.png": "a lamp from the side",
+        "relit_2.png": "two lamps",
+        "relit_3.png": "an HDRI of Blender's",
+        "mesh.png": "the mesh",
+        "avatar/maps/diffuse.png": "diffuse",
+        "avatar/maps/specular.png": "specular",
+        "avatar/maps/normal.png": "normal",
+    }
+    words = ["sheet", *(str(folder / name) for folder in folders for name in shown), "--out", str(sheet)]
+    words += ["--columns", str(len(shown)), "--captions", *(len(folders) * [*shown.values()])]
+    step("demo: the gallery", [str(backend.program("fitdiff")), *words])
     expect(sheet)
 
 
@@ -1172,7 +1202,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "skin": skin,
     "lock": lock,
 }
-TAKES_MORE_WORDS = ("test", "lint", "extension", "face", "skin")
+TAKES_MORE_WORDS = ("demo", "test", "lint", "extension", "face", "skin")
 
 
 def parse(words: list[str]) -> argparse.Namespace:

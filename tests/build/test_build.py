@@ -516,7 +516,7 @@ def test_failures_are_sentences_with_exit_codes(monkeypatch, capsys, error, code
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("words", [[], ["paint"], ["setup", "more"], ["demo", "--colour"]])
+@pytest.mark.parametrize("words", [[], ["paint"], ["setup", "more"], ["setup", "--colour"]])
 def test_wrong_usage_is_2(words, capsys):
     with pytest.raises(SystemExit) as leave:
         build.main(words)
@@ -564,6 +564,24 @@ def test_demo_goes_from_the_photo_to_the_sheet(demo_steps, tmp_path, capsys):
     assert str(tmp_path / "photos" / build.DEMO_PHOTO) in demo_steps[0]
     assert all(str(build.OUT / "demo" / "avatar") in command for command in demo_steps[:3])
     assert str(build.OUT / "demo" / "sheet.png") in capsys.readouterr().out
+
+
+def test_demo_of_photos_has_a_folder_for_each_and_a_gallery(demo_steps, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(build, "OUT", tmp_path / "out")
+    photos = [tmp_path / "a" / "me.jpg", tmp_path / "b" / "me.jpg"]
+    assert build.main(["demo", str(photos[0])]) == build.USAGE
+    assert f"There is no photo {photos[0]}" in capsys.readouterr().err and not demo_steps
+    for photo in photos:
+        photo.parent.mkdir()
+        photo.write_bytes(b"photo")
+    assert build.main(["demo", *map(str, photos)]) == build.OK
+    heads = [command for command in demo_steps if "blender_fitdiff.backend.once" in command]
+    assert [command[command.index("--out") - 1] for command in heads] == [str(photo) for photo in photos]
+    out = build.OUT / "demo"
+    assert {path.name for path in out.iterdir()} == {"1-me", "2-me", "gallery.png"}
+    gallery = demo_steps[-1]
+    assert [sum(f"{folder}/" in word for word in gallery) for folder in ("1-me", "2-me")] == [9, 9]
+    assert str(out / "gallery.png") in capsys.readouterr().out
 
 
 def test_demo_without_blender_leaves_the_avatar_and_says_so(demo_steps, monkeypatch, capsys):
