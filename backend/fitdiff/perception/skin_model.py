@@ -28,6 +28,11 @@ STREAKS = (0.5, 2.0)  # log contrast over that of this face's sure skin: from wh
 STREAK_COST = 5.0  # log odds for each unit of it
 FOREHEAD_FROM = 0.2  # of the forehead's height, where streaks count in full: brows are streaky too
 ROUNDS = 4
+COLDEST = (
+    -0.3
+)  # log red over blue: skin has 0.35 and more in white light, and light from a clear sky takes half of one away
+DARKEST = -3.0  # log green beside the face's middle: blacker than skin in a shadow that shows anything
+LEAST_SURE = 0.03  # of the sure parts: where fewer are warm enough, the light is coloured and nothing is told by that
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,12 @@ class Layout:
 def skin_probability(features: NDArray[np.float32], streaks: Mask, layout: Layout) -> tuple[Mask, float]:
     """-> (h, w) probability of bare skin, and how well it parts from the rest (0..1)."""
     size = features.shape[0]
-    support, sure = layout.support, layout.sure
+    support = layout.support
+    possible = _possible(features, layout.sure)
+    sure = layout.sure & possible
     slides = _slides_with(size, layout.normal)
     # The model learns below the brows only, where hair is rare, or a fringe would teach it that it is skin.
-    candidate = (support > 0.5) & (layout.holes < 0.5) & (layout.forehead < 0.15)
+    candidate = possible & (support > 0.5) & (layout.holes < 0.5) & (layout.forehead < 0.15)
     inside = ndimage.distance_transform_edt(support > 0.5) / size
     prior = np.where(layout.oval > 0.5, 1.5, 0.0) + np.clip(inside * 18.0, 0, 1.5) - 1.0
     prior = prior - HAIRLINE * layout.forehead - STREAK_COST * _hairy(streaks, layout)
@@ -77,7 +84,16 @@ def skin_probability(features: NDArray[np.float32], streaks: Mask, layout: Layou
         mine = np.where(candidate, np.maximum(smooth * (smooth > 0.6), 0.7 * sure), 0).astype(np.float32)
     inner = skin_log[sure] - other_log[sure]
     apart = float(np.clip(np.median(inner) / 6.0, 0, 1)) if inner.size else 0.0
-    return (probability * (support > 0)).astype(np.float32), apart
+    return (probability * (support > 0) * possible).astype(np.float32), apart
+
+
+def _possible(features: NDArray[np.float32], sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(h, w): what skin's colour can be at all. Cloth over nose and cheeks, or dark glasses, would else be learnt for skin."""
+    warm = features[..., 1] - features[..., 2] > COLDEST
+    if (warm & sure).sum() < LEAST_SURE * sure.sum():
+        warm = np.ones_like(sure)
+    middle = np.median(features[..., 0][warm & sure]) if (warm & sure).any() else 0.0
+    return warm & (features[..., 0] > middle + DARKEST)
 
 
 def log_colour(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -124,6 +124,21 @@ def test_a_fringe_of_almost_skins_colour_is_known_by_its_strands(tone: str) -> N
 
 
 @pytest.mark.parametrize("tone", ["dark", "light"])
+@pytest.mark.parametrize("colour, top, bottom", [((120, 160, 190), 10, 90), ((12, 12, 14), -60, -20)])
+def test_cloth_and_dark_glasses_are_not_learnt_for_skin(tone: str, colour: tuple, top: int, bottom: int) -> None:
+    """They cover most of what is skin in every other face."""
+    drawn = Drawn(TONES[tone])
+    row, column = np.mgrid[0:SIDE, 0:SIDE] - np.array([SIDE // 2 + 20, SIDE // 2])[:, None, None]
+    covered = (row > top) & (row < bottom) & (abs(column) < 70)
+    drawn.pixels[covered] = colour
+    mask = face_mask(drawn.pixels, drawn.face)
+    found, bare = mask.over_photo("skin", (SIDE, SIDE)), ndimage.binary_erosion(covered, iterations=4)
+    assert found[bare].max() < 0.1
+    shown = (drawn.truth > 0.9) & ndimage.binary_erosion(~covered, iterations=8) & drawn._counted(mask)
+    assert (found[shown] > 0.5).mean() > 0.8
+
+
+@pytest.mark.parametrize("tone", ["dark", "light"])
 def test_a_wall_of_skins_colour_does_not_take_the_forehead(tone: str) -> None:
     wall = tuple(min(1.6 * value, 0.9) for value in TONES[tone])
     drawn = Drawn(TONES[tone], wall=wall, side_light=0.0, top_light=0.4)
