@@ -40,7 +40,8 @@ def run(args: argparse.Namespace, console: Console) -> dict:
     from PIL import Image
 
     from ..avatar import read_avatar
-    from ..engines.relight import light_numbers, picture
+    from ..engines.relight import picture
+    from ..engines.stored import light_numbers
 
     if not 16 <= args.size <= 4096:
         raise FitDiffError("usage-size", "The picture can be 16 to 4096 pixels a side.")

@@ -24,6 +24,7 @@ from ..diffusion.samplers import Step
 from ..errors import FitDiffError
 from ..face.skin import SkinBasis, load_skin
 from ..perception.analyse import Analysis
+from ..perception.pose_fit import refuse_unclear
 from .fit import Fit, FitSettings
 from .fit_head import Start
 from .fit_result import flattened
@@ -65,13 +66,7 @@ def reconstruct(
     most = generator.schedule.config.steps
     if settings.steps > most:
         raise FitDiffError("usage-steps", f"The diffusion engine knows {most} steps at most: ask for fewer.")
-    if analysis.pose.verdict == "bad":
-        raise FitDiffError(
-            "face-unclear",
-            "The face cannot be made out well enough to build on: use a sharper photo with the whole face in view.",
-            details="; ".join(analysis.pose.reasons),
-            data={"reasons": list(analysis.pose.reasons)},
-        )
+    refuse_unclear(analysis.pose)
     started = time.perf_counter()
     energy = PhotoEnergy(analysis, generator)
     ready = time.perf_counter()

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import torch
 
 from ..avatar import Avatar
-from ..errors import FitDiffError
 from ..perception.analyse import Analysis
+from ..perception.pose_fit import refuse_unclear
 from ..render.colour import to_linear, to_srgb
 from ..render.preview import to_bytes
 from .first_light import first_light
@@ -49,13 +49,7 @@ def reconstruct(
 ) -> Avatar:
     """What perception saw -> an avatar. Deterministic for a seed: it chooses where else the recogniser looks from."""
     settings = settings or FitSettings()
-    if analysis.pose.verdict == "bad":
-        raise FitDiffError(
-            "face-unclear",
-            "The face cannot be made out well enough to build on: use a sharper photo with the whole face in view.",
-            details="; ".join(analysis.pose.reasons),
-            data={"reasons": list(analysis.pose.reasons)},
-        )
+    refuse_unclear(analysis.pose)
     started = time.perf_counter()
     fit = Fit(analysis, settings)
     ready = time.perf_counter()

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..avatar import Avatar, Light, avatar_from_model, stored, stored_diffuse
+from ..avatar import Avatar, avatar_from_model, stored, stored_diffuse
 from ..face.appearance import EYE_MAP
 from ..face.arkit import named, to_arkit
 from ..face.brows import brow_places
@@ -27,7 +27,7 @@ from .base_maps import renderable
 from .fit_evidence import Evidence
 from .fit_head import DARKEST, MAP_SIZE, PALEST, FitHead
 from .fit_loss import metrics
-from .person import stored_camera
+from .stored import stored_camera, stored_light
 
 if TYPE_CHECKING:
     from .fit import FitSettings
@@ -94,7 +94,7 @@ def avatar_of(
         expression=expression,
         gaze=gaze,
         arkit=named(to_arkit(analysis.model, expression.numpy())),
-        light=_light(head.light[0].tolist()),
+        light=stored_light(head.light[0].tolist()),
         camera=stored_camera(head.camera().to("cpu")),
         maps=maps,
         engine=engine,
@@ -103,16 +103,6 @@ def avatar_of(
         metrics=metrics(head, evidence),
         preview=_preview(head, analysis.photo.pixels, maps, settings.preview_side),
         photo=analysis.photo.pixels,
-    )
-
-
-def _light(numbers: list[float]) -> Light:
-    return Light(
-        ambient=numbers[0],
-        diffuse=numbers[1],
-        specular=numbers[2],
-        colour=(numbers[3], numbers[4], numbers[5]),
-        direction=tuple((np.array(numbers[6:]) / np.linalg.norm(numbers[6:])).tolist()),
     )
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..avatar import Avatar, Light, avatar_from_model
-from ..errors import FitDiffError
+from ..avatar import Avatar, avatar_from_model
 from ..perception.analyse import Analysis, crop_camera
 from ..perception.gaze import gaze_of
+from ..perception.pose_fit import refuse_unclear
 from ..render.camera import Camera
 from ..render.colour import to_linear
 from ..render.maps import UNPAINTED, Maps
@@ -23,8 +23,8 @@ from .base_maps import base_maps, mean_albedo, renderable
 from .first_light import first_light
 from .light_guess import UNKNOWN, LightGuess
 from .light_hints import light_hints
-from .person import stored_camera
 from .progress import Progress, Report, silent
+from .stored import stored_camera, stored_light
 
 NAME = "landmarks"
 STAGES = ("camera and shape", "skin and light", "eyes and expression", "picture")
@@ -45,13 +45,7 @@ def reconstruct(
     settings = settings or LandmarkSettings()
     clock = _Clock(report)
     model, pose = analysis.model, analysis.pose
-    if pose.verdict == "bad":
-        raise FitDiffError(
-            "face-unclear",
-            "The face cannot be made out well enough to build on: use a sharper photo with the whole face in view.",
-            details="; ".join(pose.reasons),
-            data={"reasons": list(pose.reasons)},
-        )
+    refuse_unclear(pose)
     clock.done()
 
     like = model.mean
@@ -76,13 +70,7 @@ def reconstruct(
         expression=expression,
         gaze=gaze,
         arkit=arkit,
-        light=Light(
-            ambient=guess.ambient,
-            diffuse=guess.diffuse,
-            specular=guess.diffuse,
-            colour=guess.colour,
-            direction=guess.direction,
-        ),
+        light=stored_light(guess.numbers),
         camera=stored_camera(camera),
         maps=maps,
         engine=NAME,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from ..avatar import Avatar, Light, avatar_from_model
-from ..avatar import Camera as StoredCamera
+from ..avatar import Avatar, avatar_from_model
 from ..face.looks import look_maps, random_look
 from ..face.model import MorphableModel
 from ..face.people import random_identity
 from ..face.skin import load_skin
-from ..render.camera import Camera
 from ..render.preview import BACKGROUND, to_bytes
 from ..render.renderer import Renderer
 from .base_maps import EYE_SIZE, stored_maps
 from .pictures import portrait_camera
+from .stored import stored_camera, stored_light
 
 KEY_LIGHT = (0.35, 0.75, 0.5, 1.0, 0.97, 0.93, -0.5, 0.55, 0.8)
 PICTURE = (640, 640)  # height, width of the preview
@@ -36,29 +35,10 @@ def random_person(model: MorphableModel, seed: int) -> Avatar:
         model,
         identity=identity[0],
         expression=expression,
-        light=Light(
-            ambient=KEY_LIGHT[0],
-            diffuse=KEY_LIGHT[1],
-            specular=KEY_LIGHT[2],
-            colour=KEY_LIGHT[3:6],
-            direction=KEY_LIGHT[6:],
-        ),
+        light=stored_light(KEY_LIGHT),
         camera=stored_camera(camera),
         maps=stored_maps(maps),
         engine="random",
         seed=seed,
         preview=picture,
-    )
-
-
-def stored_camera(camera: Camera) -> StoredCamera:
-    """The first of a renderer's cameras as an avatar stores it."""
-    rows = camera.rotation[0].tolist()
-    return StoredCamera(
-        width=camera.size[1],
-        height=camera.size[0],
-        focal_px=float(camera.focal[0]),
-        principal=tuple(camera.principal[0].tolist()),
-        rotation=tuple(tuple(row) for row in rows),  # type: ignore[arg-type]
-        translation=tuple(camera.translation[0].tolist()),
     )

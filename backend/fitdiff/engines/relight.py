@@ -18,6 +18,7 @@ from ..render.preview import clay, to_bytes
 from ..render.renderer import Renderer, Rendering
 from .base_maps import renderable
 from .shadows import Shadows
+from .stored import light_numbers, photo_camera
 
 BACKDROP = (0.13, 0.14, 0.16)  # sRGB, as behind the pictures that Blender's side makes
 SUPERSAMPLE = 2
@@ -81,23 +82,6 @@ def posed(avatar: Avatar) -> np.ndarray:
     weights = np.array([avatar.manifest.arkit.get(name, 0.0) for name in mesh.shape_key_names])
     moved = mesh.vertices + np.einsum("k,kvc->vc", weights, mesh.shape_keys.astype(np.float64))
     return moved if mesh.fit_residual is None else moved + mesh.fit_residual
-
-
-def light_numbers(avatar: Avatar) -> list[float]:
-    light = avatar.manifest.light
-    return [light.ambient, light.diffuse, light.specular, *light.colour, *light.direction]
-
-
-def photo_camera(avatar: Avatar) -> Camera:
-    """The camera that took the photo."""
-    stored = avatar.manifest.camera
-    return Camera(
-        torch.tensor([stored.rotation]),
-        torch.tensor([stored.translation]),
-        torch.tensor([stored.focal_px]),
-        torch.tensor([stored.principal]),
-        (stored.height, stored.width),
-    )
 
 
 def portrait(avatar: Avatar, side: int) -> Camera:

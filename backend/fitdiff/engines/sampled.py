@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..avatar import Avatar, Light, avatar_from_model
+from ..avatar import Avatar, avatar_from_model
 from ..diffusion import split
 from ..diffusion.completion import Fresh, block, each_its_own, sample_known, sample_near
 from ..diffusion.samplers import Callback, Step, sample_dpm_solver
@@ -21,9 +21,10 @@ from ..render.preview import BACKGROUND, to_bytes
 from ..render.renderer import Renderer
 from .base_maps import EYE_SIZE, stored_maps
 from .generator import Generator, Skin
-from .person import KEY_LIGHT, PICTURE, stored_camera
+from .person import KEY_LIGHT, PICTURE
 from .pictures import portrait_camera
 from .progress import Progress, Report, silent
+from .stored import stored_camera, stored_light
 
 AT_ONCE = 8  # people in a batch
 FAR = 0.5  # share of the schedule that somebody alike is sent back by and drawn anew
@@ -113,13 +114,7 @@ def avatar_of(model: MorphableModel, generator: Generator, z: Tensor, engine: st
         identity=parts.identity[0],
         expression=torch.zeros_like(parts.expression[0]),
         texture=parts.texture[0],
-        light=Light(
-            ambient=KEY_LIGHT[0],
-            diffuse=KEY_LIGHT[1],
-            specular=KEY_LIGHT[2],
-            colour=KEY_LIGHT[3:6],
-            direction=KEY_LIGHT[6:],
-        ),
+        light=stored_light(KEY_LIGHT),
         camera=stored_camera(camera),
         maps=stored_maps(maps),
         engine=engine,

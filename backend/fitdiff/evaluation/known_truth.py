@@ -16,7 +16,8 @@ from scipy.ndimage import binary_closing
 
 from ..avatar import Avatar, linear_from_srgb, read_avatar
 from ..engines.progress import Report, silent
-from ..engines.relight import Head, photo_camera, posed
+from ..engines.relight import Head, posed
+from ..engines.stored import photo_camera
 from ..errors import FitDiffError
 from ..face import texels
 from ..face.appearance import lips_mask

@@ -28,8 +28,8 @@ from torch import Tensor
 
 from ..avatar import Avatar, Light, avatar_from_model, stored, write_avatar
 from ..engines.base_maps import stored_maps
-from ..engines.person import stored_camera
 from ..engines.relight import posed
+from ..engines.stored import stored_camera
 from ..face import embedded, texels
 from ..face.appearance import gloss
 from ..face.brows import hair_alpha, with_hair

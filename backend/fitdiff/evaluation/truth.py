@@ -21,7 +21,7 @@ from PIL import Image
 
 from ..avatar import Light, avatar_from_model, write_avatar
 from ..engines.base_maps import stored_maps
-from ..engines.person import stored_camera
+from ..engines.stored import stored_camera
 from ..face import embedded
 from ..face.brows import hair_alpha
 from ..face.embedded import EmbeddedFace

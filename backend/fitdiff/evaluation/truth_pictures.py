@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from ..avatar import Avatar
-from ..engines.relight import Head, backdrop, photo_camera, posed
+from ..engines.relight import Head, backdrop, posed
+from ..engines.stored import photo_camera
 from ..face import texels
 from ..render.camera import Camera
 from ..render.colour import to_linear, to_srgb

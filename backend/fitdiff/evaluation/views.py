@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from ..engines.relight import Head, backdrop, photo_camera
+from ..engines.relight import Head, backdrop
+from ..engines.stored import photo_camera
 from ..perception.analyse import crop_camera
 from ..perception.regions import Crop
 from ..render.camera import Camera

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..errors import FitDiffError
 from ..render.camera import Camera
 
 Array = NDArray[np.float64]
@@ -110,3 +111,14 @@ def euler_degrees(rotation: Array) -> tuple[float, float, float]:
         *(rotation[:2] @ np.array([math.cos(yaw), 0.0, -math.sin(yaw)]))[::-1],
     )
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+
+
+def refuse_unclear(pose: PoseFit) -> None:
+    """Nothing can be built on landmarks that agree with no face."""
+    if pose.verdict == "bad":
+        raise FitDiffError(
+            "face-unclear",
+            "The face cannot be made out well enough to build on: use a sharper photo with the whole face in view.",
+            details="; ".join(pose.reasons),
+            data={"reasons": list(pose.reasons)},
+        )

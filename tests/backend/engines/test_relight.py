@@ -17,12 +17,15 @@ from fitdiff.avatar import Avatar, linear_from_srgb, read_avatar, write_avatar
 from fitdiff.commands.relight import LIGHTS
 from fitdiff.engines import relight
 from fitdiff.engines.person import KEY_LIGHT, random_person
+from fitdiff.engines.stored import light_numbers
 from fitdiff.face import embedded
 from tests import synthetic_head
 from tests.avatar_folders import ABOUT, write_folder
 
 SIDE = 128
 CAMERA = ABOUT["camera"]
+
+STORED = [*KEY_LIGHT[:6], *KEY_LIGHT[6:] / np.linalg.norm(KEY_LIGHT[6:])]  # a direction has unit length
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def test_its_own_light_is_the_default(person, lit, head):
     own = lit["own"]
     assert own.shape == (SIDE, SIDE, 3)
     assert own.dtype == np.uint8
-    assert relight.light_numbers(person) == pytest.approx(KEY_LIGHT)
+    assert light_numbers(person) == pytest.approx(STORED)
     assert np.array_equal(own, relight.picture(person, SIDE, list(KEY_LIGHT)))
     assert np.abs(own[:3] / 255 - relight.BACKDROP).max() < 0.004
     for name in ("flat", "left", "right"):
@@ -149,7 +152,7 @@ def test_relight_command(folder, tmp_path, capfd):
     capfd.readouterr()
     assert np.array_equal(np.asarray(Image.open(out)), first)
     assert cli.main(words) == 0
-    assert json.loads(capfd.readouterr().out)["light"] == pytest.approx(KEY_LIGHT)
+    assert json.loads(capfd.readouterr().out)["light"] == pytest.approx(STORED)
 
 
 @pytest.mark.parametrize(

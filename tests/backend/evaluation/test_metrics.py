@@ -96,7 +96,7 @@ def test_a_turned_camera_sees_the_head_turn_to_its_left_where_it_stands(avatar):
     head = Head(avatar)
     middle = (head.vertices.amin(0) + head.vertices.amax(0)) / 2
     nose = middle + torch.tensor([0.0, 0.0, 0.1])
-    from fitdiff.engines.relight import photo_camera
+    from fitdiff.engines.stored import photo_camera
 
     straight = photo_camera(avatar)
     turned = head.turned(straight, 40)
@@ -111,7 +111,7 @@ def test_a_turned_camera_sees_the_head_turn_to_its_left_where_it_stands(avatar):
 
 def test_shadows_take_light_away_and_the_lamp_only_where_it_reaches(avatar):  # noqa: F811
     head = Head(avatar)
-    from fitdiff.engines.relight import photo_camera
+    from fitdiff.engines.stored import photo_camera
 
     camera = photo_camera(avatar).resized((100, 80))
     behind = [0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.9, 0.2, 0.1]

@@ -29,7 +29,8 @@ SAID = """
 import json, sys
 import numpy as np
 from fitdiff.avatar import read_avatar
-from fitdiff.engines.relight import photo_camera, posed
+from fitdiff.engines.relight import posed
+from fitdiff.engines.stored import photo_camera
 avatar = read_avatar(sys.argv[1])
 points = posed(avatar)
 import torch
