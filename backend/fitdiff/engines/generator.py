@@ -12,8 +12,9 @@ from .. import weight_files
 from ..diffusion import Schedule, predictor, split
 from ..diffusion.conditioning import as_condition, condition_shapes, empty_condition
 from ..diffusion.prediction import Predictor
-from ..diffusion.weights import Card, TrainedDenoiser, load_autoencoder, load_denoiser
+from ..diffusion.weights import FACE, Card, TrainedDenoiser, load_autoencoder, load_denoiser
 from ..errors import FitDiffError
+from ..face import embedded
 from ..face.model import MorphableModel
 from ..face.skin import Skin, unstacked
 from ..networks import Autoencoder
@@ -21,18 +22,24 @@ from ..networks.denoiser import Condition
 from ..perception.bundle import Perception
 from ..perception.types import IdentityFeatures, IdentityNetwork
 from ..weight_files import AUTOENCODER, DENOISER, find_trained
+from .brow_rule import BrowRule
 
 
 class Generator:
     """Noise to people. Everything in natural units but what samplers see, which is standardised."""
 
     def __init__(
-        self, autoencoder: Autoencoder, denoiser: TrainedDenoiser, recogniser: IdentityNetwork, card: Card | None = None
+        self,
+        autoencoder: Autoencoder,
+        denoiser: TrainedDenoiser,
+        recogniser: IdentityNetwork,
+        card: Card | None = None,
+        brows: BrowRule | None = None,
     ) -> None:
         self.autoencoder = autoencoder.eval().requires_grad_(False)
         self.network = denoiser.network.eval().requires_grad_(False)
         self.schedule, self.statistics = Schedule(denoiser.schedule), denoiser.statistics
-        self.recogniser, self.face = recogniser, denoiser.face
+        self.recogniser, self.face, self.brows = recogniser, denoiser.face, brows
         self.licences = {card.what: card.licence for card in (card, denoiser.card) if card is not None}
 
     @staticmethod
@@ -63,7 +70,8 @@ class Generator:
 
     def skin(self, z: Tensor) -> Skin:
         """z (B, 4288) -> what the skin tile shows, linear."""
-        return unstacked(self.autoencoder.decode(split(z).texture))
+        skin = unstacked(self.autoencoder.decode(split(z).texture))
+        return skin if self.brows is None else skin._replace(diffuse=self.brows(skin.diffuse))
 
     def texture(self, skin: Skin) -> Tensor:
         """The other way round, (B, 1, 64, 64) before it is quantised."""
@@ -93,7 +101,10 @@ def _loaded(perception: Perception, autoencoder: Path, denoiser: Path) -> Genera
             f"than {recogniser.name}'s: put two of one training into the weights folder.",
             details=f"autoencoder {card.sha256}, denoiser trained on {trained.autoencoder}; {known} but {wanted}",
         )
-    return Generator(network, trained, recogniser, card)
+    # Where brows lie is known of this face alone; a model of another learned from maps of its user's.
+    own = embedded.load().topology if trained.face == FACE else None
+    brows = BrowRule(own, network.config.size).to(perception.device) if own is not None else None
+    return Generator(network, trained, recogniser, card, brows)
 
 
 def located() -> list[Path]:
