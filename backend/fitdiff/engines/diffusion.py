@@ -53,6 +53,7 @@ class DiffusionSettings:
     shadows_every: int = 10
     preview_every: int = 5  # steps that nobody draws for guidance's sake
     settling: float = 0.06  # share of the schedule from which the model tells the guided skin once more
+    settling_alone: float = 0.005  # the same where no likeness pass brings back what that takes of the person
     warm: float = 0.7  # share of the schedule at which a sampling begins that has the landmarks' head to begin with
 
 
@@ -107,7 +108,8 @@ def sample(
             plain = displaced(plain, start - suggested, generator.schedule)
             predict = guided(plain, energy, generator, settings)
             z = sample_near(predict, start, lambda: noise, generator.schedule, settings.steps, settings.warm, watch)
-            z = settled(plain, z, generator, settings.settling)
+            share = settings.settling if settings.likeness > 0 else settings.settling_alone
+            z = settled(plain, z, generator, share)
         else:
             predict = guided(plain, energy, generator, settings)
             z = sample_ddim(predict, noise, generator.schedule, settings.steps, watch)
@@ -136,7 +138,7 @@ def warm(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> tuple[T
     shape, expression = (torch.as_tensor(values).to(whole)[None] for values in (pose.identity, pose.expression))
     seen = join(split(whole)._replace(identity=shape, expression=expression))
     light, skin = energy.first_light(seen)
-    texture = split(whole).texture + generator.texture(skin) - generator.texture(generator.skin(whole))
+    texture = split(whole).texture + generator.texture(skin) - generator.texture(generator.decoded(whole))
     seen = join(split(seen)._replace(texture=texture, light=light))
     return guess, generator.statistics.standardise(seen)
 

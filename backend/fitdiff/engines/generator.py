@@ -15,6 +15,7 @@ from ..diffusion.prediction import Predictor
 from ..diffusion.weights import FACE, Card, TrainedDenoiser, load_autoencoder, load_denoiser
 from ..errors import FitDiffError
 from ..face import embedded
+from ..face.brow_rule import BrowRule
 from ..face.model import MorphableModel
 from ..face.skin import Skin, unstacked
 from ..networks import Autoencoder
@@ -22,7 +23,6 @@ from ..networks.denoiser import Condition
 from ..perception.bundle import Perception
 from ..perception.types import IdentityFeatures, IdentityNetwork
 from ..weight_files import AUTOENCODER, DENOISER, find_trained
-from .brow_rule import BrowRule
 
 
 class Generator:
@@ -70,8 +70,12 @@ class Generator:
 
     def skin(self, z: Tensor) -> Skin:
         """z (B, 4288) -> what the skin tile shows, linear."""
-        skin = unstacked(self.autoencoder.decode(split(z).texture))
+        skin = self.decoded(z)
         return skin if self.brows is None else skin._replace(diffuse=self.brows(skin.diffuse))
+
+    def decoded(self, z: Tensor) -> Skin:
+        """The same before anything is put right: for guidance, which would lean on what forgives it."""
+        return unstacked(self.autoencoder.decode(split(z).texture))
 
     def texture(self, skin: Skin) -> Tensor:
         """The other way round, (B, 1, 64, 64) before it is quantised."""

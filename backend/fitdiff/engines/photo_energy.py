@@ -93,7 +93,7 @@ class PhotoEnergy:
         """z (1, 4288), standardised. A skin that is given is not decoded again."""
         z = self.generator.statistics.restore(z)
         parts = split(z)
-        skin = skin or self.generator.skin(z)
+        skin = skin or self.generator.decoded(z)
         light = usable(parts.light)
         vertices = self.model.vertices(parts.identity, parts.expression, self.gaze)
         paint = Paint(specular=skin.specular, normal=skin.normal)
@@ -108,7 +108,7 @@ class PhotoEnergy:
     def first_light(self, z: Tensor) -> tuple[Tensor, Skin]:
         """z (1, 4288) in natural units -> the light (1, 9) that the photo shows it in, and its skin in the tone that goes
         with that light."""
-        skin = self.generator.skin(z)
+        skin = self.generator.decoded(z)
         rendering = self.draw(self.generator.statistics.standardise(z), skin).rendering
         guess = first_light(rendering, self.photo, self.bare, self.hints)
         tone = torch.from_numpy(guess.melanin * MELANIN + guess.haemoglobin * HAEMOGLOBIN).to(z)

@@ -15,6 +15,7 @@ from ..diffusion.conditioning import as_condition, empty_condition
 from ..diffusion.latent import places
 from ..diffusion.weights import load_denoiser, save_denoiser
 from ..face.appearance import Paint, head_maps
+from ..face.brow_rule import BrowRule
 from ..face.model import MorphableModel
 from ..face.skin import unstacked
 from ..networks import Autoencoder, Denoiser, DenoiserConfig
@@ -92,19 +93,21 @@ class Scene:
         self.autoencoder = autoencoder.to(device).eval().requires_grad_(False)
         self.recogniser = recogniser
         self.renderer = Renderer(model.topology).to(device)
+        self.brows = BrowRule(model.topology, autoencoder.config.size).to(device)
 
     def vertices(self, z: Tensor) -> Tensor:
         parts = split(z)
         return self.model.vertices(parts.identity, parts.expression)
 
-    def picture(self, z: Tensor, camera: Camera) -> Tensor:
-        """z (B, 4288) natural -> (B, 3, side, side) sRGB."""
+    def picture(self, z: Tensor, camera: Camera, finished: bool = False) -> Tensor:
+        """z (B, 4288) natural -> (B, 3, side, side) sRGB; finished: as those who ask the model for people see them."""
         parts = split(z)
         # Half precision is for the decoder alone: it would move vertices by pixels.
         with torch.autocast(z.device.type, torch.bfloat16, enabled=z.is_cuda):
             maps = self.autoencoder.decode(parts.texture)
         skin = unstacked(maps.float())
-        painted = head_maps(self.model, skin.diffuse, Paint(specular=skin.specular, normal=skin.normal), eye_size=64)
+        diffuse = self.brows(skin.diffuse) if finished else skin.diffuse
+        painted = head_maps(self.model, diffuse, Paint(specular=skin.specular, normal=skin.normal), eye_size=64)
         light = torch.cat([parts.light[:, :6].clamp(min=0), parts.light[:, 6:]], 1)
         return to_srgb(self.renderer(self.vertices(z), painted, camera, light).image)
 
@@ -341,7 +344,7 @@ def portraits(scene: Scene, z: Tensor, at_once: int = 8) -> Tensor:
             camera.principal.expand(n, -1),
             camera.size,
         )
-        drawn.append(scene.picture(part, camera))
+        drawn.append(scene.picture(part, camera, finished=True))
     return torch.cat(drawn)
 
 

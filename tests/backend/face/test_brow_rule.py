@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fitdiff.engines.brow_rule import BrowRule
 from fitdiff.face import embedded
+from fitdiff.face.brow_rule import BrowRule
 from fitdiff.face.brows import brow_places
 
 SIZE = 256
