@@ -17,6 +17,7 @@ from ..face.arkit import named, to_arkit
 from ..face.brows import brow_places
 from ..face.skin import relief
 from ..likeness.finish import Explained, finished_albedo, resized
+from ..likeness.hair import hair_colour, with_photo_hair
 from ..likeness.shine import own_shine
 from ..perception.analyse import Analysis
 from ..render.atlas import Atlas
@@ -45,6 +46,9 @@ def finished_maps(head: FitHead, evidence: Evidence, photo: Tensor, size: int) -
     if head.likeness > 0:
         places = torch.from_numpy(brow_places(head.model.topology, size)).to(albedo)[None, None]
         specular = own_shine(specular, albedo, places)
+        colour = hair_colour(seen, fitted, head.model.topology, head.atlas)
+        if colour is not None:
+            albedo = with_photo_hair(albedo, colour, head.model.topology, head.likeness)
     maps = {
         "diffuse": _stored_colour(albedo),
         "specular": stored(specular[0, 0].cpu().numpy()),

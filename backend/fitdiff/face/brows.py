@@ -186,5 +186,6 @@ def draw_scalp(topology: Topology, cover: float, size: int, random: np.random.Ge
     mask = texels.bake(topology, topology.vertex_masks["scalp"][:, None].astype(float), size)[..., 0]
     uneven = gaussian_filter(random.normal(0, 1, (size, size)), size / 60)
     fine = gaussian_filter(random.normal(0, 1, (size, size)), 0.6)
-    edge = np.clip((mask + 0.12 * uneven / uneven.std() - 0.3) / 0.5, 0, 1)
+    near = np.clip(mask / 0.1, 0, 1)  # no tuft where no scalp is
+    edge = np.clip((mask + 0.12 * near * uneven / uneven.std() - 0.3) / 0.5, 0, 1)
     return cover * edge * np.clip(0.85 + 0.15 * fine / fine.std(), 0, 1)
