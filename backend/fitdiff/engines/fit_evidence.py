@@ -13,11 +13,12 @@ from torch import Tensor
 from ..perception.analyse import Analysis, landmarks_for
 from ..perception.facemesh import MIRROR
 from ..perception.landmark_basis import FACE_OVAL
-from ..perception.regions import Crop
+from ..perception.regions import LIPS_INNER, LIPS_OUTER, Crop
 from ..perception.types import IdentityNetwork
 from .light_hints import LightHints, light_hints
 
 CONTOUR = 0.5  # how far the landmarks of the outline are believed: they slide with the view
+LIPS = 3.0  # and those of the lips: where they part is seen at once, and no other points say it
 
 
 class Known(NamedTuple):
@@ -47,12 +48,19 @@ class Evidence:
 
     def trust(self, name: str) -> Tensor:
         """(N,) how far each landmark of a set is believed."""
-        weight = torch.ones(len(self.landmarks[name]), device=self.photo.device)
-        if name == "facemesh468":
-            weight[list(FACE_OVAL)] = CONTOUR
-        else:
-            weight[:17] = CONTOUR
-        return weight
+        return trust(name, self.landmarks[name])
+
+
+def trust(name: str, points: Tensor) -> Tensor:
+    """The set's name, its points (N, 2) -> (N,) how far each of them is believed; 1 is ordinary."""
+    weight = torch.ones(len(points), device=points.device)
+    if name == "facemesh468":
+        weight[list(FACE_OVAL)] = CONTOUR
+        weight[[*LIPS_OUTER, *LIPS_INNER]] = LIPS
+    else:
+        weight[:17] = CONTOUR
+        weight[48:68] = LIPS
+    return weight
 
 
 def read_evidence(analysis: Analysis) -> Evidence:

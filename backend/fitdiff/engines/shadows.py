@@ -23,7 +23,7 @@ BEHIND_LIDS = (
     0.85,
     0.0,
 )  # how much of the room and of the lamp the eyes get: their map is painted with the lids' shade
-INSIDE = {"teeth": 64, "mouth": 64}  # regions with a shadow map of their own, texels
+INSIDE = {"teeth": 128, "mouth": 128}  # regions with a shadow map of their own, texels
 LEAST_INSIDE = 0.35  # wet and pale, they light each other more than skin does
 
 

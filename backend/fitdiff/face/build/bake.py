@@ -12,22 +12,22 @@ from ..topology import REGIONS, Topology
 from .ict import triangulate
 from .parts import Inner
 from .surface import Head
+from .teeth import along_crown
 
 SIZE = 256
-TOOTH_CROWN, TOOTH_NECK = np.array([222, 212, 190.0]), np.array([196, 172, 134.0])
-GUM, TONGUE, CAVITY = np.array([176, 96, 92.0]), np.array([188, 108, 102.0]), np.array([112, 44, 40.0])
+TOOTH_CROWN, TOOTH_NECK = np.array([231, 222, 206.0]), np.array([219, 205, 182.0])  # shade A1, and A2 at the gum
+TOOTH_BACK = 0.88  # of the front teeth's colour: molars are darker by themselves, and a mouth shades them besides
+GUM, TONGUE, CAVITY = np.array([200, 128, 121.0]), np.array([188, 108, 102.0]), np.array([112, 44, 40.0])
 SOCKET_FRONT, SOCKET_BACK = np.array([176, 112, 98.0]), np.array([60, 22, 20.0])
 
 
 def bake_teeth(inner: Inner) -> np.ndarray:
-    """Ivory that yellows towards the gum and darkens to the back of the mouth."""
-    x, y, z = inner.vertices.T
-    upper = inner.groups[:, 0] > 0.5
-    middle = np.where(upper, -1.75, -4.55)  # cm: the gum line of either row in ICT's frame
-    tip = np.where(upper, -3.3, -3.35)
-    t = np.clip((y - middle) / (tip - middle), 0, 1)[:, None]
+    """Off-white as healthy teeth are in white light, warmer towards the gum and a little darker to the back."""
+    _, y, z = inner.vertices.T
+    t = along_crown(y, inner.groups[:, 0] > 0.5)[:, None]
     colour = TOOTH_NECK + (TOOTH_CROWN - TOOTH_NECK) * np.sqrt(t)
-    return _bake([_piece(inner, "teeth", colour * _depth(z))], "teeth")
+    back = np.clip((10.0 - z) / 3.0, 0, 1)[:, None]
+    return _bake([_piece(inner, "teeth", colour * (1 - (1 - TOOTH_BACK) * back))], "teeth")
 
 
 def bake_mouth(inner: Inner, head: Head, topology: Topology) -> np.ndarray:
