@@ -38,7 +38,9 @@ class Evidence:
     skin: Tensor  # (1, 1, h, h) where the face's skin is to be compared
     bare: Tensor  # the same where no hair is likely: its colour is the skin's
     eyes: Tensor
-    mouth: Tensor
+    mouth: Tensor  # lips, and what lies between them
+    inside: Tensor  # between the lips alone
+    tone: tuple[float, float, float]  # linear, the face's sure skin
     landmarks: dict[str, Tensor]  # name -> (N, 2) pixels of the window
     mesh_points: Tensor  # (1, 468, 2 or 3) the same of FaceMesh, for the recogniser
     unit: float  # pixels between the eyes
@@ -83,6 +85,8 @@ def read_evidence(analysis: Analysis) -> Evidence:
         bare=pictured(mask.skin),
         eyes=pictured(mask.eyes),
         mouth=pictured(np.maximum(mask.mouth_inner, mask.lips)),
+        inside=pictured(mask.mouth_inner),
+        tone=mask.tone,
         landmarks={name: placed(points) for name, points in landmarks_for(face, analysis.model).items()},
         mesh_points=mesh_points,
         unit=analysis.pose.interocular / crop.step,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
@@ -12,26 +14,43 @@ WIDER, WIDER_NECK = 1.09, 1.28  # along its row, at the tip and at the gum: crow
 ARCH_MIDDLE = 6.0  # cm, z: seen from here along the palate, the teeth of a row follow each other by angle
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Where the vertices of ICT's teeth lie in their rows; 0 for all other vertices."""
+
+    along: np.ndarray  # (V, 2) x and z of the row's direction there, unit
+    across: np.ndarray  # (V,) -1 at one neighbour, 0 in the tooth's middle, 1 at the other neighbour
+    half: np.ndarray  # (V,) cm, half of the tooth's width
+
+    @classmethod
+    def of(cls, ict: Ict, jaw: np.ndarray) -> Rows:
+        """jaw (V,): 1 on what moves with it."""
+        count = len(ict.neutral)
+        along, across, half = np.zeros((count, 2)), np.zeros(count), np.zeros(count)
+        teeth = _teeth(ict)
+        for lower in (False, True):
+            row = [tooth for tooth in teeth if (jaw[tooth].mean() > 0.5) == lower]
+            middles = np.array([ict.neutral[tooth].mean(0) for tooth in row])
+            order = np.argsort(np.arctan2(middles[:, 0], middles[:, 2] - ARCH_MIDDLE))
+            directions = np.gradient(middles[order][:, [0, 2]], axis=0)
+            directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+            for direction, which in zip(directions, order, strict=True):
+                tooth = row[which]
+                place = ict.neutral[tooth][:, [0, 2]] @ direction
+                half[tooth] = np.ptp(place) / 2
+                across[tooth] = (place - (place.min() + place.max()) / 2) / half[tooth]
+                along[tooth] = direction
+        return cls(along, across, half)
+
+
 def shoulder_to_shoulder(ict: Ict, jaw: np.ndarray) -> np.ndarray:
     """ICT's neutral (V, 3), every tooth broader along its row; jaw (V,) 1 on what moves with it.
 
     Neighbours then cut into each other a little, and what is seen between two is a crease.
     """
-    vertices = ict.neutral.copy()
-    wider = WIDER + (WIDER_NECK - WIDER) * (1 - along_crown(ict.neutral[:, 1], jaw < 0.5))
-    tooth = _tooth_of(ict)
-    for lower in (False, True):
-        teeth = [rows for rows in (np.nonzero(tooth == k)[0] for k in range(tooth.max() + 1)) if len(rows)]
-        teeth = [rows for rows in teeth if (jaw[rows].mean() > 0.5) == lower]
-        middles = np.array([ict.neutral[rows].mean(0) for rows in teeth])
-        order = np.argsort(np.arctan2(middles[:, 0], middles[:, 2] - ARCH_MIDDLE))
-        along = np.gradient(middles[order][:, [0, 2]], axis=0)
-        along /= np.linalg.norm(along, axis=1, keepdims=True)
-        for direction, which in zip(along, order, strict=True):
-            rows = teeth[which]
-            place = ict.neutral[rows][:, [0, 2]] @ direction
-            offset = place - (place.min() + place.max()) / 2
-            vertices[np.ix_(rows, (0, 2))] += ((wider[rows] - 1) * offset)[:, None] * direction
+    rows, vertices = Rows.of(ict, jaw), ict.neutral.copy()
+    wider = WIDER + (WIDER_NECK - WIDER) * (1 - along_crown(vertices[:, 1], jaw < 0.5))
+    vertices[:, [0, 2]] += ((wider - 1) * rows.across * rows.half)[:, None] * rows.along
     return vertices
 
 
@@ -41,14 +60,12 @@ def along_crown(y: np.ndarray, upper: np.ndarray) -> np.ndarray:
     return np.clip((y - gum) / (tip - gum), 0, 1)
 
 
-def _tooth_of(ict: Ict) -> np.ndarray:
-    """(V,) the number of the tooth that a vertex belongs to, -1 elsewhere: a tooth is one piece of the mesh."""
+def _teeth(ict: Ict) -> list[np.ndarray]:
+    """The vertices of each tooth, which is one piece of the mesh."""
     quads = ict.faces("teeth")
     corners = np.where(quads >= 0, quads, quads[:, :1])
     edges = np.concatenate([corners[:, [k, (k + 1) % 4]] for k in range(4)])
     count = len(ict.neutral)
     _, piece = connected_components(coo_matrix((np.ones(len(edges)), edges.T), (count, count)), directed=False)
-    used = np.unique(quads[quads >= 0])
-    tooth = np.full(count, -1)
-    tooth[used] = np.unique(piece[used], return_inverse=True)[1]
-    return tooth
+    used = np.unique(corners)
+    return [used[piece[used] == k] for k in np.unique(piece[used])]
