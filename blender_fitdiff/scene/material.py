@@ -38,11 +38,12 @@ class Look:
 
 
 # 0.49 is the roughness of the highlight that the fit renders (docs/shading.md). Flesh lets red travel about 3 mm. An eye
-# reflects at its film of water alone: two glossy layers would turn pupils grey under a bright sky.
+# reflects at its film of water alone: two glossy layers would turn pupils grey under a bright sky. Enamel lets all colours
+# through about alike: the map has the tooth's tint already.
 LOOKS = {
     "skin": Look((0.5, 0.32, 0.25), roughness=0.49, subsurface=0.5, scale=0.003, pores=0.00009),
     "eyes": Look((0.8, 0.78, 0.75), roughness=0.25, specular=0.0, coat=1.0, coat_roughness=0.02),
-    "teeth": Look((0.7, 0.63, 0.5), roughness=0.25, subsurface=0.3, radius=(1.0, 0.8, 0.6), scale=0.001, coat=0.5),
+    "teeth": Look((0.8, 0.73, 0.62), roughness=0.3, subsurface=0.2, radius=(1.0, 0.95, 0.9), scale=0.0006, coat=0.5),
     "mouth": Look((0.35, 0.1, 0.09), roughness=0.35, subsurface=0.3, scale=0.003, coat=0.4, coat_roughness=0.1),
 }
 COAT_IOR = 1.376  # tears and saliva lie on the cornea and on teeth

@@ -13,11 +13,12 @@ from torch import Tensor
 from ..perception.analyse import Analysis, landmarks_for
 from ..perception.facemesh import MIRROR
 from ..perception.landmark_basis import FACE_OVAL
-from ..perception.regions import Crop
+from ..perception.regions import LIPS_INNER, LIPS_OUTER, Crop
 from ..perception.types import IdentityNetwork
 from .light_hints import LightHints, light_hints
 
 CONTOUR = 0.5  # how far the landmarks of the outline are believed: they slide with the view
+LIPS = 3.0  # and those of the lips: where they part is seen at once, and no other points say it
 
 
 class Known(NamedTuple):
@@ -37,7 +38,9 @@ class Evidence:
     skin: Tensor  # (1, 1, h, h) where the face's skin is to be compared
     bare: Tensor  # the same where no hair is likely: its colour is the skin's
     eyes: Tensor
-    mouth: Tensor
+    mouth: Tensor  # lips, and what lies between them
+    inside: Tensor  # between the lips alone
+    tone: tuple[float, float, float]  # linear, the face's sure skin
     landmarks: dict[str, Tensor]  # name -> (N, 2) pixels of the window
     mesh_points: Tensor  # (1, 468, 2 or 3) the same of FaceMesh, for the recogniser
     unit: float  # pixels between the eyes
@@ -47,12 +50,19 @@ class Evidence:
 
     def trust(self, name: str) -> Tensor:
         """(N,) how far each landmark of a set is believed."""
-        weight = torch.ones(len(self.landmarks[name]), device=self.photo.device)
-        if name == "facemesh468":
-            weight[list(FACE_OVAL)] = CONTOUR
-        else:
-            weight[:17] = CONTOUR
-        return weight
+        return trust(name, self.landmarks[name])
+
+
+def trust(name: str, points: Tensor) -> Tensor:
+    """The set's name, its points (N, 2) -> (N,) how far each of them is believed; 1 is ordinary."""
+    weight = torch.ones(len(points), device=points.device)
+    if name == "facemesh468":
+        weight[list(FACE_OVAL)] = CONTOUR
+        weight[[*LIPS_OUTER, *LIPS_INNER]] = LIPS
+    else:
+        weight[:17] = CONTOUR
+        weight[48:68] = LIPS
+    return weight
 
 
 def read_evidence(analysis: Analysis) -> Evidence:
@@ -75,6 +85,8 @@ def read_evidence(analysis: Analysis) -> Evidence:
         bare=pictured(mask.skin),
         eyes=pictured(mask.eyes),
         mouth=pictured(np.maximum(mask.mouth_inner, mask.lips)),
+        inside=pictured(mask.mouth_inner),
+        tone=mask.tone,
         landmarks={name: placed(points) for name, points in landmarks_for(face, analysis.model).items()},
         mesh_points=mesh_points,
         unit=analysis.pose.interocular / crop.step,

@@ -128,7 +128,7 @@ class FitLoss:
         white = (head.sclera.clamp(min=0.02) / head.sclera.new_tensor([SCLERA])).log()
         return (
             weights.shape * self.expected.cost(head.identity)
-            + weights.expression * head.expression.square().sum()
+            + weights.expression * losses.expression_prior(head.expression)
             + weights.skin * head.skin.square().sum()
             + weights.light * losses.light_prior(head.light, self.evidence.hints)
             + residual_prior(head.residual.coarse(), weights.residual)
@@ -160,7 +160,7 @@ def metrics(head: FitHead, evidence: Evidence) -> dict[str, float]:
     features = evidence.recogniser.embed(on_grey(rendered, mask), evidence.mesh_points).embedding
     name, wanted = next(iter(evidence.landmarks.items()))
     projected = head.window().project(head.model.landmarks(head.vertices(), name)).screen[0]
-    missed = (projected - wanted).norm(dim=1)[evidence.trust(name) == 1]
+    missed = (projected - wanted).norm(dim=1)[evidence.trust(name) >= 1]
     return {
         "identity_guide": 1 - float(losses.cosine(features, evidence.known.alone)),
         "photometric": float(losses.photometric(rendered, evidence.photo, visible_mask(evidence, rendering))),

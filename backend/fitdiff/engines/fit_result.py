@@ -29,6 +29,7 @@ from .fit_evidence import Evidence
 from .fit_head import DARKEST, MAP_SIZE, PALEST, FitHead
 from .fit_loss import metrics
 from .stored import stored_camera, stored_light
+from .tooth_shade import tooth_shade
 
 if TYPE_CHECKING:
     from .fit import FitSettings
@@ -44,6 +45,9 @@ def finished_maps(head: FitHead, evidence: Evidence, photo: Tensor, size: int) -
     painted = head.maps(albedo, _relief(head, albedo, prior), EYE_MAP)
     specular = painted["skin"].specular
     if head.likeness > 0:
+        shade = tooth_shade(evidence.photo, evidence.inside, evidence.tone, head.rendered())
+        whiter = painted["teeth"].diffuse * shade.view(1, 3, 1, 1)
+        painted["teeth"] = painted["teeth"]._replace(diffuse=whiter.clamp(max=PALEST))
         places = torch.from_numpy(brow_places(head.model.topology, size)).to(albedo)[None, None]
         specular = own_shine(specular, albedo, places)
         colour = hair_colour(seen, fitted, head.model.topology, head.atlas)

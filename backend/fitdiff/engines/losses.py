@@ -27,6 +27,12 @@ def cosine(features: Tensor, wanted: Tensor) -> Tensor:
     return 1 - torch.nn.functional.cosine_similarity(features, wanted).mean()
 
 
+def expression_prior(expression: Tensor, rest: float = 1.0) -> Tensor:
+    """(1, E): the square for a face at rest, which has little of everything, and hardly more for a laugh, which has much of
+    a few things."""
+    return rest**2 * torch.log1p((expression / rest).square()).sum()
+
+
 def light_prior(light: Tensor, hints: LightHints) -> Tensor:
     """(1, 9): a lamp and a room about as strong and as white as the hints say, from in front rather than behind."""
     level = math.exp(hints.level)

@@ -15,7 +15,6 @@ from ..face.appearance import Paint, head_maps
 from ..face.skin import HAEMOGLOBIN, MELANIN
 from ..perception.analyse import Analysis, crop_camera, landmarks_for
 from ..perception.gaze import gaze_of
-from ..perception.landmark_basis import FACE_OVAL
 from ..render.atlas import Atlas
 from ..render.camera import Camera
 from ..render.colour import to_linear, to_srgb
@@ -23,7 +22,7 @@ from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
 from . import losses
 from .first_light import first_light
-from .fit_evidence import CONTOUR
+from .fit_evidence import trust
 from .fit_head import model_on
 from .fit_loss import Weights
 from .generator import Generator, Skin
@@ -73,8 +72,7 @@ class PhotoEnergy:
         name, wanted = next(iter(landmarks_for(analysis.face, self.model).items()))
         self.landmark_set = name
         self.wanted = torch.from_numpy(self.crop.inside(wanted)).float().to(device)
-        self.trust = torch.ones(len(self.wanted), device=device)
-        self.trust[list(FACE_OVAL) if name == "facemesh468" else slice(0, 17)] = CONTOUR
+        self.trust = trust(name, self.wanted)
         self.points = torch.from_numpy(self.crop.inside(analysis.face.landmarks468)).float().to(device)[None, :, :2]
         self.unit = analysis.pose.interocular / self.crop.step
         self.camera: Camera = crop_camera(analysis.pose.camera().to(device), self.crop)
@@ -156,7 +154,7 @@ class PhotoEnergy:
         loss = (
             loss
             + weights.shape * self.expected.cost(drawn.identity)
-            + weights.expression * drawn.expression.square().sum()
+            + weights.expression * losses.expression_prior(drawn.expression)
         )
         return loss + weights.light * losses.light_prior(drawn.light, self.hints)
 
@@ -188,7 +186,7 @@ def usable(light: Tensor) -> Tensor:
 def metrics(energy: PhotoEnergy, drawn: Drawn) -> dict[str, float]:
     mask = (energy.mask + energy.eyes).clamp(max=1) * drawn.rendering.alpha
     features = energy.recogniser.embed(energy._on_grey(drawn.picture, mask), energy.points).embedding
-    missed = (drawn.landmarks - energy.wanted).norm(dim=1)[energy.trust == 1]
+    missed = (drawn.landmarks - energy.wanted).norm(dim=1)[energy.trust >= 1]
     return {
         "identity_guide": 1 - float(losses.cosine(features, energy.alone)),
         "photometric": float(losses.photometric(drawn.picture, energy.photo, energy._visible(drawn.rendering))),

@@ -23,8 +23,8 @@ BEHIND_LIDS = (
     0.85,
     0.0,
 )  # how much of the room and of the lamp the eyes get: their map is painted with the lids' shade
-INSIDE = {"teeth": 64, "mouth": 64}  # regions with a shadow map of their own, texels
-LEAST_INSIDE = 0.35  # wet and pale, they light each other more than skin does
+INSIDE = {"teeth": 128, "mouth": 128}  # regions with a shadow map of their own, texels
+LEAST_INSIDE = {"teeth": 0.35, "mouth": 0.15}  # wet and pale, teeth light each other more than skin does
 
 
 class Shadows:
@@ -57,8 +57,8 @@ def _shares(region: str, baked: Tensor) -> Tensor:
     """What comes from one value per vertex would show its triangles."""
     side = baked.shape[-1]
     straight = _smooth(baked[:, :2], max(1, side // 128))
-    if region != "skin":
-        straight = LEAST_INSIDE + (1 - LEAST_INSIDE) * straight
+    least = LEAST_INSIDE.get(region, 0.0)
+    straight = least + (1 - least) * straight
     return torch.cat([straight, _smooth(baked[:, 2:], max(1, round(side * NEIGHBOURS)))], 1)
 
 

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from . import regions
 from .regions import Crop, Mask, PosedHead, polygon
-from .skin_model import Layout, linear, log_colour, log_contrast, skin_probability
+from .skin_model import Layout, covered, linear, log_colour, log_contrast, skin_probability
 from .types import Face
 
 CHANNELS = ("skin", "brows", "lips", "eyes", "mouth_inner", "face")
@@ -31,9 +31,9 @@ class FaceMask:
     """Soft masks (size, size) float32 0..1 in a square crop of the photo.
 
     skin         bare skin: for colour statistics and light
-    brows        brow hair region
+    brows        brow hair region, less what dark glasses or a fringe hide
     lips         the red of the lips
-    eyes         between the lids, lashes included
+    eyes         between the lids, lashes included, less the same
     mouth_inner  between the lips: teeth, tongue, dark
     face         what a likeness may look at: skin, brows and lips, less what covers them
     """
@@ -95,8 +95,11 @@ def face_mask(
         *(_halved(mask) for mask in (support, oval, holes, brows, _forehead(points, size))),
         *((_halved(head.outline), _halved(head.normal)) if head is not None else ()),
     )
-    probability, confidence = skin_probability(log_colour(_halved(image)), _halved(log_contrast(image)), layout)
+    features = log_colour(_halved(image))
+    probability, confidence = skin_probability(features, _halved(log_contrast(image)), layout)
     probability = _whole(probability, layout.sure).repeat(2, 0).repeat(2, 1)
+    behind_glass = covered(features, layout.sure).repeat(2, 0).repeat(2, 1)
+    brows, eyes = (np.where(behind_glass, 0, part).astype(np.float32) for part in (brows, eyes))
 
     reach = max(2, round(0.02 * float(np.ptp(points, axis=0).max())))
     soft = guided_filter(image, probability, radius=reach, epsilon=2e-4)

@@ -27,6 +27,8 @@ HAIRLINE = 0.75  # log odds of skin that a forehead loses up to its top
 STREAKS = (0.5, 2.0)  # log contrast over that of this face's sure skin: from where it speaks of hair, and up to where
 STREAK_COST = 5.0  # log odds for each unit of it
 FOREHEAD_FROM = 0.2  # of the forehead's height, where streaks count in full: brows are streaky too
+DIM, COLOURLESS = -1.5, 0.3  # log green beside the face's middle, share of its log red over blue: glass on dark skin
+BROAD = 0.035  # of the window's side, radius: no brow or eye is so high
 ROUNDS = 4
 COLDEST = (
     -0.3
@@ -94,6 +96,22 @@ def _possible(features: NDArray[np.float32], sure: NDArray[np.bool_]) -> NDArray
         warm = np.ones_like(sure)
     middle = np.median(features[..., 0][warm & sure]) if (warm & sure).any() else 0.0
     return warm & (features[..., 0] > middle + DARKEST)
+
+
+def covered(features: NDArray[np.float32], sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(h, w): what skin cannot be or hardly is, dark and colourless, where it is broader than brows and eyes are."""
+    possible = _possible(features, sure)
+    own = features[sure & possible] if (sure & possible).any() else features[sure]
+    warmth = features[..., 1] - features[..., 2]
+    dim = features[..., 0] < np.median(own[:, 0]) + DIM
+    colourless = warmth < COLOURLESS * max(float(np.median(own[:, 1] - own[:, 2])), 0.0)
+    solid = ndimage.binary_opening(~possible | (dim & colourless), _disc(round(BROAD * features.shape[0])))
+    return ndimage.binary_dilation(solid, iterations=2)
+
+
+def _disc(radius: int) -> NDArray[np.bool_]:
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    return x * x + y * y <= radius * radius
 
 
 def log_colour(image: NDArray[np.float32]) -> NDArray[np.float32]:

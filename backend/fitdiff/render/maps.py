@@ -46,7 +46,7 @@ class Maps(NamedTuple):
 UNPAINTED = {
     "skin": ((0.50, 0.31, 0.24), 0.5),
     "eyes": ((0.70, 0.68, 0.66), 0.6),
-    "teeth": ((0.66, 0.60, 0.50), 0.6),
+    "teeth": ((0.78, 0.71, 0.60), 0.6),
     "mouth": ((0.24, 0.07, 0.06), 0.5),
 }
 """Linear colour and gloss of a region that comes without maps."""

@@ -32,6 +32,35 @@ def test_losses_are_zero_at_the_truth_and_bounded_for_a_wrong_landmark():
     assert losses.photometric(changed, picture, mask) == losses.photometric(picture, picture, mask)
 
 
+def test_a_broad_smile_opens_the_lips_nearly_as_far_as_its_landmarks_say():
+    from fitdiff.engines.fit_evidence import trust
+    from fitdiff.engines.fit_loss import Weights
+    from fitdiff.face.arkit import ARKIT_NAMES, from_arkit
+    from fitdiff.face.embedded import load
+
+    face, weights, unit = load(), Weights(), 60.0
+    smile = {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0, "mouthUpperUpLeft": 0.5, "mouthUpperUpRight": 0.5}
+    wanted = torch.from_numpy(from_arkit(face, np.array([smile.get(name, 0.0) for name in ARKIT_NAMES]))).float()[None]
+    person = torch.zeros(1, face.identity_count)
+
+    def seen(expression: torch.Tensor) -> torch.Tensor:
+        points = face.landmarks(face.vertices(person, expression), "facemesh468")[0, :, :2]
+        return points * torch.tensor([unit, -unit]) / 0.063  # pixels, the eyes that far apart
+
+    def opening(points: torch.Tensor) -> float:
+        return float((points[13] - points[14]).norm() / unit)
+
+    target, expression = seen(wanted), torch.zeros_like(wanted).requires_grad_()
+    optimiser = torch.optim.Adam([expression], lr=0.05)
+    for _ in range(200):
+        optimiser.zero_grad()
+        missed = losses.landmarks(seen(expression), target, trust("facemesh468", target), unit)
+        (weights.landmarks * missed + weights.expression * losses.expression_prior(expression)).backward()
+        optimiser.step()
+    found, closed = opening(seen(expression.detach())), opening(seen(torch.zeros_like(wanted)))
+    assert found - closed > 0.9 * (opening(target) - closed) > 0.03
+
+
 def test_the_light_prior_dislikes_coloured_and_dead_lamps():
     white = torch.tensor([[0.55, 0.6, 0.6, 1, 1, 1, 0, 0, 1.0]])
     red = white.clone()

@@ -138,6 +138,21 @@ def test_cloth_and_dark_glasses_are_not_learnt_for_skin(tone: str, colour: tuple
     assert (found[shown] > 0.5).mean() > 0.8
 
 
+@pytest.mark.parametrize("tone", ["darkest", "dark", "light"])
+def test_dark_glasses_hide_brows_and_eyes_and_black_brows_hide_nothing(tone: str) -> None:
+    plain, glasses, black = (Drawn(TONES[tone]) for _ in range(3))
+    usual = face_mask(plain.pixels, plain.face)
+    parts = usual.brows + usual.eyes
+    row, column = np.mgrid[0:SIDE, 0:SIDE] - np.array([SIDE // 2 + 20, SIDE // 2])[:, None, None]
+    glasses.pixels[(row > -75) & (row < -15) & (abs(column) < 80)] = (12, 12, 14)
+    hidden = face_mask(glasses.pixels, glasses.face)
+    assert (hidden.brows + hidden.eyes).sum() < 0.03 * parts.sum()
+    for name in ("brows", "eyes"):
+        black.pixels[usual.over_photo(name, (SIDE, SIDE)) > 0.3] = (6, 5, 5)
+    kept = face_mask(black.pixels, black.face)
+    assert (kept.brows + kept.eyes).sum() > 0.97 * parts.sum()
+
+
 @pytest.mark.parametrize("tone", ["dark", "light"])
 def test_a_wall_of_skins_colour_does_not_take_the_forehead(tone: str) -> None:
     wall = tuple(min(1.6 * value, 0.9) for value in TONES[tone])

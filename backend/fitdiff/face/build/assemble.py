@@ -101,7 +101,7 @@ def build(hm08: Hm08, ict: Ict, say: Callable[[str], None] = print) -> Built:
         _metres(units.surface),
     )
     return Built(
-        model, _extras(inner, head, topology, centres, identity, expression, units), components.energy, head, inner
+        model, _extras(inner, ict, head, topology, centres, identity, expression, units), components.energy, head, inner
     )
 
 
@@ -270,7 +270,7 @@ def _ring_corners(cell: np.ndarray, d: int, n: int) -> np.ndarray:
     return np.stack([cell[d, k + 1], cell[d, k], cell[d + 1, k], cell[d + 1, k + 1]], 1)
 
 
-def _extras(inner, head, topology, centres, identity, expression, units) -> dict[str, np.ndarray]:
+def _extras(inner, ict, head, topology, centres, identity, expression, units) -> dict[str, np.ndarray]:
     def motions(fields: Fields) -> np.ndarray:
         """Affine maps from centimetres round ICT's origin to metres round ours."""
         linear, shift = fields.motion[..., :3], fields.motion[..., 3]
@@ -287,6 +287,6 @@ def _extras(inner, head, topology, centres, identity, expression, units) -> dict
         "motion.expression": motions(expression),
         "motion.arkit": motions(units),
         "eyes": np.concatenate([(centres[:, :3] - ORIGIN) * METRES, centres[:, 3:] * METRES], 1).astype(np.float32),
-        "map.teeth": bake_teeth(inner),
+        "map.teeth": bake_teeth(inner, ict),
         "map.mouth": bake_mouth(inner, head, topology),
     }

@@ -9,25 +9,30 @@ from scipy.ndimage import distance_transform_edt
 from ...render.camera import Projected
 from ...render.visibility import visible_faces
 from ..topology import REGIONS, Topology
-from .ict import triangulate
-from .parts import Inner
+from .ict import Ict, triangulate
+from .parts import Inner, jaw_weight
 from .surface import Head
+from .teeth import Rows, along_crown
 
 SIZE = 256
-TOOTH_CROWN, TOOTH_NECK = np.array([222, 212, 190.0]), np.array([196, 172, 134.0])
-GUM, TONGUE, CAVITY = np.array([176, 96, 92.0]), np.array([188, 108, 102.0]), np.array([112, 44, 40.0])
+TOOTH_CROWN, TOOTH_NECK = np.array([231, 222, 206.0]), np.array([219, 205, 182.0])  # shade A1, and A2 at the gum
+TOOTH_BACK = 0.88  # of the front teeth's colour: molars are darker by themselves, and a mouth shades them besides
+TOOTH_SIDE = 0.84  # of the same where it meets the next: too fine for the shadows that are traced here
+GUM, TONGUE, CAVITY = np.array([200, 128, 121.0]), np.array([188, 108, 102.0]), np.array([112, 44, 40.0])
 SOCKET_FRONT, SOCKET_BACK = np.array([176, 112, 98.0]), np.array([60, 22, 20.0])
 
 
-def bake_teeth(inner: Inner) -> np.ndarray:
-    """Ivory that yellows towards the gum and darkens to the back of the mouth."""
-    x, y, z = inner.vertices.T
-    upper = inner.groups[:, 0] > 0.5
-    middle = np.where(upper, -1.75, -4.55)  # cm: the gum line of either row in ICT's frame
-    tip = np.where(upper, -3.3, -3.35)
-    t = np.clip((y - middle) / (tip - middle), 0, 1)[:, None]
+def bake_teeth(inner: Inner, ict: Ict) -> np.ndarray:
+    """Off-white as healthy teeth are in white light, warmer towards the gum, a little darker to the back and where two
+    teeth meet."""
+    _, y, z = inner.vertices.T
+    t = along_crown(y, inner.groups[:, 0] > 0.5)[:, None]
     colour = TOOTH_NECK + (TOOTH_CROWN - TOOTH_NECK) * np.sqrt(t)
-    return _bake([_piece(inner, "teeth", colour * _depth(z))], "teeth")
+    back = np.clip((10.0 - z) / 3.0, 0, 1)
+    across = np.where(inner.source >= 0, Rows.of(ict, jaw_weight(ict)).across[inner.source], 0)
+    meeting = np.clip((np.abs(across) - 0.7) / 0.3, 0, 1)
+    shade = (1 - (1 - TOOTH_BACK) * back) * (1 - (1 - TOOTH_SIDE) * meeting)
+    return _bake([_piece(inner, "teeth", colour * shade[:, None])], "teeth")
 
 
 def bake_mouth(inner: Inner, head: Head, topology: Topology) -> np.ndarray:

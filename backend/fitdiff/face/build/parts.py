@@ -15,6 +15,7 @@ from ...render.camera import Projected
 from ...render.visibility import visible_faces
 from ..appearance import IRIS_ANGLE
 from .ict import Ict
+from .teeth import shoulder_to_shoulder
 
 GROUPS = ("skull", "jaw", "eye_left", "eye_right", "tongue")
 EYE_RINGS, EYE_SEGMENTS = 14, 24
@@ -89,7 +90,7 @@ def eye_mesh(centre_radius: np.ndarray, group: int) -> Inner:
 
 
 def teeth_and_gums(ict: Ict, part: str) -> Inner:
-    """ICT's own mesh, less what no open mouth shows."""
+    """ICT's own mesh, its teeth without slits, less what no open mouth shows."""
     with_uv = ict.quads_with_uv(part)
     quads, uv_quads = with_uv
     keep = visible(ict, quads)
@@ -106,10 +107,12 @@ def teeth_and_gums(ict: Ict, part: str) -> Inner:
     else:
         uv[:, 0] = 3 + (uv[:, 0] - np.floor(uv[:, 0].min())) * GUM_TILE_WIDTH
         region = 3
+    jaw = jaw_weight(ict)
     groups = np.zeros((len(used), len(GROUPS)))
-    groups[:, 1] = jaw_weight(ict)[used]
+    groups[:, 1] = jaw[used]
     groups[:, 0] = 1 - groups[:, 1]
-    return Inner(ict.neutral[used], quads, uv, uv_quads, np.full(len(quads), region), groups, used)
+    vertices = shoulder_to_shoulder(ict, jaw) if part == "teeth" else ict.neutral
+    return Inner(vertices[used], quads, uv, uv_quads, np.full(len(quads), region), groups, used)
 
 
 def jaw_weight(ict: Ict) -> np.ndarray:
