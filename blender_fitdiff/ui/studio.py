@@ -28,8 +28,9 @@ from .pictures import Pictures
 CATEGORY = "FitDiff"  # the tab
 TAB_TRIES = 20
 TICK = 0.25  # seconds between two looks
-PACE = 0.45  # seconds between two drawings of mere progress: Blender composes its whole window anew for each, which takes
-# 50 ms of computing where no graphics card does it
+# Seconds between two drawings of mere progress: for each of them Blender composes its whole window anew, which takes
+# 50 ms of computing where no graphics card does it.
+PACE = 0.45
 NICE = "10"  # how far the engine steps back from the window; beside a render it still gets on
 STATE_AGE = 1.0  # seconds for which what the installer said stays true
 
