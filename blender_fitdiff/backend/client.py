@@ -4,7 +4,7 @@
     backend.start()                          # optional: the first request starts it as well
     job = backend.reconstruct(photo, out, engine="fit")
     job.poll()                               # over? then job.error (a FitDiffError, or None) and job.result (a dict)
-    job.progress                             # .stage .step .total .fraction .seconds_left .preview (a small JPEG)
+    job.progress                             # .stage .step .total .fraction .seconds_left .preview (a small PNG)
     job.cancel()                             # job.error.code becomes "cancelled"
     backend.sample(out)  .inspect(photo)  .doctor()  .ping()  .release()     # jobs too
     backend.state                            # "stopped", "starting", "ready", "refused" (other version) or "given up"

@@ -13,7 +13,7 @@ from ..errors import FitDiffError
 
 @dataclass(frozen=True)
 class Progress:
-    """total is 0 for a stage of unknown length; preview is a small JPEG, kept from the last message that had one."""
+    """total is 0 for a stage of unknown length; preview is a small PNG, kept from the last message that had one."""
 
     stage: str = "waiting"
     step: int = 0

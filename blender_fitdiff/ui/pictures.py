@@ -1,4 +1,4 @@
-"""Pictures as icons: the photo with its faces, and the live preview. Blender decodes them; nothing enters the file."""
+"""Pictures as icons: the photo with its faces, and the live preview. Nothing enters the file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bpy
 import bpy.utils.previews
+import numpy as np
 
 LOADING = 3.0  # seconds for which redraws are asked for, while Blender decodes in the background
 
@@ -32,19 +33,26 @@ class Pictures:
         if self.loading:
             self.count += 1  # so that what has been decoded since is drawn
 
-    def show(self, slot: str, path: Path, now: bool = False) -> None:
-        """Take the picture into a slot. now: decode at once (for small ones), else in the background."""
-        if self._paths.get(slot) == path and not now:
+    def show(self, slot: str, path: Path) -> None:
+        """Take a file's picture into a slot; Blender decodes it in the background."""
+        if self._paths.get(slot) == path:
             return
-        self.count += 1
-        name = f"{slot} {self.count}"
-        preview = self._previews.load(name, str(path), "IMAGE")
-        if now:
-            preview.image_size[:]  # noqa: B018  reading it makes Blender decode
-        else:
-            self._until = time.monotonic() + LOADING
+        self._previews.load(self._next(slot), str(path), "IMAGE")
+        self._paths[slot] = path
+        self._until = time.monotonic() + LOADING
+
+    def paint(self, slot: str, pixels: np.ndarray) -> None:
+        """Take (H, W, 4) uint8, bottom row first, into a slot, at once."""
+        preview = self._previews.new(self._next(slot))
+        preview.image_size = pixels.shape[1::-1]
+        preview.image_pixels.foreach_set(np.ascontiguousarray(pixels).view(np.int32).ravel())
+
+    def _next(self, slot: str) -> str:
+        """A name that the slot has from now on: what is under a name is never drawn anew."""
         self.clear(slot)
-        self._names[slot], self._paths[slot] = name, path
+        self.count += 1
+        self._names[slot] = f"{slot} {self.count}"
+        return self._names[slot]
 
     def clear(self, slot: str) -> None:
         name = self._names.pop(slot, None)

@@ -17,6 +17,7 @@ import bpy
 from ..backend import install
 from ..backend.client import Backend
 from ..backend.job import Job
+from ..desk import frames
 from ..desk.costs import Costs
 from ..desk.desk import Desk
 from ..errors import FitDiffError
@@ -26,7 +27,10 @@ from .pictures import Pictures
 
 CATEGORY = "FitDiff"  # the tab
 TAB_TRIES = 20
-TICK = 0.25  # seconds between two looks: each may redraw the window, which is dear without a graphics card
+TICK = 0.25  # seconds between two looks
+# Seconds between two drawings of mere progress: for each of them Blender composes its whole window anew, which takes
+# 50 ms of computing where no graphics card does it.
+PACE = 0.45
 NICE = "10"  # how far the engine steps back from the window; beside a render it still gets on
 STATE_AGE = 1.0  # seconds for which what the installer said stays true
 
@@ -48,7 +52,9 @@ class Studio:
         self._met = self._listed = False  # whether the engine was greeted, and what it has is in the menus
         self._state = install.State(install.MISSING)
         self._state_at = -STATE_AGE
-        self._shown: object = None
+        self._news: object = None  # what was drawn last
+        self._progress: object = None
+        self._drawn = 0.0
         self._frame: bytes | None = None
 
     # --- the engine ---------------------------------------------------------------------------------------------------
@@ -124,9 +130,9 @@ class Studio:
         self._tick_pictures()
         if self.desk.made and self.ahead.ready(self.desk.made.folder):
             _place(self.desk)
-        self._redraw()
+        drawn = self._redraw()
         asked = self._doctor is not None or self._greeting is not None
-        return self.desk.busy or self.installing is not None or asked or self.pictures.loading
+        return self.desk.busy or self.installing is not None or asked or self.pictures.loading or not drawn
 
     def _tick_greeting(self) -> None:
         if self._greeting is None and not self._met and self.engine_state().name == install.READY:
@@ -157,34 +163,27 @@ class Studio:
         frame = self.desk.progress.preview
         if frame and frame is not self._frame:
             self._frame = frame
-            with suppress(OSError):
-                path = self.folder / "frame.jpg"
-                path.write_bytes(frame)
-                self.pictures.show("frame", path, now=True)
+            with suppress(ValueError):
+                self.pictures.paint("frame", frames.pixels(frame))
         if self._frame and not self.desk.working:
             self._frame = None
             self.pictures.clear("frame")
         self.pictures.tick()
 
-    def _redraw(self) -> None:
-        """Only when something that is shown has changed."""
-        job = self.installing
-        shows = (
-            *self._desk_shows(),
-            job and (job.progress.stage, job.progress.line, int(job.progress.fetched)),
-            self.installed,
-            self.engine_state(),
-            self.about is None,
-            self.pictures.count,
-            self.report is None,
+    def _redraw(self) -> bool:
+        """Only when something that is shown has changed: news at once, progress at its pace. Whether all is drawn."""
+        desk, job = self.desk, self.installing
+        news = (
+            *(desk.phase, desk.trouble, desk.picture, desk.faces, desk.last, desk.progress.stage),
+            *(job is None, self.installed, self.engine_state(), self.about is None, self.report is None),
         )
-        if shows != self._shown:
-            self._shown = shows
+        step = job and (job.progress.stage, job.progress.line, int(job.progress.fetched))
+        progress = (desk.progress, int(desk.seconds), step, self.pictures.count)
+        now = time.monotonic()
+        if news != self._news or (progress != self._progress and now - self._drawn >= PACE):
+            self._news, self._progress, self._drawn = news, progress, now
             redraw()
-
-    def _desk_shows(self) -> tuple:
-        desk = self.desk
-        return desk.phase, desk.trouble, desk.progress, desk.picture, desk.faces, int(desk.seconds), desk.last
+        return progress == self._progress
 
     def close(self) -> None:
         """Nothing stays behind: no process, no picture, no file."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
+import numpy as np
 import pytest
 
 from blender_fitdiff.backend import install
@@ -17,15 +18,17 @@ from blender_fitdiff.errors import FitDiffError
 from blender_fitdiff.scene import controls
 from blender_fitdiff.scene.heads import active_head
 from blender_fitdiff.scene.importer import import_avatar
-from blender_fitdiff.ui import places, preferences, result
+from blender_fitdiff.ui import places, preferences, result, studio
 from blender_fitdiff.ui.panel import FITDIFF_PT_photo
 from blender_fitdiff.ui.state import choices
+from tests.client.test_frames import written
 
 from .fake_layout import FakeLayout
 
 DONE = {"avatar": "x", "verdict": "bad", "notes": ["It is dark."], "timings": {"total": 1.0}}
 TWO = [{"number": 1, "box": [0, 0, 100, 100]}, {"number": 2, "box": [200, 0, 320, 120]}]
 MANY = [{"number": number, "box": [0, 0, 9, 9]} for number in range(1, 20)]
+FRAME = np.random.default_rng(2).integers(0, 256, (30, 20, 3), dtype=np.uint8)
 RANDOM = "fitdiff.random_person"
 BUTTON, CANCEL, INSTALL = "fitdiff.reconstruct", "fitdiff.cancel", "fitdiff.install_engine"
 
@@ -34,6 +37,45 @@ def draw(panel=FITDIFF_PT_photo) -> FakeLayout:
     layout = FakeLayout()
     panel.draw(SimpleNamespace(layout=layout), bpy.context)
     return layout
+
+
+def painted(room, slot: str) -> np.ndarray:
+    """What Blender holds in a slot, top row first."""
+    preview = room.pictures._previews[room.pictures._names[slot]]
+    width, height = preview.image_size
+    numbers = np.empty(width * height, np.int32)
+    preview.image_pixels.foreach_get(numbers)
+    return numbers.view(np.uint8).reshape(height, width, 4)[::-1, :, :3]
+
+
+def test_mere_progress_is_drawn_at_its_pace_and_news_at_once(playing, room, photo, monkeypatch):
+    clock, drawn = [0.0], []
+    monkeypatch.setattr(studio.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(studio, "redraw", lambda: drawn.append(clock[0]))
+    choices().photo = str(photo)
+    room.desk.begin(choices().order())
+    for step in range(1, 9):
+        clock[0] = step * studio.TICK
+        playing.last.advance({"stage": "fitting", "step": step, "total": 9, "secondsLeft": 1.0})
+        room.tick()
+    assert drawn == [0.25, 0.75, 1.25, 1.75]
+    room.desk.cancel()
+    clock[0] += 0.01
+    room.tick()
+    assert drawn[4:] == [2.01]
+
+
+def test_the_last_of_the_progress_is_drawn_before_the_timer_rests(room, monkeypatch):
+    clock, drawn = [100.0], []
+    monkeypatch.setattr(studio.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(studio, "redraw", lambda: drawn.append(room.pictures.count))
+    assert not room.tick()
+    room.pictures.count += 1
+    clock[0] += 0.1
+    assert room.tick()
+    clock[0] += studio.PACE
+    assert not room.tick()
+    assert drawn == [0, 1]
 
 
 def test_no_photo_yet(playing):
@@ -100,13 +142,13 @@ def test_work_from_the_first_second_to_the_last(playing, room, photo, monkeypatc
     assert "Waiting for the engine" in drawn.texts()
     assert CANCEL in drawn.operators()
     assert BUTTON not in drawn.operators()
-    jpeg = base64.b64encode(photo.read_bytes()).decode()
-    playing.last.advance({"stage": "fitting", "step": 3, "total": 10, "secondsLeft": 70.0, "preview": jpeg})
+    preview = base64.b64encode(written(FRAME)).decode()
+    playing.last.advance({"stage": "fitting", "step": 3, "total": 10, "secondsLeft": 70.0, "preview": preview})
     room.tick()
     drawn = draw()
     assert "Fitting the head to the photo" in drawn.texts()
     assert "Step 3 of 10, about 1 min 10 s left" in drawn.texts()
-    assert "frame" in room.pictures.shown
+    assert np.array_equal(painted(room, "frame"), FRAME)
     (bar,) = [words for name, words in drawn.calls if name == "progress"]
     assert bar["factor"] == pytest.approx(0.3)
     room.desk.phase = CANCELLING
