@@ -11,7 +11,7 @@ from fitdiff.render.renderer import Rendering, Surface
 SIDE = 24
 SKIN = (0.5, 0.3, 0.2)
 TOOTH = torch.tensor([0.6, 0.55, 0.47])
-OPEN = (slice(8, 16), slice(4, 20))  # of the picture: between the lips
+ROWS, COLUMNS = slice(8, 16), slice(4, 20)  # of the picture: between the lips
 
 
 def drawn(colour: torch.Tensor) -> Rendering:
@@ -27,14 +27,14 @@ def drawn(colour: torch.Tensor) -> Rendering:
 
 def between() -> torch.Tensor:
     mask = torch.zeros(1, 1, SIDE, SIDE)
-    mask[0, 0, *OPEN] = 1
+    mask[0, 0, ROWS, COLUMNS] = 1
     return mask
 
 
 def photo(tooth: torch.Tensor, rows: int = 5) -> torch.Tensor:
     """The upper rows of the opening are teeth, then tongue, then the dark behind it."""
     linear = torch.tensor(SKIN).view(1, 3, 1, 1).repeat(1, 1, SIDE, SIDE)
-    linear[0, :, *OPEN] = torch.tensor([0.02, 0.01, 0.01]).view(3, 1, 1)
+    linear[0, :, ROWS, COLUMNS] = torch.tensor([0.02, 0.01, 0.01]).view(3, 1, 1)
     linear[0, :, 14:16, 4:20] = torch.tensor([0.5, 0.2, 0.18]).view(3, 1, 1)
     linear[0, :, 8 : 8 + rows, 4:20] = tooth.view(3, 1, 1)
     return to_srgb(linear)

@@ -10,7 +10,10 @@ from scipy.sparse.csgraph import connected_components
 
 from .ict import Ict
 
-WIDER, WIDER_NECK = 1.09, 1.28  # along its row, at the tip and at the gum: crowns of teeth are four fifths as wide there
+WIDER, WIDER_NECK = (
+    1.09,
+    1.28,
+)  # along its row, at the tip and at the gum: crowns of teeth are four fifths as wide there
 ARCH_MIDDLE = 6.0  # cm, z: seen from here along the palate, the teeth of a row follow each other by angle
 
 
