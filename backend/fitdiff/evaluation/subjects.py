@@ -158,7 +158,7 @@ def person(
         expression=expression[0],
         gaze=gaze,
         light=Light(ambient=lit.level, diffuse=0.0, specular=0.0, colour=lit.colour, direction=(0.0, 0.0, 1.0)),
-        camera=stored_camera(_camera(model, yaw, random, view and view.pitch)),
+        camera=stored_camera(_camera(model, yaw, random, view.pitch if view else None)),
         maps=maps,
         engine="subject",
         seed=number,

@@ -14,6 +14,7 @@ from .metrics import COSINE, DISTANCE
 WIDTH, HEIGHT, FINER = 380, 300, 2  # of a plot, and how much larger it is drawn than kept
 LEFT, RIGHT, TOP, BOTTOM = 48, 14, 36, 44
 BACK, FRAME, GRID, INK = (250, 250, 248), (190, 190, 186), (228, 228, 224), (60, 60, 60)
+COLUMNS = 2
 COLOURS = ((196, 84, 36), (38, 98, 160), (70, 130, 70))
 PALE = 0.6  # of a single photo's line, towards the background
 TITLES = {COSINE: "identity in view, cosine", DISTANCE: "identity in view, distance"}
@@ -51,16 +52,18 @@ def sweep(
 
 
 def _drawn(plots: list[Plot]) -> np.ndarray:
-    picture = Image.new("RGB", (FINER * WIDTH * len(plots), FINER * HEIGHT), BACK)
+    rows = -(-len(plots) // COLUMNS)
+    picture = Image.new("RGB", (FINER * WIDTH * min(len(plots), COLUMNS), FINER * HEIGHT * rows), BACK)
     for number, plot in enumerate(plots):
-        _draw(ImageDraw.Draw(picture), plot, FINER * WIDTH * number)
+        row, column = divmod(number, COLUMNS)
+        _draw(ImageDraw.Draw(picture), plot, FINER * WIDTH * column, FINER * HEIGHT * row)
     return np.asarray(picture.resize((picture.width // FINER, picture.height // FINER), Image.Resampling.BOX))
 
 
-def _draw(draw: ImageDraw.ImageDraw, plot: Plot, corner: float) -> None:
+def _draw(draw: ImageDraw.ImageDraw, plot: Plot, x0: float, y0: float) -> None:
     font = ImageFont.load_default(13 * FINER)
-    left, right = corner + FINER * LEFT, corner + FINER * (WIDTH - RIGHT)
-    top, bottom = FINER * TOP, FINER * (HEIGHT - BOTTOM)
+    left, right = x0 + FINER * LEFT, x0 + FINER * (WIDTH - RIGHT)
+    top, bottom = y0 + FINER * TOP, y0 + FINER * (HEIGHT - BOTTOM)
     points = [point for found in plot.lines.values() for line in found for point in line]
     across, up = (_ticks(min(values), max(values)) for values in zip(*points, strict=True))
 
@@ -70,7 +73,7 @@ def _draw(draw: ImageDraw.ImageDraw, plot: Plot, corner: float) -> None:
             bottom - (y - up[0]) / (up[-1] - up[0]) * (bottom - top),
         )
 
-    draw.text((left, FINER * 10), plot.title, INK, font)
+    draw.text((left, top - FINER * 26), plot.title, INK, font)
     draw.text(((left + right) / 2, bottom + FINER * 24), "scale of the guidance", INK, font, anchor="ma")
     for x in across:
         draw.line([place(x, up[0]), place(x, up[-1])], GRID, FINER)

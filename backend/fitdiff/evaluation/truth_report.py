@@ -126,7 +126,7 @@ def sheet(result: SubjectResult) -> np.ndarray:
 
 def overview(results: Sequence[SubjectResult], engines: Sequence[str]) -> np.ndarray | None:
     """(H, W, 3) uint8 sRGB, a row per person: the photo, every engine's head over it, and the true head and theirs at rest."""
-    rows = []
+    rows: list[Row] = []
     for result in results:
         if not result.pictures:
             continue
