@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..avatar import Avatar
 from ..diffusion import draw_noise, join, sample_ddim, split
-from ..diffusion.completion import sample_near
+from ..diffusion.completion import block, sample_near
 from ..diffusion.guidance import Corrections, corrected, through_denoiser
 from ..diffusion.latent import places
 from ..diffusion.prediction import Predictor, displaced
@@ -34,6 +34,7 @@ from .progress import Progress, Report, silent
 
 NAME = "diffusion"
 DARKEST = 0.004
+STRANGER = 1 << 31  # from a person's seed to that of whom nobody asks for; CPU generators read 32 bits
 
 Guidance = Literal["default", "paper", "none"]
 
@@ -55,6 +56,7 @@ class DiffusionSettings:
     settling: float = 0.06  # share of the schedule from which the model tells the guided skin once more
     settling_alone: float = 0.005  # the same where no likeness pass brings back what that takes of the person
     warm: float = 0.7  # share of the schedule at which a sampling begins that has the landmarks' head to begin with
+    parted: bool = False  # shape and reflectance from a sampling each, for comparison (the paper's Table 5)
 
 
 def reconstruct(
@@ -71,7 +73,7 @@ def reconstruct(
     started = time.perf_counter()
     energy = PhotoEnergy(analysis, generator)
     ready = time.perf_counter()
-    z = sample(energy, generator, settings, seed, report)
+    z = (sample_parted if settings.parted else sample)(energy, generator, settings, seed, report)
     sampled = time.perf_counter()
     head = likeness_pass(analysis, generator, z, settings, seed, report)
     alike = time.perf_counter()
@@ -86,12 +88,17 @@ def reconstruct(
 
 
 def sample(
-    energy: PhotoEnergy, generator: Generator, settings: DiffusionSettings, seed: int, report: Report = silent
+    energy: PhotoEnergy,
+    generator: Generator,
+    settings: DiffusionSettings,
+    seed: int,
+    report: Report = silent,
+    noise: Tensor | None = None,
 ) -> Tensor:
     """Algorithm 1: (1, 4288) in natural units. The condition is what the recogniser says of the photo (line 1)."""
     condition = generator.condition(energy.analysis.conditioning)
     plain = generator.predictor(condition, settings.classifier_free)
-    noise = draw_noise(1, torch.Generator().manual_seed(seed), generator.statistics.mean)
+    noise = seeded(generator, seed) if noise is None else noise
 
     def watch(step: Step) -> None:
         if settings.guidance == "default" and (step.number + 1) % settings.shadows_every == 0:
@@ -114,6 +121,24 @@ def sample(
             predict = guided(plain, energy, generator, settings)
             z = sample_ddim(predict, noise, generator.schedule, settings.steps, watch)
         return generator.statistics.restore(z)
+
+
+def seeded(generator: Generator, seed: int) -> Tensor:
+    """(1, 4288), drawn on the CPU, so that all devices begin alike."""
+    return draw_noise(1, torch.Generator().manual_seed(seed), generator.statistics.mean)
+
+
+def sample_parted(
+    energy: PhotoEnergy, generator: Generator, settings: DiffusionSettings, seed: int, report: Report = silent
+) -> Tensor:
+    """As if two models were asked: shape comes from one sampling and reflectance, with the light it is seen in, from
+    another. Each begins at the noise that `sample` gives it, and beside a stranger's other half, which is left away."""
+    shape = block("identity", "expression")
+    own, stranger = seeded(generator, seed), seeded(generator, seed + STRANGER)
+    shaped = sample(energy, generator, settings, seed, report, torch.where(shape, own, stranger))
+    anew = PhotoEnergy(energy.analysis, generator)  # shadows are the other head's
+    skinned = sample(anew, generator, settings, seed, report, torch.where(shape, stranger, own))
+    return torch.where(shape, shaped, skinned)
 
 
 def settled(plain: Predictor, z: Tensor, generator: Generator, share: float) -> Tensor:

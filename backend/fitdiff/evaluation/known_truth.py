@@ -29,6 +29,7 @@ from ..render.camera import Camera
 from ..render.colour import to_srgb
 from . import map_figures, truth_pictures
 from .contenders import Contest
+from .fronts import Front
 from .kept import Kept
 from .shapes import FaceShape, reachable
 
@@ -89,6 +90,7 @@ class Subject:
         self.head, self.camera = Head(self.avatar), photo_camera(self.avatar)
         self.shape = FaceShape(ground.topology, posed(self.avatar))
         self.neutral = FaceShape(ground.topology, self.avatar.mesh.vertices)
+        self.front = Front(self.avatar, ground.model, self.neutral)
         self.maps = stored_maps(self.avatar)
         self.seen = seen_texels(self.head, self.camera) & ground.face
         self.skin = self.seen & (map_figures.resized(bare, TEXELS) > BARE) & ~ground.lips
@@ -110,8 +112,8 @@ class Subject:
             "reachable": self.shape.errors(reachable(self.ground.basis, self.ground.mean, self.shape)),
         }
 
-    def judge(self, avatar: Avatar) -> dict[str, Any]:
-        """All figures of one engine's head; millimetres, degrees, and what map_figures says of its own."""
+    def judge(self, avatar: Avatar, front: Front) -> dict[str, Any]:
+        """All figures of one engine's head; millimetres, degrees, and what recognisers and map_figures say of their own."""
         head, camera, maps = Head(avatar), photo_camera(avatar), stored_maps(avatar)
         shape = self.shape.errors(posed(avatar)) | {"neutral": self.neutral.errors(avatar.mesh.vertices)["overall"]}
         albedo = [linear_from_srgb(one["diffuse"]).astype(np.float64) for one in (maps, self.maps)]
@@ -121,6 +123,7 @@ class Subject:
         )
         return {
             "shape": shape,
+            "front": self.front.likeness(front),
             "maps": {name: map_figures.likeness(maps[name], self.maps[name], self.seen) for name in MAPS},
             "normals": self._normals(head, camera),
             "light": float(map_figures.degrees(direction, truth)),
@@ -166,8 +169,9 @@ def judge_subject(
     for engine in engines:
         try:
             avatar, seconds = kept.avatar(folder, engine, contest, lambda: subject.analysis, report(engine))
-            figures[engine] = {"seconds": seconds, **subject.judge(avatar)}
-            pictures[engine] = truth_pictures.of_avatar(subject, avatar)
+            front = Front(avatar, ground.model, subject.neutral)
+            figures[engine] = {"seconds": seconds, **subject.judge(avatar, front)}
+            pictures[engine] = truth_pictures.of_avatar(subject, avatar, front)
         except FitDiffError as error:
             figures[engine] = {"error": error.to_json()}
     return SubjectResult(folder.name, subject.about(), figures, pictures)

@@ -14,10 +14,11 @@ from ..pages import escaped, number, sheet_name
 from ..perception.bundle import Perception
 from ..render.sheet import Row, contact_sheet
 from . import metrics
-from .contenders import Contest, scale_of
+from .contenders import Contest
 from .real_photos import PhotoResult
 from .recognisers import extra_is_there, networks
 from .shape_distances import distances
+from .sweep import sweep
 
 NO_EXTRA = (
     "identity by MobileFaceNet, a third network that neither guides nor conditions: "
@@ -143,26 +144,15 @@ def write_report(
     """Write all of it; gives report.json's object."""
     about = report(results, engines, contest, topology)
     sheets = {entry["sheet"]: sheet(result) for entry, result in zip(about["photos"], results) if entry["sheet"]}
-    plots = sweep(about)
+    flat = {
+        photo["photo"]: {name: figures_of(one, about["networks"]) for name, one in photo["engines"].items()}
+        for photo in about["photos"]
+    }
+    plots = sweep(about, flat)
     if plots is not None:
         sheets["sweep.png"] = plots
     pages.write(folder, "report", about, page(about, sheets), sheets)
     return about
-
-
-def sweep(about: dict[str, Any]) -> np.ndarray | None:
-    """(H, W, 3) uint8: identity and landmarks over the scale of the paper's guidance, where engines like paper@25 ran."""
-    from ..training.plots import curves
-
-    scales = sorted((scale, engine) for engine in about["medians"] if (scale := scale_of(engine)) is not None)
-    if len(scales) < 2:
-        return None
-    keys = [f"{network}.photo.inside" for network in about["networks"]] + ["landmarks_percent", "photometric"]
-    lines = []
-    for scale, engine in scales:
-        found = {key: about["medians"][engine][key]["median"] for key in keys if about["medians"][engine][key]["count"]}
-        lines.append({"step": scale, **found})
-    return np.asarray(curves(lines))
 
 
 def page(about: dict[str, Any], sheets: dict[str, np.ndarray]) -> str:

@@ -4,6 +4,8 @@ python -m fitdiff.evaluation.subjects make DIR --people 20    an avatar folder, 
 python -m tests.blender.truth.subjects DIR                    (in Blender's Python) DIR/<person>/photo.png, lit.json
 fitdiff evaluate --truth DIR --out DIR                        the figures
 
+make --hard photographs every person in every view of hard_views.py instead: far turned, from above, in harsh light.
+
 Shapes leave the basis by a warp of space, motions by sliders that 25 components cannot say, skins by noise, spots and a
 hue of their own, and by the mean skin's detail taken from the other side of the face. docs/evaluation.md says what of
 this is fair.
@@ -16,7 +18,9 @@ import json
 import math
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +42,7 @@ from ..face.looks import HAIR_MATT, Look, look_maps, random_look
 from ..face.people import random_expression, random_identity
 from ..face.skin import HAEMOGLOBIN, MELANIN, load_skin
 from ..render.camera import Camera, rotation_from_axis_angle
+from .hard_views import HARD, View
 
 SEED = 11
 SIZE = 384  # pixels, square
@@ -71,7 +76,7 @@ LEAST_HAIR = 0.1  # alpha of hair that a texel may carry and still count as bare
 class Lit:
     """What the photographer sets up; angles in degrees."""
 
-    group: str  # one of LIGHTS
+    group: str  # one of LIGHTS, or the name of a hard view
     room: str  # a panorama that comes with Blender, without its ending
     aside: float  # of its main light, to the head's left
     colour: tuple[float, float, float]
@@ -103,19 +108,19 @@ class Warp:
         return np.sum([np.cos(points @ w.T + phase) @ size for w, phase, size in self.waves], 0)
 
 
-def make(folder: Path, people: int, seed: int = SEED) -> None:
+def make(folder: Path, people: int, seed: int = SEED, views: Sequence[View | None] = (None,)) -> None:
     """Persons that are there already stay. Skins from the palest to the darkest and yaws, evenly, in orders of their own,
-    so that every light meets all of them."""
+    so that every light meets all of them. In each of `views` a person is the same; None is their own light and camera."""
     model = embedded.load()
     order = np.random.default_rng(seed)
     melanin = order.permutation(np.linspace(-2.0, 2.0, people))
     yaws = order.permutation(np.linspace(-MOST_YAW, MOST_YAW, people))
-    for number in range(people):
-        place = folder / f"{number:02d}"
+    for number, view in product(range(people), views):
+        place = folder / f"{number:02d}{view.ending if view else ''}"
         if (place / "truth.npz").is_file():
             continue
         random = np.random.default_rng((seed, number))
-        avatar, truth, lit = person(model, number, float(melanin[number]), float(yaws[number]), random)
+        avatar, truth, lit = person(model, number, float(melanin[number]), float(yaws[number]), random, view)
         write_avatar(avatar, place / "avatar", overwrite=True)
         (place / "scene.json").write_text(json.dumps(asdict(lit), indent=1) + "\n", encoding="utf-8")
         partial = place / "truth.partial.npz"
@@ -125,10 +130,18 @@ def make(folder: Path, people: int, seed: int = SEED) -> None:
 
 @torch.no_grad()
 def person(
-    model: EmbeddedFace, number: int, melanin: float, yaw: float, random: np.random.Generator
+    model: EmbeddedFace,
+    number: int,
+    melanin: float,
+    yaw: float,
+    random: np.random.Generator,
+    view: View | None = None,
 ) -> tuple[Avatar, dict[str, NDArray], Lit]:
     generator = torch.Generator().manual_seed(int(random.integers(2**62)))
     lit = light_of(number, random)
+    if view:  # always to the side that this person turns to
+        yaw, aside = (math.copysign(angle, yaw) for angle in (view.yaw, view.aside))
+        lit = replace(lit, group=view.name, room=view.room, aside=aside, colour=COLOURS["neutral"], level=view.level)
     look = random_look(generator, load_skin().count)
     skin = look.skin.clone()
     skin[0] = melanin
@@ -145,7 +158,7 @@ def person(
         expression=expression[0],
         gaze=gaze,
         light=Light(ambient=lit.level, diffuse=0.0, specular=0.0, colour=lit.colour, direction=(0.0, 0.0, 1.0)),
-        camera=stored_camera(_camera(model, yaw, random)),
+        camera=stored_camera(_camera(model, yaw, random, view.pitch if view else None)),
         maps=maps,
         engine="subject",
         seed=number,
@@ -180,14 +193,14 @@ def _warped(straight: Avatar, warp: Warp, start: dict[str, float]) -> Avatar:
     return replace(straight, manifest=about, mesh=bent)
 
 
-def _camera(model: EmbeddedFace, yaw: float, random: np.random.Generator) -> Camera:
+def _camera(model: EmbeddedFace, yaw: float, random: np.random.Generator, pitch: float | None = None) -> Camera:
     """A portrait from 0.7 to 1.5 m, the face about half the picture, a little off its middle and tilted."""
     distance = float(random.uniform(0.7, 1.5))
     face = model.mean[: len(model.topology.vertex_masks["face"])][model.topology.vertex_masks["face"] > 0.5]
     target = face.mean(0) + torch.from_numpy(random.uniform(-0.012, 0.012, 3)).float()
     angle = 2 * math.degrees(math.atan(0.135 * float(random.uniform(0.95, 1.15)) / distance))
-    pitch = float(random.uniform(-MOST_PITCH, MOST_PITCH))
-    camera = Camera.facing((SIZE, SIZE), distance, angle, yaw, pitch, target)
+    own = float(random.uniform(-MOST_PITCH, MOST_PITCH))
+    camera = Camera.facing((SIZE, SIZE), distance, angle, yaw, own if pitch is None else pitch, target)
     tilt = math.radians(float(random.uniform(-MOST_ROLL, MOST_ROLL)))
     roll = rotation_from_axis_angle(torch.tensor([[0.0, 0.0, tilt]]))
     return replace(camera, rotation=roll @ camera.rotation, translation=(roll @ camera.translation[..., None])[..., 0])
@@ -294,8 +307,9 @@ def main(arguments: list[str] | None = None) -> int:
     maker.add_argument("folder", type=Path)
     maker.add_argument("--people", type=int, default=20)
     maker.add_argument("--seed", type=int, default=SEED, help="other people, other cameras and lights")
+    maker.add_argument("--hard", action="store_true", help="each person in every hard view")
     options = parser.parse_args(arguments)
-    make(options.folder, options.people, options.seed)
+    make(options.folder, options.people, options.seed, HARD if options.hard else (None,))
     return 0
 
 

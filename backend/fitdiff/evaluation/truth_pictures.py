@@ -19,6 +19,7 @@ from ..render.camera import Camera
 from ..render.colour import to_linear, to_srgb
 from ..render.maps import Maps
 from ..render.preview import clay
+from .fronts import SIDE, Front
 from .views import FLAT, SUPERSAMPLE, as_bytes
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
 Pictures = dict[str, NDArray[np.uint8]]
 
-SIDE = 224
 WORST = 5.0  # millimetres that the colour scale ends at
 SCALE = np.array([[0.03, 0.10, 0.45], [0.05, 0.45, 0.45], [0.75, 0.65, 0.10], [0.70, 0.05, 0.03]])  # linear, 0 to WORST
 CAPTIONS = {
     "photo": "photo, render over it",
+    "front": "at rest, relit",
     "flat": "flat light",
     "geometry": "geometry",
     "error": f"0 to {WORST:.0f} mm",
@@ -45,17 +46,19 @@ def of_truth(subject: Subject) -> Pictures:
     nothing = np.zeros(len(subject.shape.vertices))
     return {
         "photo": np.asarray(photo.resize((SIDE, SIDE), Image.Resampling.LANCZOS)),
+        "front": as_bytes(subject.front.picture),
         **_of_head(subject, subject.avatar, subject.head, subject.camera, nothing),
     }
 
 
-def of_avatar(subject: Subject, avatar: Avatar) -> Pictures:
+def of_avatar(subject: Subject, avatar: Avatar, front: Front) -> Pictures:
     head, camera = Head(avatar), photo_camera(avatar)
     photo = np.asarray(Image.open(subject.folder / "photo.png").convert("RGB").resize((SIDE, SIDE)))
     behind = to_linear(torch.from_numpy(photo.transpose(2, 0, 1).copy())[None].float() / 255)
     millimetres = subject.shape.distances(subject.shape.lay(posed(avatar)))
     return {
         "photo": _drawn(head, camera, None, behind),
+        "front": as_bytes(front.picture),
         **_of_head(subject, avatar, head, camera, millimetres),
     }
 

@@ -13,6 +13,7 @@ from .. import pages
 from ..pages import escaped, number
 from ..render.sheet import Row, contact_sheet
 from .contenders import Contest
+from .hard_views import HARD
 from .known_truth import SubjectResult
 from .subjects import LIGHTS
 from .truth_pictures import CAPTIONS
@@ -45,8 +46,15 @@ ALBEDO_ROWS = (
     ("level, stops", "albedo.level", 2),
     ("level, stops, either way", "albedo.off", 2),
 )
+LIKENESS_ROWS = (
+    ("at rest from the front, dlib distance", "front.dlib", 2),
+    ("at rest from the front, fr cosine", "front.fr", 2),
+    ("at rest from the front, MobileFaceNet cosine", "front.mobilefacenet", 2),
+)
+SHOWN = ("photo", "front")  # of one person in the sheet of all
 SECONDS = ("seconds", "seconds", 1)
-ALL_ROWS = (*SHAPE_ROWS, *OTHER_ROWS, *ALBEDO_ROWS, SECONDS)
+ALL_ROWS = (*SHAPE_ROWS, *OTHER_ROWS, *LIKENESS_ROWS, *ALBEDO_ROWS, SECONDS)
+GROUP_ROWS = (SHAPE_ROWS[0], *OTHER_ROWS[1:3], *LIKENESS_ROWS, *ALBEDO_ROWS)
 
 
 def figures_of(figures: Mapping[str, Any]) -> dict[str, float | None]:
@@ -63,9 +71,10 @@ def figures_of(figures: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def groups(results: Sequence[SubjectResult]) -> dict[str, list[SubjectResult]]:
-    """Persons by the light that they stood in, and in thirds of their skin's lightness."""
+    """Persons by the light that they stood in or their hard view, and in thirds of their skin's lightness."""
     known = sorted((result for result in results if not result.error), key=lambda one: one.about["lightness"])
-    by_light = {light: [one for one in known if one.about["light"] == light] for light in LIGHTS}
+    lights = dict.fromkeys((*LIGHTS, *(view.name for view in HARD)))
+    by_light = {light: [one for one in known if one.about["light"] == light] for light in lights}
     thirds = np.array_split(np.arange(len(known)), len(THIRDS))
     by_tone = {f"{name} skin": [known[i] for i in rows] for name, rows in zip(THIRDS, thirds, strict=True)}
     return {name: part for name, part in (by_light | by_tone).items() if part}
@@ -112,7 +121,21 @@ def sheet(result: SubjectResult) -> np.ndarray:
         Row([pictures[name] for name in CAPTIONS], name, list(CAPTIONS.values()) if count == 0 else ())
         for count, (name, pictures) in enumerate(result.pictures.items())
     ]
-    return contact_sheet(rows, f"{result.name}: {result.about['light']} light, {result.about['room']}")
+    return contact_sheet(rows, f"{result.name}: {result.about['light']}, {result.about['room']}")
+
+
+def overview(results: Sequence[SubjectResult], engines: Sequence[str]) -> np.ndarray | None:
+    """(H, W, 3) uint8 sRGB, a row per person: the photo, every engine's head over it, and the true head and theirs at rest."""
+    rows: list[Row] = []
+    for result in results:
+        if not result.pictures:
+            continue
+        blank = np.zeros_like(result.pictures["truth"]["photo"])
+        heads = [result.pictures.get(engine, {}) for engine in engines]
+        shown = {kind: [result.pictures["truth"][kind], *(one.get(kind, blank) for one in heads)] for kind in SHOWN}
+        captions = ["photo", *(f"{name} over it" for name in engines), "true head", *engines] if not rows else ()
+        rows.append(Row([*shown["photo"], *shown["front"]], result.about["light"], captions))
+    return contact_sheet(rows) if rows else None
 
 
 def write_report(
@@ -120,6 +143,9 @@ def write_report(
 ) -> dict[str, Any]:
     about = report(results, engines, contest)
     sheets = {entry["sheet"]: sheet(result) for entry, result in zip(about["people"], results) if entry["sheet"]}
+    everybody = overview(results, engines)
+    if everybody is not None:
+        sheets["truth-all.png"] = everybody
     pages.write(folder, NAME, about, page(about, sheets), sheets)
     return about
 
@@ -136,12 +162,14 @@ def page(about: dict[str, Any], sheets: Mapping[str, np.ndarray]) -> str:
         _table(SHAPE_ROWS, columns | {REACHABLE: about[REACHABLE]}),
         "<h2>Maps, normals, light</h2>",
         _table((*OTHER_ROWS, SECONDS), columns),
+        "<h2>Likeness</h2><p>The found and the true head, both at rest, from the front, in one light.</p>",
+        _table(LIKENESS_ROWS, columns),
         "<h2>Albedo</h2><p>Bare skin that the photo shows. Level above 0: made too light.</p>",
         _table(ALBEDO_ROWS, columns),
     ]
     for name, group in about["groups"].items():
-        parts.append(f"<h2>Albedo: {escaped(name)} ({len(group['people'])})</h2>")
-        parts.append(_table(ALBEDO_ROWS, {engine: group["medians"][engine] for engine in engines}))
+        parts.append(f"<h2>{escaped(name)} ({len(group['people'])})</h2>")
+        parts.append(_table(GROUP_ROWS, {engine: group["medians"][engine] for engine in engines}))
     for entry in about["people"]:
         parts.append(f"<h2>{escaped(entry['person'])}</h2>")
         if entry["error"]:

@@ -19,6 +19,8 @@ from ..face.model import MorphableModel
 from .landmark_basis import LandmarkBasis, landmark_basis
 from .pose_fit import Array, PoseFit, euler_degrees
 
+FAR = 55.0  # degrees of yaw; networks that look for landmarks tell of no face that it is turned further than about 60
+
 
 @dataclass(frozen=True)
 class PoseSettings:
@@ -255,12 +257,12 @@ class _Solver:
         if size > 2.0:
             bad.append("no plausible person has this shape")
         fair = []
+        if yaw > FAR:
+            fair.append(f"turned by {yaw:.0f} degrees or more: the hidden side is a guess")
         if median > 0.025:
             fair.append(f"landmarks miss by {100 * median:.1f} % of the eye distance")
         if inliers < 0.85:
             fair.append(f"{100 * (1 - inliers):.0f} % of the landmarks disagree")
-        if yaw > 60:
-            fair.append(f"turned by {yaw:.0f} degrees: the hidden side is a guess")
         verdict: Literal["good", "fair", "bad"] = "bad" if bad else "fair" if fair else "good"
         return PoseFit(
             rotation=state.rotation,

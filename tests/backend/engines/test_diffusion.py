@@ -65,6 +65,32 @@ def test_expression_and_head_are_apart(photo_analysis):
     assert np.abs(expression.numpy()).max() > 0.1 and avatar.manifest.arkit
 
 
+@pytest.mark.parametrize("guidance", ["paper", "none"])
+def test_parted_each_half_is_of_a_sampling_that_had_another_other_half(
+    photo_analysis, generator, guidance, monkeypatch
+):
+    """The noise of each half is the same as when they are sampled together."""
+    settings = DiffusionSettings(steps=2, likeness=0.0, guidance=guidance)
+    energy, begun, ended = PhotoEnergy(photo_analysis, generator), [], []
+    plain = diffusion.sample_ddim
+
+    def watched(predict, noise, *rest):
+        begun.append(noise)
+        ended.append(plain(predict, noise, *rest))
+        return ended[-1]
+
+    monkeypatch.setattr(diffusion, "sample_ddim", watched)
+    found = generator.statistics.standardise(diffusion.sample_parted(energy, generator, settings, 5))
+    diffusion.sample(energy, generator, settings, 5)
+    (shaped, skinned, together), (texture, light) = begun, (slice(0, 4096), slice(4279, 4288))
+    shape = slice(4096, 4279)
+    for own, half in ((shaped, [shape]), (skinned, [texture, light])):
+        for place in (texture, shape, light):
+            assert torch.equal(own[:, place], together[:, place]) == (place in half)
+    for of, place in ((0, shape), (1, texture), (1, light)):
+        assert torch.allclose(found[:, place], ended[of][:, place], atol=1e-4)
+
+
 @pytest.mark.slow
 def test_a_seed_is_one_head_and_another_seed_another(photo_analysis):
     one, again, other = (diffusion.reconstruct(photo_analysis, FEW, seed) for seed in (2, 2, 3))

@@ -12,6 +12,8 @@ from PIL import Image
 from fitdiff.avatar import Light, read_avatar
 from fitdiff.cli import main
 from fitdiff.evaluation import kept, known_truth, subjects, truth_report
+from fitdiff.evaluation.fronts import Front
+from fitdiff.evaluation.hard_views import HARD
 from fitdiff.evaluation.known_truth import Ground, Subject, seen_texels
 from fitdiff.evaluation.shapes import FaceShape, reachable
 from fitdiff.evaluation.views import as_bytes
@@ -47,18 +49,19 @@ def subject(people, ground):
     return Subject(people / "00", ground)
 
 
-def test_the_truth_itself_has_no_error(subject):
+def test_the_truth_itself_has_no_error(subject, ground):
     light = Light(ambient=0.4, diffuse=0.7, specular=0.7, colour=(1.0, 1.0, 1.0), direction=DIRECTION)
     perfect = replace(subject.avatar, manifest=with_fields(subject.avatar.manifest, light=light))
-    figures = subject.judge(perfect)
+    figures = subject.judge(perfect, Front(perfect, ground.model, subject.neutral))
     assert max(figures["shape"].values()) < 1e-6
     assert all(one["psnr"] == 100 and one["ssim"] == pytest.approx(1) for one in figures["maps"].values())
     assert figures["normals"] == pytest.approx(0, abs=1e-3)
     assert figures["light"] == pytest.approx(0, abs=1e-3)
     assert figures["albedo"] == pytest.approx({"delta_e": 0, "level": 0, "hue": 0}, abs=1e-6)
+    assert figures["front"] == pytest.approx({name: float(name != "dlib") for name in figures["front"]}, abs=1e-3)
 
 
-def test_errors_that_were_put_in_are_found(subject):
+def test_errors_that_were_put_in_are_found(subject, ground):
     avatar = subject.avatar
     light = Light(ambient=0.4, diffuse=0.7, specular=0.7, colour=(1.0, 1.0, 1.0), direction=(0.8, 0.4, -0.5))
     maps = {**avatar.maps, "specular": np.full((8, 8), 51, np.uint8)}
@@ -75,10 +78,15 @@ def test_errors_that_were_put_in_are_found(subject):
         fit_residual=(avatar.mesh.fit_residual @ turned.T).astype(np.float32),
     )
     about = with_fields(avatar.manifest, light=light, camera=camera)
-    figures = subject.judge(replace(avatar, manifest=about, maps=maps, mesh=mesh))
+    other = replace(avatar, manifest=about, maps=maps, mesh=mesh)
+    front = Front(other, ground.model, subject.neutral)
+    figures = subject.judge(other, front)
     # The frame in which an engine puts the head is its own affair.
     assert max(figures["shape"].values()) < 0.01
     assert figures["normals"] < 0.2
+    whole = replace(other, maps=avatar.maps)
+    again = Front(whole, ground.model, subject.neutral).picture
+    assert (again - subject.front.picture).abs().mean() < 1e-3 < (front.picture - subject.front.picture).abs().mean()
     # Of the light, what counts is where the photo's camera saw it come from: here the lamp turned with the head.
     assert figures["light"] == pytest.approx(0, abs=0.1)
     assert figures["albedo"]["level"] == pytest.approx(-1, abs=0.03)
@@ -105,6 +113,31 @@ def test_the_photo_shows_the_side_that_is_turned_to_it(people, ground):
         assert abs(one.yaw) == pytest.approx(subjects.MOST_YAW)
         assert (left > 1.2 * right) if one.yaw > 0 else (right > 1.2 * left)
         assert one.skin.sum() < one.seen.sum() and not one.skin[~ground.face].any()
+
+
+def test_in_hard_views_a_person_is_the_same_and_only_the_view_is_not(ground, tmp_path, monkeypatch):
+    monkeypatch.setattr(subjects, "TEXELS", 64)
+    views = [view for view in HARD if view.name in ("ahead", "turned 65", "from below 25", "in the dark")]
+    subjects.make(tmp_path, 1, 5, views)
+    made = {view.name: read_avatar(tmp_path / f"00{view.ending}" / "avatar") for view in views}
+    scenes = {view.name: json.loads((tmp_path / f"00{view.ending}" / "scene.json").read_text()) for view in views}
+    ahead = made["ahead"]
+    for name, avatar in made.items():
+        assert (
+            np.array_equal(avatar.mesh.vertices, ahead.mesh.vertices) and avatar.manifest.arkit == ahead.manifest.arkit
+        )
+        assert np.array_equal(avatar.maps["diffuse"], ahead.maps["diffuse"])
+        assert scenes[name]["group"] == name and (scenes[name]["level"] < 0.2) == (name == "in the dark")
+    towards = {
+        name: np.array(avatar.manifest.camera.rotation)[2] for name, avatar in made.items()
+    }  # from the head to it
+    yaw, pitch = (
+        {name: np.degrees(np.arctan2(*pair(v))) for name, v in towards.items()}
+        for pair in (lambda v: (v[0], v[2]), lambda v: (v[1], np.hypot(v[0], v[2])))
+    )
+    assert abs(yaw["turned 65"]) == pytest.approx(65, abs=0.01) and yaw["ahead"] == pytest.approx(0, abs=0.01)
+    assert pitch["from below 25"] == pytest.approx(-25, abs=0.01)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"00{view.ending}" for view in views)
 
 
 def test_made_people_stay_as_they_are(people):
