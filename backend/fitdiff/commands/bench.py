@@ -93,6 +93,11 @@ def _configure_reconstruct(parser: argparse.ArgumentParser) -> None:
         default="diffusion",
         help="default: diffusion",
     )
+    parser.add_argument(
+        "--against",
+        choices=("diffusion", "fit", "landmarks", "mean", "paper"),
+        help="another engine, timed in turns with the first, so that both find the machine alike",
+    )
     parser.add_argument("--steps", type=_positive, help="of fit or sampling; default: the engine's own number")
     parser.add_argument("--resolution", type=int, choices=(512, 1024, 2048), default=512, help="of the maps (fit)")
     parser.set_defaults(repeats=3, device="cpu")
@@ -101,13 +106,29 @@ def _configure_reconstruct(parser: argparse.ArgumentParser) -> None:
 def _reconstruct(args: argparse.Namespace, console: Console) -> dict:
     """One photo from file to avatar, in memory: nothing is written."""
     from fitdiff.evaluation.contenders import Contest
-    from fitdiff.evaluation.reconstruct_speed import summary, time_round
+    from fitdiff.evaluation.reconstruct_speed import Round, summary, time_round
     from fitdiff.face.registry import load_face_model
 
     device = _device(args.device)
     contest = Contest(args.steps, args.resolution)
     model = load_face_model()
-    answer = summary([time_round(args.photo, args.engine, contest, model, device) for _ in range(args.repeats)], device)
+    engines = [engine for engine in (args.engine, args.against) if engine]
+    rounds: dict[str, list[Round]] = {engine: [] for engine in engines}
+    for _ in range(args.repeats):
+        for engine in engines:
+            rounds[engine].append(time_round(args.photo, engine, contest, model, device))
+    answers = {engine: summary(timed, device) for engine, timed in rounds.items()}
+    for answer in answers.values():
+        _tell(answer, console)
+    answer = {"engine": args.engine, "steps": args.steps, "resolution": args.resolution, **answers[args.engine]}
+    if args.against:
+        answer["against"] = {"engine": args.against, **answers[args.against]}
+        ratio = answers[args.against]["total_s"] / answers[args.engine]["total_s"]
+        console.print(f"{args.against} takes {ratio:.2f} times as long as {args.engine}", highlight=False)
+    return answer
+
+
+def _tell(answer: dict, console: Console) -> None:
     for stage, seconds in answer["stages_s"].items():
         console.print(f"{seconds:8.2f} s  {stage}", highlight=False, markup=False)
     preview, memory = answer["first_preview_s"], answer["peak_mib"]
@@ -118,7 +139,6 @@ def _reconstruct(args: argparse.Namespace, console: Console) -> dict:
         highlight=False,
         soft_wrap=True,
     )
-    return {"engine": args.engine, "steps": args.steps, "resolution": args.resolution, **answer}
 
 
 def _device(name: str | None) -> torch.device:

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch.nn.functional import interpolate
 
-from .metrics import LUMINANCE
+from .metrics import LEAST_ERROR, LUMINANCE
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-LEAST_ERROR = 1e-10  # squared; equal maps score 100 dB
 WINDOW = 1.5  # deviation of SSIM's window, texels
 STEADY = (0.01**2, 0.03**2)  # SSIM's constants for values from 0 to 1
 TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..perception.types import IdentityNetwork
 GREY = 0.5  # sRGB, behind everything that a recogniser is shown
 JAW = 17  # the first points of iBUG's 68 run along the outline, which slides with the view
 LUMINANCE = (0.2126, 0.7152, 0.0722)
+LEAST_ERROR = 1e-10  # squared; equal pictures score 100 dB
 
 # How each recogniser's figure is to be read. dlib's own measure is a distance: 0 is the same picture, 0.6 the limit of
 # the same person. The others' is the cosine: 1 is the same picture.
@@ -55,6 +57,13 @@ def photometric(rendered: Tensor, photo: Tensor, mask: Tensor) -> float:
     """Mean absolute difference of sRGB values 0..1, pictures (1, 3, H, W) under a soft mask (1, 1, H, W)."""
     total = float(mask.sum()) * 3
     return float(((rendered - photo).abs() * mask).sum()) / total if total > 0 else float("nan")
+
+
+def photometric_psnr(rendered: Tensor, photo: Tensor, mask: Tensor) -> float:
+    """The same two pictures by the mean of their squared differences, in dB; the paper counts so."""
+    total = float(mask.sum()) * 3
+    error = float(((rendered - photo).square() * mask).sum()) / total if total > 0 else float("nan")
+    return -10 * math.log10(max(error, LEAST_ERROR))
 
 
 def landmark_percent(

@@ -154,7 +154,9 @@ def judge_view(view: View, picture: Picture, reference: Reference) -> dict[str, 
             metrics.landmark_percent(found.landmarks68, reference.landmarks68, unit) if found else None
         )
         judged["mesh_percent"] = metrics.mesh_percent(found.landmarks468, known, unit) if found else None
-        judged["photometric"] = metrics.photometric(picture.plain, reference.photo, reference.skin * picture.alpha)
+        compared = picture.plain, reference.photo, reference.skin * picture.alpha
+        judged["photometric"] = metrics.photometric(*compared)
+        judged["photometric_psnr"] = metrics.photometric_psnr(*compared)
     if view.light == FLAT:
         judged["light"] = "flat"
     elif view.light:

@@ -50,6 +50,7 @@ OTHER_ROWS = (
     ("landmarks found again, % of inter-ocular", "landmarks_percent", 2),
     ("mesh points found again, % of inter-ocular", "mesh_percent", 2),
     ("skin, mean absolute sRGB difference", "photometric", 4),
+    ("skin, PSNR dB", "photometric_psnr", 1),
 )
 
 

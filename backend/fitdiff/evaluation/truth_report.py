@@ -71,13 +71,18 @@ def figures_of(figures: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def groups(results: Sequence[SubjectResult]) -> dict[str, list[SubjectResult]]:
-    """Persons by the light that they stood in or their hard view, and in thirds of their skin's lightness."""
+    """Persons by the light that they stood in or their hard view, in thirds of their skin's lightness, and by both."""
     known = sorted((result for result in results if not result.error), key=lambda one: one.about["lightness"])
     lights = dict.fromkeys((*LIGHTS, *(view.name for view in HARD)))
     by_light = {light: [one for one in known if one.about["light"] == light] for light in lights}
     thirds = np.array_split(np.arange(len(known)), len(THIRDS))
     by_tone = {f"{name} skin": [known[i] for i in rows] for name, rows in zip(THIRDS, thirds, strict=True)}
-    return {name: part for name, part in (by_light | by_tone).items() if part}
+    both = {
+        f"{tone}, {light}": [one for one in part if one.about["light"] == light]
+        for tone, part in by_tone.items()
+        for light in LIGHTS
+    }
+    return {name: part for name, part in (by_light | by_tone | both).items() if part}
 
 
 def medians(results: Sequence[SubjectResult], engine: str) -> dict[str, Any]:

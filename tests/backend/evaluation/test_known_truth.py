@@ -178,6 +178,8 @@ def test_the_command_measures_reports_and_goes_on(people, tmp_path, monkeypatch,
     groups = about["groups"]
     assert {"warm", "neutral"} < set(groups) and "dim" not in groups
     assert groups["dark skin"]["medians"]["mean"]["albedo.delta_e"]["count"] == 1
+    crossed = {name: group["people"] for name, group in groups.items() if name.startswith("dark skin, ")}
+    assert list(crossed.values()) == [groups["dark skin"]["people"]]  # one person stands in one light
     medians = about["medians"]["landmarks"]["shape.nose"]
     assert medians["min"] <= medians["median"] <= medians["max"] and medians["count"] == PEOPLE
     page = (tmp_path / "truth.html").read_text(encoding="utf-8")

@@ -42,6 +42,10 @@ def test_photometric_error_counts_only_what_the_mask_shows():
     assert metrics.photometric(rendered, photo, mask) == pytest.approx(0.1)
     mask[..., 2:] = 0.5
     assert metrics.photometric(rendered, photo, mask) == pytest.approx((0.1 + 0.5 * 0.4) / 1.5)
+    assert metrics.photometric_psnr(rendered, photo, mask) == pytest.approx(
+        -10 * np.log10((0.01 + 0.5 * 0.16) / 1.5), 1e-4
+    )
+    assert metrics.photometric_psnr(photo, photo, mask) == 100
 
 
 def test_landmark_errors_are_percent_of_the_eye_distance_without_the_outline():

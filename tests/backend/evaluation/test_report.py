@@ -74,7 +74,8 @@ def test_the_page_escapes_names_and_needs_nothing_else(small_run):
 
 def test_the_page_names_the_guide_and_marks_what_is_missing(perception):
     identity = {name: {"whole": 0.31, "inside": 0.21} for name in networks(perception)}
-    views = {"photo": {"identity": identity, "landmarks_percent": None, "mesh_percent": 1.0, "photometric": 0.03}}
+    skin = {"photometric": 0.03, "photometric_psnr": 28.0}
+    views = {"photo": {"identity": identity, "landmarks_percent": None, "mesh_percent": 1.0, **skin}}
     figures = {"seconds": 2.0, "stages": {}, "guided_by": ["fr"], "own": {}, "views": views}
     model = embedded.load()
     heads = [
@@ -119,8 +120,11 @@ def test_a_run_without_any_face_is_refused(tmp_path, capfd, perception):
 
 @pytest.mark.slow
 def test_bench_reconstruct_tells_the_stages(demo_photo, capfd):
-    assert main(["bench", "reconstruct", str(demo_photo), "--engine", "landmarks", "--repeats", "1", "--json"]) == 0
+    words = ["bench", "reconstruct", str(demo_photo), "--engine", "landmarks", "--against", "mean", "--repeats", "1"]
+    assert main([*words, "--json"]) == 0
     answer = json.loads(capfd.readouterr().out)
+    assert answer["against"]["engine"] == "mean" and answer["against"]["total_s"] > 0
+    assert "mean: picture" in answer["against"]["stages_s"]
     stages = answer["stages_s"]
     assert list(stages)[:4] == ["open", "find the face", "pose", "skin mask"]
     assert "landmarks: picture" in stages
