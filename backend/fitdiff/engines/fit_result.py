@@ -17,7 +17,6 @@ from ..face.arkit import named, to_arkit
 from ..face.brows import brow_places
 from ..face.skin import relief
 from ..likeness.finish import Explained, finished_albedo, resized
-from ..likeness.hair import hair_colour, with_photo_hair
 from ..likeness.shine import own_shine
 from ..perception.analyse import Analysis
 from ..render.atlas import Atlas
@@ -28,6 +27,7 @@ from .base_maps import renderable
 from .fit_evidence import Evidence
 from .fit_head import DARKEST, MAP_SIZE, PALEST, FitHead
 from .fit_loss import metrics
+from .photo_hair import hair_colour, with_photo_hair
 from .stored import stored_camera, stored_light
 from .tooth_shade import tooth_shade
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from fitdiff.engines.photo_hair import hair_colour, with_photo_hair
 from fitdiff.face import embedded, texels
 from fitdiff.face.appearance import Paint, head_maps
 from fitdiff.likeness.finish import Explained
-from fitdiff.likeness.hair import hair_colour, with_photo_hair
 from fitdiff.render.atlas import Atlas
 from fitdiff.render.camera import Camera
 from fitdiff.render.colour import to_srgb

@@ -9,10 +9,10 @@ from torch import Tensor
 from ..face import texels
 from ..face.brows import draw_scalp, with_hair
 from ..face.topology import Topology
+from ..likeness.detail import depth_picture, facing, read_photo, texels_in_photo, unseen_by_camera
+from ..likeness.finish import Explained
 from ..render.atlas import Atlas
 from ..render.colour import to_linear
-from .detail import depth_picture, facing, read_photo, texels_in_photo, unseen_by_camera
-from .finish import Explained
 
 FACING = 0.35  # cosine to the camera from which on a texel tells: past the outline lies what is behind the head
 LEAST = 1 / 400  # of all texels: so much scalp has to be seen
