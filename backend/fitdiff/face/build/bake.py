@@ -16,14 +16,14 @@ from .teeth import Rows, along_crown
 
 SIZE = 256
 TOOTH_CROWN, TOOTH_NECK = np.array([231, 222, 206.0]), np.array([219, 205, 182.0])  # shade A1, and A2 at the gum
-TOOTH_BACK = 0.88  # of the front teeth's colour: molars are darker by themselves, and a mouth shades them besides
+TOOTH_BACK = 0.5  # of the front teeth's colour: a wide open mouth shades its molars more than is traced here
 TOOTH_SIDE = 0.84  # of the same where it meets the next: too fine for the shadows that are traced here
 GUM, TONGUE, CAVITY = np.array([200, 128, 121.0]), np.array([188, 108, 102.0]), np.array([112, 44, 40.0])
 SOCKET_FRONT, SOCKET_BACK = np.array([176, 112, 98.0]), np.array([60, 22, 20.0])
 
 
 def bake_teeth(inner: Inner, ict: Ict) -> np.ndarray:
-    """Off-white as healthy teeth are in white light, warmer towards the gum, a little darker to the back and where two
+    """Off-white as healthy teeth are in white light, warmer towards the gum, darker to the back and where two
     teeth meet."""
     _, y, z = inner.vertices.T
     t = along_crown(y, inner.groups[:, 0] > 0.5)[:, None]
