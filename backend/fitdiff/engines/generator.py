@@ -106,9 +106,8 @@ def _loaded(perception: Perception, autoencoder: Path, denoiser: Path) -> Genera
             details=f"autoencoder {card.sha256}, denoiser trained on {trained.autoencoder}; {known} but {wanted}",
         )
     # Where brows lie is known of this face alone; a model of another learned from maps of its user's.
-    own = embedded.load().topology if trained.face == FACE else None
-    brows = BrowRule(own, network.config.size).to(perception.device) if own is not None else None
-    return Generator(network, trained, recogniser, card, brows)
+    brows = BrowRule(embedded.load().topology, network.config.size) if trained.face == FACE else None
+    return Generator(network, trained, recogniser, card, brows and brows.to(perception.device))
 
 
 def located() -> list[Path]:

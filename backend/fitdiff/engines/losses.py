@@ -27,10 +27,10 @@ def cosine(features: Tensor, wanted: Tensor) -> Tensor:
     return 1 - torch.nn.functional.cosine_similarity(features, wanted).mean()
 
 
-def expression_prior(expression: Tensor, rest: float = 1.0) -> Tensor:
+def expression_prior(expression: Tensor) -> Tensor:
     """(1, E): the square for a face at rest, which has little of everything, and hardly more for a laugh, which has much of
     a few things."""
-    return rest**2 * torch.log1p((expression / rest).square()).sum()
+    return torch.log1p(expression.square()).sum()
 
 
 def light_prior(light: Tensor, hints: LightHints) -> Tensor:
