@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from fitdiff.diffusion import LENGTH, ScheduleConfig, Statistics
-from fitdiff.diffusion.weights import save_autoencoder, save_denoiser
+from fitdiff.diffusion.weights import FACE, save_autoencoder, save_denoiser
 from fitdiff.engines.generator import AUTOENCODER, DENOISER
 from fitdiff.networks import Autoencoder, AutoencoderConfig, Denoiser, DenoiserConfig
 
@@ -19,7 +19,7 @@ CONFIG = replace(
 DENOISER_CONFIG = replace(DenoiserConfig.lite(), channels=32, heads=1, head_channels=8, spade=8)
 
 
-def write_networks(folder: Path, seed: int = 0) -> Path:
+def write_networks(folder: Path, seed: int = 0, face: str = FACE) -> Path:
     """A pair of one made-up training. Its light is a usual one, so that pictures are not black."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
@@ -28,7 +28,6 @@ def write_networks(folder: Path, seed: int = 0) -> Path:
     mean[-9:] = torch.tensor([0.5, 0.7, 0.6, 1.0, 1.0, 1.0, 0.1, 0.4, 0.9])
     scale[-9:], scale[4096:-9] = 0.1, 0.5
     statistics = Statistics(mean, scale)
-    save_denoiser(
-        folder / DENOISER, Denoiser(DENOISER_CONFIG), ScheduleConfig.lite(), statistics, card.sha256, "nobody", 0, {}
-    )
+    network, schedule = Denoiser(DENOISER_CONFIG), ScheduleConfig.lite()
+    save_denoiser(folder / DENOISER, network, schedule, statistics, card.sha256, "nobody", 0, {}, face=face)
     return folder

@@ -192,6 +192,16 @@ def test_missing_networks_are_said_in_a_sentence(photo_analysis, monkeypatch, tm
     assert "direct fit" in missing.value.sentence
 
 
+def test_where_brows_lie_is_known_of_our_face_alone(perception, generator, monkeypatch, tmp_path):
+    assert generator.brows is not None
+    monkeypatch.setenv("FITDIFF_WEIGHTS", str(write_networks(tmp_path, face="somebody-elses")))
+    other, z = Generator.load(Perception.load()), torch.randn(1, LENGTH, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert other.brows is None
+        assert torch.equal(other.skin(z).diffuse, other.decoded(z).diffuse)
+        assert not torch.equal(generator.skin(z).diffuse, generator.decoded(z).diffuse)
+
+
 def test_two_files_of_two_trainings_are_refused(networks, monkeypatch, tmp_path):
     other = write_networks(tmp_path / "other", seed=1)
     (other / DENOISER).write_bytes((networks / DENOISER).read_bytes())
