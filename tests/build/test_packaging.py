@@ -1,34 +1,20 @@
-"""build.py's packaging: the lock against pyproject.toml, wheels that are made once and alike, the extension's folder."""
+"""The lock against pyproject.toml, wheels that are made once and alike, the extension's folder."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from building import assets, environments, extension, files, lock, places, steps, wheels
+
+from .stand_ins import build
+
 ROOT = Path(__file__).resolve().parents[2]
-_spec = importlib.util.spec_from_file_location("fitdiff_build_for_packaging", ROOT / "build.py")
-assert _spec is not None
-assert _spec.loader is not None
-build = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = build
-_spec.loader.exec_module(build)
-
-
-@pytest.fixture(autouse=True)
-def own_folders(monkeypatch, tmp_path):
-    for name in ("VENVS", "CACHE", "OUT", "WHEELS", "DIST"):
-        (tmp_path / name.lower()).mkdir()
-        monkeypatch.setattr(build, name, tmp_path / name.lower())
-
-
-# ---------------------------------------------------------------------------------------------------- the lock
 
 
 def pins(path: Path) -> dict[str, list[tuple[str, str]]]:
@@ -46,28 +32,28 @@ def pins(path: Path) -> dict[str, list[tuple[str, str]]]:
 
 @pytest.mark.parametrize("version", [(3, minor) for minor in range(10, 15)])
 def test_the_lock_holds_what_pyproject_declares(version):
-    locked = pins(build.LOCK)
+    locked = pins(lock.LOCK)
     name = f"{version[0]}.{version[1]}"
 
     def wanted_by(marker: str) -> bool:
         return not marker or f"python_version == '{name}'" in marker
 
-    torch, *others = build.declared()
-    assert pins(build.TORCH_LOCK) == {"torch": [(torch.removeprefix("torch=="), "")]}
+    torch, *others = lock.declared()
+    assert pins(lock.TORCH_LOCK) == {"torch": [(torch.removeprefix("torch=="), "")]}
     for line in others:
         requirement, _, marker = line.partition(";")
-        if build.holds(marker.strip(), version):
+        if lock.holds(marker.strip(), version):
             package, pinned = requirement.strip().split("==")
             assert [one for one, when in locked[package] if wanted_by(when)] == [pinned]
     for entries in locked.values():
         assert len([one for one, when in entries if wanted_by(when)]) == 1  # pip takes no second pin
-    for line in build.TORCH_NEEDS:
+    for line in lock.TORCH_NEEDS:
         assert re.split(r"[><=]", line)[0] in locked
 
 
 def test_lines_of_the_lock():
     both, old, new = (3, 10), {(3, 10): {"b"}}, {(3, 11): {"a", "c"}}
-    assert build.lock_lines({("x", "1"): {both: {"a"}, (3, 11): {"b"}}, ("y", "1"): old, ("y", "2"): new}) == [
+    assert lock.lock_lines({("x", "1"): {both: {"a"}, (3, 11): {"b"}}, ("y", "1"): old, ("y", "2"): new}) == [
         "x==1 \\\n    --hash=sha256:a \\\n    --hash=sha256:b",
         "y==1 ; python_version == '3.10' \\\n    --hash=sha256:b",
         "y==2 ; python_version == '3.11' \\\n    --hash=sha256:a \\\n    --hash=sha256:c",
@@ -75,59 +61,56 @@ def test_lines_of_the_lock():
 
 
 def test_markers():
-    assert build.holds("", (3, 10))
-    assert build.holds("python_version < '3.11'", (3, 10))
-    assert not build.holds("python_version < '3.11'", (3, 11))
-    assert build.holds("python_version >= '3.11'", (3, 14))
+    assert lock.holds("", (3, 10))
+    assert lock.holds("python_version < '3.11'", (3, 10))
+    assert not lock.holds("python_version < '3.11'", (3, 11))
+    assert lock.holds("python_version >= '3.11'", (3, 14))
     with pytest.raises(AssertionError):
-        build.holds("sys_platform == 'win32'", (3, 11))
-
-
-# --------------------------------------------------------------------------------------------------- the wheels
+        lock.holds("sys_platform == 'win32'", (3, 11))
 
 
 @pytest.fixture
 def wheel_steps(monkeypatch, tmp_path):
     """make_wheels with everything there but pip; the stages that were built, by what they held."""
     built = []
-    monkeypatch.setattr(build, "ensure_backend", lambda options: build.Environment("backend", (), ()))
-    monkeypatch.setattr(build, "ensure_assets", lambda backend: None)
+    monkeypatch.setattr(wheels, "ensure_backend", lambda options: environments.Environment("backend", (), ()))
+    monkeypatch.setattr(wheels, "ensure_assets", lambda backend: None)
     (tmp_path / "pip-26.3-py3-none-any.whl").write_bytes(b"pip")
-    monkeypatch.setattr(build, "PIP", {**build.PIP, "sha256": build.sha256(tmp_path / "pip-26.3-py3-none-any.whl")})
-    monkeypatch.setattr(build, "fetch", lambda package, python: tmp_path / package["file"])
+    monkeypatch.setattr(wheels, "PIP", {**wheels.PIP, "sha256": files.sha256(tmp_path / "pip-26.3-py3-none-any.whl")})
+    monkeypatch.setattr(wheels, "fetch", lambda package, python: tmp_path / package["file"])
 
     def step(title, command, environment=None, **_):
         stage = Path(command[-1])
-        built.append(sorted(build.files_of(stage)))
-        assert environment["SOURCE_DATE_EPOCH"] == str(build.EPOCH)
+        built.append(sorted(files.files_of(stage)))
+        assert environment["SOURCE_DATE_EPOCH"] == str(wheels.EPOCH)
         (Path(command[-2]) / "fitdiff-0.1.0-py3-none-any.whl").write_text(f"wheel {len(built)}")
 
-    monkeypatch.setattr(build, "step", step)
+    monkeypatch.setattr(wheels, "step", step)
     return built
 
 
 def test_wheels_are_made_once_and_again_when_something_changed(wheel_steps, monkeypatch):
-    (build.WHEELS / "README.md").write_text("stays")
-    (build.WHEELS / "fitdiff-0.0.9-py3-none-any.whl").write_text("old")
+    (places.WHEELS / "README.md").write_text("stays")
+    (places.WHEELS / "fitdiff-0.0.9-py3-none-any.whl").write_text("old")
     for _ in range(2):
-        build.make_wheels(None)
+        wheels.make_wheels(None)
     assert len(wheel_steps) == 1
-    names = {path.name for path in build.WHEELS.iterdir()}
+    names = {path.name for path in places.WHEELS.iterdir()}
     pip, fitdiff = "pip-26.3-py3-none-any.whl", "fitdiff-0.1.0-py3-none-any.whl"
     assert names == {"README.md", "bundle.json", "requirements.txt", "torch.txt", fitdiff, pip}
-    bundle = build.installing("bundle").read(build.WHEELS)
+    bundle = wheels.installing("bundle").read(places.WHEELS)
     bundle.verify()
-    assert (bundle.version, bundle.torch) == (build.project_version(), "2.13.0")
-    (build.WHEELS / fitdiff).write_text("damaged")
-    build.make_wheels(None)
+    assert (bundle.version, bundle.torch) == (wheels.project_version(), "2.13.0")
+    (places.WHEELS / fitdiff).write_text("damaged")
+    wheels.make_wheels(None)
     assert len(wheel_steps) == 2
-    monkeypatch.setattr(build, "EPOCH", build.EPOCH + 1)
-    build.make_wheels(None)
+    monkeypatch.setattr(wheels, "EPOCH", wheels.EPOCH + 1)
+    wheels.make_wheels(None)
     assert len(wheel_steps) == 3
 
 
 def test_the_wheel_takes_assets_and_licences_along(wheel_steps):
-    build.make_wheels(None)
+    wheels.make_wheels(None)
     (held,) = wheel_steps
     for name in ("LICENSE", "pyproject.toml", "fitdiff/assets/licenses.md", "fitdiff/assets/face.safetensors"):
         assert name in held
@@ -142,7 +125,7 @@ def test_the_made_wheel_holds_every_network_and_every_licence():
     with zipfile.ZipFile(found[0]) as archive:
         held = archive.namelist()
         times = {info.date_time for info in archive.infolist()}
-    packages = [one for one in json.loads(build.PACKAGES.read_text())["packages"] if one["use"] == "weights"]
+    packages = [one for one in json.loads(assets.PACKAGES.read_text())["packages"] if one["use"] == "weights"]
     for package in packages:
         assert f"fitdiff/assets/weights/licences/{package['name']}.txt" in held
         assert all(f"fitdiff/assets/weights/{name}.safetensors" in held for name in package["gives"])
@@ -151,15 +134,12 @@ def test_the_made_wheel_holds_every_network_and_every_licence():
     assert len(times) == 1  # none of them tells when it was made
 
 
-# ------------------------------------------------------------------------------------------------ the extension
-
-
 def test_a_staged_extension(tmp_path):
-    (build.WHEELS / "README.md").write_text("for developers")
-    (build.WHEELS / "fitdiff.whl").write_text("wheel")
-    build.stage_extension(tmp_path / "stage", build.WHEELS)
-    build.stage_extension(tmp_path / "stage", build.WHEELS)  # what was there before goes
-    names = set(build.files_of(tmp_path / "stage"))
+    (places.WHEELS / "README.md").write_text("for developers")
+    (places.WHEELS / "fitdiff.whl").write_text("wheel")
+    extension.stage_extension(tmp_path / "stage", places.WHEELS)
+    extension.stage_extension(tmp_path / "stage", places.WHEELS)  # what was there before goes
+    names = set(files.files_of(tmp_path / "stage"))
     assert {"blender_manifest.toml", "LICENSE", "__init__.py", "wheels/fitdiff.whl", "backend/install.py"} <= names
     assert "wheels/README.md" not in names
 
@@ -174,15 +154,16 @@ def test_a_staged_extension(tmp_path):
     ],
 )
 def test_an_offline_extension_says_for_whom_it_is(tmp_path, platform_name, blenders, torch):
+    (tmp_path / "wheels").mkdir()
     (tmp_path / "wheels" / "bundle.json").write_text(json.dumps({"version": "0.1.0", "offline": None}))
     shutil.copy(ROOT / "blender_manifest.toml", tmp_path)
-    build.add_offline(tmp_path, (3, 11), platform_name, {"a.whl": "0"})
+    extension.add_offline(tmp_path, (3, 11), platform_name, {"a.whl": "0"})
     manifest = (tmp_path / "blender_manifest.toml").read_text()
     assert f'\nblender_version_min = "4.2.0"\nplatforms = ["{blenders}"]\n' in manifest
     told = json.loads((tmp_path / "wheels" / "bundle.json").read_text())
     assert told["offline"] == {"platform": platform_name, "python": "3.11", "build": torch, "wheels": {"a.whl": "0"}}
-    with pytest.raises(build.Problem):
-        build.blenders_platform("linux-riscv64")
+    with pytest.raises(steps.Problem):
+        extension.blenders_platform("linux-riscv64")
 
 
 def test_the_manifest_keeps_to_blenders_terms():
@@ -196,10 +177,10 @@ def test_the_manifest_keeps_to_blenders_terms():
 
 @pytest.mark.parametrize("words", [["more"], ["3.13"], ["--offline", "3.13", "3.11"], ["--offline", "thirteen"]])
 def test_extension_refuses_what_it_does_not_understand(words, capsys, monkeypatch):
-    monkeypatch.setattr(build, "one_blender", lambda options: None)
-    assert build.main(["extension", *words]) == build.USAGE
+    monkeypatch.setattr(extension, "one_blender", lambda options: None)
+    assert build.main(["extension", *words]) == steps.USAGE
     assert "does not understand" in capsys.readouterr().err
 
 
 def test_the_installer_is_packaged_with_the_same_code():
-    assert build.installing("pip").__file__ == str(ROOT / "blender_fitdiff" / "backend" / "installing" / "pip.py")
+    assert wheels.installing("pip").__file__ == str(ROOT / "blender_fitdiff" / "backend" / "installing" / "pip.py")
