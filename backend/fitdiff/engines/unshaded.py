@@ -22,11 +22,12 @@ FORWARD = 0.2  # cosine to straight ahead from which on skin tells: a photo show
 SCALP = 0.3  # where hair may grow nothing is said
 OUTLIER = 0.15  # log albedo from which on a difference is a feature, such as a brow or a beard
 ROUNDS = 6
+SHARE = 0.5  # of it is taken: nine numbers of light cannot explain all that a real room does to a face
 
 
 @torch.no_grad()
 def unshaded(skin: Tensor, suggested: Tensor, model: MorphableModel, mesh: MeshTables) -> Tensor:
-    """skin, suggested (1, 3, S, S) linear -> skin in the same tone, without shading. mesh: the model's."""
+    """skin, suggested (1, 3, S, S) linear -> skin in the same tone with less shading. mesh: the model's."""
     atlas = Atlas(model.topology, SIZE)
     rest = model.vertices(*(skin.new_zeros(1, count) for count in (model.identity_count, model.expression_count)))
     normals = vertex_normals(rest, mesh)[0]
@@ -34,7 +35,7 @@ def unshaded(skin: Tensor, suggested: Tensor, model: MorphableModel, mesh: MeshT
     apart = [resized(maps, SIZE).clamp(min=DARKEST).log().mean(1)[0][covered] for maps in (skin, suggested)]
     told = _told(model, atlas, normals)
     slope = _slope(atlas.gather(normals), apart[0] - apart[1], told)
-    shading = (normals @ slope)[:, None]
+    shading = SHARE * (normals @ slope)[:, None]
     tone = (atlas.gather(shading)[:, 0] * told).sum() / told.sum()
     return skin * resized(atlas.bake(tone - shading), skin.shape[-1]).exp()
 
