@@ -11,6 +11,7 @@ import bpy
 from .camera import build_camera
 from .eyes import find_cornea
 from .groups import add_groups
+from .hair import build_hair
 from .heads import remember
 from .light import build_sun, build_world
 from .material import build_material, size_of
@@ -33,6 +34,7 @@ class ImportedAvatar:
     camera: bpy.types.Object
     world: bpy.types.World
     materials: dict[str, bpy.types.Material]  # by region
+    hair: bpy.types.Object | None = None
 
 
 def import_avatar(
@@ -87,11 +89,12 @@ def _build(avatar: AvatarFolder, name: str, *, subdivision: int, pack: bool) -> 
     sun = build_sun(f"{name} light", avatar.light)
     camera = build_camera(f"{name} camera", avatar.camera, photo)
     world = build_world(f"{name} ambient", avatar.light)
+    hair = build_hair(f"{name} hair", head, avatar)
     collection = bpy.data.collections.new(name)
-    for thing in (head, sun, camera):
+    for thing in (head, sun, camera, *([hair] if hair else [])):
         collection.objects.link(thing)
-    remember(collection, mesh=head, sun=sun, camera=camera, world=world)
-    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials)
+    remember(collection, mesh=head, sun=sun, camera=camera, world=world, hair=hair)
+    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials, hair)
 
 
 def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: AvatarFolder) -> None:
