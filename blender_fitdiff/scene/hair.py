@@ -13,10 +13,10 @@ from .nodes import load_image, node_tree
 from .reader import AvatarFolder
 from .strands import Strands, grow
 
-LENGTH = "Length"  # the modifier's input, times the length that the strands were grown at
+LENGTH, LONGEST = "Length", 0.05  # the modifier's input, metres
 THICK, THIN = 0.00005, 0.00002  # metres, radius at the root and at the tip
 COLOUR, VARIED = "Colour", 0.35  # the node that says it, and by how much single hairs are paler or darker
-COMBED = "FitDiff Hair"  # the modifier on the strands
+GROWING = "FitDiff Hair"  # the modifier on the strands
 
 
 def build_hair(name: str, head: bpy.types.Object, avatar: AvatarFolder) -> bpy.types.Object | None:
@@ -32,9 +32,33 @@ def build_hair(name: str, head: bpy.types.Object, avatar: AvatarFolder) -> bpy.t
     thing = bpy.data.objects.new(name, data)
     thing.parent = head
     head.add_rest_position_attribute = True  # what the strands take as the head at rest
-    modifier = thing.modifiers.new(COMBED, "NODES")
-    modifier.node_group = _growing(name)
+    modifier = thing.modifiers.new(GROWING, "NODES")
+    modifier.node_group = _growing(name, avatar.hair.length)
+    set_length(thing, avatar.hair.length)
     return thing
+
+
+def length_of(hair: bpy.types.Object) -> float | None:
+    """Metres; None where the artist took the modifier away that keeps it."""
+    found = _length_input(hair)
+    return None if found is None else float(found[0].get(found[1], 0.0))
+
+
+def set_length(hair: bpy.types.Object, length: float) -> None:
+    found = _length_input(hair)
+    if found is not None:
+        found[0][found[1]] = min(max(length, 0.0), LONGEST)
+        hair.update_tag()
+
+
+def _length_input(hair: bpy.types.Object) -> tuple[bpy.types.Modifier, str] | None:
+    """The modifier, and the name by which it keeps its input."""
+    for modifier in hair.modifiers:
+        if modifier.type == "NODES" and modifier.node_group is not None:
+            socket = modifier.node_group.interface.items_tree.get(LENGTH)
+            if socket is not None:
+                return modifier, socket.identifier
+    return None
 
 
 def _map(path: Path) -> np.ndarray:
@@ -59,25 +83,27 @@ def _curves(name: str, strands: Strands) -> bpy.types.Curves:
     return data
 
 
-def _growing(name: str) -> bpy.types.NodeTree:
-    """Strands about their roots times Length, then moved as the skin below them moves."""
+def _growing(name: str, grown: float) -> bpy.types.NodeTree:
+    """Strands that were grown at this length drawn out from their roots to another, and moved as the skin below moves."""
     tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
     tree.is_modifier = True
     tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
     length = tree.interface.new_socket(LENGTH, in_out="INPUT", socket_type="NodeSocketFloat")
-    length.default_value, length.min_value, length.max_value = 1.0, 0.0, 10.0
+    length.subtype = "DISTANCE"
+    length.default_value, length.min_value, length.max_value = grown, 0.0, LONGEST
     tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
     nodes = {
         kind: tree.nodes.new(kind)
         for kind in (
             "NodeGroupInput", "GeometryNodeCurveOfPoint", "GeometryNodePointsOfCurve", "GeometryNodeInputPosition",
-            "GeometryNodeFieldAtIndex", "ShaderNodeMix", "GeometryNodeSetPosition", "GeometryNodeDeformCurvesOnSurface",
-            "NodeGroupOutput",
+            "GeometryNodeFieldAtIndex", "ShaderNodeMath", "ShaderNodeMix", "GeometryNodeSetPosition",
+            "GeometryNodeDeformCurvesOnSurface", "NodeGroupOutput",
         )
     }  # fmt: skip
     for place, node in enumerate(nodes.values()):
         node.location = (200 * place - 800, -160 * (place in (1, 2, 3, 4)))
-    given, of_point, of_curve, position, root, mix, move, deform, result = nodes.values()
+    given, of_point, of_curve, position, root, share, mix, move, deform, result = nodes.values()
+    share.operation, share.inputs[1].default_value = "DIVIDE", grown
     root.data_type, root.domain = "FLOAT_VECTOR", "POINT"
     mix.data_type, mix.clamp_factor = "VECTOR", False
     a, b = (socket for socket in mix.inputs if socket.type == "VECTOR" and socket.name in "AB")
@@ -89,7 +115,8 @@ def _growing(name: str) -> bpy.types.NodeTree:
     link(position.outputs["Position"], root.inputs["Value"])
     link(root.outputs["Value"], a)
     link(position.outputs["Position"], b)
-    link(given.outputs[LENGTH], factor)
+    link(given.outputs[LENGTH], share.inputs[0])
+    link(share.outputs["Value"], factor)
     link(given.outputs["Geometry"], move.inputs["Geometry"])
     link(mixed, move.inputs["Position"])
     link(move.outputs["Geometry"], deform.inputs["Curves"])
@@ -98,13 +125,10 @@ def _growing(name: str) -> bpy.types.NodeTree:
 
 
 def build_hair_material(name: str, colour: tuple[float, float, float]) -> bpy.types.Material:
+    """Cycles has light go through every hair; EEVEE cannot, and gets a surface that looks much the same from afar."""
     material = bpy.data.materials.new(name)
     tree = node_tree(material)
     tree.nodes.clear()
-    output = tree.nodes.new("ShaderNodeOutputMaterial")
-    hair = tree.nodes.new("ShaderNodeBsdfHairPrincipled")
-    hair.inputs["Roughness"].default_value = 0.35
-    hair.inputs["Random Roughness"].default_value = 0.2
     own = tree.nodes.new("ShaderNodeRGB")
     own.name = own.label = COLOUR
     own.outputs["Color"].default_value = (*colour, 1.0)
@@ -116,8 +140,15 @@ def build_hair_material(name: str, colour: tuple[float, float, float]) -> bpy.ty
     tree.links.new(each.outputs["Random"], spread.inputs["Value"])
     tree.links.new(own.outputs["Color"], tinted.inputs["Vector"])
     tree.links.new(spread.outputs["Result"], tinted.inputs["Scale"])
-    tree.links.new(tinted.outputs["Vector"], hair.inputs["Color"])
-    tree.links.new(hair.outputs["BSDF"], output.inputs["Surface"])
-    for place, node in enumerate((each, own, spread, tinted, hair, output)):
+    through, flat = tree.nodes.new("ShaderNodeBsdfHairPrincipled"), tree.nodes.new("ShaderNodeBsdfPrincipled")
+    through.inputs["Roughness"].default_value, through.inputs["Random Roughness"].default_value = 0.35, 0.2
+    flat.inputs["Roughness"].default_value, flat.inputs["Specular IOR Level"].default_value = 0.6, 0.25
+    for row, (engine, shader, entry) in enumerate((("CYCLES", through, "Color"), ("EEVEE", flat, "Base Color"))):
+        output = tree.nodes.new("ShaderNodeOutputMaterial")
+        output.target = engine
+        tree.links.new(tinted.outputs["Vector"], shader.inputs[entry])
+        tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
+        shader.location, output.location = (0, 200 - 400 * row), (300, 200 - 400 * row)
+    for place, node in enumerate((each, own, spread, tinted)):
         node.location = (200 * place - 800, -200 * (place == 1))
     return material

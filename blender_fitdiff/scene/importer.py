@@ -101,6 +101,7 @@ def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: Avata
     render = scene.render
     scene.camera, scene.world = imported.camera, imported.world
     render.resolution_x, render.resolution_y = avatar.camera.width, avatar.camera.height
+    render.hair_type = "STRIP"  # EEVEE's other way makes every hair a pixel wide at least
     render.film_transparent = True  # or the world would hide the photo
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
     with suppress(TypeError):  # a studio's own colour configuration may call it otherwise

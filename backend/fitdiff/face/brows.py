@@ -19,7 +19,11 @@ from .topology import REGIONS, Topology
 BROWS = (slice(21, 16, -1), slice(22, 27))  # of iBUG's 68, from the nose outwards; the person's right one first
 STROKES = 420
 LOWEST = 0.02  # a stroke's alpha below which nothing is drawn
-FULL, FRINGE, HAIR = 0.9, 0.35, 0.009  # below which density single hairs are drawn, how many, and of what share of the tile
+FULL, FRINGE, HAIR = (
+    0.9,
+    0.35,
+    0.009,
+)  # below which density single hairs are drawn, how many, and of what share of the tile
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,7 @@ def lid_margins(topology: Topology) -> list[np.ndarray]:
 def draw_scalp(
     model: MorphableModel, cover: float, size: int, random: np.random.Generator, receding: float = 0.0
 ) -> np.ndarray:
-    """(size, size) alpha: short hair all over the scalp; its edge is single hairs. receding: metres, as face.hairline has it."""
+    """(size, size) alpha: short hair all over the scalp, single hairs at its edge. receding: as face.hairline has it."""
     grown = growth(model, size)
     thick = density(grown, random, receding)
     picture = Image.new("L", (texels.OVERSAMPLING * size,) * 2)
@@ -197,7 +201,9 @@ def draw_scalp(
         root = texels.OVERSAMPLING * (np.array([column, row]) + random.uniform(0, 1, 2))
         along = grown.direction[row, column] * [1, -1] + random.normal(0, 0.25, 2)
         tip = root + along * picture.width * HAIR * random.uniform(0.5, 1.1)
-        draw.line([tuple(root), tuple(tip)], fill=int(255 * random.uniform(0.4, 0.9)), width=max(1, picture.width // 1400))
+        draw.line(
+            [tuple(root), tuple(tip)], fill=int(255 * random.uniform(0.4, 0.9)), width=max(1, picture.width // 1400)
+        )
     hairs = gaussian_filter(texels.reduced(picture, size), size / 1400)
     fine = gaussian_filter(random.normal(0, 1, (size, size)), 0.6)
     alpha = 1 - (1 - thick**2) * (1 - 0.6 * hairs)
