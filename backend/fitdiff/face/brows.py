@@ -12,13 +12,14 @@ from torch import Tensor
 
 from . import texels
 from .geometry import boundary_loops
-from .hairline import density, growth
+from .hairline import density, growth, waves
 from .model import MorphableModel
 from .topology import REGIONS, Topology
 
 BROWS = (slice(21, 16, -1), slice(22, 27))  # of iBUG's 68, from the nose outwards; the person's right one first
 STROKES = 420
 LOWEST = 0.02  # a stroke's alpha below which nothing is drawn
+SINGLE = 0.003  # metres: how large the unevenness of hair is
 FULL, FRINGE, HAIR = (
     0.9,
     0.35,
@@ -205,6 +206,7 @@ def draw_scalp(
             [tuple(root), tuple(tip)], fill=int(255 * random.uniform(0.4, 0.9)), width=max(1, picture.width // 1400)
         )
     hairs = gaussian_filter(texels.reduced(picture, size), size / 1400)
-    fine = gaussian_filter(random.normal(0, 1, (size, size)), 0.6)
     alpha = 1 - (1 - thick**2) * (1 - 0.6 * hairs)
-    return cover * alpha * np.clip(0.85 + 0.15 * fine / fine.std(), 0, 1)
+    grows = alpha > 0
+    alpha[grows] *= np.clip(0.9 + 0.08 * waves(grown.place[grows], SINGLE, random), 0, 1)
+    return cover * alpha

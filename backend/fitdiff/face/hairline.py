@@ -22,7 +22,7 @@ HAIRLINE = (
     (68, -0.018), (79, -0.020), (82, -0.002), (86, 0.005), (98, 0.005), (103, -0.008), (107, -0.025), (116, -0.036),
     (130, -0.045), (150, -0.051), (180, -0.049),
 )  # fmt: skip
-FADE = ((0, 0.016), (45, 0.013), (58, 0.008), (72, 0.008), (100, 0.012), (130, 0.022), (180, 0.026))
+FADE = ((0, 0.017), (45, 0.016), (58, 0.011), (72, 0.009), (100, 0.012), (130, 0.022), (180, 0.026))
 """How far inside the line hair is as dense as it gets: soon at the temples, late at the nape."""
 CROWN = (-0.008, 0.092, -0.072)  # the whorl, a little to the person's right
 WHORL = 0.028  # how far it winds
@@ -32,7 +32,7 @@ ABOVE = (0.03, 0.055)  # heights: above these, since sideburns stay
 LOWEST = -0.08  # height below which nothing grows
 FAR = 0.06  # metres: further from the line nobody asks how far
 EAR = (0.079, 0.004)  # further out than this, and below: ear
-WANDERS = ((0.03, 0.0018), (0.009, 0.0016), (0.0035, 0.0022))  # metres: how long a bend of the line is, and how deep
+WANDERS = ((0.03, 0.0018), (0.009, 0.0016), (0.004, 0.0013))  # metres: how long a bend of the line is, and how deep
 WAVES = 48  # that a bend is made of
 
 
@@ -78,13 +78,13 @@ def density(grown: Growth, random: np.random.Generator, receding: float = 0.0) -
     """(S, S), 0 to 1: how thick hair stands. receding: metres by which the line has gone back in front."""
     inside = grown.inside - receding * grown.recedes
     near = np.abs(inside) < grown.fade + 0.01  # elsewhere no bend of the line matters
-    wandering = sum(depth * _waves(grown.place[near], length, random) for length, depth in WANDERS)
+    wandering = sum(depth * waves(grown.place[near], length, random) for length, depth in WANDERS)
     # Nothing wanders far out: a tuft on the forehead would be a stain.
     inside[near] += wandering * _rise(inside[near], -0.006, 0.004)
     return _rise(inside / grown.fade, 0.0, 1.0)
 
 
-def _waves(place: np.ndarray, length: float, random: np.random.Generator) -> np.ndarray:
+def waves(place: np.ndarray, length: float, random: np.random.Generator) -> np.ndarray:
     """(M,) unevenness of variance 1 in space, so that it knows no seam: waves of about this length from everywhere."""
     towards = random.normal(0, 1, (3, WAVES))
     towards *= 2 * np.pi / length / np.linalg.norm(towards, axis=0) * random.uniform(0.6, 1.5, WAVES)
