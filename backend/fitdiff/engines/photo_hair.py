@@ -26,6 +26,7 @@ REDDEST = 4.0  # and no redder than this times its green: what is, is a hat or w
 UNLIKE = (0.4, 0.3)  # in log brightness or in log colour: from here on it is not the cheeks' skin
 RECEDED = np.arange(0.0, 0.041, 0.002)  # metres, how far hairlines are asked to have gone back
 BEFORE = 0.004  # metres before the hairline that still tell where it is
+FOREHEAD = (-0.014, -0.006)  # metres inside the hairline, of its skin that hair may give way to
 SHARE = 0.3  # of the scalp behind the line: less than this covered is bald
 LENGTH = 0.006  # metres: a scalp shorn, whatever the photo's hair does beyond it
 SEED = 0  # of tufts and bends
@@ -36,8 +37,7 @@ class PhotoHair:
     """What the photo shows of the scalp, less its light; colours (3,) linear."""
 
     colour: Tensor  # of the hair; of the skin where a head is bald
-    bare: Tensor  # of the skin in front of a hairline that has gone back
-    receding: float = 0.0  # metres
+    receding: float = 0.0  # metres by which the hairline has gone back
     bald: bool = False
 
 
@@ -46,12 +46,16 @@ def with_photo_hair(albedo: Tensor, hair: PhotoHair, model: MorphableModel, stre
 
     def cover(receding: float) -> Tensor:
         alpha = draw_scalp(model, COVER, albedo.shape[-1], np.random.default_rng(SEED), receding)
-        return strength * torch.from_numpy(alpha).to(albedo)[None, None].clamp(max=1)
+        return torch.from_numpy(alpha).to(albedo)[None, None].clamp(max=1)
 
     covered = cover(hair.receding)
     if hair.receding:
-        albedo = with_hair(albedo, (cover(0.0) - covered).clamp(min=0), hair.bare[None])
-    return with_hair(albedo, covered, hair.colour[None])
+        # A drawn head may be shorn where this one is bare: there it gets its forehead's skin.
+        grown = growth(model, albedo.shape[-1])
+        forehead = torch.from_numpy((grown.recedes > 0.9) & (grown.inside > FOREHEAD[0]) & (grown.inside < FOREHEAD[1]))
+        skin = albedo[0, :, forehead.to(albedo.device)].median(1).values
+        albedo = with_hair(albedo, strength * (2 * cover(0.0)).clamp(max=1) * (1 - covered), skin[None])
+    return with_hair(albedo, strength * covered, hair.colour[None])
 
 
 def stored_hair(hair: PhotoHair | None, model: MorphableModel, size: int) -> tuple[Hair | None, dict[str, np.ndarray]]:
@@ -90,16 +94,13 @@ def photo_hair(seen: Explained, albedo: Tensor, model: MorphableModel, atlas: At
     wrong = [(other != (inside > line))[front].sum().item() for line in RECEDED]
     receding = float(RECEDED[int(np.argmin(wrong))])
     behind = scalp & (inside > receding * recedes + BEFORE)
-    bare = scalp & ~other
     bald = not behind.any() or bool(other[behind].float().mean() < SHARE)
-    telling = bare if bald else behind & other
+    telling = scalp & ~other if bald else behind & other
     colour = colours[telling].median(0).values.clamp(DARKEST, PALEST)
     red, green, blue = colour.tolist()
     if not (WARM[0] * green <= red <= REDDEST * green and WARM[1] * blue <= green):
         return None
-    left = bare & (inside < receding * recedes - BEFORE)
-    skin = colours[left if left.any() else cheeks].median(0).values.clamp(DARKEST, PALEST)
-    return PhotoHair(colour, skin, 0.0 if bald else receding, bald)
+    return PhotoHair(colour, 0.0 if bald else receding, bald)
 
 
 def _unlike(colours: Tensor, skin: Tensor) -> Tensor:
