@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ..avatar import Hair, stored
@@ -26,7 +27,9 @@ REDDEST = 4.0  # and no redder than this times its green: what is, is a hat or w
 UNLIKE = (0.4, 0.3)  # in log brightness or in log colour: from here on it is not the cheeks' skin
 RECEDED = np.arange(0.0, 0.041, 0.002)  # metres, how far hairlines are asked to have gone back
 BEFORE = 0.004  # metres before the hairline that still tell where it is
-FOREHEAD = (-0.014, -0.006)  # metres inside the hairline, of its skin that hair may give way to
+FOREHEAD = (-0.03, -0.018)  # metres inside the hairline, negative before it: where the forehead's skin is its own
+SHADED = -0.008  # from here on it may be hair's shade
+BLUR = 100  # of the tile's side: what is coarser is shade
 SHARE = 0.3  # of the scalp behind the line: less than this covered is bald
 LENGTH = 0.006  # metres: a scalp shorn, whatever the photo's hair does beyond it
 SEED = 0  # of tufts and bends
@@ -49,13 +52,26 @@ def with_photo_hair(albedo: Tensor, hair: PhotoHair, model: MorphableModel, stre
         return torch.from_numpy(alpha).to(albedo)[None, None].clamp(max=1)
 
     covered = cover(hair.receding)
-    if hair.receding:
-        # A drawn head may be shorn where this one is bare: there it gets its forehead's skin.
-        grown = growth(model, albedo.shape[-1])
-        forehead = torch.from_numpy((grown.recedes > 0.9) & (grown.inside > FOREHEAD[0]) & (grown.inside < FOREHEAD[1]))
-        skin = albedo[0, :, forehead.to(albedo.device)].median(1).values
+    grown = growth(model, albedo.shape[-1])
+    forehead = torch.from_numpy((grown.recedes > 0.9) & (grown.inside > FOREHEAD[0]) & (grown.inside < FOREHEAD[1]))
+    skin = albedo[0, :, forehead.to(albedo.device)].median(1).values
+    albedo = _without_shade(albedo, skin, strength * torch.from_numpy(grown.recedes * _ramp(grown.inside)).to(albedo))
+    if hair.receding:  # a drawn head may be shorn where this one is bare
         albedo = with_hair(albedo, strength * (2 * cover(0.0)).clamp(max=1) * (1 - covered), skin[None])
     return with_hair(albedo, strength * covered, hair.colour[None])
+
+
+def _without_shade(albedo: Tensor, skin: Tensor, weight: Tensor) -> Tensor:
+    """Hair that hung over the forehead, or a drawn scalp, leaves a soft shade before the line: with this weight (S, S) the
+    albedo's low frequencies become this skin's (3,), its detail stays."""
+    log = albedo.log()
+    low = torch.from_numpy(gaussian_filter(log.cpu().numpy(), (0, 0, *(albedo.shape[-1] / BLUR,) * 2))).to(albedo)
+    return (log + weight * (skin.log()[None, :, None, None] - low)).exp()
+
+
+def _ramp(inside: np.ndarray) -> np.ndarray:
+    """0 on the forehead, 1 at the hairline."""
+    return np.clip((inside - FOREHEAD[1]) / (SHADED - FOREHEAD[1]), 0, 1)
 
 
 def stored_hair(hair: PhotoHair | None, model: MorphableModel, size: int) -> tuple[Hair | None, dict[str, np.ndarray]]:

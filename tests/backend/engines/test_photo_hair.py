@@ -107,6 +107,15 @@ def test_what_has_receded_is_painted_as_skin(model):
     assert torch.allclose(painted[..., front].mean(-1)[0], SKIN, rtol=0.25)
 
 
+def test_the_shade_of_hair_before_the_line_becomes_skin(model):
+    grown = growth(model, SIZE)
+    dark = torch.from_numpy(((grown.inside + 0.012) / 0.012).clip(0, 1)) * 0.6
+    painted = with_photo_hair((skin_map(SKIN).log() - dark).exp().float(), PhotoHair(BROWN), model)
+    before = torch.from_numpy((grown.recedes > 0.95) & (grown.inside > -0.009) & (grown.inside < -0.006))
+    assert dark[before].mean() > 0.15
+    assert torch.allclose(painted[..., before].mean(-1)[0], SKIN, rtol=0.06)
+
+
 def test_what_is_stored_lets_strands_grow(model):
     hair, maps = stored_hair(PhotoHair(BROWN), model, SIZE)
     assert hair.colour == pytest.approx(BROWN.tolist())
