@@ -143,8 +143,8 @@ def _apart(y: Tensor) -> Tensor:
 
 
 def _beyond(left: Tensor, rank: int, owner: Tensor) -> Tensor:
-    """(rank, coefficients): what texture and coefficients have in common beyond what photographs show of both. Chance alone ties
-    a tenth of 2,080 people's shape to their texture, so pairs of directions count for what they are worth on the other half."""
+    """(rank, coefficients): what texture and coefficients have in common beyond what photographs show of both. Chance alone
+    ties a tenth of 2,080 people's shape to their texture, so pairs of directions count for what they are worth on others."""
     spread = left.square().mean(0).sqrt().clamp(min=1e-6)
     texture, *blocks = (left / spread).split([rank, *(n for name, n in BLOCKS.items() if name != "texture")], 1)
     found = []
