@@ -193,7 +193,7 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     size = settings.network.size
     if args.painted:
         people = Painted(args.painted, machine.device, args.seed)
-        batches, says = people.batch, people.says
+        batches, says = people.batch if args.steps else people.in_turn, people.says
     elif args.data:
         batches, says = MapFolder(args.data, size, machine.device, args.seed).batch, f"people of {args.data.name}"
     else:

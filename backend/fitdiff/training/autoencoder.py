@@ -50,7 +50,7 @@ class AutoencoderTraining:
     average: float = 0.999
     revive_every: int = 250
     fitted_over: int = 512  # people that mean maps and the mosaic are fitted to
-    near_over: int = 2080  # people that the tiles' small maps are fitted to
+    near_over: int = 1040  # people that the tiles' small maps are fitted to
     settle: int = 0  # people whose latents the codes are laid over at the end; until then nothing is quantised
 
     @staticmethod

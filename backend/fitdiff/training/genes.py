@@ -10,10 +10,12 @@ from ..face.appearance import SCLERA
 from ..face.looks import HAIRS, IRISES, _pick
 from ..face.people import REACH
 from .canvas import CREASES, GROUPS
+from .traits import draw as draw_traits
+from .traits import shape
 
 STROKES = 520  # hairs in a brow
 FRECKLES, MOLES, BLEMISHES, SPOTS = 360, 28, 26, 16
-IDENTITIES, EXPRESSIONS = 158, 25
+EXPRESSIONS = 25
 LIPSTICKS = (
     (0.35, 0.03, 0.04),
     (0.24, 0.02, 0.05),
@@ -48,9 +50,8 @@ def _person(random: np.random.Generator) -> dict[str, np.ndarray]:
     def chance(p: float) -> bool:
         return bool(random.random() < p)
 
-    age = float(random.beta(1.3, 1.8))  # 0 a child of twelve, 1 very old
-    male = float(np.clip(random.normal(1.0 if chance(0.5) else 0.0, 0.25), 0, 1))
-    melanin = float(random.uniform(-1.5, 2.8) if chance(0.6) else np.clip(random.normal(-0.3, 1.0), -1.5, 2.6))
+    traits = draw_traits(random)
+    age, male, melanin = traits.age, traits.male, traits.melanin
     dark = float(np.clip((melanin + 1.1) / 1.8, 0, 1))
     grey = float(np.clip((age - 0.5) * 3 + random.normal(0, 0.3), 0, 1))
     hair = (
@@ -61,7 +62,7 @@ def _person(random: np.random.Generator) -> dict[str, np.ndarray]:
     hair = hair * (1 - 0.8 * grey) + 0.8 * grey * np.array(HAIRS[-1][0]) * random.uniform(0.6, 1.3)
     brow_hair = hair * random.uniform(0.5, 1.0) * (1 - 0.3 * grey)
 
-    wrinkled = float(np.clip(age**1.6 * random.uniform(0.5, 1.5), 0, 1.4))
+    wrinkled = float(np.clip(age**1.6 * random.uniform(0.5, 1.5) * (1 - 0.25 * traits.weight), 0, 1.4))  # fat fills
     creases = np.zeros(2 * len(CREASES))
     of_group = {name: wrinkled * random.gamma(1.6, 0.6) for name in GROUPS}
     of_group["cheek"] += 0.25 * random.random()
@@ -103,7 +104,7 @@ def _person(random: np.random.Generator) -> dict[str, np.ndarray]:
         "coarse": random.normal(0, 1, (3, 6, 6)),
         "middle": random.normal(0, 1, (3, 22, 22)),
         "flush": np.abs(random.normal(0, 1, 5))
-        * np.array([0.8, 0.7, 0.6, 0.5, 0.4]),  # cheeks, nose, ears, chin, forehead
+        * np.array([0.8 + 0.3 * max(traits.weight, 0), 0.7, 0.6, 0.5, 0.4]),  # cheeks, nose, ears, chin, forehead
         "orbit": np.clip(random.normal(0.25, 0.35) + 0.3 * age, -0.3, 1.2),
         "blotch": uniform(0.2, 1.0) * (0.5 + 0.8 * age),
         "tan": random.normal(0, 0.35),
@@ -171,7 +172,7 @@ def _person(random: np.random.Generator) -> dict[str, np.ndarray]:
         * np.array(SCLERA)
         * np.array([1, 1 - 0.03 * random.random(), 1 - 0.1 * random.random()]),
         "pupil": random.uniform(0.28, 0.5),
-        "identity": np.clip(random.normal(0, 1, IDENTITIES), -REACH, REACH),
+        "identity": shape(traits, random),
         "expression": np.clip(random.normal(0, 1, EXPRESSIONS), -REACH, REACH)
         * random.choice([0.1, 0.3, 0.55], p=[0.3, 0.5, 0.2]),
     }

@@ -14,6 +14,7 @@ from ..networks.autoencoder import tiled
 from .moments import directions
 
 AT_ONCE = 4
+NEAR_STEPS = 4  # at once: the tiles' moments are 400 MB, which every addition goes through
 RIDGE = 0.01  # of a direction's own variance
 NEAR_RIDGE = 0.1  # of the numbers' mean variance; less tells people better, but makes folds of what guidance adds
 NEAR_SHARES = (1.0, 3.0, 4.0, 4.0, 4.0)  # light, gloss, normal: normals spread mostly where nothing tells them
@@ -87,19 +88,24 @@ def _near(network: Autoencoder, source: Callable[[int, int], Tensor], steps: ran
     """The tiles' small maps: what all before has missed, regressed on the numbers about each tile, and of that the
     combinations that say most."""
     mosaic = network.mosaic
-    matrix: Tensor | float = 0.0
-    moments: Tensor | float = 0.0
-    mosaic.near.zero_()
-    for step in steps:
-        maps = source(step, AT_ONCE)
+    matrix: Tensor | None = None
+    moments: Tensor | None = None
+    mosaic.has_near = False  # what is left is without them
+    for first in steps[::NEAR_STEPS]:
+        maps = torch.cat([source(step, AT_ONCE) for step in steps[first : first + NEAR_STEPS]])
         latent = network.encode(maps)
         left = (network.inner(maps) - network.standing()) / network.spread[:, None, None] - mosaic.spread(latent)
         seen = mosaic.about(latent).transpose(1, 2)
-        matrix = matrix + seen @ seen.transpose(1, 2)
-        moments = moments + seen @ tiled(own(left, mosaic.back), *mosaic.tile)
-    assert isinstance(matrix, Tensor) and isinstance(moments, Tensor)
+        told_of = tiled(own(left, mosaic.back), *mosaic.tile)
+        if matrix is None or moments is None:
+            matrix, moments = torch.bmm(seen, seen.transpose(1, 2)), torch.bmm(seen, told_of)
+        else:
+            matrix.baddbmm_(seen, seen.transpose(1, 2))
+            moments.baddbmm_(seen, told_of)
+    assert matrix is not None and moments is not None
     people = len(steps) * AT_ONCE
     reading, near = told(matrix / people, moments / people, network.config.near, mosaic.tile[0] * mosaic.tile[1])
+    mosaic.has_near = True
     mosaic.near_reading.copy_(reading)
     mosaic.near.copy_(near)
 

@@ -145,7 +145,7 @@ def _creases(canvas: Canvas, g: Genes, height: Tensor) -> tuple[Tensor, Tensor]:
 
 def _lips(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor, Tensor]:
     size = canvas.size
-    grain = blur(cut(canvas, g["tile"][:, 2], g["shift"][:, 2]), 0.7 * size / REFERENCE)
+    grain = blur(cut(canvas, g["tile"][:, 2], g["shift"][:, 2]), 1.0 * size / REFERENCE)
     grain = F.avg_pool2d(F.pad(grain, (0, 0, 4, 4), mode="replicate"), (9, 1), 1)  # lines run up and down
     grain = _unit(grain)
     light, blood, brown = g["lip_tone"].unbind(1)
@@ -154,11 +154,11 @@ def _lips(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor
         [light + 0.10 * blood + 0.3 * brown, light - 0.30 * blood, light - 0.18 * blood - 0.2 * brown], 1
     )
     shade = shade - dark * torch.tensor([0.05, 0.25, 0.2], device=log.device)
-    log = log + canvas.lips * (shade[:, :, None, None] - 0.05 * grain)
+    log = log + canvas.lips * (shade[:, :, None, None] - 0.04 * grain)
     log = torch.lerp(
         log, g["lipstick"].clamp(min=0.01).log()[:, :, None, None], canvas.lips * _spread(g["lipstick_gain"])
     )
-    return log, height - 0.05 * canvas.lips * grain * (0.6 + _spread(g["age"]))
+    return log, height - 0.03 * canvas.lips * grain * (0.6 + _spread(g["age"]))
 
 
 def _make_up(canvas: Canvas, g: Genes, log: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,10 +199,10 @@ def _hair(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor
     grown = 1 - torch.exp(-1.9 * cover * strands.clamp(min=0.35))
     beard = stubble * (1 - full) + grown * full
 
-    shorn = blur(cut(canvas, g["tile"][:, 4], g["shift"][:, 4]), 0.6 * unit)
+    shorn = blur(cut(canvas, g["tile"][:, 4], g["shift"][:, 4]), 0.8 * unit)
     uneven = fields(g["middle"][:, 1:2], size)
     edge = ((canvas.masks["scalp"] + 0.10 * uneven - 0.3) / 0.5).clamp(0, 1)
-    scalp = _spread(g["scalp"]) * edge * (0.85 + 0.15 * _unit(shorn)).clamp(0, 1)
+    scalp = _spread(g["scalp"]) * edge * (0.88 + 0.12 * _unit(shorn)).clamp(0, 1)
 
     colour = g["hair"].clamp(min=0.004).log()[:, :, None, None]
     brow_colour = g["brow_hair"].clamp(min=0.004).log()[:, :, None, None]

@@ -116,6 +116,11 @@ class Painted:
         maps = torch.cat([self.maps(row, 1) for row in drawn])
         return torch.where(flip.to(maps.device)[:, None, None, None], mirrored(maps), maps)
 
+    def in_turn(self, step: int, count: int) -> Tensor:
+        """(count, 9, S, S), everybody once before anybody twice: for what is fitted and not trained."""
+        rows = [row % len(self) for row in range(step * count, (step + 1) * count)]
+        return torch.cat([self.maps(row, 1) for row in rows])
+
     def source(self, recogniser: IdentityNetwork) -> Source:
         """What `latents.write` encodes; it asks for people by their number in the stream."""
 

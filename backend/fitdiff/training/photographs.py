@@ -4,6 +4,7 @@ files do to pictures. Only the condition is learnt from these, so none of it ent
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,9 @@ from .skin_bank import blur
 
 SIDE = 208  # pixels of a photograph
 SHARE = 0.62  # of its height that a face takes, give or take
+FACE_LIGHT = 0.15  # linear brightness that a camera would give the middle of any face
+LATITUDE = 0.6  # stops that it lets a face be off that
+WHITE = 0.9  # linear brightness of its lightest tenth at which a face begins to burn out
 EYES, BRIDGE = ((36, 39), (42, 45)), 27
 QUANTIZATION = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -83,6 +87,7 @@ def _shot(random: np.random.Generator) -> dict[str, np.ndarray]:
         "offset": random.normal(0, 0.04, 2),
         "light": light(random),
         "fill": np.array([*random.normal(0, 1, 3), max(0.0, random.normal(0.0, 0.3))]),
+        "metering": random.uniform(0.5, 0.95),  # how much of what goes too far the camera takes back
         "gaze": random.normal(0, 0.10, 2),
         "hair": float(hair) * random.uniform(0.3, 1.0),
         "hair_height": float(hair) * random.uniform(0.004, 0.035),
@@ -191,10 +196,13 @@ class Studio:
             return lit + surface.albedo * full.colour * second[:, 3:] * facing * room
 
         drawn = self.renderer(vertices + thick * normals, maps, camera, s["light"], shade)
+        exposure = metered(drawn.image, marks, s["metering"])
+        drawn = replace(drawn, image=drawn.image * _row(exposure))
+        light = torch.cat([s["light"][:, :3] * exposure[:, None], s["light"][:, 3:]], 1)
         behind = self._background(s, g, points, camera.size[0])
         picture = self._things(drawn.over(behind), s, points)
         image = develop(picture, s, self.canvas)
-        return Shot(image, _missed(marks, s["miss"]), s["light"], camera)
+        return Shot(image, _missed(marks, s["miss"]), light, camera)
 
     def _camera(self, vertices: Tensor, s: Genes) -> Camera:
         marks = self.device_model.landmarks(vertices, "facemesh468")
@@ -282,6 +290,21 @@ class Studio:
         thing = torch.sigmoid((radius - (turned_x**2 + turned_y**2).sqrt()) * sharp) * s["thing"][:, None, None]
         shade = s["thing_colour"][:, :, None, None] * (0.8 + 0.3 * torch.sin(3 * turned_x))[:, None]
         return torch.lerp(picture, shade, thing[:, None])
+
+
+def metered(linear: Tensor, marks: Tensor, share: Tensor) -> Tensor:
+    """(B,) what a camera multiplies the light by, from how bright the face is in (B, 3, H, W) at its marks (B, N, 2).
+
+    A share (B,) of the stops by which it is out of latitude, and of those by which its lightest parts burn out: dark skin
+    stays darker than pale skin."""
+    places = 2 * marks / linear.shape[-1] - 1
+    seen = F.grid_sample(linear.mean(1, keepdim=True), places[:, None], padding_mode="border", align_corners=False)[
+        :, 0, 0
+    ]
+    off = (seen.median(1).values / FACE_LIGHT).clamp(min=1e-2).log2()
+    stops = -share * (off - off.clamp(-LATITUDE, LATITUDE))
+    burnt = seen.quantile(0.9, dim=1) * 2**stops
+    return 2 ** (stops - share * (burnt / WHITE).clamp(min=1).log2())
 
 
 def develop(linear: Tensor, s: Genes, canvas: Canvas) -> Tensor:

@@ -72,6 +72,34 @@ def test_the_condition_tells_what_it_tells(fitted):
     assert known[0, 0] < 0.1 * unknown[0, 0] and known[1, 1] > 0.85 * unknown[1, 1]
 
 
+def test_what_texture_and_the_rest_have_in_common_is_kept_and_chance_is_not(fitted):
+    """Shape tied to the direction that a photograph shows, light to one that it does not."""
+    _, _, data, statistics = fitted
+    latent = data.latent.clone()
+    along = statistics.standardise(latent[:, 0])[:, :4096] @ fitted[0].basis[:, :2]
+    along = along / along.std(0)
+    shape, light = places()["identity"].start, places()["light"].start
+    for place, direction in ((shape, 0), (light, 1)):
+        latent[..., place] = 0.8 * along[:, None, direction] + 0.6 * latent[..., place]
+    tied = Prior(RANK, 4096, 192, FEATURES, 1000)
+    own = Statistics.measured(latent.flatten(0, 1))
+    moments.fit(tied, data._replace(latent=latent), own, Schedule(ScheduleConfig.lite()), EMPTY)
+
+    def common(prior: Prior, kind: int) -> torch.Tensor:
+        """Correlations of the four directions with what lies behind the texture."""
+        covariance = prior.roots[kind] @ prior.roots[kind].T
+        spread = covariance.diagonal().sqrt()
+        return (covariance / spread[:, None] / spread)[:4, RANK:]
+
+    free, told = common(tied, 0), common(tied, 1)
+    assert abs(float(free[0, 0])) == pytest.approx(0.8, abs=0.1) and abs(float(told[0, 0])) < 0.1
+    for found in (free, told):
+        assert abs(float(found[1, light - shape])) == pytest.approx(0.8, abs=0.15)
+        found[0, 0] = found[1, light - shape] = 0
+    for block in (free, told, common(fitted[0], 0), common(fitted[0], 1)):
+        assert block.square().mean() < 0.1 / PEOPLE  # of what chance gives
+
+
 def test_people_are_known_one_by_one(fitted):
     """Where they lie in the first directions; the Gaussians about them leave the spread as it is."""
     _, _, data, statistics = fitted
