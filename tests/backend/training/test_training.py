@@ -96,7 +96,7 @@ def test_the_autoencoder_learns(crowd, looks):
     settings = replace(TINY, network=bare, rate=3e-3, adversarial=0.0, perceptual=0.0, edges=0.0, noise=0.0, batch=4)
     task = autoencoder_task(crowd, looks, settings)
     plain = [float(task.step(step, 1000)["plain"]) for step in range(80)]
-    assert sum(plain[-5:]) < 0.5 * sum(plain[:5])
+    assert sum(plain[-5:]) < 0.6 * sum(plain[:5])
 
 
 def test_accumulated_parts_make_the_same_step(crowd, looks):
