@@ -31,7 +31,19 @@ class Display:
         self._folder = tempfile.TemporaryDirectory(prefix="fitdiff-display-")
         read, write = os.pipe()
         screen = ["-screen", "0", f"{self.size[0]}x{self.size[1]}x24", "-fbdir", self._folder.name]
-        command = ["Xvfb", "-displayfd", str(write), *screen, "-dpi", "96", "+extension", "GLX", "-nolisten", "tcp", "-noreset"]
+        command = [
+            "Xvfb",
+            "-displayfd",
+            str(write),
+            *screen,
+            "-dpi",
+            "96",
+            "+extension",
+            "GLX",
+            "-nolisten",
+            "tcp",
+            "-noreset",
+        ]
         log = Path(self._folder.name, "log").open("wb")
         self._server = subprocess.Popen(command, pass_fds=[write], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         log.close()
@@ -67,7 +79,9 @@ def save(pixels: np.ndarray, path: Path) -> None:
     rows = np.concatenate([np.zeros((len(pixels), 1), np.uint8), pixels.reshape(len(pixels), -1)], 1)
     head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
-    packed = (struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks)
+    packed = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
 
 

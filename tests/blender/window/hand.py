@@ -1,8 +1,8 @@
-"""Inside a Blender with a window: an artist's hand that finds buttons by what lies under the mouse, clicks them with the real mouse,
-and waits for what must happen instead of for seconds.
+"""Inside a Blender with a window: an artist's hand that finds buttons by what lies under the mouse, clicks them with the real
+mouse, and waits for what must happen instead of for seconds.
 
-A play is a generator; each `yield` lets Blender's main loop run. `hand.until`, `hand.click` and their like are called with `yield
-from`.
+A play is a generator; each `yield` lets Blender's main loop run. `hand.until`, `hand.click` and their like are called with
+`yield from`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Play = Generator[None, None, Any]
 PATIENCE = 240.0  # seconds for what takes moments on a quiet machine
 STEP = 9  # pixels between two looks: less than half of a button's height
 SETTLE = 3  # rounds of the main loop after the mouse has moved, until the button under it knows
-SCROLLS = 12
+TRIES = 12
+ALL = 40  # turns of the wheel to a region's end
 
 
 class Hand:
@@ -83,6 +84,11 @@ class Hand:
 
     def rounds(self, count: int = SETTLE) -> Iterator[None]:
         for _ in range(count):
+            yield
+
+    def wait(self, seconds: float) -> Iterator[None]:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             yield
 
     def still(self, seconds: float = 1.0) -> Play:
@@ -147,15 +153,18 @@ class Hand:
         yield from self.rounds()
 
     def find(self, name: str, region: bpy.types.Region, across: float = 0.5) -> Play:
-        """Where the button is, in pixels from the region's top; the region is searched from above, then scrolled."""
-        for scroll in range(SCROLLS):
+        """Where the button is, in pixels from the region's top; searched as it stands, then from above, scrolling."""
+        for tries in range(TRIES):
             seen = yield from self._search(name, region, across)
             if seen is not None:
                 return seen
-            yield from self.point(region, region.width * across, region.height / 2)
-            display.wheel(down=scroll > 0, turns=4 if scroll else 40)  # first to the top
-            yield from self.rounds(10)
+            yield from self.scroll(region, down=tries > 0, turns=4 if tries else ALL)
         raise AssertionError(f"no button {name}")
+
+    def scroll(self, region: bpy.types.Region, down: bool, turns: int = ALL) -> Play:
+        yield from self.point(region, region.width / 2, region.height / 2)
+        display.wheel(down, turns)
+        yield from self.still()
 
     def _search(self, name: str, region: bpy.types.Region, across: float) -> Play:
         hits: list[int] = []

@@ -33,7 +33,7 @@ class Told:
 
 
 def start() -> None:
-    """Called when Blender's window is there. The play: a generator function of the named module, `play(hand, tell, **wanted)`."""
+    """Called when Blender's window is there. The play is a generator of the named module: `play(hand, tell, **wanted)`."""
     asked = json.loads(os.environ[SETTING])
     tell = Told(Path(asked["told"]))
     try:

@@ -19,7 +19,9 @@ from . import display
 from .stage import Performance, perform
 from .windowed import Places, Refused, read_places
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="screens that nobody sees are an X server's")
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="screens that nobody sees are an X server's"
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +80,7 @@ def test_an_artist_gets_from_the_zip_to_the_export(performed):
     lit, dark = told["lit"], told["dark"]
     assert lit["skin"] > 0.5
     assert lit["deviation"] > 5  # no flat colour
-    assert dark["mean"] < 0.8 * lit["mean"]
-    assert told["undone"] >= 1
+    assert dark["mean"] < 0.5 * lit["mean"]
     assert told["left by undo"] == ["Collection"]
     assert told["glb"].startswith("676c5446")  # glTF
     if bpy.app.build_options.usd:

@@ -1,10 +1,10 @@
 """The documentation's pictures of the panel, taken anew (docs/pictures/panel-*):
 
-    .venvs/bpy/bin/python -m tests.blender.window.tour PHOTO [--two PHOTO] [--other PHOTO] [--out docs/pictures] [--only NAME ...]
+    .venvs/bpy/bin/python -m tests.blender.window.tour PHOTO [--two PHOTO] [--other PHOTO] [--out docs/pictures]
 
 PHOTO is of the person whom the pictures show; --two a photo with two faces, --other one of somebody else: without them the
-pictures of two faces and of an engine that does not start are left out. The zip is made and installed, the engine too, by a click
-on Install Engine (some minutes and 1.3 GB in a temporary folder, so `PIP_FIND_LINKS` and the like count); with
+pictures of two faces and of an engine that does not start are left out. The zip is made and installed, the engine too, by a
+click on Install Engine (some minutes and 1.3 GB in a temporary folder; `PIP_FIND_LINKS` and the like count); with
 FITDIFF_BACKEND_PYTHON that engine is taken instead, and the pictures that show the installation are left out. Times that the
 pictures show are those of the machine at that moment: let nothing else compute meanwhile.
 """

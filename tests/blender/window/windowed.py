@@ -136,7 +136,9 @@ def open_window() -> ctypes._CFuncPtr:
     if bpy.app.background or len(bpy.context.window_manager.windows) != 1:
         raise Refused("This bpy opened no window: is there a display?")
     context = ctypes.PYFUNCTYPE(ctypes.c_void_p)(base + places.context)()
-    loop = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(base + places.loop)  # without the GIL: Blender takes it when it needs it
+    loop = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(
+        base + places.loop
+    )  # without the GIL: Blender takes it when it needs it
     return lambda: loop(context)
 
 
