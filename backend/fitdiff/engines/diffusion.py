@@ -31,6 +31,7 @@ from .fit_result import flattened
 from .generator import Generator
 from .photo_energy import PhotoEnergy, usable
 from .progress import Progress, Report, silent
+from .unshaded import unshaded
 
 NAME = "diffusion"
 DARKEST = 0.004
@@ -75,7 +76,7 @@ def reconstruct(
     ready = time.perf_counter()
     z = (sample_parted if settings.parted else sample)(energy, generator, settings, seed, report)
     sampled = time.perf_counter()
-    head = likeness_pass(analysis, generator, z, settings, seed, report)
+    head = likeness_pass(energy, generator, z, settings, seed, report)
     alike = time.perf_counter()
     avatar = head.avatar(seed)
     timings = {
@@ -153,11 +154,15 @@ def settled(plain: Predictor, z: Tensor, generator: Generator, share: float) -> 
     return z
 
 
+def suggested(plain: Predictor, generator: Generator) -> Tensor:
+    """(1, 4288) standardised: whom the condition alone suggests."""
+    return plain(torch.zeros_like(generator.statistics.mean)[None], generator.schedule.config.steps - 1).clean
+
+
 def warm(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> tuple[Tensor, Tensor]:
     """(1, 4288) standardised, twice: whom the condition alone suggests, and the same person as the photo has them at first
     sight: the landmarks' shape and expression, and light and tone of skin that together give the photo's colours."""
-    last = generator.schedule.config.steps - 1
-    guess = plain(torch.zeros_like(generator.statistics.mean)[None], last).clean
+    guess = suggested(plain, generator)
     whole = generator.statistics.restore(guess)
     pose = energy.analysis.pose
     shape, expression = (torch.as_tensor(values).to(whole)[None] for values in (pose.identity, pose.expression))
@@ -181,12 +186,16 @@ def guided(predict: Predictor, energy: PhotoEnergy, generator: Generator, settin
 
 
 def likeness_pass(
-    analysis: Analysis, generator: Generator, z: Tensor, settings: DiffusionSettings, seed: int, report: Report
+    energy: PhotoEnergy, generator: Generator, z: Tensor, settings: DiffusionSettings, seed: int, report: Report
 ) -> Fit:
     """The direct engine's own stages from the sampled head on; with likeness 0 it is left as it is."""
-    parts = split(z)
+    parts, analysis = split(z), energy.analysis
     with torch.no_grad():
         skin = generator.skin(z)
+        if settings.likeness > 0:
+            plain = generator.predictor(generator.condition(analysis.conditioning))
+            usual = generator.decoded(generator.statistics.restore(suggested(plain, generator)))
+            skin = skin._replace(diffuse=unshaded(skin.diffuse, usual.diffuse, energy.model, energy.renderer.mesh))
     basis = load_skin()
     start = Start(
         identity=parts.identity,

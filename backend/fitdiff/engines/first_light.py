@@ -11,7 +11,7 @@ from ..render.renderer import Rendering
 from .light_guess import LightGuess, guess_light
 from .light_hints import LightHints
 
-BURNT_OUT = 0.95  # sRGB: tells nothing of its brightness
+BURNT_OUT = 0.95  # sRGB: may be any brighter
 
 
 @torch.no_grad()
@@ -21,7 +21,7 @@ def first_light(rendering: Rendering, photo: Tensor, bare: Tensor, hints: LightH
     surface, rows = rendering.surface, rendering.pixel
     seen = photo[0].flatten(1).T[rows]
     front = (surface.normal * surface.view).sum(1).clamp(0, 1)
-    trust = bare.flatten()[rows] * (surface.region == REGIONS.index("skin")) * front * (seen.amax(1) <= BURNT_OUT)
-    told = (surface.normal, to_linear(seen), surface.albedo, trust)
-    normals, colours, skin, weight = (values.cpu().numpy() for values in told)
-    return guess_light(normals, colours, skin, weight, hints)
+    trust = bare.flatten()[rows] * (surface.region == REGIONS.index("skin")) * front
+    told = (surface.normal, to_linear(seen), surface.albedo, trust, seen.amax(1) > BURNT_OUT)
+    normals, colours, skin, weight, burnt = (values.cpu().numpy() for values in told)
+    return guess_light(normals, colours, skin, weight, hints, burnt)

@@ -22,7 +22,7 @@ from .first_light import first_light
 from .fit_evidence import Evidence, read_evidence
 from .fit_head import FitHead, Start
 from .fit_loss import FitLoss, Weights, visible_mask
-from .fit_result import avatar_of, finished_maps
+from .fit_result import avatar_of, finished_maps, shown_texels
 from .progress import Progress, Report, silent
 from .shadows import Shaded
 from .shape_prior import expected_shape
@@ -112,6 +112,7 @@ def solve(head: FitHead, loss: FitLoss, settings: FitSettings, report: Report = 
         share = step / steps
         if step % settings.occlusion_every == 0:
             head.look_at_shadows()
+            head.shown = shown_texels(head, loss.evidence)
         slow = 1.0 if share < 0.5 else 0.1 + 0.45 * (1 - math.cos(2 * math.pi * share))
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * slow

@@ -72,6 +72,10 @@ class FitHead:
         if start is not None:
             self.identity, self.expression = self._free(start.identity), self._free(start.expression)
             self.light = self._free(start.light)
+        self.unsure = torch.zeros(
+            1, 1, 1, 1, device=self.device
+        )  # by what share its light may be another, place by place
+        self.shown = torch.ones(1, 1, 1, 1, device=self.device)  # how far the photo shows each texel
         self.hardness = self._free([ORDINARY_HARDNESS])  # of the lamp's shadow
         self.shade = Shaded({"skin": torch.ones(1, 3, 1, 1, device=self.device)}, self.uneven, self.hardness)
 
@@ -110,7 +114,9 @@ class FitHead:
 
     def beyond(self) -> Tensor:
         """(1, 3, MAP_SIZE, MAP_SIZE) log of what the photo adds to that."""
-        return without_glow(self.residual(), self.lit())
+        residual = without_glow(self.residual(), self.lit())
+        # What the photo does not show follows from the rest by the priors: the recogniser alone would paint there.
+        return residual * self.shown + residual.detach() * (1 - self.shown)
 
     def albedo(self) -> Tensor:
         """(1, 3, MAP_SIZE, MAP_SIZE) linear."""
@@ -137,6 +143,7 @@ class FitHead:
         vertices = self.vertices()[0].detach()
         shadows = Shadows(self.model.topology, vertices, self.renderer.mesh, self.atlas)
         self.shade = Shaded(shadows.under(self.light.detach()).reaching, self.uneven, self.hardness)
+        self.unsure = shadows.unsure(self.light.detach())
 
     def lit(self) -> Tensor:
         """(1, 1, S, S) how much of room and lamp together reaches each place of the skin, 1 in the open."""

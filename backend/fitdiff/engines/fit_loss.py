@@ -131,7 +131,7 @@ class FitLoss:
             + weights.expression * losses.expression_prior(head.expression)
             + weights.skin * head.skin.square().sum()
             + weights.light * losses.light_prior(head.light, self.evidence.hints)
-            + residual_prior(head.residual.coarse(), weights.residual)
+            + residual_prior(head.residual.coarse(), weights.residual, head.unsure)
             + losses.uneven_prior(head.uneven, weights.uneven, weights.uneven_tint)
             + weights.shine * (head.shine.square().sum() + head.oil.square().sum())
             + weights.hardness * (head.hardness - ORDINARY_HARDNESS).square().sum()

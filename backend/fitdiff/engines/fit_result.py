@@ -16,7 +16,7 @@ from ..face.appearance import EYE_MAP
 from ..face.arkit import named, to_arkit
 from ..face.brows import brow_places
 from ..face.skin import relief
-from ..likeness.finish import Explained, finished_albedo, resized
+from ..likeness.finish import Explained, finished_albedo, resized, seen_texels
 from ..likeness.shine import own_shine
 from ..perception.analyse import Analysis
 from ..render.atlas import Atlas
@@ -75,6 +75,13 @@ def _explained(head: FitHead, evidence: Evidence, photo: Tensor) -> Explained:
         normals=vertex_normals(vertices, head.renderer.mesh)[0],
         triangles=head.renderer.mesh.triangles,
     )
+
+
+@torch.no_grad()
+def shown_texels(head: FitHead, evidence: Evidence) -> Tensor:
+    """(1, 1, MAP_SIZE, MAP_SIZE) how far the photo shows each texel."""
+    seen = _explained(head, evidence, evidence.photo)
+    return seen_texels(seen, head.atlas, torch.maximum(seen.skin, seen.features))
 
 
 def _relief(head: FitHead, albedo: Tensor, prior: Tensor) -> Tensor:

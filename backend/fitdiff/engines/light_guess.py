@@ -22,6 +22,8 @@ BRIGHTNESS_SPREAD = 0.45  # of the log of what lit skin gets, about 1
 COLOUR_SPREAD = 0.13  # of the log of the light's channels, about white
 LEAST_PIXELS = 50.0
 MOST_PIGMENT = 2.5  # standard deviations
+GUESSES = 6  # of how bright is what the photo shows burnt out
+MOST_BURNT = 2.0  # times as bright as it looks
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,29 @@ def guess_light(
     base: NDArray[np.floating],
     weight: NDArray[np.floating],
     hints: LightHints | None = None,
+    burnt: NDArray[np.bool_] | None = None,
 ) -> LightGuess:
     """Skin pixels: world normals (M, 3), photo's linear RGB (M, 3), mean skin's linear albedo (M, 3), trust (M,);
-    hints: what to expect of the light, else an ordinary white one."""
+    hints: what to expect of the light, else an ordinary white one; burnt (M,): at least as bright as they are."""
     normals, colours, base, weight = (np.asarray(values, np.float64) for values in (normals, colours, base, weight))
     if weight.sum() < LEAST_PIXELS:
         return UNKNOWN
     relative = colours / np.maximum(base, 1e-3)
+    burnt = np.zeros(len(weight), bool) if burnt is None else burnt
+    clear = np.where(burnt, 0.0, weight)
+    if clear.sum() < LEAST_PIXELS:
+        return UNKNOWN
     brightness = relative @ LUMINANCE
-    direction = _direction(normals, brightness, weight)
-    facing = np.clip(normals @ direction, 0, None)
-    ambient, diffuse = _two_terms(facing, brightness, weight)
-    shade = ambient + diffuse * facing
+    # What is burnt out is first held for as bright as it is, and then for as bright as the light that the rest tells of.
+    seen = brightness
+    for _ in range(GUESSES if burnt.any() else 1):
+        direction = _direction(normals, brightness, weight)
+        facing = np.clip(normals @ direction, 0, None)
+        ambient, diffuse = _two_terms(facing, brightness, weight)
+        shade = ambient + diffuse * facing
+        brightness = np.where(burnt, np.clip(shade, seen, MOST_BURNT * seen), seen)
     tint = np.log(np.maximum(relative, 1e-4)) - np.log(np.maximum(shade, 1e-4))[:, None]
-    tint = np.array([_weighted_median(tint[:, c], weight) for c in range(3)])
+    tint = np.array([_weighted_median(tint[:, c], clear) for c in range(3)])
     # What skin that faces the light gets, on the mean skin: the pigments' share of it goes to them.
     lit = np.log(ambient + diffuse) + tint
     melanin, haemoglobin, colour = _share_out(lit, hints or LightHints())

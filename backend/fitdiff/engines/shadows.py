@@ -10,12 +10,13 @@ from ..face.topology import REGIONS, Topology
 from ..render.atlas import Atlas
 from ..render.geometry import vertex_normals
 from ..render.mesh import MeshTables
-from ..render.occlusion import ambient_occlusion, cast_shadow
+from ..render.occlusion import ambient_occlusion, cast_shadow, round_about, visibility
 from ..render.renderer import Surface
 from ..render.shading import DirectionalLight, blinn_phong
 
 SIZE = 256  # texels
 SOFTNESS = 0.25  # radians, the lamp's angular radius
+ELSEWHERE, ELSEWHERE_COUNT = 0.3, 16  # radians by which the lamp may be misplaced, and how many places are tried
 LEAST_ROOM = 0.1  # of the room's light comes through the skin itself into the deepest fold
 NEIGHBOURS = 1 / 16  # of the tile: how far round a place its neighbours are
 BEHIND_LIDS = (
@@ -51,6 +52,16 @@ class Shadows:
         values = torch.stack([self.room, lamp, facing * lamp], 1)
         maps = {region: atlas.bake(values) for region, atlas in self.atlases.items()}
         return Shaded({region: _shares(region, baked) for region, baked in maps.items()})
+
+    @torch.no_grad()
+    def unsure(self, light: Tensor) -> Tensor:
+        """light (1, 9) -> (1, 1, S, S) of the skin: by what share a place's light may be another if the lamp stands a little
+        elsewhere or the head is a little other. A shadow's edge and the skin that turns away from a strong lamp."""
+        directions = round_about(light[0, 6:], ELSEWHERE, ELSEWHERE_COUNT)
+        open_ = visibility(self.vertices, self.triangles, directions).to(self.vertices)
+        lamp = light[0, 1] * (self.normals @ directions.T).clamp(min=0) * open_
+        share = lamp.std(1) / (light[0, 0] * self.room + lamp.mean(1)).clamp(min=1e-3)
+        return _smooth(self.atlases["skin"].bake(share[:, None]), 2)
 
 
 def _shares(region: str, baked: Tensor) -> Tensor:

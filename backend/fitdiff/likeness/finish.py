@@ -54,8 +54,8 @@ def finished_albedo(
     """
     size = atlas.size
     whole = torch.maximum(seen.skin, seen.features)
-    shown = _seen_texels(seen, atlas, seen.skin)
-    outline = closed(_seen_texels(seen, atlas, whole), size // 8)
+    shown = seen_texels(seen, atlas, seen.skin)
+    outline = closed(seen_texels(seen, atlas, whole), size // 8)
     # The tone is feathered wide: what shades the skin under a fringe is no skin. Features are kept to the mask's edge.
     border = feathered(outline, size // 34)
     soft = border * feathered(shown, size // 256)  # the photo itself is read on skin only: no tooth on a lip
@@ -69,7 +69,7 @@ def finished_albedo(
     return albedo
 
 
-def _seen_texels(seen: Explained, atlas: Atlas, shown: Tensor) -> Tensor:
+def seen_texels(seen: Explained, atlas: Atlas, shown: Tensor) -> Tensor:
     """(1, 1, S, S) how far the photo shows each texel's skin: mask, angle, and nothing in between."""
     projected = seen.window.project(seen.vertices[None])
     depth = depth_picture(seen.face, projected.screen[0], projected.depth[0], seen.triangles)

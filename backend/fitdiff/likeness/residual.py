@@ -14,6 +14,9 @@ them, by melanin's ratios and by the light that skin lends its neighbours. Photo
 
 
 FEATURE = 0.08  # log albedo from which on a difference is a feature rather than shading
+PALER = 0.15  # log albedo: what is paler by more is hair or a glint that is not there, and no melanin's colour
+ORDINARY, DOUBTFUL = 0.15, 0.35  # share by which the light may be another: in a portrait's light, and where it tells
+MOST_DOUBT = 3.0
 SHADED, OPEN = 0.1, 0.5  # of the light: where nothing paler than usual is believed, and from where on all of it
 
 
@@ -24,6 +27,7 @@ class ResidualPriors:
     spread: float = 0.15  # log albedo that counts as one
     level: float = 40.0
     broad: float = 100.0  # on its low frequencies: shading must go to the light instead
+    shadow: float = 100.0  # on what is coarser than a line, where a shadow's edge may lie elsewhere
     chroma: float = 24.0  # times level, on what is no change from pale to dark skin
     symmetry: float = 500.0
     roughness: float = 500.0
@@ -59,9 +63,11 @@ def without_glow(residual: Tensor, lit: Tensor) -> Tensor:
     return torch.where(residual > 0, residual * ((lit - SHADED) / (OPEN - SHADED)).clamp(0, 1), residual)
 
 
-def residual_prior(residual: Tensor, priors: ResidualPriors) -> Tensor:
-    """(1, 3, s, s) -> scalar."""
-    usual = residual.mean(1, keepdim=True) * residual.new_tensor(DARKER).view(1, 3, 1, 1)
+def residual_prior(residual: Tensor, priors: ResidualPriors, unsure: Tensor) -> Tensor:
+    """(1, 3, s, s); unsure (1, 1, S, S) by what share a place's light may be another -> scalar."""
+    mean = residual.mean(1, keepdim=True)
+    paler = (mean - PALER).clamp(min=0)
+    usual = (mean - paler) * residual.new_tensor(DARKER).view(1, 3, 1, 1) + paler
     level = residual.square().mean() + priors.chroma * (residual - usual).square().mean()
     # A brow or a line counts by its area, not by its darkness: else a pale halo round it would make up for it.
     shading = FEATURE * torch.tanh(residual / FEATURE)
@@ -69,8 +75,12 @@ def residual_prior(residual: Tensor, priors: ResidualPriors) -> Tensor:
     symmetry = (residual - residual.flip(3)).abs().mean()
     rough = (residual[..., 1:] - residual[..., :-1]).abs().mean()
     rough = rough + (residual[..., 1:, :] - residual[..., :-1, :]).abs().mean()
+    doubt = ((unsure - ORDINARY) / (DOUBTFUL - ORDINARY)).clamp(0, MOST_DOUBT).square()
+    small = F.avg_pool2d(residual, residual.shape[-1] // 32)
+    doubt = F.interpolate(doubt, small.shape[-2:], mode="bilinear", align_corners=False, antialias=True)
     return (
-        (priors.level * level + priors.broad * broad) / priors.spread**2
+        (priors.level * level + priors.broad * broad + priors.shadow * (doubt * small.square()).mean())
+        / priors.spread**2
         + priors.symmetry * symmetry
         + priors.roughness * rough
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from . import regions
 from .regions import Crop, Mask, PosedHead, polygon
@@ -81,10 +82,12 @@ def face_mask(
     lips = whole_mouth - mouth
     oval = polygon(points[list(regions.OVAL)], size)
     support = np.maximum(polygon(regions.raised_oval(points), size), oval)
-    support = support * crop.coverage(pixels.shape[:2])
     head = posed(crop) if posed is not None else None
     if head is not None:
-        support = support * head.skin
+        # A far turned face lies beside the outline's landmarks, not between them; what is no head the mesh takes away.
+        oval = np.maximum(oval, polygon(points[ConvexHull(points[:, :2]).vertices], size))
+        support = np.maximum(support, oval) * head.skin
+    support = support * crop.coverage(pixels.shape[:2])
     holes = np.maximum.reduce([eyes, brows, whole_mouth])
 
     sure = _union(polygon(points[list(patch)], size) for patch in regions.SURE_SKIN) * support > 0.9

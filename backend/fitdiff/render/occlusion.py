@@ -74,9 +74,13 @@ def cast_shadow(
     vertices: Tensor, triangles: Tensor, direction: Tensor, softness: float = 0.12, count: int = 12
 ) -> Tensor:
     """(V,) in [0, 1]: share of a lamp of angular radius `softness` (radians) that each vertex sees; 1 is unshadowed."""
-    jitter = sphere(64).to(vertices)[:count] * softness
-    directions = normalize(normalize(direction, dim=-1) + jitter, dim=1)
-    return visibility(vertices, triangles, directions).to(vertices).mean(1)
+    return visibility(vertices, triangles, round_about(direction, softness, count)).to(vertices).mean(1)
+
+
+def round_about(direction: Tensor, softness: float, count: int) -> Tensor:
+    """(3,) -> (count, 3) unit, up to `softness` radians from it."""
+    jitter = sphere(64).to(direction)[:count] * softness
+    return normalize(normalize(direction, dim=-1) + jitter, dim=1)
 
 
 def sphere(count: int) -> Tensor:

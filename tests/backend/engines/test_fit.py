@@ -129,6 +129,17 @@ def test_the_recogniser_elsewhere_shapes_and_paints_the_head_but_not_its_eyes(ph
 
 
 @pytest.mark.slow
+def test_nobody_paints_where_the_photo_shows_nothing(photo_analysis):
+    one = fit.Fit(photo_analysis, fit.FitSettings(steps=1))
+    head, loss = one.head, one.loss(seed=0)
+    head.shown = torch.zeros(1, 1, 512, 512)
+    head.shown[..., :256] = 1
+    loss.elsewhere(head, head.vertices(), head.maps(head.albedo())).backward()
+    fine = head.residual.levels[1].grad.abs()
+    assert fine[..., :128].max() > 0 and not fine[..., 130:].any()
+
+
+@pytest.mark.slow
 def test_it_reports_every_step_and_gives_a_whole_avatar(fitted):
     avatar, steps = fitted
     assert [step.step for step in steps] == list(range(1, 7))

@@ -81,3 +81,16 @@ def test_a_hinted_light_is_not_taken_for_skin() -> None:
     alone, hinted = guess_light(*photo), guess_light(*photo, hints)
     assert alone.melanin > 0
     assert hinted.melanin < -0.8
+
+
+def test_a_low_sun_that_burns_the_cheek_out_is_found_where_it_stands() -> None:
+    """Without the burnt pixels the light would seem to come from the other side of the nose, and weakly."""
+    normals, colours, base, weight = shaded((0.95, 0.2, 0.1), ambient=0.3, diffuse=2.0)
+    burnt = (colours > 0.35).any(1)
+    assert burnt.mean() > 0.2
+    guess = guess_light(normals, colours.clip(max=0.35), base, weight, burnt=burnt)
+    without = guess_light(normals, colours.clip(max=0.35), base, weight * ~burnt)
+    towards = np.array((0.95, 0.2, 0.1)) / np.linalg.norm((0.95, 0.2, 0.1))
+    off, off_without = (np.degrees(np.arccos(one.direction @ towards)) for one in (guess, without))
+    assert off < 25 and off < off_without - 10
+    assert guess.diffuse / guess.ambient > 3

@@ -60,3 +60,22 @@ def test_soft_lamps_cast_pale_shadows():
     lamp = torch.tensor([0.0, 0.5, 1.0])
     assert torch.equal(softened(lamp, torch.ones(1)), lamp)
     assert softened(lamp, torch.tensor([0.5])).tolist() == [0.5, 0.75, 1.0]
+
+
+def test_light_is_unsure_where_a_strong_lamp_ends_and_nowhere_in_a_room():
+    from fitdiff.engines.shadows import Shadows
+    from fitdiff.face.embedded import load
+    from fitdiff.render.mesh import MeshTables
+
+    face = load()
+    vertices = face.vertices(torch.zeros(1, face.identity_count), torch.zeros(1, face.expression_count))[0]
+    shadows = Shadows(face.topology, vertices, MeshTables(face.topology))
+    room = shadows.unsure(torch.tensor([[1.0, 0.0, 0, 1, 1, 1, 1, 0.2, 0]]))
+    portrait = shadows.unsure(torch.tensor([[0.6, 0.6, 0, 1, 1, 1, 0.3, 0.5, 0.8]]))
+    low_sun = shadows.unsure(torch.tensor([[0.2, 1.5, 0, 1, 1, 1, 1, 0.2, 0]]))
+    assert not room.any()
+    size = room.shape[-1]
+    forehead = [one[0, 0, size // 5 : size // 4] for one in (portrait, low_sun)]
+    edge = slice(int(0.40 * size), int(0.5 * size))
+    assert forehead[1][:, edge].amax(1).mean() > 0.4 > 0.2 > forehead[0][:, edge].max()
+    assert forehead[1][:, edge].mean() > 2 * forehead[1][:, int(0.65 * size) : int(0.75 * size)].mean()

@@ -7,13 +7,14 @@ from fitdiff.likeness.residual import DARKER, OPEN, SHADED, Residual, ResidualPr
 from fitdiff.likeness.spread import closed, feathered, spread
 
 AS_SKIN = torch.tensor(DARKER).view(1, 3, 1, 1)
+SURE = torch.zeros(1, 1, 1, 1)
 
 
 def test_an_untouched_residual_is_nothing_and_costs_nothing():
     residual = Residual(128, (16, 64))
     assert residual().shape == (1, 3, 128, 128)
     assert not residual().any()
-    assert residual_prior(residual.coarse(), ResidualPriors()).item() == 0.0
+    assert residual_prior(residual.coarse(), ResidualPriors(), SURE).item() == 0.0
 
 
 def test_the_prior_prefers_brightness_to_colour_and_detail_to_shading():
@@ -21,12 +22,34 @@ def test_the_prior_prefers_brightness_to_colour_and_detail_to_shading():
     torch.manual_seed(0)
     grey = 0.1 * torch.randn(1, 1, 64, 64).expand(1, 3, 64, 64)
     coloured = grey * torch.tensor([1.0, -1.0, 1.0]).view(1, 3, 1, 1)
-    assert residual_prior(coloured, priors) > 2 * residual_prior(grey, priors)
-    assert residual_prior(grey * AS_SKIN, priors) < residual_prior(grey, priors)  # darker skin is redder
+    assert residual_prior(coloured, priors, SURE) > 2 * residual_prior(grey, priors, SURE)
+    assert residual_prior(grey * AS_SKIN, priors, SURE) < residual_prior(grey, priors, SURE)  # darker skin is redder
     only_broad = ResidualPriors(level=0, chroma=0, symmetry=0, roughness=0)
     fine = torch.tensor([0.1, -0.1]).repeat(32).view(1, 1, 1, 64).expand(1, 3, 64, 64)
     flat = torch.full((1, 3, 64, 64), 0.1)
-    assert residual_prior(flat, only_broad) > 100 * residual_prior(fine, only_broad)
+    assert residual_prior(flat, only_broad, SURE) > 100 * residual_prior(fine, only_broad, SURE)
+
+
+def test_a_step_in_the_skin_is_dear_where_a_shadow_may_end():
+    priors = ResidualPriors(level=0, broad=0, chroma=0, symmetry=0, roughness=0)
+    step = torch.zeros(1, 3, 64, 64)
+    step[..., 32:] = 0.4
+    edge = torch.zeros(1, 1, 64, 64)
+    edge[..., 32:40] = 0.5
+    assert residual_prior(step, priors, edge) > 0.5 > residual_prior(step, priors, SURE) == 0
+    assert residual_prior(step, priors, edge.clamp(max=0.15)) == 0  # as unsure as a portrait's light
+    assert residual_prior(step, priors, edge.roll(-16, 3)) == 0  # beside the step nothing is asked for
+    line = torch.tensor([0.4, -0.4]).repeat(32).expand(1, 3, 64, 64)
+    assert residual_prior(line, priors, edge) < 1e-6  # lines are the person's
+
+
+def test_what_is_far_paler_than_skin_is_grey_and_no_melanin():
+    """A drawn brow that the person does not have, made skin again, would else be blue."""
+    priors = ResidualPriors(level=1, broad=0, shadow=0, symmetry=0, roughness=0)
+    little, much = torch.full((1, 3, 64, 64), 0.1), torch.full((1, 3, 64, 64), 1.0)
+    assert residual_prior(little * AS_SKIN, priors, SURE) < residual_prior(little, priors, SURE)
+    assert residual_prior(much * AS_SKIN, priors, SURE) > residual_prior(much, priors, SURE)
+    assert residual_prior(-much * AS_SKIN, priors, SURE) < residual_prior(-much, priors, SURE)
 
 
 def test_a_brow_needs_no_pale_halo():
@@ -37,7 +60,7 @@ def test_a_brow_needs_no_pale_halo():
     faint = (brow / 8).requires_grad_()
     brow.requires_grad_()
     for one in (brow, faint):
-        residual_prior(one, only_broad).backward()
+        residual_prior(one, only_broad, SURE).backward()
     assert brow.grad[..., 28, 30].abs().max() < 1.5 * faint.grad[..., 28, 30].abs().max()
     assert brow.grad[..., 30, 30].abs().max() < 0.1 * brow.grad[..., 28, 30].abs().max()
 

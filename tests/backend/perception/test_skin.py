@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fitdiff.perception.regions import LEFT_EYE, RIGHT_EYE, Crop, PosedHead, lids_opened, polygon, raised_oval
+from fitdiff.perception.regions import LEFT_EYE, OVAL, RIGHT_EYE, Crop, PosedHead, lids_opened, polygon, raised_oval
 from fitdiff.perception.skin import CHANNELS, FaceMask, face_mask, guided_filter
 from fitdiff.perception.types import Face
 
@@ -100,6 +100,20 @@ def test_dark_and_light_are_served_alike() -> None:
         return float(np.mean([case.overlap(face_mask(case.pixels, case.face)) for case in cases]))
 
     assert abs(mean(("darkest", "dark")) - mean(("light", "lightest"))) < 0.03
+
+
+@pytest.mark.parametrize("tone", ["dark", "light"])
+def test_a_far_turned_face_lies_beside_its_outlines_landmarks(tone: str) -> None:
+    """The farther half of the outline is hidden behind the face, and its landmarks fall on the nearer half."""
+    drawn = Drawn(TONES[tone])
+    outline = drawn.face.landmarks468[list(OVAL)]
+    outline[:, 0] = np.where(outline[:, 0] < SIDE / 2, SIDE - outline[:, 0] - 40, outline[:, 0])
+    drawn.face.landmarks468[list(OVAL)] = outline
+    found = face_mask(drawn.pixels, drawn.face, posed=drawn.posed).over_photo("face", (SIDE, SIDE))
+    nose = POINTS[1] * 190 + (SIDE / 2, SIDE / 2 + 20)
+    x, y = int(nose[0]), int(nose[1])
+    assert found[y - 5 : y + 5, x - 25 : x].mean() > 0.9
+    assert found[:, : SIDE // 2 - 110].max() < 0.1
 
 
 @pytest.mark.parametrize("tone", ["dark", "olive", "lightest"])
