@@ -17,7 +17,7 @@ from .hand import Hand, Play
 NAME = "bl_ext.user_default.fitdiff"
 TAB = 24  # pixels between two tries at the sidebar's tabs
 BUTTONS = {"paste": 0.81, "cancel": 0.81, "photo": 0.2, "middle": 0.6, "glb": 0.2, "usd": 0.45}  # across the sidebar
-HEADER = (27, 22)  # from a panel's last row to the next header, from a closed panel's header to the next
+EXPORT = 58  # pixels from the opacity of the photo to the header after the next
 
 
 def play(hand: Hand, tell: Callable[..., None], *, zip_file: str, photo: str, out: str) -> Play:
@@ -153,9 +153,10 @@ def export(hand: Hand, folder: Path) -> Play:
     sidebar = hand.region("UI")
     yield from hand.scroll(sidebar, down=True)
     down = yield from hand.find("photo_opacity", sidebar)
-    yield from hand.point(sidebar, sidebar.width / 2, down + sum(HEADER))
+    yield from hand.point(sidebar, sidebar.width / 2, down + EXPORT)
     yield from hand.press()
     yield from hand.still()
+    yield from hand.scroll(sidebar, down=True)
     told = {}
     for kind in ("glb", *(["usd"] if bpy.app.build_options.usd else [])):
         yield from hand.click(f"format='{kind}'", sidebar, BUTTONS[kind])
@@ -201,4 +202,5 @@ def look(pixels: np.ndarray) -> dict[str, float]:
 
 
 def near(one: dict[str, float], other: dict[str, float]) -> bool:
-    return abs(one["mean"] - other["mean"]) < 3
+    """About as bright; a lamp that goes is seen a while after it is switched off."""
+    return abs(one["mean"] - other["mean"]) < 0.2 * other["mean"]
