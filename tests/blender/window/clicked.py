@@ -23,7 +23,6 @@ EXPORT = 58  # pixels from the opacity of the photo to the header after the next
 def play(hand: Hand, tell: Callable[..., None], *, zip_file: str, photo: str, out: str) -> Play:
     folder = Path(out)
     install(zip_file)
-    ours("ui.studio").NICE = "0"  # beside other tests it would wait for them
     bpy.context.scene.eevee.taa_samples = 1  # no graphics card draws here
     tell(enabled=NAME in bpy.context.preferences.addons)
     yield from hand.until(lambda: hand.screen().std() > 5, "Blender's window is drawn")
@@ -54,6 +53,7 @@ def choices() -> Any:
 
 def install(zip_file: str) -> None:
     bpy.ops.extensions.package_install_files(filepath=zip_file, repo="user_default", enable_on_install=True)
+    ours("ui.studio").NICE = "0"  # beside other programs the engine would wait for them
 
 
 def open_sidebar(hand: Hand) -> Play:
