@@ -91,3 +91,11 @@ def maps(size: int = 64) -> dict[str, np.ndarray]:
         "teeth_diffuse": (flat * [220, 210, 190]).astype(np.uint8),
         "mouth_diffuse": (flat * [140, 60, 60]).astype(np.uint8),
     }
+
+
+def hair_map(rows: slice = slice(0, 24), size: int = 64) -> np.ndarray:
+    """Hair that lies down, -v, in these rows; 0 is the top."""
+    picture = np.zeros((size, size, 3), np.uint8)
+    picture[..., 0] = 128
+    picture[rows, :, 2] = 255
+    return picture

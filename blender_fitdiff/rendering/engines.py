@@ -45,6 +45,7 @@ def use_eevee(scene: bpy.types.Scene, samples: int) -> None:
         raise FitDiffError("eevee-unavailable", sentence, details=reason)
     scene.render.engine = eevee_id()
     scene.eevee.taa_render_samples = samples
+    scene.render.hair_type = "STRIP"  # or every hair is a pixel wide at least
     if hasattr(scene.eevee, "use_shadows"):
         scene.eevee.use_shadows = True
 

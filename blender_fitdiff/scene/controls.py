@@ -11,6 +11,7 @@ import bpy
 from ..errors import FitDiffError
 from .camera import return_to_standpoint
 from .environment import build_hdri_world, find_hdri
+from .hair import length_of, set_length
 from .heads import Head
 from .light import ESTIMATE
 from .material import SOCKETS, connect, disconnect, is_connected
@@ -109,6 +110,23 @@ def set_maps(head: Head, on: bool, kinds: Sequence[str] = tuple(SOCKETS)) -> Non
         for kind in kinds:
             if material.node_tree and is_connected(material, kind) is not None:
                 (connect if on else disconnect)(material, kind)
+
+
+def hair_state(head: Head) -> tuple[bool, float | None] | None:
+    """Whether the hair is shown, and its length in metres, None where its modifier is gone; None where there is no hair."""
+    return None if head.hair is None else (not head.hair.hide_render, length_of(head.hair))
+
+
+def set_hair(head: Head, *, on: bool | None = None, length: float | None = None) -> None:
+    """Strands over the painted scalp, and their length in metres; what is None stays as it is."""
+    if head.hair is None:
+        raise FitDiffError(
+            "hair-missing", "This head has no strands of hair: its photo shows none, or they were deleted."
+        )
+    if on is not None:
+        head.hair.hide_render = head.hair.hide_viewport = not on
+    if length is not None:
+        set_length(head.hair, length)
 
 
 def photo_state(head: Head) -> tuple[bool, float, bool] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,22 @@ from ..errors import FitDiffError
 from .heads import Head
 from .material import PORES
 
+USD = (".usd", ".usda", ".usdc", ".usdz")
 FORMATS = {"glb": ".glb", "usd": ".usdc", "fbx": ".fbx"}
 
 
 def export_head(head: Head, path: Path) -> Path:
     """By the path's ending: .glb or .gltf, .usd, .usda, .usdc or .usdz, .fbx. The selection is put back.
 
-    All keep the mesh, texture coordinates, shape keys and the maps; light that travels through flesh and the relief of
-    eyes and pores belong to Blender's shader and stay behind.
+    All keep the mesh, texture coordinates, shape keys and the maps, USD the hair that is shown as well; light that travels
+    through flesh and the relief of eyes and pores belong to Blender's shader and stay behind.
     """
     exporter = _EXPORTERS.get(path.suffix.lower())
     if exporter is None:
         sentence = f"“{path.name}” is no format that a head can be exported to. End the name with .glb, .usdc or .fbx."
         raise FitDiffError("export-format", sentence)
-    with _selected(head), _bare_normals(head):
+    hair = [head.hair] if head.hair is not None and path.suffix.lower() in USD else []
+    with _selected(head, hair), _bare_normals(head):
         try:
             exporter(path)
         except (RuntimeError, OSError) as error:
@@ -102,7 +104,7 @@ def _fbx(path: Path) -> None:
 
 _EXPORTERS = {
     **dict.fromkeys((".glb", ".gltf"), _gltf),
-    **dict.fromkeys((".usd", ".usda", ".usdc", ".usdz"), _usd),
+    **dict.fromkeys(USD, _usd),
     ".fbx": _fbx,
 }
 
@@ -140,8 +142,9 @@ def _bare_normals(head: Head) -> Iterator[None]:
 
 
 @contextmanager
-def _selected(head: Head) -> Iterator[None]:
-    """The head and nothing else is selected; shapes ride on the plain mesh, so its subdivision is left out."""
+def _selected(head: Head, hair: Sequence[bpy.types.Object] = ()) -> Iterator[None]:
+    """The head, its hair where it is shown, and nothing else is selected; shapes ride on the plain mesh, so its subdivision
+    is left out."""
     layer = bpy.context.view_layer
     layer.update()
     if head.mesh.name not in layer.objects:
@@ -156,6 +159,9 @@ def _selected(head: Head) -> Iterator[None]:
         head.mesh.hide_viewport = False
         head.mesh.hide_set(False)
         head.mesh.select_set(True)
+        for thing in hair:
+            if thing.visible_get():
+                thing.select_set(True)
         layer.objects.active = head.mesh
         for modifier, _, _ in levels:
             if modifier.type == "SUBSURF":

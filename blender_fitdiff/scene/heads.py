@@ -9,7 +9,7 @@ import bpy
 
 from .ownership import TAG
 
-PARTS = ("mesh", "sun", "camera", "world")
+PARTS = ("mesh", "sun", "camera", "world", "hair")
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +21,7 @@ class Head:
     sun: bpy.types.Object | None
     camera: bpy.types.Object | None
     world: bpy.types.World | None
+    hair: bpy.types.Object | None = None
 
     @property
     def folder(self) -> str:
@@ -32,10 +33,11 @@ class Head:
         return [material for material in self.mesh.data.materials if material is not None]
 
 
-def remember(collection: bpy.types.Collection, **parts: bpy.types.ID) -> None:
+def remember(collection: bpy.types.Collection, **parts: bpy.types.ID | None) -> None:
     """Custom properties that point to the parts survive renaming, and keep a world that no scene uses."""
     for part in PARTS:
-        collection[f"fitdiff_{part}"] = parts[part]
+        if parts[part] is not None:
+            collection[f"fitdiff_{part}"] = parts[part]
 
 
 def head_of(collection: bpy.types.Collection) -> Head | None:

@@ -11,6 +11,7 @@ import bpy
 from .camera import build_camera
 from .eyes import find_cornea
 from .groups import add_groups
+from .hair import build_hair
 from .heads import remember
 from .light import build_sun, build_world
 from .material import build_material, size_of
@@ -33,6 +34,7 @@ class ImportedAvatar:
     camera: bpy.types.Object
     world: bpy.types.World
     materials: dict[str, bpy.types.Material]  # by region
+    hair: bpy.types.Object | None = None
 
 
 def import_avatar(
@@ -87,17 +89,19 @@ def _build(avatar: AvatarFolder, name: str, *, subdivision: int, pack: bool) -> 
     sun = build_sun(f"{name} light", avatar.light)
     camera = build_camera(f"{name} camera", avatar.camera, photo)
     world = build_world(f"{name} ambient", avatar.light)
+    hair = build_hair(f"{name} hair", head, avatar)
     collection = bpy.data.collections.new(name)
-    for thing in (head, sun, camera):
+    for thing in (head, sun, camera, *([hair] if hair else [])):
         collection.objects.link(thing)
-    remember(collection, mesh=head, sun=sun, camera=camera, world=world)
-    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials)
+    remember(collection, mesh=head, sun=sun, camera=camera, world=world, hair=hair)
+    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials, hair)
 
 
 def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: AvatarFolder) -> None:
     render = scene.render
     scene.camera, scene.world = imported.camera, imported.world
     render.resolution_x, render.resolution_y = avatar.camera.width, avatar.camera.height
+    render.hair_type = "STRIP"  # EEVEE's other way makes every hair a pixel wide at least
     render.film_transparent = True  # or the world would hide the photo
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
     with suppress(TypeError):  # a studio's own colour configuration may call it otherwise

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import bpy
 
 TAG, NAME_TAG = "fitdiff_avatar", "fitdiff_name"
-KINDS = ("collections", "objects", "meshes", "materials", "images", "lights", "cameras", "worlds")
+KINDS = (
+    "collections", "objects", "meshes", "hair_curves", "node_groups", "materials", "images", "lights", "cameras", "worlds",
+)  # fmt: skip
 
 
 @contextmanager

@@ -23,6 +23,7 @@ MANIFEST_LIMIT = 4 << 20  # bytes
 FILE_LIMIT = 1 << 29  # bytes of any one file
 PIXEL_LIMIT = 1 << 26
 REQUIRED = ("mesh.npz", "maps/diffuse.png", "maps/specular.png", "maps/normal.png")
+HAIR_MAP = "maps/hair.png"
 _FILE_NAME = re.compile(r"mesh\.npz|preview\.png|photo\.png|maps/[a-z][a-z0-9_]{0,40}\.png")
 
 
@@ -59,6 +60,14 @@ class Camera:
         return replace(self, width=width, height=height, principal=principal)
 
 
+@dataclass(frozen=True)
+class Hair:
+    """Short hair that the map `hair` says the place of: linear colour, metres."""
+
+    colour: tuple[float, float, float]
+    length: float
+
+
 @dataclass(frozen=True, eq=False)
 class AvatarFolder:
     """Everything that the scene is built from; pictures stay on disk, Blender loads them itself."""
@@ -71,6 +80,7 @@ class AvatarFolder:
     camera: Camera
     maps: dict[str, Path]
     photo: Path | None
+    hair: Hair | None = None
 
 
 def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
@@ -88,11 +98,14 @@ def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
             for name, entry in about["files"].items()
         }
         light, camera = _light(about["light"]), _camera(about["camera"])
+        hair = _hair(about.get("hair"))
         arkit = {str(name): _number(weight, 0, 1) for name, weight in about.get("arkit", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         _broken(MANIFEST, repr(error))
     if len(files) > 64 or not all(_FILE_NAME.fullmatch(name) for name in files) or not set(REQUIRED) <= set(files):
         _broken(MANIFEST, "lists too much, too little, or files that do not belong to an avatar")
+    if hair is not None and HAIR_MAP not in files:
+        _broken(MANIFEST, f"hair without {HAIR_MAP}")
     mesh, pictures = None, {}
     for name, (sha256, size) in files.items():
         data = _read(folder, name, size)
@@ -110,7 +123,7 @@ def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
     if not set(arkit) <= set(mesh.shape_key_names):
         _broken(MANIFEST, "weights for shapes that the mesh lacks")
     maps = {name[len("maps/") : -len(".png")]: where for name, where in pictures.items() if name.startswith("maps/")}
-    return AvatarFolder(folder, folder.name, mesh, arkit, light, camera, maps, pictures.get("photo.png"))
+    return AvatarFolder(folder, folder.name, mesh, arkit, light, camera, maps, pictures.get("photo.png"), hair)
 
 
 def _parse(data: bytes) -> dict[str, Any]:
@@ -150,6 +163,13 @@ def _camera(about: dict[str, Any]) -> Camera:
     width, height = _whole(about["width"], 65536), _whole(about["height"], 65536)
     focal = _number(about["focal_px"], 1e-9, 1e9)
     return Camera(width, height, focal, (cx, cy), rotation, np.array(_numbers(about["translation"], 3)))
+
+
+def _hair(about: dict[str, Any] | None) -> Hair | None:
+    if about is None:
+        return None
+    red, green, blue = _numbers(about["colour"], 3, 0, 1)
+    return Hair((red, green, blue), _number(about["length"], 1e-4, 1))
 
 
 def _number(value: object, low: float = -1e9, high: float = 1e9) -> float:

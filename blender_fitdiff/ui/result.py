@@ -83,6 +83,26 @@ class FITDIFF_PT_light(_OfHead, bpy.types.Panel):
         layout.operator("fitdiff.relight_preview", text="Sheet of All Lights", icon="IMGDISPLAY")
 
 
+class FITDIFF_PT_hair(_OfHead, bpy.types.Panel):
+    bl_idname = "FITDIFF_PT_hair"
+    bl_label = "Hair"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        head = active_head(context)
+        return head is not None and head.hair is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        switches = context.scene.fitdiff_switches
+        state = controls.hair_state(the_head(context))
+        column = self.layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(switches, "hair_on")
+        length = column.row()
+        length.enabled = state is not None and state[0] and state[1] is not None
+        length.prop(switches, "hair_length", slider=True)
+
+
 class FITDIFF_PT_maps(_OfHead, bpy.types.Panel):
     bl_idname = "FITDIFF_PT_maps"
     bl_label = "Maps and Photo"
@@ -144,4 +164,11 @@ class FITDIFF_PT_export(_OfHead, bpy.types.Panel):
             cell.operator("fitdiff.export_head", text=text, icon="EXPORT").format = kind
 
 
-CLASSES = (FITDIFF_PT_head, FITDIFF_PT_light, FITDIFF_PT_maps, FITDIFF_PT_expression, FITDIFF_PT_export)
+CLASSES = (
+    FITDIFF_PT_head,
+    FITDIFF_PT_light,
+    FITDIFF_PT_hair,
+    FITDIFF_PT_maps,
+    FITDIFF_PT_expression,
+    FITDIFF_PT_export,
+)

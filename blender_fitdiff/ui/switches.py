@@ -12,6 +12,7 @@ import bpy
 from ..errors import FitDiffError
 from ..scene import controls
 from ..scene.environment import hdris
+from ..scene.hair import LONGEST
 from ..scene.heads import Head, active_head
 from .studio import studio, wake
 
@@ -53,6 +54,17 @@ def _hdri(place: int, otherwise: float) -> Callable[[Head], Any]:
         return otherwise if state is None else state[place]
 
     return read
+
+
+def _hair_on(head: Head) -> bool:
+    state = controls.hair_state(head)
+    return state is not None and state[0]
+
+
+def _hair_length(head: Head) -> float:
+    """Millimetres."""
+    state = controls.hair_state(head)
+    return 0.0 if state is None or state[1] is None else 1000 * state[1]
 
 
 def show_own_light(head: Head) -> None:
@@ -136,6 +148,21 @@ class FitDiffSwitches(bpy.types.PropertyGroup):
         step=100,
         precision=0,
         **_switch(_hdri(2, 0.0), lambda _head, value: controls.adjust_hdri(bpy.context.scene, degrees=value), 0.0),
+    )
+    hair_on: bpy.props.BoolProperty(
+        name="Strands",
+        description="Strands of hair over the painted scalp",
+        **_switch(_hair_on, lambda head, on: controls.set_hair(head, on=on), False),
+    )
+    hair_length: bpy.props.FloatProperty(
+        name="Length",
+        description="Of the strands, in millimetres",
+        min=0.5,
+        max=1000 * LONGEST,
+        soft_max=15.0,
+        step=50,
+        precision=1,
+        **_switch(_hair_length, lambda head, mm: controls.set_hair(head, length=mm / 1000), 0.0),
     )
     photo_shown: bpy.props.BoolProperty(
         name="Photo",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests import synthetic_head
-from tests.avatar_folders import ABOUT, write_folder
+from tests.avatar_folders import ABOUT, HAIR, write_folder
 
 _status = 0
 
@@ -45,6 +45,12 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         )
 
     return make
+
+
+@pytest.fixture
+def hairy(make_folder: Callable[..., Path]) -> Path:
+    """A folder with short hair on the upper third of the skin."""
+    return make_folder(about={"hair": HAIR}, maps={**synthetic_head.maps(), "hair": synthetic_head.hair_map()})
 
 
 @pytest.fixture(autouse=True)

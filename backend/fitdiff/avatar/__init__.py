@@ -3,7 +3,7 @@
 from .build import avatar_from_model
 from .folder import read_avatar, read_manifest, refuse_to_lose, write_avatar
 from .images import linear_from_srgb, srgb_from_linear, stored, stored_diffuse
-from .manifest import Camera, FaceModel, Latent, Light, Manifest
+from .manifest import Camera, FaceModel, Hair, Latent, Light, Manifest
 from .mesh import AvatarMesh
 from .result import Avatar
 
@@ -12,6 +12,7 @@ __all__ = [
     "AvatarMesh",
     "Camera",
     "FaceModel",
+    "Hair",
     "Latent",
     "Light",
     "Manifest",

@@ -12,7 +12,7 @@ from torch import Tensor
 from .. import __version__
 from ..face.embedded import EmbeddedFace
 from ..face.model import MorphableModel
-from .manifest import Camera, FaceModel, Latent, Light, Manifest
+from .manifest import Camera, FaceModel, Hair, Latent, Light, Manifest
 from .mesh import AvatarMesh
 from .result import Avatar
 
@@ -28,6 +28,7 @@ def avatar_from_model(
     light: Light,
     camera: Camera,
     maps: Mapping[str, np.ndarray],
+    hair: Hair | None = None,
     engine: str,
     seed: int,
     settings: Mapping[str, Any] | None = None,
@@ -42,7 +43,7 @@ def avatar_from_model(
 
     `arkit` holds starting weights by name (face.arkit.to_arkit). What the fit says beyond them - the part of the
     expression that no slider reaches, and the gaze - is kept as one more shape, so that the imported head lies exactly
-    on the photo. maps, preview and photo are as in Avatar.
+    on the photo. maps, preview and photo are as in Avatar; `hair` comes with a map of that name.
     """
     shapes = _shapes(model, identity)
     start = {name: float(np.clip(weight, 0, 1)) for name, weight in (arkit or {}).items() if name in model.arkit_names}
@@ -77,6 +78,7 @@ def avatar_from_model(
         gaze=((0.0, 0.0), (0.0, 0.0)) if gaze is None else _pairs(gaze),
         light=light,
         camera=camera,
+        hair=hair,
         arkit=start,
         metrics={name: float(value) for name, value in (metrics or {}).items()},
         timings={name: float(value) for name, value in (timings or {}).items()},

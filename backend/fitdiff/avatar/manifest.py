@@ -21,6 +21,7 @@ Vector3 = tuple[float, float, float]
 Pair = tuple[float, float]
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
 Intensity = Annotated[float, Meta(ge=0, le=1e6)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 Pixels = Annotated[int, Meta(ge=1, le=65536)]
 Numbers = Annotated[list[float], Meta(max_length=65536)]
 
@@ -62,6 +63,13 @@ class Camera(Struct, frozen=True, kw_only=True):
     translation: Annotated[Vector3, Meta(description="metres")]
 
 
+class Hair(Struct, frozen=True, kw_only=True):
+    """Short hair; the map `hair` says where it grows and which way it lies."""
+
+    colour: Annotated[tuple[Share, Share, Share], Meta(description="linear RGB")]
+    length: Annotated[float, Meta(ge=1e-4, le=1, description="metres")]
+
+
 class FileEntry(Struct, frozen=True, kw_only=True):
     """What a file of the folder must be: anything else is damage."""
 
@@ -86,6 +94,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     )
     light: Light
     camera: Camera
+    hair: Annotated[Hair | None, Meta(description="none where a head is bald, or the photo does not show")] = None
     arkit: dict[str, Annotated[float, Meta(ge=0, le=1)]] = {}
     photo: Annotated[Literal["photo.png"] | None, Meta(description="a copy of the photo, when it came along")] = None
     metrics: dict[str, float] = {}

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..avatar import Avatar, avatar_from_model, stored, stored_diffuse
+from ..avatar import Avatar, Hair, avatar_from_model, stored, stored_diffuse
 from ..face.appearance import EYE_MAP
 from ..face.arkit import named, to_arkit
 from ..face.brows import brow_places
@@ -27,7 +27,7 @@ from .base_maps import renderable
 from .fit_evidence import Evidence
 from .fit_head import DARKEST, MAP_SIZE, PALEST, FitHead
 from .fit_loss import metrics
-from .photo_hair import hair_colour, with_photo_hair
+from .photo_hair import photo_hair, stored_hair, with_photo_hair
 from .stored import stored_camera, stored_light
 from .tooth_shade import tooth_shade
 
@@ -36,29 +36,33 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def finished_maps(head: FitHead, evidence: Evidence, photo: Tensor, size: int) -> dict[str, np.ndarray]:
-    """photo (1, 3, H, W) sRGB, all of it -> the avatar's maps, 8 bits, the skin's of this size."""
+def finished_maps(
+    head: FitHead, evidence: Evidence, photo: Tensor, size: int
+) -> tuple[dict[str, np.ndarray], Hair | None]:
+    """photo (1, 3, H, W) sRGB, all of it -> the avatar's maps, 8 bits, the skin's of this size, and its hair."""
     atlas = head.atlas if size == MAP_SIZE else Atlas(head.model.topology, size)
     prior, fitted = head.prior(size), head.albedo()
     seen = _explained(head, evidence, photo)
     albedo = finished_albedo(seen, prior, fitted, head.beyond(), head.likeness, atlas).clamp(DARKEST, PALEST)
     painted = head.maps(albedo, _relief(head, albedo, prior), EYE_MAP)
-    specular = painted["skin"].specular
+    specular, found = painted["skin"].specular, None
     if head.likeness > 0:
         shade = tooth_shade(evidence.photo, evidence.inside, evidence.tone, head.rendered())
         whiter = painted["teeth"].diffuse * shade.view(1, 3, 1, 1)
         painted["teeth"] = painted["teeth"]._replace(diffuse=whiter.clamp(max=PALEST))
         places = torch.from_numpy(brow_places(head.model.topology, size)).to(albedo)[None, None]
         specular = own_shine(specular, albedo, places)
-        colour = hair_colour(seen, fitted, head.model.topology, head.atlas)
-        if colour is not None:
-            albedo = with_photo_hair(albedo, colour, head.model.topology, head.likeness)
+        found = photo_hair(seen, fitted, head.model, head.atlas)
+        if found is not None:
+            albedo = with_photo_hair(albedo, found, head.model, head.likeness)
+    hair, where = stored_hair(found, head.model, size)
     maps = {
         "diffuse": _stored_colour(albedo),
         "specular": stored(specular[0, 0].cpu().numpy()),
         "normal": stored((0.5 + 0.5 * painted["skin"].normal)[0].permute(1, 2, 0).cpu().numpy()),
     }
-    return maps | {f"{name}_diffuse": _stored_colour(painted[name].diffuse) for name in ("eyes", "teeth", "mouth")}
+    others = {f"{name}_diffuse": _stored_colour(painted[name].diffuse) for name in ("eyes", "teeth", "mouth")}
+    return maps | others | where, hair
 
 
 def _explained(head: FitHead, evidence: Evidence, photo: Tensor) -> Explained:
@@ -98,6 +102,7 @@ def avatar_of(
     evidence: Evidence,
     analysis: Analysis,
     maps: dict[str, np.ndarray],
+    hair: Hair | None,
     engine: str,
     seed: int,
     settings: FitSettings,
@@ -112,6 +117,7 @@ def avatar_of(
         light=stored_light(head.light[0].tolist()),
         camera=stored_camera(head.camera().to("cpu")),
         maps=maps,
+        hair=hair,
         engine=engine,
         seed=seed,
         settings=flattened(asdict(settings)),

@@ -25,6 +25,7 @@ from ..engines.stored import stored_camera
 from ..face import embedded
 from ..face.brows import hair_alpha
 from ..face.embedded import EmbeddedFace
+from ..face.hairline import growth
 from ..face.looks import Look, look_maps, random_look
 from ..face.people import random_expression, random_identity
 from ..face.skin import load_skin
@@ -35,13 +36,14 @@ from ..perception.analyse import Analysis
 from ..perception.pose import solve_pose
 from ..photo import photo_from_pixels
 from ..render.camera import Camera, rotation_from_axis_angle
-from ..render.interpolate import covered, fragments
+from ..render.interpolate import covered
 from ..render.renderer import Renderer
 from ..render.visibility import visible_faces
 
 SEED = 4
 SIZE = 320  # pixels, square
 TEXELS = 1024
+AT_LINE = 0.01  # metres before the hairline that a strand may start: what covers further down is brows
 COVERED = 0.35  # alpha of hair that hides the skin
 FINER = 4  # how much larger depth is drawn than the picture, to tell which landmarks are in sight
 BEHIND = 0.003  # metres: landmarks this far behind the nearest surface are hidden
@@ -149,15 +151,14 @@ def visible_face(
     mesh = renderer.mesh
     drawn = renderer(vertices, {}, camera, vertices.new_tensor([[1.0] * 6 + [0, 0, 1]]))
     pixel = covered(drawn.face, mesh.region)
-    fragment = fragments(drawn.face, camera.project(vertices), mesh.triangles, pixel)
-    corners = mesh.triangles[fragment.face]
-    scalp = torch.zeros(len(model.mean))
-    scalp[: len(model.topology.vertex_masks["scalp"])] = torch.from_numpy(model.topology.vertex_masks["scalp"])
-    scalp = (scalp[corners] * fragment.weights).sum(1)
     alpha = hair_alpha(model, look.style, TEXELS, look.seed)
+    inside = torch.from_numpy(growth(model, TEXELS).inside).to(alpha)[None, None]
     uv = drawn.surface.uv * 2 - 1
-    hair = torch.nn.functional.grid_sample(alpha, (uv * uv.new_tensor([1, -1]))[None, None], align_corners=False)
-    bare = (drawn.surface.region == REGIONS.index("skin")) & ~((hair[0, 0, 0] > COVERED) & (scalp > 0.05))
+    place = (uv * uv.new_tensor([1, -1]))[None, None]
+    hair, scalp = (
+        torch.nn.functional.grid_sample(picture, place, align_corners=False)[0, 0, 0] for picture in (alpha, inside)
+    )
+    bare = (drawn.surface.region == REGIONS.index("skin")) & ~((hair > COVERED) & (scalp > -AT_LINE))
     seen = torch.zeros(camera.size[0] * camera.size[1], dtype=torch.bool)
     seen[pixel] = bare
     outline = regions.polygon(regions.raised_oval(marks), camera.size[0]) > LEAST

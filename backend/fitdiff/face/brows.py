@@ -12,12 +12,19 @@ from torch import Tensor
 
 from . import texels
 from .geometry import boundary_loops
+from .hairline import density, growth, waves
 from .model import MorphableModel
 from .topology import REGIONS, Topology
 
 BROWS = (slice(21, 16, -1), slice(22, 27))  # of iBUG's 68, from the nose outwards; the person's right one first
 STROKES = 420
 LOWEST = 0.02  # a stroke's alpha below which nothing is drawn
+SINGLE = 0.003  # metres: how large the unevenness of hair is
+FULL, FRINGE, HAIR = (
+    0.9,
+    0.35,
+    0.009,
+)  # below which density single hairs are drawn, how many, and of what share of the tile
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def hair_alpha(model: MorphableModel, style: HairStyle, size: int, seed: int) ->
     topology = model.topology
     alpha = np.maximum(draw_brows(topology, style, size, random), draw_lashes(topology, style.lashes, size))
     if style.scalp:
-        alpha = np.maximum(alpha, draw_scalp(topology, style.scalp, size, random))
+        alpha = np.maximum(alpha, draw_scalp(model, style.scalp, size, random))
     return torch.from_numpy(alpha).to(model.mean)[None, None]
 
 
@@ -181,11 +188,25 @@ def lid_margins(topology: Topology) -> list[np.ndarray]:
     return found
 
 
-def draw_scalp(topology: Topology, cover: float, size: int, random: np.random.Generator) -> np.ndarray:
-    """(size, size) alpha: short hair all over the scalp, with an uneven hairline."""
-    mask = texels.bake(topology, topology.vertex_masks["scalp"][:, None].astype(float), size)[..., 0]
-    uneven = gaussian_filter(random.normal(0, 1, (size, size)), size / 60)
-    fine = gaussian_filter(random.normal(0, 1, (size, size)), 0.6)
-    near = np.clip(mask / 0.1, 0, 1)  # no tuft where no scalp is
-    edge = np.clip((mask + 0.12 * near * uneven / uneven.std() - 0.3) / 0.5, 0, 1)
-    return cover * edge * np.clip(0.85 + 0.15 * fine / fine.std(), 0, 1)
+def draw_scalp(
+    model: MorphableModel, cover: float, size: int, random: np.random.Generator, receding: float = 0.0
+) -> np.ndarray:
+    """(size, size) alpha: short hair all over the scalp, single hairs at its edge. receding: as face.hairline has it."""
+    grown = growth(model, size)
+    thick = density(grown, random, receding)
+    picture = Image.new("L", (texels.OVERSAMPLING * size,) * 2)
+    draw = ImageDraw.Draw(picture)
+    edge = np.argwhere((thick > LOWEST) & (thick < FULL))
+    edge = edge[random.random(len(edge)) < FRINGE * thick[tuple(edge.T)] * (512 / size) ** 2]
+    for row, column in edge:
+        root = texels.OVERSAMPLING * (np.array([column, row]) + random.uniform(0, 1, 2))
+        along = grown.direction[row, column] * [1, -1] + random.normal(0, 0.25, 2)
+        tip = root + along * picture.width * HAIR * random.uniform(0.5, 1.1)
+        draw.line(
+            [tuple(root), tuple(tip)], fill=int(255 * random.uniform(0.4, 0.9)), width=max(1, picture.width // 1400)
+        )
+    hairs = gaussian_filter(texels.reduced(picture, size), size / 1400)
+    alpha = 1 - (1 - thick**2) * (1 - 0.6 * hairs)
+    grows = alpha > 0
+    alpha[grows] *= np.clip(0.9 + 0.08 * waves(grown.place[grows], SINGLE, random), 0, 1)
+    return cover * alpha

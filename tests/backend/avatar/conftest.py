@@ -52,7 +52,12 @@ def avatar(model: MorphableModel) -> av.Avatar:
         texture=torch.randn(16, generator=torch.Generator().manual_seed(1)),
         light=LIGHT,
         camera=CAMERA,
-        maps={**pictures, "displacement": (np.arange(24 * 24).reshape(24, 24) * 100).astype(np.uint16)},
+        hair=av.Hair(colour=(0.2, 0.1, 0.05), length=0.006),
+        maps={
+            **pictures,
+            "hair": pictures["normal"],
+            "displacement": (np.arange(24 * 24).reshape(24, 24) * 100).astype(np.uint16),
+        },
         engine="test",
         seed=5,
         settings={"steps": 3, "nested": {"on": True}},

@@ -259,6 +259,12 @@ def test_missing_newer_and_changed(written, tmp_path):
     assert "newer FitDiff" in caught.value.sentence
 
 
+def test_hair_is_not_written_without_its_map(avatar, tmp_path):
+    bare = replace(avatar, maps={name: pixels for name, pixels in avatar.maps.items() if name != "hair"})
+    with pytest.raises(ValueError, match="hair"):
+        av.write_avatar(bare, tmp_path / "bare")
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -403,6 +409,9 @@ def test_json_that_is_not_ours(written):
         json.dumps({**good, "camera": {**good["camera"], "rotation": [[1, 0, 0], [0, 1, 0], [0, 0, -1]]}}).encode(),
         json.dumps({**good, "light": {**good["light"], "direction": [0, 0, 0]}}).encode(),
         json.dumps({**good, "files": {}}).encode(),
+        json.dumps({**good, "hair": {**good["hair"], "length": 0}}).encode(),
+        json.dumps({**good, "hair": {**good["hair"], "colour": [0.1, 0.1, 2]}}).encode(),
+        json.dumps({**good, "files": {name: e for name, e in good["files"].items() if "hair" not in name}}).encode(),
         json.dumps({**good, "settings": {"deep": json.loads("[" * 40 + "]" * 40)}}).encode(),
     ]
     for text in texts:

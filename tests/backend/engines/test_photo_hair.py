@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from fitdiff.engines.photo_hair import hair_colour, with_photo_hair
-from fitdiff.face import embedded, texels
+from fitdiff.engines.photo_hair import LENGTH, PhotoHair, photo_hair, stored_hair, with_photo_hair
+from fitdiff.face import embedded
 from fitdiff.face.appearance import Paint, head_maps
+from fitdiff.face.hairline import growth
 from fitdiff.likeness.finish import Explained
 from fitdiff.render.atlas import Atlas
 from fitdiff.render.camera import Camera
@@ -33,7 +34,7 @@ def skin_map(colour):
     return colour.view(1, 3, 1, 1).expand(1, 3, SIZE, SIZE).clone()
 
 
-def explained(model, hair, light="even", target=(0.0, 0.02, 0.0)):
+def explained(model, hair, light="even", target=(0.0, 0.02, 0.0), receding=0.0):
     """A photo of a head whose scalp has this colour, and a head found in it that knows nothing of hair."""
     renderer, vertices = Renderer(model.topology), model.vertices(torch.zeros(1, 158))
     camera = Camera.facing((SIDE, SIDE), 0.9, 22.0, target=torch.tensor(target))
@@ -43,8 +44,8 @@ def explained(model, hair, light="even", target=(0.0, 0.02, 0.0)):
         paint = Paint(specular=torch.zeros(1, 1, SIZE, SIZE))
         return renderer(vertices, head_maps(model, albedo, paint, 16), camera, numbers)
 
-    scalp = texels.bake(model.topology, model.topology.vertex_masks["scalp"][:, None].astype(float), SIZE)[..., 0]
-    there = torch.from_numpy(scalp).float()[None, None] > 0.4
+    grown = growth(model, SIZE)
+    there = torch.from_numpy(grown.inside > receding * grown.recedes)[None, None]
     photo = to_srgb(drawn(torch.where(there, hair.view(1, 3, 1, 1), skin_map(SKIN))).over(torch.zeros(1, 3, 1, 1)))
     found = drawn(skin_map(SKIN))
     nothing = torch.zeros(1, 1, SIDE, SIDE)
@@ -65,32 +66,67 @@ def explained(model, hair, light="even", target=(0.0, 0.02, 0.0)):
 @pytest.mark.parametrize("light", LAMPS)
 @pytest.mark.parametrize("hair", [BROWN, SKIN], ids=["brown", "bald"])
 def test_the_colour_comes_out_whatever_the_light(model, atlas, hair, light):
-    found = hair_colour(explained(model, hair, light), skin_map(SKIN), model.topology, atlas)
+    found = photo_hair(explained(model, hair, light), skin_map(SKIN), model, atlas)
     assert found is not None
-    assert torch.allclose(found, hair, rtol=0.15), (found, hair)
+    assert torch.allclose(found.colour, hair, rtol=0.15), (found, hair)
+    assert found.bald == (hair is SKIN)
+
+
+@pytest.mark.parametrize("receding", [0.0, 0.012, 0.024])
+def test_the_hairline_is_where_the_photo_has_it(model, atlas, receding):
+    found = photo_hair(explained(model, BROWN, receding=receding), skin_map(SKIN), model, atlas)
+    assert found.receding == pytest.approx(receding, abs=0.004)
+    assert torch.allclose(found.colour, BROWN, rtol=0.15)
 
 
 def test_a_blue_cap_is_no_hair(model, atlas):
-    assert hair_colour(explained(model, BLUE), skin_map(SKIN), model.topology, atlas) is None
+    assert photo_hair(explained(model, BLUE), skin_map(SKIN), model, atlas) is None
 
 
 def test_a_scalp_outside_the_picture_tells_nothing(model, atlas):
     below = explained(model, BROWN, target=(0.0, -0.2, 0.0))
-    assert hair_colour(below, skin_map(SKIN), model.topology, atlas) is None
+    assert photo_hair(below, skin_map(SKIN), model, atlas) is None
 
 
 def test_hair_grows_on_the_scalp_alone(model):
-    plain = skin_map(SKIN)
-    with_hair = with_photo_hair(plain, BROWN, model.topology)
-    masks = [
-        texels.bake(model.topology, model.topology.vertex_masks[name][:, None].astype(float), SIZE)[..., 0]
-        for name in ("scalp", "face")
-    ]
-    scalp, face = (torch.from_numpy(mask) for mask in masks)
-    bare, grown = (face > 0.9) & (scalp < 0.02), scalp > 0.9
+    plain, brown = skin_map(SKIN), PhotoHair(BROWN)
+    with_hair = with_photo_hair(plain, brown, model)
+    inside = torch.from_numpy(growth(model, SIZE).inside)
+    bare, grown = inside < -0.015, inside > 0.03
     assert torch.allclose(with_hair[..., bare], plain[..., bare])
     assert torch.allclose(with_hair[..., grown].log().mean(-1).exp()[0], BROWN, rtol=0.2)
-    assert torch.equal(
-        with_photo_hair(plain, BROWN, model.topology, 0.0), with_photo_hair(plain, SKIN, model.topology, 0.0)
-    )
-    assert torch.equal(with_photo_hair(plain, BROWN, model.topology), with_hair)  # the same hairs each time
+    assert torch.allclose(with_photo_hair(plain, brown, model, 0.0), plain)
+    assert torch.equal(with_photo_hair(plain, brown, model), with_hair)  # the same hairs each time
+
+
+def test_what_has_receded_is_painted_as_skin(model):
+    grown = growth(model, SIZE)
+    shorn = torch.where(torch.from_numpy(grown.inside > 0), 0.02, skin_map(SKIN))
+    painted = with_photo_hair(shorn, PhotoHair(BROWN, receding=0.02), model)
+    front = torch.from_numpy((grown.recedes > 0.95) & (grown.inside > 0.012) & (grown.inside < 0.015))
+    assert torch.allclose(painted[..., front].mean(-1)[0], SKIN, rtol=0.25)
+
+
+def test_the_shade_of_hair_before_the_line_becomes_skin(model):
+    grown = growth(model, SIZE)
+    dark = torch.from_numpy(((grown.inside + 0.012) / 0.012).clip(0, 1)) * 0.6
+    painted = with_photo_hair((skin_map(SKIN).log() - dark).exp().float(), PhotoHair(BROWN), model)
+    before = torch.from_numpy((grown.recedes > 0.95) & (grown.inside > -0.009) & (grown.inside < -0.006))
+    assert dark[before].mean() > 0.15
+    assert torch.allclose(painted[..., before].mean(-1)[0], SKIN, rtol=0.06)
+
+
+def test_what_is_stored_lets_strands_grow(model):
+    hair, maps = stored_hair(PhotoHair(BROWN), model, SIZE)
+    assert hair.colour == pytest.approx(BROWN.tolist())
+    assert hair.length == LENGTH
+    grown, picture = growth(model, SIZE), maps["hair"]
+    assert picture.shape == (SIZE, SIZE, 3)
+    assert (picture[grown.inside > 0.03, 2] == 255).all()
+    assert (picture[grown.inside < -0.015, 2] == 0).all()
+    assert abs((picture[..., :2] / 127.5 - 1) - grown.direction).max() < 0.005
+
+
+def test_a_bald_head_and_one_that_shows_nothing_store_no_hair(model):
+    assert stored_hair(PhotoHair(SKIN, bald=True), model, SIZE) == (None, {})
+    assert stored_hair(None, model, SIZE) == (None, {})

@@ -11,7 +11,7 @@ import pytest
 
 import blender_fitdiff
 from blender_fitdiff.errors import FitDiffError
-from blender_fitdiff.scene import export
+from blender_fitdiff.scene import controls, export
 from blender_fitdiff.scene.export import export_head
 from blender_fitdiff.scene.heads import Head, active_head
 from blender_fitdiff.scene.importer import import_avatar
@@ -84,6 +84,18 @@ def test_round_trip(head, tmp_path, suffix):
         coloured.append(len(images))
     assert len(coloured) == 4
     assert max(coloured) >= 2  # the skin's relief came along
+
+
+@pytest.mark.parametrize("suffix", [".glb", pytest.param(".usdc", marks=WITHOUT_USD), ".fbx"])
+@pytest.mark.parametrize("shown", [True, False])
+def test_usd_keeps_hair_that_is_shown(hairy, tmp_path, suffix, shown):
+    import_avatar(hairy)
+    head = active_head(bpy.context)
+    count = len(head.hair.data.curves)
+    controls.set_hair(head, on=shown)
+    read_back(export_head(head, tmp_path / f"head{suffix}"))
+    found = [len(thing.data.curves) for thing in bpy.data.objects if thing.type == "CURVES"]
+    assert found == ([count] if shown and suffix == ".usdc" else [])
 
 
 def graph(head: Head) -> list[set]:

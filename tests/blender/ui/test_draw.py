@@ -265,14 +265,20 @@ def test_without_a_head_only_the_photo_is_asked_for(registered):
     assert not [panel for panel in result.CLASSES if panel.poll(bpy.context)]
 
 
-def test_panels_of_a_head(head, room):
+def test_panels_of_a_head(registered, hairy, room):
+    import_avatar(hairy)
     assert all(panel.poll(bpy.context) for panel in result.CLASSES)
     drawn = {panel.__name__: draw(panel) for panel in result.CLASSES}
     assert "fitdiff.back_to_photo" in drawn["FITDIFF_PT_head"].operators()
     assert {"light", "light_on", "light_strength"} <= set(drawn["FITDIFF_PT_light"].properties())
+    assert drawn["FITDIFF_PT_hair"].properties() == ["hair_on", "hair_length"]
     assert {"map_diffuse", "photo_opacity"} <= set(drawn["FITDIFF_PT_maps"].properties())
     assert drawn["FITDIFF_PT_export"].operators().count("fitdiff.export_head") == 3
     assert drawn["FITDIFF_PT_expression"].properties().count("value") == 52
+
+
+def test_a_head_without_hair_has_no_panel_for_it(head):
+    assert [panel for panel in result.CLASSES if not panel.poll(bpy.context)] == [result.FITDIFF_PT_hair]
 
 
 def test_a_head_without_a_photo_is_not_said_to_have_one(head, room, photo):

@@ -360,6 +360,19 @@ def test_switches_read_and_write_the_scene_itself(head):
         assert controls.maps_state(head, kind) is True
 
 
+def test_hair_has_its_switches(registered, hairy):
+    import_avatar(hairy)
+    head, switches = active_head(bpy.context), bpy.context.scene.fitdiff_switches
+    assert (switches.hair_on, switches.hair_length) == (True, pytest.approx(8.0))
+    switches.hair_length = 3.0
+    switches.hair_on = False
+    assert controls.hair_state(head) == (False, pytest.approx(0.003))
+    bpy.data.objects.remove(head.hair)
+    assert (switches.hair_on, switches.hair_length) == (False, 0.0)
+    switches.hair_on = True
+    assert studio.studio().desk.trouble.code == "hair-missing"
+
+
 def test_hdris_light_the_head_from_a_menu(head):
     if not hdris():
         pytest.skip("this build of Blender comes without HDRIs")

@@ -1,0 +1,132 @@
+"""Where hair grows on a head, and which way: the hairline, the crown's whorl, down the sides and the nape. Seeded."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.interpolate import PchipInterpolator
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from ..render.atlas import Atlas
+from .model import MorphableModel
+from .topology import Topology
+
+# On the embedded mean face, metres: the hairline's height, by degrees from the front round the axis at z = AXIS.
+AXIS = -0.02
+HAIRLINE = (
+    (0, 0.071), (18, 0.071), (32, 0.074), (42, 0.067), (50, 0.053), (57, 0.036), (62, 0.016), (65, -0.006),
+    (68, -0.018), (79, -0.020), (82, -0.002), (86, 0.005), (98, 0.005), (103, -0.008), (107, -0.025), (116, -0.036),
+    (130, -0.045), (150, -0.051), (180, -0.049),
+)  # fmt: skip
+FADE = ((0, 0.017), (45, 0.016), (58, 0.011), (72, 0.009), (100, 0.012), (130, 0.022), (180, 0.026))
+"""How far inside the line hair is as dense as it gets: soon at the temples, late at the nape."""
+CROWN = (-0.008, 0.092, -0.072)  # the whorl, a little to the person's right
+WHORL = 0.028  # how far it winds
+SIDES = (0.085, 0.02)  # heights between which what grows away from the crown turns to grow down
+RECEDING = (75.0, 110.0)  # degrees: a receding hairline recedes in front of these, and no more behind;
+ABOVE = (0.03, 0.055)  # heights: above these, since sideburns stay
+LOWEST = -0.08  # height below which nothing grows
+FAR = 0.06  # metres: further from the line nobody asks how far
+EAR = (0.079, 0.004)  # further out than this, and below: ear
+WANDERS = ((0.03, 0.0018), (0.009, 0.0016), (0.004, 0.0013))  # metres: how long a bend of the line is, and how deep
+WAVES = 48  # that a bend is made of
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """The skin tile's texels (S, S), row 0 at v = 1; those that show nothing have what the nearest one has."""
+
+    inside: np.ndarray  # (S, S) metres inside the hairline, negative outside
+    fade: np.ndarray  # (S, S) metres inside it at which hair is as dense as it gets
+    recedes: np.ndarray  # (S, S) 0 to 1: how far a receding hairline recedes here
+    direction: np.ndarray  # (S, S, 2) unit, along tangent (+u) and bitangent (+v)
+    place: np.ndarray  # (S, S, 3) metres, on the mean face
+
+
+def has_hairline(topology: Topology) -> bool:
+    """The embedded face's alone: other heads have other places."""
+    return "scalp" in topology.vertex_masks
+
+
+@functools.lru_cache(maxsize=4)
+def growth(model: MorphableModel, size: int) -> Growth:
+    atlas = Atlas(model.topology, size)
+    mean = model.mean.detach().cpu().double()
+    place = atlas.gather(mean).numpy()
+    tangent, bitangent, normal = _frames(atlas, model.topology, mean)
+    turned = np.degrees(np.arctan2(np.abs(place[:, 0]), place[:, 2] - AXIS))
+    ear = (np.abs(place[:, 0]) > EAR[0]) & (place[:, 1] < EAR[1])
+    grows = (place[:, 1] > _along(HAIRLINE, turned)) & ~ear
+    near = place[:, 1] > LOWEST
+    inside = np.where(grows, FAR, -FAR)
+    for rows, others, sign in ((grows, ~grows & near, 1), (~grows & near, grows, -1)):
+        inside[rows] = sign * cKDTree(place[others]).query(place[rows], distance_upper_bound=FAR)[0].clip(max=FAR)
+    recedes = (1 - _rise(turned, *RECEDING)) * _rise(place[:, 1], *ABOVE)
+    way = _way(place, normal)
+    flat = np.stack([(way * tangent).sum(1), (way * bitangent).sum(1)], 1)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-6)
+    values = np.concatenate([np.stack([inside, _along(FADE, turned), recedes], 1), flat, place], 1)
+    inside, fade, recedes, *others = atlas.picture(torch.from_numpy(values))[0].numpy()
+    return Growth(inside, fade, recedes, np.stack(others[:2], -1), np.stack(others[2:], -1))
+
+
+def density(grown: Growth, random: np.random.Generator, receding: float = 0.0) -> np.ndarray:
+    """(S, S), 0 to 1: how thick hair stands. receding: metres by which the line has gone back in front."""
+    inside = grown.inside - receding * grown.recedes
+    near = np.abs(inside) < grown.fade + 0.01  # elsewhere no bend of the line matters
+    wandering = sum(depth * waves(grown.place[near], length, random) for length, depth in WANDERS)
+    # Nothing wanders far out: a tuft on the forehead would be a stain.
+    inside[near] += wandering * _rise(inside[near], -0.006, 0.004)
+    return _rise(inside / grown.fade, 0.0, 1.0)
+
+
+def waves(place: np.ndarray, length: float, random: np.random.Generator) -> np.ndarray:
+    """(M,) unevenness of variance 1 in space, so that it knows no seam: waves of about this length from everywhere."""
+    towards = random.normal(0, 1, (3, WAVES))
+    towards *= 2 * np.pi / length / np.linalg.norm(towards, axis=0) * random.uniform(0.6, 1.5, WAVES)
+    phase = place.astype(np.float32) @ towards.astype(np.float32) + random.uniform(0, 2 * np.pi, WAVES)
+    return np.cos(phase).sum(1) * np.sqrt(2 / WAVES)
+
+
+def _way(place: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """(M, 3) along the surface: away from the crown, winding near it; down at the sides and the nape, a little back."""
+    away = place - np.array(CROWN)
+    distance = np.linalg.norm(away, axis=1, keepdims=True)
+    away = _along_surface(away, normal)
+    winding = np.cross(away, normal)
+    down = _along_surface(np.broadcast_to([0.0, -1.0, -0.3], place.shape), normal)
+    side = 1 - _rise(place[:, 1:2], SIDES[1], SIDES[0])
+    whorl = np.exp(-((distance / WHORL) ** 2))
+    return away * (1 - side) * (1 - 0.5 * whorl) + winding * 1.2 * whorl + down * side
+
+
+def _along_surface(vectors: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    flat = vectors - (vectors * normal).sum(1, keepdims=True) * normal
+    return flat / np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-6)
+
+
+def _frames(atlas: Atlas, topology: Topology, vertices: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(M, 3) tangent, bitangent and normal of the covered texels' triangles, an orthonormal frame each."""
+    triangle = atlas.triangle.numpy()
+    a, b, c = (vertices.numpy()[topology.triangles[triangle, k]] for k in range(3))
+    p, q, r = (topology.uv[topology.uv_triangles[triangle, k]].astype(float) for k in range(3))
+    (u1, v1), (u2, v2) = (q - p).T, (r - p).T
+    normal = np.cross(b - a, c - a)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-12)
+    facing = np.sign(u1 * v2 - u2 * v1)[:, None]
+    tangent = _along_surface(((b - a) * v2[:, None] - (c - a) * v1[:, None]) * facing, normal)
+    return tangent, np.cross(normal, tangent) * facing, normal
+
+
+def _along(knots: tuple[tuple[float, float], ...], at: np.ndarray) -> np.ndarray:
+    places, values = zip(*knots, strict=True)
+    return PchipInterpolator(places, values)(at)
+
+
+def _rise(value: np.ndarray, low: float, high: float) -> np.ndarray:
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)

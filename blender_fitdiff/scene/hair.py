@@ -1,0 +1,154 @@
+"""Short hair as Blender's own: a Curves object on the head that follows its expressions, combs and renders like any other."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from .mesh import UV_LAYER, to_blender
+from .nodes import load_image, node_tree
+from .reader import AvatarFolder
+from .strands import Strands, grow
+
+LENGTH, LONGEST = "Length", 0.05  # the modifier's input, metres
+THICK, THIN = 0.00005, 0.00002  # metres, radius at the root and at the tip
+COLOUR, VARIED = "Colour", 0.35  # the node that says it, and by how much single hairs are paler or darker
+GROWING = "FitDiff Hair"  # the modifier on the strands
+
+
+def build_hair(name: str, head: bpy.types.Object, avatar: AvatarFolder) -> bpy.types.Object | None:
+    """None where the avatar has no hair."""
+    if avatar.hair is None:
+        return None
+    strands = grow(avatar.mesh, _map(avatar.maps["hair"]), avatar.hair.length)
+    if not len(strands.points):
+        return None
+    data = _curves(name, strands)
+    data.surface, data.surface_uv_map = head, UV_LAYER
+    data.materials.append(build_hair_material(name, avatar.hair.colour))
+    thing = bpy.data.objects.new(name, data)
+    thing.parent = head
+    head.add_rest_position_attribute = True  # what the strands take as the head at rest
+    modifier = thing.modifiers.new(GROWING, "NODES")
+    modifier.node_group = _growing(name, avatar.hair.length)
+    set_length(thing, avatar.hair.length)
+    return thing
+
+
+def length_of(hair: bpy.types.Object) -> float | None:
+    """Metres; None where the artist took the modifier away that keeps it."""
+    found = _length_input(hair)
+    return None if found is None else float(found[0].get(found[1], 0.0))
+
+
+def set_length(hair: bpy.types.Object, length: float) -> None:
+    found = _length_input(hair)
+    if found is not None:
+        found[0][found[1]] = min(max(length, 0.0), LONGEST)
+        hair.update_tag()
+
+
+def _length_input(hair: bpy.types.Object) -> tuple[bpy.types.Modifier, str] | None:
+    """The modifier, and the name by which it keeps its input."""
+    for modifier in hair.modifiers:
+        if modifier.type == "NODES" and modifier.node_group is not None:
+            socket = modifier.node_group.interface.items_tree.get(LENGTH)
+            if socket is not None:
+                return modifier, socket.identifier
+    return None
+
+
+def _map(path: Path) -> np.ndarray:
+    """(H, W, 3), row 0 at v = 0, as the file has it."""
+    image = load_image(path, path.stem, srgb=False, pack=False)
+    values = np.empty(math.prod(image.size) * 4, np.float32)
+    image.pixels.foreach_get(values)
+    size = tuple(image.size)
+    bpy.data.images.remove(image)
+    return values.reshape(size[1], size[0], 4)[..., :3]
+
+
+def _curves(name: str, strands: Strands) -> bpy.types.Curves:
+    count, points = strands.points.shape[:2]
+    data = bpy.data.hair_curves.new(name)
+    data.add_curves([points] * count)
+    data.attributes["position"].data.foreach_set("vector", to_blender(strands.points).ravel())
+    radius = data.attributes.new("radius", "FLOAT", "POINT")
+    radius.data.foreach_set("value", np.tile(np.linspace(THICK, THIN, points, dtype=np.float32), count))
+    rooted = data.attributes.new("surface_uv_coordinate", "FLOAT2", "CURVE")
+    rooted.data.foreach_set("vector", strands.uv.ravel())
+    return data
+
+
+def _growing(name: str, grown: float) -> bpy.types.NodeTree:
+    """Strands that were grown at this length drawn out from their roots to another, and moved as the skin below moves."""
+    tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
+    tree.is_modifier = True
+    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    length = tree.interface.new_socket(LENGTH, in_out="INPUT", socket_type="NodeSocketFloat")
+    length.subtype = "DISTANCE"
+    length.default_value, length.min_value, length.max_value = grown, 0.0, LONGEST
+    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    nodes = {
+        kind: tree.nodes.new(kind)
+        for kind in (
+            "NodeGroupInput", "GeometryNodeCurveOfPoint", "GeometryNodePointsOfCurve", "GeometryNodeInputPosition",
+            "GeometryNodeFieldAtIndex", "ShaderNodeMath", "ShaderNodeMix", "GeometryNodeSetPosition",
+            "GeometryNodeDeformCurvesOnSurface", "NodeGroupOutput",
+        )
+    }  # fmt: skip
+    for place, node in enumerate(nodes.values()):
+        node.location = (200 * place - 800, -160 * (place in (1, 2, 3, 4)))
+    given, of_point, of_curve, position, root, share, mix, move, deform, result = nodes.values()
+    share.operation, share.inputs[1].default_value = "DIVIDE", grown
+    root.data_type, root.domain = "FLOAT_VECTOR", "POINT"
+    mix.data_type, mix.clamp_factor = "VECTOR", False
+    a, b = (socket for socket in mix.inputs if socket.type == "VECTOR" and socket.name in "AB")
+    factor = next(socket for socket in mix.inputs if socket.type == "VALUE" and socket.enabled)
+    mixed = next(socket for socket in mix.outputs if socket.type == "VECTOR")
+    link = tree.links.new
+    link(of_point.outputs["Curve Index"], of_curve.inputs["Curve Index"])
+    link(of_curve.outputs["Point Index"], root.inputs["Index"])
+    link(position.outputs["Position"], root.inputs["Value"])
+    link(root.outputs["Value"], a)
+    link(position.outputs["Position"], b)
+    link(given.outputs[LENGTH], share.inputs[0])
+    link(share.outputs["Value"], factor)
+    link(given.outputs["Geometry"], move.inputs["Geometry"])
+    link(mixed, move.inputs["Position"])
+    link(move.outputs["Geometry"], deform.inputs["Curves"])
+    link(deform.outputs["Curves"], result.inputs["Geometry"])
+    return tree
+
+
+def build_hair_material(name: str, colour: tuple[float, float, float]) -> bpy.types.Material:
+    """Cycles has light go through every hair; EEVEE cannot, and gets a surface that looks much the same from afar."""
+    material = bpy.data.materials.new(name)
+    tree = node_tree(material)
+    tree.nodes.clear()
+    own = tree.nodes.new("ShaderNodeRGB")
+    own.name = own.label = COLOUR
+    own.outputs["Color"].default_value = (*colour, 1.0)
+    each, spread, tinted = (
+        tree.nodes.new(kind) for kind in ("ShaderNodeHairInfo", "ShaderNodeMapRange", "ShaderNodeVectorMath")
+    )
+    spread.inputs["To Min"].default_value, spread.inputs["To Max"].default_value = 1 - VARIED, 1 + VARIED
+    tinted.operation = "SCALE"
+    tree.links.new(each.outputs["Random"], spread.inputs["Value"])
+    tree.links.new(own.outputs["Color"], tinted.inputs["Vector"])
+    tree.links.new(spread.outputs["Result"], tinted.inputs["Scale"])
+    through, flat = tree.nodes.new("ShaderNodeBsdfHairPrincipled"), tree.nodes.new("ShaderNodeBsdfPrincipled")
+    through.inputs["Roughness"].default_value, through.inputs["Random Roughness"].default_value = 0.35, 0.2
+    flat.inputs["Roughness"].default_value, flat.inputs["Specular IOR Level"].default_value = 0.6, 0.25
+    for row, (engine, shader, entry) in enumerate((("CYCLES", through, "Color"), ("EEVEE", flat, "Base Color"))):
+        output = tree.nodes.new("ShaderNodeOutputMaterial")
+        output.target = engine
+        tree.links.new(tinted.outputs["Vector"], shader.inputs[entry])
+        tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
+        shader.location, output.location = (0, 200 - 400 * row), (300, 200 - 400 * row)
+    for place, node in enumerate((each, own, spread, tinted)):
+        node.location = (200 * place - 800, -200 * (place == 1))
+    return material

@@ -1,0 +1,144 @@
+"""Single hairs from a head's map of hair: where each is rooted, and which way it bends. Knows nothing of bpy. Seeded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import REGIONS, MeshArrays
+
+PER_AREA = 1.3e6  # strands on a square metre, where hair stands as dense as it gets
+MOST = 120_000  # strands of a head, however large the map says its hair is
+POINTS = 4  # of a strand
+LIFT = 0.55  # how far a strand stands up at its root: 0 lies on the skin, 1 stands upright
+STRAY = 0.28  # radians by which single hairs turn away from their neighbours
+TUFT, TUFTED = 0.006, 0.22  # metres across of hairs that turn alike, and the radians by which they do
+SHORTEST = 0.45  # of the length, at the very edge of the hairline
+SEED = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Strands:
+    """Head space as in the avatar: metres, Y up."""
+
+    points: np.ndarray  # (N, POINTS, 3) float32, the root first
+    uv: np.ndarray  # (N, 2) float32 where the root lies in the texture
+
+
+def grow(mesh: MeshArrays, hair: np.ndarray, length: float) -> Strands:
+    """hair (H, W, 3), row 0 at v = 0: docs/avatar-format.md has what its channels say. Equal heads get equal hairs."""
+    random = np.random.default_rng(SEED)
+    corners, uv_corners = _skin_triangles(mesh)
+    size = np.array(hair.shape[1::-1])
+    position = mesh.vertices.astype(np.float64)
+    a, b, c = (position[corners[:, k]] for k in range(3))
+    across = np.cross(b - a, c - a)
+    area = 0.5 * np.linalg.norm(across, axis=1)
+    # Only where hair grows, with a margin: a triangle may reach into hair with no corner.
+    thick = _read(hair[..., 2], mesh.uv[uv_corners].astype(np.float64).reshape(-1, 2), size).reshape(-1, 3).max(1)
+    near = _near_hair(hair[..., 2], mesh.uv[uv_corners], size) | (thick > 0)
+    weight = area * near
+    if not weight.sum() > 0:
+        return Strands(np.zeros((0, POINTS, 3), np.float32), np.zeros((0, 2), np.float32))
+    count = min(int(PER_AREA * weight.sum()), 4 * MOST)
+    rows = np.searchsorted(np.cumsum(weight) / weight.sum(), random.random(count)).clip(max=len(weight) - 1)
+    one, other = np.sqrt(random.random(count)), random.random(count)
+    share = np.stack([1 - one, one * (1 - other), one * other], 1)
+    uv = np.einsum("nk,nkc->nc", share, mesh.uv[uv_corners[rows]].astype(np.float64))
+    values = np.stack([_read(hair[..., channel], uv, size) for channel in range(3)], 1)
+    stays = values[:, 2] > random.random(count)
+    rows, share, uv, values = (array[stays][:MOST] for array in (rows, share, uv, values))
+    root = np.einsum("nk,nkc->nc", share, position[corners[rows]])
+    tangent, bitangent = _tangents(mesh, corners, uv_corners, across)
+    normal = _unit(np.einsum("nk,nkc->nc", share, _normals(position, corners, across)[corners[rows]]))
+    way = _unit(tangent[rows] * (2 * values[:, :1] - 1) + bitangent[rows] * (2 * values[:, 1:2] - 1))
+    way = _turned(way, normal, root, random)
+    reach = length * (SHORTEST + (1 - SHORTEST) * values[:, 2]) * random.uniform(0.7, 1.1, len(root))
+    return Strands(_bent(root, normal, way, reach, random).astype(np.float32), uv.astype(np.float32))
+
+
+def _bent(
+    root: np.ndarray, normal: np.ndarray, way: np.ndarray, reach: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """(N, POINTS, 3): up from the skin, then lying down the way that hair lies."""
+    lift = LIFT * random.uniform(0.6, 1.3, (len(root), 1))
+    points, place = [root], root
+    for step in range(POINTS - 1):
+        up = lift * (1 - 0.75 * step / (POINTS - 2))
+        place = place + _unit(way + up * normal) * (reach / (POINTS - 1))[:, None]
+        points.append(place)
+    return np.stack(points, 1)
+
+
+def _turned(way: np.ndarray, normal: np.ndarray, root: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Tufts turn together, hairs by themselves."""
+    cell = np.floor(root / TUFT + random.normal(0, 0.25, root.shape)).astype(np.int64)
+    together = _noise(cell @ np.array([73856093, 19349663, 83492791]))
+    angle = (TUFTED * together + STRAY * random.normal(0, 1, len(root)))[:, None]
+    flat = _unit(way - (way * normal).sum(1, keepdims=True) * normal)
+    return flat * np.cos(angle) + np.cross(normal, flat) * np.sin(angle)
+
+
+def _noise(keys: np.ndarray) -> np.ndarray:
+    """(N,) whole numbers -> (N,) in -1 to 1, the same for the same key."""
+    mixed = (keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
+    return mixed.astype(np.float64) / (1 << 23) - 1
+
+
+def _skin_triangles(mesh: MeshArrays) -> tuple[np.ndarray, np.ndarray]:
+    """(T, 3) vertices, (T, 3) texture coordinates."""
+    skin = mesh.quad_region == REGIONS.index("skin")
+    quads, uv_quads = mesh.quads[skin], mesh.uv_quads[skin]
+    four = quads[:, 3] >= 0
+    return tuple(  # type: ignore[return-value]
+        np.concatenate([faces[:, [0, 1, 2]], faces[four][:, [0, 2, 3]]]) for faces in (quads, uv_quads)
+    )
+
+
+def _near_hair(density: np.ndarray, uv: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """(T,) whether hair grows within a triangle's bounding box. uv (T, 3, 2)."""
+    grows = np.zeros((density.shape[0] + 1, density.shape[1] + 1), np.int64)
+    grows[1:, 1:] = np.cumsum(np.cumsum(density > 0, 0), 1)
+    low = np.floor(uv.min(1) * size - 1).astype(int).clip(0, size)
+    high = np.ceil(uv.max(1) * size + 1).astype(int).clip(0, size)
+    return (
+        grows[high[:, 1], high[:, 0]] - grows[low[:, 1], high[:, 0]]
+        - grows[high[:, 1], low[:, 0]] + grows[low[:, 1], low[:, 0]]
+    ) > 0  # fmt: skip
+
+
+def _read(picture: np.ndarray, uv: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """(H, W) at (N, 2), bilinear, the border's value outside."""
+    place = (uv * size - 0.5).clip(0, size - 1)
+    low = np.minimum(place.astype(int), size - 2).clip(0)
+    high = np.minimum(low + 1, size - 1)
+    right, up = (place - low).T
+    (x0, y0), (x1, y1) = low.T, high.T
+    below = picture[y0, x0] * (1 - right) + picture[y0, x1] * right
+    above = picture[y1, x0] * (1 - right) + picture[y1, x1] * right
+    return below * (1 - up) + above * up
+
+
+def _tangents(
+    mesh: MeshArrays, corners: np.ndarray, uv_corners: np.ndarray, across: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(T, 3) unit vectors along +u and +v in each triangle's plane, at right angles."""
+    a, b, c = (mesh.vertices[corners[:, k]].astype(np.float64) for k in range(3))
+    p, q, r = (mesh.uv[uv_corners[:, k]].astype(np.float64) for k in range(3))
+    (u1, v1), (u2, v2) = (q - p).T, (r - p).T
+    sign = np.sign(u1 * v2 - u2 * v1)[:, None]
+    tangent = _unit(((b - a) * v2[:, None] - (c - a) * v1[:, None]) * sign)
+    return tangent, np.cross(_unit(across), tangent) * sign
+
+
+def _normals(position: np.ndarray, corners: np.ndarray, across: np.ndarray) -> np.ndarray:
+    total = np.zeros_like(position)
+    for k in range(3):
+        for axis in range(3):
+            total[:, axis] += np.bincount(corners[:, k], across[:, axis], len(position))
+    return _unit(total)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)
