@@ -24,6 +24,7 @@ from .hand import Hand, Play
 LONG = 1500.0  # seconds for an installation or a job on a busy machine
 SHADERS = 8.0  # seconds without a change, after which none is compiled any more
 STEP = 35  # of a job, in the picture of one
+UI_SCALE = 0.85  # all of the panel's words fit into a sidebar of the usual width
 FACES, TROUBLE = (294, 460), (264, 420)
 PREFERENCES, SHEET = (880, 605), (1100, 650)
 
@@ -32,6 +33,7 @@ def play(
     hand: Hand, tell: Callable[..., None], *, zip_file: str, photos: dict[str, str], engine: str, out: str
 ) -> Play:
     folder = Path(out)
+    bpy.context.preferences.view.ui_scale = UI_SCALE
     install(zip_file)
     yield from hand.until(lambda: hand.screen().std() > 5, "Blender's window is drawn")
     yield from open_sidebar(hand)
@@ -55,9 +57,13 @@ def play(
 
 def rest(hand: Hand) -> Play:
     """The mouse out of the picture, and all drawn."""
-    region = hand.region("WINDOW")
-    yield from hand.point(region, region.width / 3, region.height - 20)
+    away(hand)
     yield from hand.still()
+
+
+def away(hand: Hand) -> None:
+    height, width, _ = hand.screen().shape
+    display.move(width - 1, height - 1)
 
 
 def install_engine(hand: Hand) -> Play:
@@ -81,12 +87,8 @@ def preferences(hand: Hand, folder: Path) -> Play:
 
 def job(hand: Hand, folder: Path) -> Play:
     yield from hand.click("fitdiff.reconstruct", hand.region("UI"))
-    yield from hand.until(lambda: desk().progress.step >= STEP or not desk().working, f"step {STEP} is reached", LONG)
-    pictures = ours("ui.studio").studio().pictures
-    region = hand.region("WINDOW")
-    yield from hand.point(region, region.width / 3, region.height - 20)
-    yield from hand.until(lambda: pictures.icon("frame"), "there is a preview")
-    yield from hand.rounds(50)
+    away(hand)
+    yield from hand.until(lambda: fitting() >= STEP, f"step {STEP} is reached", LONG)
     hand.keep_picture(folder, "panel-progress.png")
     yield from hand.until(lambda: the_head() is not None and not desk().busy, "the head is in the scene", LONG)
     bpy.ops.fitdiff.only_own_light()
@@ -94,9 +96,15 @@ def job(hand: Hand, folder: Path) -> Play:
     hand.keep_picture(folder, "panel-head.png")
 
 
+def fitting() -> int:
+    """The step, in the stage that shows most."""
+    told = desk().progress
+    return told.step if told.stage == "fitting" else 0
+
+
 def lights(hand: Hand, folder: Path) -> Play:
     sidebar = hand.region("UI")
-    yield from hand.click("FitDiffSwitches.light", sidebar)
+    yield from hand.click("fitdiff_switches.light", sidebar)
     yield from hand.still(2.0)
     hand.keep_picture(folder, "panel-lights.png")
     display.key("Escape")
