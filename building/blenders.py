@@ -43,6 +43,8 @@ LIBRARIES = {
     "libGL.so.1": "libgl1",
     "libEGL.so.1": "libegl1 libgl1-mesa-dri",
 }
+# Program -> Debian packages: the screen, mouse and keyboard for the test of Blender's window.
+PROGRAMS = {"Xvfb": "xvfb libgl1-mesa-dri libglx-mesa0", "xdotool": "xdotool"}
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def ensure_blenders(options: argparse.Namespace, widest: bool) -> list[Blender]:
     if found:
         python, version = found
         system_libraries(options)
+        if widest:
+            window_programs(options)
         for name, packages in BPY[version].items():
             if name == "bpy" or widest:
                 environment = ensure(
@@ -132,14 +136,26 @@ def system_libraries(options: argparse.Namespace) -> None:
         "    except OSError: print(name)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    missing = [LIBRARIES[name] for name in done.stdout.split()]
-    if not missing:
-        return
-    packages = " ".join(missing)
+    if missing := [LIBRARIES[name] for name in done.stdout.split()]:
+        _install(missing, "Blender's libraries", options)
+
+
+def window_programs(options: argparse.Namespace) -> None:
+    """What the test of Blender's window starts. It is left out where they are not to be had; nothing else needs them."""
+    missing = [packages for program, packages in PROGRAMS.items() if not shutil.which(program)]
+    if missing and sys.platform.startswith("linux"):
+        try:
+            _install(missing, "The programs for the test of Blender's window", options)
+        except Problem as problem:
+            say(f"Note: the test of Blender's window is left out. {problem}")
+
+
+def _install(packages: list[str], whose: str, options: argparse.Namespace) -> None:
+    names = " ".join(packages)
     if shutil.which("apt-get") and os.geteuid() == 0 and (IN_CI or options.system_packages):
         quiet = child_environment(DEBIAN_FRONTEND="noninteractive")
         step("system libraries: apt-get update", ["apt-get", "update"], environment=quiet)
-        install = ["apt-get", "install", "-y", "--no-install-recommends", *packages.split()]
-        step(f"system libraries: apt-get install {packages}", install, environment=quiet)
+        install = ["apt-get", "install", "-y", "--no-install-recommends", *names.split()]
+        step(f"system libraries: apt-get install {names}", install, environment=quiet)
     else:
-        say(f"Note: Blender's libraries are incomplete here; on Debian or Ubuntu: sudo apt-get install {packages}")
+        say(f"Note: {whose} are incomplete here; on Debian or Ubuntu: sudo apt-get install {names}")

@@ -43,7 +43,7 @@ class FITDIFF_PT_photo(InSidebar, bpy.types.Panel):
         if error and not asks_which_face(room):  # the faces' numbers ask that already
             draw_trouble(layout, context, error)
         if state in (install.READY, install.OUTDATED):
-            draw_order(layout, room, chosen)
+            draw_order(layout, context, room, chosen)
 
 
 def asks_which_face(room: Studio) -> bool:
@@ -89,7 +89,7 @@ def _has_placeholder() -> bool:
     return "placeholder" in bpy.types.UILayout.bl_rna.functions["prop"].parameters
 
 
-def draw_order(layout: bpy.types.UILayout, room: Studio, chosen: FitDiffChoices) -> None:
+def draw_order(layout: bpy.types.UILayout, context: bpy.types.Context, room: Studio, chosen: FitDiffChoices) -> None:
     column = layout.column()
     column.use_property_split, column.use_property_decorate = True, False
     column.prop(chosen, "engine")
@@ -99,7 +99,7 @@ def draw_order(layout: bpy.types.UILayout, room: Studio, chosen: FitDiffChoices)
     if orders.has_chance(chosen.engine):
         column.prop(chosen, "seed")
     told = cost(chosen.engine, chosen.quality) or "Not yet timed on this machine"
-    column.label(text=told, icon="SORTTIME")
+    sentence(layout, context, told, "SORTTIME")
     row = layout.row()
     row.scale_y = 1.6
     row.enabled = bool(chosen.photo) and room.installing is None and not asks_which_face(room)

@@ -46,10 +46,10 @@ class FITDIFF_PT_head(_OfHead, bpy.types.Panel):
             layout.label(text=f"Made in {wording.duration(last.seconds)}", icon="SORTTIME")
             if last.verdict != "good":
                 sentence(layout, context, "The photo was hard to read: compare the head with it.", "INFO")
-        row = layout.row(align=True)
+        column = layout.column(align=True)  # side by side, their words are cut off in Blender 5.0's sidebar
         whose = "Head's" if controls.photo_state(the_head(context)) is None else "Photo's"
-        row.operator("fitdiff.back_to_photo", text=f"{whose} Camera", icon="CAMERA_DATA")
-        row.operator("fitdiff.another_seed", icon="FILE_REFRESH")
+        column.operator("fitdiff.back_to_photo", text=f"{whose} Camera", icon="CAMERA_DATA")
+        column.operator("fitdiff.another_seed", icon="FILE_REFRESH")
 
 
 class FITDIFF_PT_light(_OfHead, bpy.types.Panel):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from building import blenders, steps
+from building import blenders, places, steps
 
 from .stand_ins import build, posix_only, program
 
@@ -54,3 +54,16 @@ def test_system_libraries_are_installed_only_where_allowed(monkeypatch, capsys, 
     else:
         assert not commands
         assert "sudo apt-get install libmade-up9 libmade-up-driver" in capsys.readouterr().out
+
+
+@posix_only
+def test_without_a_screen_to_be_had_only_its_test_is_left_out(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(blenders, "PROGRAMS", {"no-such-screen": "made-up-screen"})
+    monkeypatch.setattr(blenders, "IN_CI", True)
+    monkeypatch.setattr(blenders.sys, "platform", "linux")
+    monkeypatch.setattr(blenders.os, "geteuid", lambda: 0)
+    program(tmp_path / "bin" / "apt-get", "echo no network; exit 100")
+    monkeypatch.setattr(places, "CACHE", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin") + os.pathsep + os.environ["PATH"])
+    blenders.window_programs(build.parse(["test"]))
+    assert "test of Blender's window is left out" in capsys.readouterr().out

@@ -10,46 +10,27 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import bpy
 import pytest
 
 from building import places
-from building.blenders import Blender
-from building.extension import add_offline, extension_tool, pack, stage_extension
+from building.extension import add_offline, extension_tool, pack
 from building.files import sha256
+
+from .packed import BLENDER, packed_extension, this_blender
 
 ROOT = Path(__file__).resolve().parents[3]
 LIFE = Path(__file__).with_name("life.py")
-# As a module, bpy runs in any Python; an installed Blender has to be started itself.
-BLENDER = bpy.app.binary_path
 
 
 @pytest.fixture(scope="module")
-def this_blender():
-    return Blender("this one", Path(BLENDER or sys.executable), is_python=not BLENDER)
-
-
-@pytest.fixture(scope="module")
-def zip_file(this_blender, tmp_path_factory) -> Iterator[Path]:
-    """Everything real but the wheel, which is a few bytes: Blender only carries it."""
+def zip_file(tmp_path_factory) -> Iterator[Path]:
+    """With it in dist/, so that what is packed from it lands there too."""
     folder = tmp_path_factory.mktemp("packaging")
-    wheels = folder / "wheels"
-    wheels.mkdir()
-    for name in ("fitdiff-0.1.0-py3-none-any.whl", "pip-1.0-py3-none-any.whl"):
-        with zipfile.ZipFile(wheels / name, "w") as archive:
-            archive.writestr("fitdiff/__init__.py", "")
-    for name in ("requirements.txt", "torch.txt"):
-        (wheels / name).write_text("")
-    roles = {"fitdiff": "fitdiff-0.1.0-py3-none-any.whl", "pip": "pip-1.0-py3-none-any.whl"}
-    roles |= {"requirements": "requirements.txt", "torch": "torch.txt"}
-    files = {role: {"file": name, "sha256": sha256(wheels / name)} for role, name in roles.items()}
-    told = {"version": "0.1.0", "torch": "2.13.0", "files": files, "offline": None}
-    (wheels / "bundle.json").write_text(json.dumps(told))
+    made = packed_extension(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(places, "CACHE", folder / "cache")
         patch.setattr(places, "DIST", folder / "dist")
-        stage_extension(folder / "stage", wheels)
-        yield pack(this_blender, folder / "stage", "fitdiff-test.zip")
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -136,23 +117,23 @@ def test_uninstalling_takes_the_engine_along(installed, live, user):
     assert not list((user / "extensions" / "user_default").glob("fitdiff"))
 
 
-def test_offline_packages_say_for_whom_they_are(this_blender, zip_file, tmp_path):
+def test_offline_packages_say_for_whom_they_are(zip_file, tmp_path):
     stage = tmp_path / "stage"
     with zipfile.ZipFile(zip_file) as archive:
         archive.extractall(stage)
     (stage / "wheels" / "small.whl").write_bytes(b"wheel")
     add_offline(stage, (3, 11), "linux-x86_64", {"small.whl": sha256(stage / "wheels" / "small.whl")})
-    made = pack(this_blender, stage, "fitdiff-offline.zip")
+    made = pack(this_blender(), stage, "fitdiff-offline.zip")
     with zipfile.ZipFile(made) as archive:
         assert 'platforms = ["linux-x64"]' in archive.read("blender_manifest.toml").decode()
         told = json.loads(archive.read("wheels/bundle.json"))["offline"]
     assert (told["platform"], told["python"], told["build"]) == ("linux-x86_64", "3.11", "cpu")
 
 
-def test_a_repository_lists_it(this_blender, zip_file, tmp_path):
+def test_a_repository_lists_it(zip_file, tmp_path):
     (tmp_path / zip_file.name).write_bytes(zip_file.read_bytes())
     words = ["server-generate", "--repo-dir", str(tmp_path), "--html"]
-    subprocess.run([*extension_tool(this_blender), *words], check=True, capture_output=True)
+    subprocess.run([*extension_tool(this_blender()), *words], check=True, capture_output=True)
     (entry,) = json.loads((tmp_path / "index.json").read_text())["data"]
     assert (entry["id"], entry["archive_url"]) == ("fitdiff", f"./{zip_file.name}")
     assert entry["archive_hash"] == f"sha256:{sha256(zip_file)}"

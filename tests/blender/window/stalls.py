@@ -1,26 +1,22 @@
 """How long Blender's window stands still while a head is made, and where:
 
-    python3 tests/blender/window/stalls.py --engine-python PYTHON PHOTO [--blender BLENDER] [--quality standard]
+    .venvs/bpy/bin/python -m tests.blender.window.stalls --engine-python PYTHON PHOTO [--blender BLENDER] [--quality standard]
 
-Needs a Blender with a window, so an X server where there is none (`Xvfb :77 -screen 0 1600x1000x24 +extension GLX &`,
-`DISPLAY=:77`), and the engine's Python. Blender starts with factory settings and the extension from this checkout; a photo is
-looked at, a head is made, cancelled at step 20, and made again. A timer asks to be called every few milliseconds: what passes
-between two calls beyond that is a stall. Printed are the longest ones by phase, each with the computing time of Blender's main
-thread in it and what of ours ran in it (ms). Not a test: what it reads depends on what else the machine does, so the load is
-printed too.
+Blender is this Python's bpy with its window, or another one. It starts with factory settings and the extension from this
+checkout; a photo is looked at, a head is made, cancelled at step 20, and made again. A timer asks to be called every few
+milliseconds: what passes between two calls beyond that is a stall. Printed are the longest ones by phase, each with the
+computing time of Blender's main thread in it and what of ours ran in it (ms). Not a test: what it reads depends on what else
+the machine does, so the load is printed too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from .stage import perform
+
 SHOWN = 8
 
 
@@ -28,37 +24,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photo", type=Path)
     parser.add_argument("--engine-python", type=Path, required=True, help="an interpreter that has the engine")
-    parser.add_argument("--blender", default="blender", help="default: the one on the PATH")
+    parser.add_argument("--blender", type=Path, default=Path(sys.executable), help="a Python with bpy, or a Blender")
     parser.add_argument("--quality", default="standard", help="draft, standard, fine or finest")
+    parser.add_argument("--size", default="1600x1000", help="of the window, in pixels")
     parser.add_argument("--timeout", type=float, default=900.0, help="seconds after which Blender is ended")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="fitdiff-stalls-") as folder:
-        told = Path(folder) / "told.json"
-        wanted = {"photo": str(options.photo.resolve()), "quality": options.quality, "told": str(told)}
-        environment = {
-            **os.environ,
-            "BLENDER_USER_RESOURCES": folder,
-            "FITDIFF_BACKEND_PYTHON": str(options.engine_python),
-            "FITDIFF_STALLS": json.dumps(wanted),
-            "PYTHONPATH": "",
-        }
-        code = (
-            f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.blender.window import watched; watched.start()"
-        )
-        command = [options.blender, "--factory-startup", "--python-expr", code]
-        try:
-            done = subprocess.run(
-                command, env=environment, timeout=options.timeout, check=False, capture_output=True, text=True
-            )
-        except subprocess.TimeoutExpired:
-            sys.stderr.write("It took too long: give --timeout more seconds.\n")
-            return 1
-        if not told.is_file():
-            sys.stderr.write(
-                f"Blender ended with {done.returncode} and told nothing.\n{done.stdout[-2000:]}{done.stderr[-2000:]}\n"
-            )
-            return 1
-        report(json.loads(told.read_text(encoding="utf-8")))
+    width, height = map(int, options.size.split("x"))
+    performance = perform(
+        "watched",
+        options.blender,
+        size=(width, height),
+        timeout=options.timeout,
+        settings={"FITDIFF_BACKEND_PYTHON": str(options.engine_python)},
+        photo=str(options.photo.resolve()),
+        quality=options.quality,
+    )
+    if "stalls" not in performance.told:
+        sys.stderr.write(f"Blender ended with {performance.code}.\n{performance.told.get('trouble', '')}\n")
+        sys.stderr.write(performance.console[-2000:])
+        return 1
+    report(performance.told)
     return 0
 
 

@@ -1,17 +1,15 @@
-"""Inside Blender, for stalls.py: plays the artist, and writes down whenever the main thread was away."""
+"""The play of stalls.py: a job like an artist's, and whenever the main thread was away."""
 
 from __future__ import annotations
 
 import functools
-import json
-import os
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import bpy
+
+from .hand import Hand, Play
 
 INTERVAL = 0.005
 SETTLED = 4.0  # seconds before, between and after
@@ -21,7 +19,6 @@ CANCEL_AT = 20
 
 class Watch:
     def __init__(self) -> None:
-        self.wanted = json.loads(os.environ["FITDIFF_STALLS"])
         self.began = self.last = time.perf_counter()
         self.computed = time.thread_time()
         self.phase, self.since = "before", self.began
@@ -29,7 +26,6 @@ class Watch:
         self.stalls: list[dict[str, Any]] = []
         self.ran: list[tuple[str, float]] = []
         self.gaps = 0
-        self.load = [os.getloadavg()[0]]
 
     def turn(self, phase: str) -> None:
         now = time.perf_counter()
@@ -59,30 +55,12 @@ class Watch:
         self.last, self.computed = time.perf_counter(), time.thread_time()
         return INTERVAL
 
-    def finish(self, trouble: str) -> None:
+    def told(self) -> dict[str, Any]:
         self.turn("over")
-        told = {
-            "blender": bpy.app.version_string,
-            "load": [*self.load, os.getloadavg()[0]],
-            "gaps": self.gaps,
-            "phases": self.phases,
-            "stalls": self.stalls,
-            "trouble": trouble,
-        }
-        Path(self.wanted["told"]).write_text(json.dumps(told), encoding="utf-8")
-        bpy.ops.wm.quit_blender()
+        return {"gaps": self.gaps, "phases": self.phases, "stalls": self.stalls}
 
 
-def start() -> None:
-    """Whatever goes wrong ends Blender: nobody sees this window."""
-    try:
-        _start()
-    except Exception:
-        traceback.print_exc()
-        os._exit(3)
-
-
-def _start() -> None:
+def play(hand: Hand, tell: Callable[..., None], *, photo: str, quality: str) -> Play:
     import blender_fitdiff
     from blender_fitdiff.ui import panel, result, studio
 
@@ -101,17 +79,8 @@ def _start() -> None:
         bpy.utils.register_class(shown)
     _watch_drawing(watch)
     bpy.app.timers.register(watch.look, persistent=True)
-    bpy.context.preferences.view.show_splash = False
-    artist = _artist(watch)
-    bpy.app.timers.register(functools.partial(_step, watch, artist), first_interval=SETTLED, persistent=True)
-
-
-def _step(watch: Watch, artist: Iterator[float]) -> float | None:
-    try:
-        return next(artist, None)
-    except Exception:
-        watch.finish(traceback.format_exc())
-        return None
+    yield from _job(hand, watch, photo, quality)
+    tell(**watch.told(), trouble=str(studio.studio().desk.trouble or ""))
 
 
 def _drawn(draw: Callable[..., None]) -> Callable[..., None]:
@@ -133,37 +102,35 @@ def _watch_drawing(watch: Watch) -> None:
     bpy.types.SpaceView3D.draw_handler_add(after, (), "WINDOW", "POST_PIXEL")
 
 
-def _artist(watch: Watch) -> Iterator[float]:
-    """One step for each call; gives the seconds until the next."""
+def _job(hand: Hand, watch: Watch, photo: str, quality: str) -> Play:
     from blender_fitdiff.desk.desk import LOOKING
     from blender_fitdiff.operators import reconstruct
     from blender_fitdiff.ui.state import choices
     from blender_fitdiff.ui.studio import show_sidebar, studio
 
     desk = studio().desk
-    area = next(area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D")
-    show_sidebar(area)
-    yield SETTLED
+    yield from hand.wait(SETTLED)
+    show_sidebar(hand.area())
+    yield from hand.wait(SETTLED)
     watch.turn("looking for faces")
-    watch.timed("choosing", lambda: setattr(choices(), "photo", watch.wanted["photo"]))()
-    choices().quality = watch.wanted["quality"]
+    watch.timed("choosing", lambda: setattr(choices(), "photo", photo))()
+    choices().quality = quality
     while desk.phase == LOOKING:
-        yield 0.1
+        yield
     watch.turn("a job that is cancelled")
     watch.timed("begin", reconstruct.begin)()
     while desk.working and not (desk.progress.total and desk.progress.step >= CANCEL_AT):
-        yield 0.05
+        yield
     bpy.ops.fitdiff.cancel()
     while desk.working:
-        yield 0.05
+        yield
     watch.turn("idle")
-    yield SETTLED
+    yield from hand.wait(SETTLED)
     watch.turn("a job, up to its head")
     watch.timed("begin", reconstruct.begin)()
     while desk.working and desk.progress.stage != "writing":
-        yield 0.02
+        yield
     watch.turn("the head comes in and is first drawn")
     while desk.working:
-        yield 0.02
-    yield 2 * SETTLED
-    watch.finish(str(desk.trouble or ""))
+        yield
+    yield from hand.wait(2 * SETTLED)
