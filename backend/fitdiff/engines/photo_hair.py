@@ -25,8 +25,9 @@ DARKEST, PALEST = 0.006, 0.6  # linear, of any channel
 WARM = (0.85, 0.8)  # hair is no less red than this share of its green, and no less green than this of its blue,
 REDDEST = 4.0  # and no redder than this times its green: what is, is a hat or what stands behind
 UNLIKE = (0.4, 0.3)  # in log brightness or in log colour: from here on it is not the cheeks' skin
-RECEDED = np.arange(0.0, 0.041, 0.002)  # metres, how far hairlines are asked to have gone back
-BEFORE = 0.004  # metres before the hairline that still tell where it is
+RECEDED = np.arange(-0.012, 0.041, 0.002)  # metres, how far hairlines are asked to have gone back, or to lie lower
+BEFORE = 0.004  # metres about the hairline that tell nothing of the scalp
+AHEAD = 0.018  # metres before it that still tell where it is: a brow lies further down
 FOREHEAD = (-0.03, -0.018)  # metres inside the hairline, negative before it: where the forehead's skin is its own
 SHADED = -0.008  # from here on it may be hair's shade
 BLUR = 100  # of the tile's side: what is coarser is shade
@@ -40,7 +41,7 @@ class PhotoHair:
     """What the photo shows of the scalp, less its light; colours (3,) linear."""
 
     colour: Tensor  # of the hair; of the skin where a head is bald
-    receding: float = 0.0  # metres by which the hairline has gone back
+    receding: float = 0.0  # metres by which the hairline has gone back; negative where it lies lower than most
     bald: bool = False
 
 
@@ -56,7 +57,7 @@ def with_photo_hair(albedo: Tensor, hair: PhotoHair, model: MorphableModel, stre
     forehead = torch.from_numpy((grown.recedes > 0.9) & (grown.inside > FOREHEAD[0]) & (grown.inside < FOREHEAD[1]))
     skin = albedo[0, :, forehead.to(albedo.device)].median(1).values
     albedo = _without_shade(albedo, skin, strength * torch.from_numpy(grown.recedes * _ramp(grown.inside)).to(albedo))
-    if hair.receding:  # a drawn head may be shorn where this one is bare
+    if hair.receding > 0:  # a drawn head may be shorn where this one is bare
         albedo = with_hair(albedo, strength * (2 * cover(0.0)).clamp(max=1) * (1 - covered), skin[None])
     return with_hair(albedo, strength * covered, hair.colour[None])
 
@@ -106,7 +107,7 @@ def photo_hair(seen: Explained, albedo: Tensor, model: MorphableModel, atlas: At
     if scalp.sum() < LEAST * size**2 or not cheeks.any():
         return None
     other = _unlike(colours, colours[cheeks].median(0).values)
-    front = visible & (recedes > 0.5) & (inside > -BEFORE)
+    front = visible & (recedes > 0.5) & (inside > -AHEAD)
     wrong = [(other != (inside > line))[front].sum().item() for line in RECEDED]
     receding = float(RECEDED[int(np.argmin(wrong))])
     behind = scalp & (inside > receding * recedes + BEFORE)
@@ -116,7 +117,14 @@ def photo_hair(seen: Explained, albedo: Tensor, model: MorphableModel, atlas: At
     red, green, blue = colour.tolist()
     if not (WARM[0] * green <= red <= REDDEST * green and WARM[1] * blue <= green):
         return None
-    return PhotoHair(colour, 0.0 if bald else receding, bald)
+    return PhotoHair(_possible(colour), 0.0 if bald else receding, bald)
+
+
+def _possible(colour: Tensor) -> Tensor:
+    """(3,): from white over yellow and brown to black, no hair is greener than red or bluer than green. Light of a strong
+    colour, taken out of pale hair, would leave the opposite of it."""
+    red, green, blue = colour.unbind()
+    return torch.stack([torch.maximum(red, green), green, torch.minimum(blue, green)])
 
 
 def _unlike(colours: Tensor, skin: Tensor) -> Tensor:

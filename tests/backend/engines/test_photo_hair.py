@@ -72,11 +72,17 @@ def test_the_colour_comes_out_whatever_the_light(model, atlas, hair, light):
     assert found.bald == (hair is SKIN)
 
 
-@pytest.mark.parametrize("receding", [0.0, 0.012, 0.024])
+@pytest.mark.parametrize("receding", [-0.008, 0.0, 0.012, 0.024])
 def test_the_hairline_is_where_the_photo_has_it(model, atlas, receding):
     found = photo_hair(explained(model, BROWN, receding=receding), skin_map(SKIN), model, atlas)
     assert found.receding == pytest.approx(receding, abs=0.004)
     assert torch.allclose(found.colour, BROWN, rtol=0.15)
+
+
+def test_pale_hair_under_coloured_light_is_not_greenish(model, atlas):
+    found = photo_hair(explained(model, torch.tensor([0.4, 0.44, 0.46])), skin_map(SKIN), model, atlas)
+    red, green, blue = found.colour.tolist()
+    assert red >= green >= blue and green == pytest.approx(0.44, rel=0.15)
 
 
 def test_a_blue_cap_is_no_hair(model, atlas):
