@@ -22,6 +22,7 @@ from .latents import Rows
 RIDGES = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
 SHRINKAGE = 0.1  # of the covariance off its diagonal
 WIDTH = 0.4  # of the Gaussians about known people, in spreads: the best of .15 to .5 on people never seen
+MOST = 0.95  # correlation of texture with coefficients
 LEAST = 1e-4  # variance of a number that the coefficients hold entirely
 
 
@@ -73,8 +74,7 @@ def fit(prior: Prior, rows: Rows, statistics: Statistics, schedule: Schedule, em
     seen_in_both = shown[:, :rank].T @ shown[:, rank:] / len(y)
     found = ((_apart(y), seen_in_both + beyond), (_shrunk(left), beyond))
     for root, (covariance, between) in zip(prior.roots, found, strict=True):
-        covariance[:rank, rank:], covariance[rank:, :rank] = between, between.T
-        root.copy_(_root(covariance))
+        root.copy_(_root(_joined(covariance, between)))
         root[:rank] *= credit[:, None]
     if prior.has_known:
         known, count = prior.known.shape
@@ -157,6 +157,19 @@ def _beyond(left: Tensor, rank: int, owner: Tensor) -> Tensor:
         u, s, v = torch.linalg.svd((halves[0] + halves[1]) / 2, full_matrices=False)
         found.append((u * (s * torch.stack(worth).mean(0).cummin(0).values.clamp(min=0))) @ v)
     return torch.cat(found, 1) * spread[:rank, None] * spread[rank:]
+
+
+def _joined(covariance: Tensor, between: Tensor) -> Tensor:
+    """The covariance with this between its first directions and the others; of few people it may be more than two
+    spreads can have in common, and is drawn in."""
+    rank = len(between)
+    own, other = _root(covariance[:rank, :rank]), _root(covariance[rank:, rank:])
+    correlation = torch.linalg.solve_triangular(own, between, upper=False).T
+    correlation = torch.linalg.solve_triangular(other, correlation, upper=False)
+    between = between * (MOST / torch.linalg.matrix_norm(correlation, 2)).clamp(max=1)
+    joined = covariance.clone()
+    joined[:rank, rank:], joined[rank:, :rank] = between, between.T
+    return joined
 
 
 def _shrunk(left: Tensor) -> Tensor:

@@ -100,6 +100,18 @@ def test_what_texture_and_the_rest_have_in_common_is_kept_and_chance_is_not(fitt
         assert block.square().mean() < 0.1 / PEOPLE  # of what chance gives
 
 
+def test_what_few_people_seem_to_have_in_common_leaves_a_covariance():
+    generator = torch.Generator().manual_seed(1)
+    spreads = torch.tensor([3.0, 1.0, 0.5, 2.0, 0.2])
+    covariance = torch.diag(spreads.square())
+    modest = 0.2 * torch.outer(spreads[:2], spreads[2:])
+    assert torch.equal(moments._joined(covariance, modest)[:2, 2:], modest)
+    wild = 5 * torch.randn(2, 3, generator=generator)
+    joined = moments._joined(covariance, wild)
+    assert torch.linalg.eigvalsh(joined).min() > 0
+    assert torch.allclose(joined[:2, 2:] / wild, (joined[0, 2] / wild[0, 0]).expand(2, 3))  # drawn in, not turned
+
+
 def test_people_are_known_one_by_one(fitted):
     """Where they lie in the first directions; the Gaussians about them leave the spread as it is."""
     _, _, data, statistics = fitted

@@ -123,20 +123,19 @@ def undo_the_head(hand: Hand) -> Play:
 def look_at_it(hand: Hand, folder: Path) -> Play:
     """The head alone, its photo and the scene's lamp switched off; then without its light, with it, and the same by undo."""
     sidebar = hand.region("UI")
-    yield from hand.click("photo_shown", sidebar, BUTTONS["photo"])
-    yield from hand.until(lambda: not switches().photo_shown, "the photo is switched off")
-    yield from hand.click("fitdiff.only_own_light", sidebar)
-    yield from hand.until(lambda: bpy.data.objects["Light"].hide_viewport, "the scene's lamp is switched off")
+    photo_off, lamp_off = lambda: not switches().photo_shown, lambda: bpy.data.objects["Light"].hide_viewport
+    yield from hand.achieve("photo_shown", sidebar, photo_off, "the photo is switched off", BUTTONS["photo"])
+    yield from hand.achieve("fitdiff.only_own_light", sidebar, lamp_off, "the scene's lamp is switched off")
     told: dict[str, Any] = {"shading": hand.area().spaces.active.shading.type}
     yield from hand.until(lambda: skin(face(hand)) > 0.5, "the head has the colours of skin")
     yield from hand.still()
     told["lit"] = lit = look(face(hand))
     hand.keep_picture(folder, "lit.png")
-    yield from hand.click("light_on", sidebar, BUTTONS["middle"])
-    yield from hand.until(lambda: not switches().light_on, "the light is switched off")
+    light_off = lambda: not switches().light_on  # noqa: E731
+    yield from hand.achieve("light_on", sidebar, light_off, "the light is switched off", BUTTONS["middle"])
     yield from hand.until(lambda: look(face(hand))["mean"] < 0.5 * lit["mean"], "the head is dark")
     told["dark"] = look(face(hand))
-    yield from hand.click("light_on", sidebar, BUTTONS["middle"])
+    yield from hand.achieve("light_on", sidebar, lambda: switches().light_on, "the light is on", BUTTONS["middle"])
     yield from hand.until(lambda: near(look(face(hand)), lit), "the head is lit again")
     for keys, on in (("ctrl+z", False), ("ctrl+shift+z", True)):
         yield from hand.press_key(hand.region("WINDOW"), keys)

@@ -24,6 +24,8 @@ PATIENCE = 240.0  # seconds for what takes moments on a quiet machine
 STEP = 9  # pixels between two looks: less than half of a button's height
 SETTLE = 3  # rounds of the main loop after the mouse has moved, until the button under it knows
 TRIES = 12
+AGAIN = 40.0  # seconds after which an artist clicks once more
+CLICKS = 4
 ALL = 40  # turns of the wheel to a region's end
 
 
@@ -182,6 +184,21 @@ class Hand:
         yield from self.hover(name, region, across)
         self.doing = f"clicking {name}"
         yield from self.press()
+
+    def achieve(
+        self, name: str, region: bpy.types.Region, happens: Callable[[], Any], what: str, across: float = 0.5
+    ) -> Play:
+        """Click until it has happened: while Blender compiles shaders, a panel may move between the mouse's arrival and its
+        button, and an artist would click again."""
+        for _ in range(CLICKS):
+            yield from self.still()
+            if happens():
+                return
+            yield from self.click(name, region, across)
+            end = time.monotonic() + AGAIN
+            while not happens() and time.monotonic() < end:
+                yield
+        yield from self.until(happens, what)
 
     def hover(self, name: str, region: bpy.types.Region, across: float = 0.5) -> Play:
         yield from self.point(region, region.width * across, self.known.get(name, region.height / 2))
