@@ -22,6 +22,7 @@ Play = Generator[None, None, Any]
 
 PATIENCE = 240.0  # seconds for what takes moments on a quiet machine
 STEP = 9  # pixels between two looks: less than half of a button's height
+BORDER = 18  # pixels at a region's lower end: a mouse there drags the border instead
 SETTLE = 3  # rounds of the main loop after the mouse has moved, until the button under it knows
 TRIES = 12
 AGAIN = 40.0  # seconds after which an artist clicks once more
@@ -170,7 +171,7 @@ class Hand:
 
     def _search(self, name: str, region: bpy.types.Region, across: float) -> Play:
         hits: list[int] = []
-        for down in range(STEP, region.height, STEP):
+        for down in range(STEP, region.height - BORDER, STEP):
             yield from self.point(region, region.width * across, down)
             if name in self.under_mouse(region):
                 hits.append(down)
