@@ -72,9 +72,7 @@ class FitHead:
         if start is not None:
             self.identity, self.expression = self._free(start.identity), self._free(start.expression)
             self.light = self._free(start.light)
-        self.unsure = torch.zeros(
-            1, 1, 1, 1, device=self.device
-        )  # by what share its light may be another, place by place
+        self.unsure = torch.zeros(1, 1, 1, 1, device=self.device)  # by what share each texel's light may be another
         self.shown = torch.ones(1, 1, 1, 1, device=self.device)  # how far the photo shows each texel
         self.hardness = self._free([ORDINARY_HARDNESS])  # of the lamp's shadow
         self.shade = Shaded({"skin": torch.ones(1, 3, 1, 1, device=self.device)}, self.uneven, self.hardness)
