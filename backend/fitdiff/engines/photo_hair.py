@@ -103,7 +103,8 @@ def photo_hair(seen: Explained, albedo: Tensor, model: MorphableModel, atlas: At
     covered = atlas.covered.numpy()
     inside, recedes = (torch.from_numpy(x[covered]).to(colours) for x in (grown.inside, grown.recedes))
     scalp = visible & (inside > BEFORE)
-    cheeks = visible & (atlas.gather(torch.from_numpy(_whole(model, "cheeks")).to(colours))[:, 0] > 0.9)
+    masks = model.topology.vertex_masks
+    cheeks = visible & (atlas.gather(torch.from_numpy(masks["cheeks"]).to(colours)[:, None])[:, 0] > 0.9)
     if scalp.sum() < LEAST * size**2 or not cheeks.any():
         return None
     other = _unlike(colours, colours[cheeks].median(0).values)
@@ -143,9 +144,3 @@ def _visible(seen: Explained, atlas: Atlas, places: Tensor) -> Tensor:
     hidden = unseen_by_camera(atlas, seen.vertices, depth, seen.window)[:, 0]
     inside = ((places > 1) & (places < side - 1)).all(1)
     return (towards > FACING) & ~hidden & inside
-
-
-def _whole(model: MorphableModel, name: str) -> np.ndarray:
-    """(V, 1) a mask of the face's surface, 0 on what was added to it."""
-    mask = model.topology.vertex_masks[name]
-    return np.pad(mask, (0, len(model.mean) - len(mask)))[:, None]
