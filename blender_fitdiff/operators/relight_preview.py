@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator
 from pathlib import Path
 from typing import ClassVar
@@ -16,15 +17,29 @@ from ..scene.environment import hdris
 from ..scene.heads import active_head, the_head
 
 SHEET = "FitDiff relight"
+DRAWN = 0.3  # seconds after which a new window has been drawn
 
 
 def show_in_window(image: bpy.types.Image) -> None:
     """A window of its own, as Blender opens one for a render; the artist's own editors stay as they are."""
     if bpy.ops.wm.window_new() != {"FINISHED"}:
         return
-    area = bpy.context.window_manager.windows[-1].screen.areas[0]
+    window = bpy.context.window_manager.windows[-1]
+    area = window.screen.areas[0]
     area.type = "IMAGE_EDITOR"
     area.spaces.active.image = image
+    bpy.app.timers.register(functools.partial(_fit, window), first_interval=DRAWN)
+
+
+def _fit(window: bpy.types.Window) -> None:
+    """The whole sheet in its window, which has its size only once it has been drawn; unless it is closed already."""
+    if window not in bpy.context.window_manager.windows[:]:
+        return
+    area = window.screen.areas[0]
+    region = next((region for region in area.regions if region.type == "WINDOW"), None)
+    if area.type == "IMAGE_EDITOR" and region:
+        with bpy.context.temp_override(window=window, area=area, region=region):
+            bpy.ops.image.view_all(fit_view=True)
 
 
 class FITDIFF_OT_relight_preview(bpy.types.Operator):

@@ -103,6 +103,10 @@ def keep_window(hand: Hand, path: Path, size: tuple[int, int]) -> Play:
     window = hand.newest
     display.resize(*hand.place(window), *size)
     yield from hand.until(lambda: (window.width, window.height) == size, "the window has its size")
+    area = window.screen.areas[0]
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.image.view_all(fit_view=True)
     yield from hand.still(2.0)
     left, top = hand.place(window)
     display.save(hand.screen()[top : top + size[1], left : left + size[0]], path)

@@ -15,6 +15,7 @@ INTERVAL = 0.005
 SETTLED = 4.0  # seconds before, between and after
 LEAST = 20.0  # ms of a stall that is kept
 CANCEL_AT = 20
+BASELINE = 12.0  # seconds of redrawing without a job: what a window costs by itself on this machine
 
 
 class Watch:
@@ -106,7 +107,7 @@ def _job(hand: Hand, watch: Watch, photo: str, quality: str) -> Play:
     from blender_fitdiff.desk.desk import LOOKING
     from blender_fitdiff.operators import reconstruct
     from blender_fitdiff.ui.state import choices
-    from blender_fitdiff.ui.studio import show_sidebar, studio
+    from blender_fitdiff.ui.studio import PACE, redraw, show_sidebar, studio
 
     desk = studio().desk
     yield from hand.wait(SETTLED)
@@ -121,11 +122,16 @@ def _job(hand: Hand, watch: Watch, photo: str, quality: str) -> Play:
     watch.timed("begin", reconstruct.begin)()
     while desk.working and not (desk.progress.total and desk.progress.step >= CANCEL_AT):
         yield
+    if not desk.working:
+        raise RuntimeError(f"no job to cancel at step {CANCEL_AT}: {desk.trouble}")
     bpy.ops.fitdiff.cancel()
     while desk.working:
         yield
-    watch.turn("idle")
     yield from hand.wait(SETTLED)
+    watch.turn("no job, the sidebar redrawn as often as a job does")
+    for _ in range(int(BASELINE / PACE)):
+        redraw()
+        yield from hand.wait(PACE)
     watch.turn("a job, up to its head")
     watch.timed("begin", reconstruct.begin)()
     while desk.working and desk.progress.stage != "writing":
