@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, grid_sample, normalize, pad
+from torch.nn.functional import grid_sample, normalize
 
 from ..face.topology import REGIONS, Topology
+from ..render.around import smoothed
 from ..render.atlas import Atlas
 from ..render.geometry import vertex_normals
 from ..render.mesh import MeshTables
@@ -61,22 +62,16 @@ class Shadows:
         open_ = visibility(self.vertices, self.triangles, directions).to(self.vertices)
         lamp = light[0, 1] * (self.normals @ directions.T).clamp(min=0) * open_
         share = lamp.std(1) / (light[0, 0] * self.room + lamp.mean(1)).clamp(min=1e-3)
-        return _smooth(self.atlases["skin"].bake(share[:, None]), 2)
+        return smoothed(self.atlases["skin"].bake(share[:, None]), 2)
 
 
 def _shares(region: str, baked: Tensor) -> Tensor:
     """What comes from one value per vertex would show its triangles."""
     side = baked.shape[-1]
-    straight = _smooth(baked[:, :2], max(1, side // 128))
+    straight = smoothed(baked[:, :2], max(1, side // 128))
     least = LEAST_INSIDE.get(region, 0.0)
     straight = least + (1 - least) * straight
-    return torch.cat([straight, _smooth(baked[:, 2:], max(1, round(side * NEIGHBOURS)))], 1)
-
-
-def _smooth(baked: Tensor, reach: int) -> Tensor:
-    for _ in range(2):
-        baked = avg_pool2d(pad(baked, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
-    return baked
+    return torch.cat([straight, smoothed(baked[:, 2:], max(1, round(side * NEIGHBOURS)))], 1)
 
 
 class Shaded:

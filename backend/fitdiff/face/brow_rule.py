@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..render.around import largest, smoothed
 from . import texels
 from .brows import brow_places, lid_margins
 from .topology import Topology
@@ -63,21 +64,12 @@ class BrowRule(nn.Module):
 
 
 def _nearby(values: Tensor) -> Tensor:
-    return torch.stack([FARTHER**number * _blurred(values, radius) for number, radius in enumerate(NEARBY)]).sum(0)
+    return torch.stack([FARTHER**number * smoothed(values, radius) for number, radius in enumerate(NEARBY)]).sum(0)
 
 
 def _grown(mask: Tensor, radius: int) -> Tensor:
     """Wider by about `radius`, with an edge as soft."""
-    width = 2 * radius + 1
-    return _blurred(F.max_pool2d(mask, width, 1, radius), radius)
-
-
-def _blurred(values: Tensor, radius: int) -> Tensor:
-    width = 2 * radius + 1
-    for _ in range(2):
-        values = F.avg_pool2d(F.pad(values, (radius,) * 4, mode="replicate"), (width, 1), 1)
-        values = F.avg_pool2d(values, (1, width), 1)
-    return values
+    return smoothed(largest(mask, radius), radius)
 
 
 def _window(place: Tensor, margin: int) -> tuple[slice, slice]:

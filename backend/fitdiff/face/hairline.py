@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -33,6 +34,7 @@ LOWEST = -0.08  # height below which nothing grows
 FAR = 0.06  # metres: further from the line nobody asks how far
 EAR = (0.079, 0.004)  # further out than this, and below: ear
 WANDERS = ((0.03, 0.0018), (0.009, 0.0016), (0.004, 0.0013))  # metres: how long a bend of the line is, and how deep
+MEASURED = 256  # texels a side at which distances to the line are measured
 WAVES = 48  # that a bend is made of
 
 
@@ -58,20 +60,34 @@ def growth(model: MorphableModel, size: int) -> Growth:
     mean = model.mean.detach().cpu().double()
     place = atlas.gather(mean).numpy()
     tangent, bitangent, normal = _frames(atlas, model.topology, mean)
-    turned = np.degrees(np.arctan2(np.abs(place[:, 0]), place[:, 2] - AXIS))
-    ear = (np.abs(place[:, 0]) > EAR[0]) & (place[:, 1] < EAR[1])
-    grows = (place[:, 1] > _along(HAIRLINE, turned)) & ~ear
-    near = place[:, 1] > LOWEST
-    inside = np.where(grows, FAR, -FAR)
-    for rows, others, sign in ((grows, ~grows & near, 1), (~grows & near, grows, -1)):
-        inside[rows] = sign * cKDTree(place[others]).query(place[rows], distance_upper_bound=FAR)[0].clip(max=FAR)
+    turned = _turned(place)
     recedes = (1 - _rise(turned, *RECEDING)) * _rise(place[:, 1], *ABOVE)
     way = _way(place, normal)
     flat = np.stack([(way * tangent).sum(1), (way * bitangent).sum(1)], 1)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-6)
-    values = np.concatenate([np.stack([inside, _along(FADE, turned), recedes], 1), flat, place], 1)
-    inside, fade, recedes, *others = atlas.picture(torch.from_numpy(values))[0].numpy()
-    return Growth(inside, fade, recedes, np.stack(others[:2], -1), np.stack(others[2:], -1))
+    values = np.concatenate([np.stack([_along(FADE, turned), recedes], 1), flat, place], 1)
+    fade, recedes, *others = atlas.picture(torch.from_numpy(values))[0].numpy()
+    return Growth(_inside(model, size), fade, recedes, np.stack(others[:2], -1), np.stack(others[2:], -1))
+
+
+def _inside(model: MorphableModel, size: int) -> np.ndarray:
+    """(S, S) metres. Distances are even enough to be asked for at MEASURED texels a side, and cost what they cost."""
+    measured = min(size, MEASURED)
+    atlas = Atlas(model.topology, measured)
+    place = atlas.gather(model.mean.detach().cpu().double()).numpy()
+    ear = (np.abs(place[:, 0]) > EAR[0]) & (place[:, 1] < EAR[1])
+    grows = (place[:, 1] > _along(HAIRLINE, _turned(place))) & ~ear
+    near = place[:, 1] > LOWEST
+    inside = np.where(grows, FAR, -FAR)
+    for rows, others, sign in ((grows, ~grows & near, 1), (~grows & near, grows, -1)):
+        inside[rows] = sign * cKDTree(place[others]).query(place[rows], distance_upper_bound=FAR)[0].clip(max=FAR)
+    picture = atlas.picture(torch.from_numpy(inside)[:, None])
+    return F.interpolate(picture, (size, size), mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def _turned(place: np.ndarray) -> np.ndarray:
+    """Degrees from the front."""
+    return np.degrees(np.arctan2(np.abs(place[:, 0]), place[:, 2] - AXIS))
 
 
 def density(grown: Growth, random: np.random.Generator, receding: float = 0.0) -> np.ndarray:

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from ..errors import FitDiffError
+from ..render.around import averaged
 from ..render.colour import to_linear, to_srgb
 from .model import MorphableModel
 
@@ -81,9 +82,7 @@ def relief(albedo: Tensor, strength: float = 0.2) -> Tensor:
     """(B, 3, S, S) linear albedo -> (B, 3, S, S) tangent-space normals (unit length): pores and lines are darker than
     the skin round them, so the fine part of the tone stands for height."""
     log = albedo.clamp_min(1e-3).log().mean(1, keepdim=True)
-    broad = F.avg_pool2d(F.pad(log, (6, 6, 6, 6), mode="replicate"), 13, 1)
-    height = (log - broad).clamp(-0.25, 0.25)
-    height = F.avg_pool2d(F.pad(height, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    height = averaged((log - averaged(log, 6)).clamp(-0.25, 0.25), 1)
     padded = F.pad(height, (1, 1, 1, 1), mode="replicate")
     slope_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     slope_y = (padded[..., :-2, 1:-1] - padded[..., 2:, 1:-1]) / 2  # rows run down, v runs up

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..render.around import smoothed
 from ..render.atlas import Atlas
 from ..render.camera import Camera
 from .residual import DARKER
@@ -64,17 +65,11 @@ def fine_detail(
     mostly a glint (the second).
     """
     ratio = (observed.clamp(min=0.004).log() - fitted.clamp(min=0.004).log()).mean(1, keepdim=True)
-    total = _box(weight, radius)
-    broad = _box(ratio * weight, radius) / total.clamp(min=1e-4)
+    total = smoothed(weight, radius)
+    broad = smoothed(ratio * weight, radius) / total.clamp(min=1e-4)
     fine = F.softshrink((ratio - broad) * weight, noise)
     darker, brighter = limits
     return fine.clamp(-darker, brighter) * fine.new_tensor(DARKER).view(1, 3, 1, 1)
-
-
-def _box(values: Tensor, radius: int) -> Tensor:
-    for _ in range(2):
-        values = F.avg_pool2d(F.pad(values, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
-    return values
 
 
 def depth_picture(face: Tensor, screen: Tensor, depth: Tensor, triangles: Tensor) -> Tensor:

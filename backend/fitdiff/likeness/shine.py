@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
+
+from ..render.around import smoothed
 
 LINES = 1.2  # how much duller than open skin a line is, for its darkness in log albedo
 HAIR_DARKER = 0.25  # log albedo below the skin round it, from which on a texel of a brow is hair
@@ -17,13 +18,7 @@ def own_shine(specular: Tensor, albedo: Tensor, brows: Tensor) -> Tensor:
     """
     log = albedo.clamp(min=1e-3).log().mean(1, keepdim=True)
     side = albedo.shape[-1]
-    lines = (log - _blurred(log, max(2, side // 128))).clamp(-0.35, 0.1)
-    darker = _blurred(log, side // 12) - log
+    lines = (log - smoothed(log, max(2, side // 128))).clamp(-0.35, 0.1)
+    darker = smoothed(log, side // 12) - log
     hair = brows * ((darker - HAIR_DARKER) / 0.4).clamp(0, 1)
     return (specular * (LINES * lines).exp() * (1 - HAIR_MATT * hair)).clamp(0, 1)
-
-
-def _blurred(values: Tensor, radius: int) -> Tensor:
-    for _ in range(2):
-        values = F.avg_pool2d(F.pad(values, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
-    return values

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..render.around import largest, smallest, smoothed
+
 
 def spread(residual: Tensor, seen: Tensor, mirrored: float = 0.35) -> Tensor:
     """residual (1, C, S, S), seen (1, 1, S, S) how far each texel is shown by the photo -> the residual everywhere.
@@ -22,20 +24,15 @@ def spread(residual: Tensor, seen: Tensor, mirrored: float = 0.35) -> Tensor:
 
 def feathered(mask: Tensor, radius: int) -> Tensor:
     """(1, 1, S, S) soft mask -> the same, shrunk and blurred so that it is 0 at its border."""
-    inner = -F.max_pool2d(-mask, 2 * radius + 1, 1, radius)
-    for _ in range(2):
-        inner = F.avg_pool2d(F.pad(inner, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
-    return inner * mask
+    return smoothed(smallest(mask, radius), radius) * mask
 
 
 def closed(mask: Tensor, radius: int) -> Tensor:
     """(1, 1, S, S) with holes up to twice `radius` texels wide filled: eyes, nostrils and mouth are no border of a face."""
     small = F.avg_pool2d(mask, 4)
-    width = 2 * (radius // 4) + 1
-    margin = width // 2
-    padded = F.pad(small, (margin,) * 4)
-    grown = F.max_pool2d(F.pad(padded, (margin,) * 4), width, 1)
-    shrunk = -F.max_pool2d(-grown, width, 1)
+    margin = radius // 4
+    grown = largest(F.pad(small, (2 * margin,) * 4), margin)
+    shrunk = smallest(grown, margin)[..., 2 * margin : -2 * margin or None, 2 * margin : -2 * margin or None]
     return torch.maximum(mask, F.interpolate(shrunk, mask.shape[-2:], mode="bilinear", align_corners=False))
 
 
