@@ -34,6 +34,7 @@ LOWEST = -0.08  # height below which nothing grows
 FAR = 0.06  # metres: further from the line nobody asks how far
 EAR = (0.079, 0.004)  # further out than this, and below: ear
 WANDERS = ((0.03, 0.0018), (0.009, 0.0016), (0.004, 0.0013))  # metres: how long a bend of the line is, and how deep
+OUTSIDE = -0.006  # metres: further out than this no hair wanders
 MEASURED = 256  # texels a side at which distances to the line are measured
 WAVES = 48  # that a bend is made of
 
@@ -93,10 +94,10 @@ def _turned(place: np.ndarray) -> np.ndarray:
 def density(grown: Growth, random: np.random.Generator, receding: float = 0.0) -> np.ndarray:
     """(S, S), 0 to 1: how thick hair stands. receding: metres by which the line has gone back in front."""
     inside = grown.inside - receding * grown.recedes
-    near = np.abs(inside) < grown.fade + 0.01  # elsewhere no bend of the line matters
+    near = (inside > OUTSIDE) & (inside < grown.fade + 0.01)  # elsewhere no bend of the line matters
     wandering = sum(depth * waves(grown.place[near], length, random) for length, depth in WANDERS)
     # Nothing wanders far out: a tuft on the forehead would be a stain.
-    inside[near] += wandering * _rise(inside[near], -0.006, 0.004)
+    inside[near] += wandering * _rise(inside[near], OUTSIDE, 0.004)
     return _rise(inside / grown.fade, 0.0, 1.0)
 
 
@@ -104,7 +105,8 @@ def waves(place: np.ndarray, length: float, random: np.random.Generator) -> np.n
     """(M,) unevenness of variance 1 in space, so that it knows no seam: waves of about this length from everywhere."""
     towards = random.normal(0, 1, (3, WAVES))
     towards *= 2 * np.pi / length / np.linalg.norm(towards, axis=0) * random.uniform(0.6, 1.5, WAVES)
-    phase = place.astype(np.float32) @ towards.astype(np.float32) + random.uniform(0, 2 * np.pi, WAVES)
+    begins = random.uniform(0, 2 * np.pi, WAVES)
+    phase = place.astype(np.float32) @ towards.astype(np.float32) + begins.astype(np.float32)
     return np.cos(phase).sum(1) * np.sqrt(2 / WAVES)
 
 
