@@ -12,6 +12,7 @@ from ..diffusion.samplers import Step
 from ..face.skin import MEAN_SIZE, load_skin, relief
 from ..likeness.spread import spread
 from ..networks.denoiser import Condition
+from ..render.around import smoothed
 from .generator import Generator, Skin
 from .progress import Progress, Report, silent
 
@@ -57,10 +58,10 @@ def complete(
     )
     drawn = generator.skin(generator.statistics.restore(z))
     apart = (filled.clamp(min=DARKEST) / drawn.diffuse.clamp(min=DARKEST)).log()
-    toned = drawn.diffuse * _blurred(spread(apart * there, there), 4 * SOFT).exp()
+    toned = drawn.diffuse * smoothed(spread(apart * there, there), 4 * SOFT).exp()
     whole = _sized(toned.clamp(0, 1), size)
     # From the border inwards, so that every known texel stays and no edge shows.
-    share = _sized(_blurred(there, SOFT), size)
+    share = _sized(smoothed(there, SOFT), size)
     whole = torch.where(known > 0.999, diffuse, whole + share * (_sized(filled, size) - whole))
     return Skin(whole, _sized(drawn.specular, size), F.normalize(_sized(drawn.normal, size), dim=1))
 
@@ -77,9 +78,3 @@ def _sized(maps: Tensor, side: int) -> Tensor:
     if maps.shape[-1] == side:
         return maps
     return F.interpolate(maps, (side, side), mode="bilinear", align_corners=False, antialias=maps.shape[-1] > side)
-
-
-def _blurred(maps: Tensor, radius: int) -> Tensor:
-    for _ in range(2):
-        maps = F.avg_pool2d(F.pad(maps, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
-    return maps
