@@ -1,4 +1,4 @@
-"""Short hair as Blender's own: a Curves object on the head that follows its expressions, combs and renders like any other."""
+"""Short hair and lashes as Blender's own: Curves objects on the head that follow its expressions, comb and render like any other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from .lashes import grow_lashes
 from .mesh import UV_LAYER, to_blender
 from .nodes import load_image, node_tree
 from .reader import AvatarFolder
@@ -17,6 +18,9 @@ LENGTH, LONGEST = "Length", 0.05  # the modifier's input, metres
 THICK, THIN = 0.00005, 0.00002  # metres, radius at the root and at the tip
 COLOUR, VARIED = "Colour", 0.35  # the node that says it, and by how much single hairs are paler or darker
 GROWING = "FitDiff Hair"  # the modifier on the strands
+LASH, LASH_THICK, LASH_THIN = 0.0092, 0.00006, 0.000012  # metres: the longest lash, radius at the root and at the tip
+LASH_SHADE, LASH_PALEST = 0.3, 0.06  # lashes are this much darker than the hair, and no paler than that (linear)
+LASH_DARK = (0.012, 0.008, 0.006)  # where the photo shows no hair
 
 
 def build_hair(name: str, head: bpy.types.Object, avatar: AvatarFolder) -> bpy.types.Object | None:
@@ -26,15 +30,42 @@ def build_hair(name: str, head: bpy.types.Object, avatar: AvatarFolder) -> bpy.t
     strands = grow(avatar.mesh, _map(avatar.maps["hair"]), avatar.hair.length)
     if not len(strands.points):
         return None
-    data = _curves(name, strands)
+    return _strands_on(name, head, strands, avatar.hair.colour, avatar.hair.length, (THICK, THIN))
+
+
+def build_lashes(name: str, head: bpy.types.Object, avatar: AvatarFolder) -> bpy.types.Object | None:
+    """None where the head's lids do not open on eyeballs of their own."""
+    strands = grow_lashes(avatar.mesh)
+    if not len(strands.points):
+        return None
+    return _strands_on(name, head, strands, _lash_colour(avatar), LASH, (LASH_THICK, LASH_THIN))
+
+
+def _lash_colour(avatar: AvatarFolder) -> tuple[float, float, float]:
+    if avatar.hair is None:
+        return LASH_DARK
+    shade = min(LASH_SHADE, LASH_PALEST / max(*avatar.hair.colour, 1e-6))
+    red, green, blue = (shade * value for value in avatar.hair.colour)
+    return red, green, blue
+
+
+def _strands_on(
+    name: str,
+    head: bpy.types.Object,
+    strands: Strands,
+    colour: tuple[float, float, float],
+    length: float,
+    thickness: tuple[float, float],
+) -> bpy.types.Object:
+    data = _curves(name, strands, thickness)
     data.surface, data.surface_uv_map = head, UV_LAYER
-    data.materials.append(build_hair_material(name, avatar.hair.colour))
+    data.materials.append(build_hair_material(name, colour))
     thing = bpy.data.objects.new(name, data)
     thing.parent = head
     head.add_rest_position_attribute = True  # what the strands take as the head at rest
     modifier = thing.modifiers.new(GROWING, "NODES")
-    modifier.node_group = _growing(name, avatar.hair.length)
-    set_length(thing, avatar.hair.length)
+    modifier.node_group = _growing(name, length)
+    set_length(thing, length)
     return thing
 
 
@@ -71,13 +102,13 @@ def _map(path: Path) -> np.ndarray:
     return values.reshape(size[1], size[0], 4)[..., :3]
 
 
-def _curves(name: str, strands: Strands) -> bpy.types.Curves:
+def _curves(name: str, strands: Strands, thickness: tuple[float, float]) -> bpy.types.Curves:
     count, points = strands.points.shape[:2]
     data = bpy.data.hair_curves.new(name)
     data.add_curves([points] * count)
     data.attributes["position"].data.foreach_set("vector", to_blender(strands.points).ravel())
     radius = data.attributes.new("radius", "FLOAT", "POINT")
-    radius.data.foreach_set("value", np.tile(np.linspace(THICK, THIN, points, dtype=np.float32), count))
+    radius.data.foreach_set("value", np.tile(np.linspace(*thickness, points, dtype=np.float32), count))
     rooted = data.attributes.new("surface_uv_coordinate", "FLOAT2", "CURVE")
     rooted.data.foreach_set("vector", strands.uv.ravel())
     return data

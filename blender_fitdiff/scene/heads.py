@@ -9,7 +9,7 @@ import bpy
 
 from .ownership import TAG
 
-PARTS = ("mesh", "sun", "camera", "world", "hair")
+PARTS = ("mesh", "sun", "camera", "world", "hair", "lashes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +22,7 @@ class Head:
     camera: bpy.types.Object | None
     world: bpy.types.World | None
     hair: bpy.types.Object | None = None
+    lashes: bpy.types.Object | None = None
 
     @property
     def folder(self) -> str:

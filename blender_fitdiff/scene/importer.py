@@ -11,7 +11,7 @@ import bpy
 from .camera import build_camera
 from .eyes import find_cornea
 from .groups import add_groups
-from .hair import build_hair
+from .hair import build_hair, build_lashes
 from .heads import remember
 from .light import build_sun, build_world
 from .material import build_material, size_of
@@ -35,6 +35,7 @@ class ImportedAvatar:
     world: bpy.types.World
     materials: dict[str, bpy.types.Material]  # by region
     hair: bpy.types.Object | None = None
+    lashes: bpy.types.Object | None = None
 
 
 def import_avatar(
@@ -90,11 +91,12 @@ def _build(avatar: AvatarFolder, name: str, *, subdivision: int, pack: bool) -> 
     camera = build_camera(f"{name} camera", avatar.camera, photo)
     world = build_world(f"{name} ambient", avatar.light)
     hair = build_hair(f"{name} hair", head, avatar)
+    lashes = build_lashes(f"{name} lashes", head, avatar)
     collection = bpy.data.collections.new(name)
-    for thing in (head, sun, camera, *([hair] if hair else [])):
+    for thing in (head, sun, camera, *(strands for strands in (hair, lashes) if strands)):
         collection.objects.link(thing)
-    remember(collection, mesh=head, sun=sun, camera=camera, world=world, hair=hair)
-    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials, hair)
+    remember(collection, mesh=head, sun=sun, camera=camera, world=world, hair=hair, lashes=lashes)
+    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials, hair, lashes)
 
 
 def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: AvatarFolder) -> None:
