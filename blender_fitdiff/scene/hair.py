@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
 import numpy as np
 
 from .lashes import grow_lashes
+from .lids import Opening
 from .mesh import UV_LAYER, to_blender
 from .nodes import load_image, node_tree
 from .reader import AvatarFolder
@@ -18,9 +20,9 @@ LENGTH, LONGEST = "Length", 0.05  # the modifier's input, metres
 THICK, THIN = 0.00005, 0.00002  # metres, radius at the root and at the tip
 COLOUR, VARIED = "Colour", 0.35  # the node that says it, and by how much single hairs are paler or darker
 GROWING = "FitDiff Hair"  # the modifier on the strands
-LASH, LASH_THICK, LASH_THIN = 0.0092, 0.00006, 0.000012  # metres: the longest lash, radius at the root and at the tip
-LASH_SHADE, LASH_PALEST = 0.3, 0.06  # lashes are this much darker than the hair, and no paler than that (linear)
-LASH_DARK = (0.012, 0.008, 0.006)  # where the photo shows no hair
+LASH, LASH_THICK, LASH_THIN = 0.0098, 0.00009, 0.00002  # metres: the longest lash, radius at the root and at the tip
+LASH_SHADE, LASH_PALEST = 0.25, 0.025  # lashes are this much darker than the hair, and no paler than that (linear)
+LASH_DARK = (0.01, 0.007, 0.005)  # where the photo shows no hair
 
 
 def build_hair(name: str, head: bpy.types.Object, avatar: AvatarFolder) -> bpy.types.Object | None:
@@ -33,9 +35,11 @@ def build_hair(name: str, head: bpy.types.Object, avatar: AvatarFolder) -> bpy.t
     return _strands_on(name, head, strands, avatar.hair.colour, avatar.hair.length, (THICK, THIN))
 
 
-def build_lashes(name: str, head: bpy.types.Object, avatar: AvatarFolder) -> bpy.types.Object | None:
+def build_lashes(
+    name: str, head: bpy.types.Object, avatar: AvatarFolder, openings: Sequence[Opening]
+) -> bpy.types.Object | None:
     """None where the head's lids do not open on eyeballs of their own."""
-    strands = grow_lashes(avatar.mesh)
+    strands = grow_lashes(avatar.mesh, openings)
     if not len(strands.points):
         return None
     return _strands_on(name, head, strands, _lash_colour(avatar), LASH, (LASH_THICK, LASH_THIN))

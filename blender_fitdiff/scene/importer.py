@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import bpy
 
 from .camera import build_camera
+from .corners import with_corners
 from .eyes import find_cornea
 from .groups import add_groups
 from .hair import build_hair, build_lashes
 from .heads import remember
+from .lids import find_openings
 from .light import build_sun, build_world
 from .material import build_material, size_of
 from .mesh import build_mesh
@@ -74,15 +76,17 @@ def import_avatar(
 
 def _build(avatar: AvatarFolder, name: str, *, subdivision: int, pack: bool) -> ImportedAvatar:
     name = f"FitDiff {name}"
-    mesh, regions = build_mesh(name, avatar.mesh)
+    openings = find_openings(avatar.mesh)
+    arrays = with_corners(avatar.mesh, openings)
+    mesh, regions = build_mesh(name, arrays)
     head = bpy.data.objects.new(name, mesh)
     materials = {}
     size, cornea = size_of(avatar.mesh), find_cornea(avatar.mesh)
     for region in regions:
         materials[region] = build_material(f"{name} {region}", region, avatar.maps, pack=pack, size=size, cornea=cornea)
         mesh.materials.append(materials[region])
-    add_shape_keys(head, avatar.mesh, avatar.arkit)
-    add_groups(head, avatar.mesh)
+    add_shape_keys(head, arrays, avatar.arkit)
+    add_groups(head, arrays)
     if subdivision > 0:
         modifier = head.modifiers.new("Subdivision", "SUBSURF")
         modifier.levels, modifier.render_levels = 0, subdivision
@@ -91,7 +95,7 @@ def _build(avatar: AvatarFolder, name: str, *, subdivision: int, pack: bool) -> 
     camera = build_camera(f"{name} camera", avatar.camera, photo)
     world = build_world(f"{name} ambient", avatar.light)
     hair = build_hair(f"{name} hair", head, avatar)
-    lashes = build_lashes(f"{name} lashes", head, avatar)
+    lashes = build_lashes(f"{name} lashes", head, avatar, openings)
     collection = bpy.data.collections.new(name)
     for thing in (head, sun, camera, *(strands for strands in (hair, lashes) if strands)):
         collection.objects.link(thing)

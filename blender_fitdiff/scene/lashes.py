@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .arrays import REGIONS, MeshArrays
-from .lids import Opening, find_openings
+from .lids import Opening
 from .strands import Strands
 
 POINTS = 6  # of a lash
@@ -33,15 +34,15 @@ class Row:
     band: tuple[float, float]  # how deep roots lie in the ring of faces that follows the edge
 
 
-UPPER = Row(130, 0.0092, (0.5, 0.72, 0.88, 1.0, 1.0, 0.8), -8, 62, (-14, 34), 0.13, 0.985, (0.06, 0.5))
-LOWER = Row(70, 0.0055, (0.45, 0.65, 0.85, 1.0, 1.0, 0.75), 2, 48, (-12, 30), 0.2, 0.97, (0.4, 0.94))
+UPPER = Row(140, 0.0098, (0.5, 0.72, 0.88, 1.0, 1.0, 0.8), -16, 54, (-14, 34), 0.13, 0.985, (0.06, 0.5))
+LOWER = Row(70, 0.0055, (0.45, 0.65, 0.85, 1.0, 1.0, 0.75), 0, 42, (-12, 30), 0.2, 0.97, (0.4, 0.94))
 
 
-def grow_lashes(mesh: MeshArrays) -> Strands:
-    """Of every lid that the mesh has. Equal heads get equal lashes."""
+def grow_lashes(mesh: MeshArrays, openings: Sequence[Opening]) -> Strands:
+    """On both lids of each. Equal heads get equal lashes."""
     random = np.random.default_rng(SEED)
     parts = []
-    for opening in find_openings(mesh):
+    for opening in openings:
         for columns, edge, row, up in (
             (opening.upper, opening.edge[0], UPPER, 1.0),
             (opening.lower, opening.edge[1], LOWER, -1.0),

@@ -14,7 +14,7 @@ from .arrays import REGIONS, MeshArrays
 RINGS = 6  # from where the skin ends outwards; the lid's edge is among them
 NEAR = 3.0  # radii of the eyeball: what lies farther is no lid
 EDGE = 0.004  # of the opening's width: rings whose height differs by less from the edge's are the edge as well
-FEWEST = 8  # vertices round an eye
+FEWEST, FEWEST_RINGS = 8, 3  # vertices round an eye; and what is known to be a lid
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +73,9 @@ def _opening(
     place = mesh.vertices.astype(np.float64)
     near = np.linalg.norm(place[skin[:, 0]] - centre, axis=1) < NEAR * radius
     rings = _rings(skin[near], loop)
-    if len(rings) < 2:
+    if len(rings) < FEWEST_RINGS:
         return None
-    across = side * place[rings[min(2, len(rings) - 1)], 0]
+    across = side * place[rings[2], 0]
     rings = np.roll(rings, -int(across.argmin()), axis=1)
     outer = int(np.roll(across, -int(across.argmin())).argmax())
     first, second = place[rings[1, 1 : outer + 1], 1], place[rings[1, outer + 1 :], 1]
