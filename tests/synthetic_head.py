@@ -99,3 +99,54 @@ def hair_map(rows: slice = slice(0, 24), size: int = 64) -> np.ndarray:
     picture[..., 0] = 128
     picture[rows, :, 2] = 255
     return picture
+
+
+RING_SIZE = ((0.0112, 0.0056), (0.0118, 0.005), (0.0124, 0.0047), (0.0135, 0.006), (0.016, 0.009), (0.02, 0.013))
+RING_HEIGHT = (0.0126, 0.0132, 0.0138, 0.0144, 0.018, 0.0225)  # metres from the eyeball's middle
+BALL = 0.0125
+
+
+def lidded(columns: int = 24) -> dict[str, np.ndarray]:
+    """The arrays of mesh.npz: two eyeballs behind lids, of six rings of skin each, which blink."""
+    parts, blinks = [], []
+    for side, u in ((1, 0.75), (-1, 0.25)):
+        middle = np.array([side * 0.03, 0.0, 0.06])
+        angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)
+        points, uv = [], []
+        for number, ((a, b), height) in enumerate(zip(RING_SIZE, RING_HEIGHT, strict=True)):
+            x, y = a * np.cos(angle), b * np.sin(angle)
+            points.append(np.stack([x, y, np.sqrt(height**2 - x**2 - y**2)], 1))
+            reach = 0.05 + 0.03 * number
+            uv.append(np.stack([u + reach * np.cos(angle), 0.5 + reach * np.sin(angle)], 1))
+        points = np.concatenate(points)
+        k, c = np.meshgrid(np.arange(len(RING_SIZE) - 1), np.arange(columns), indexing="ij")
+        n = (c + 1) % columns
+        one, other = k * columns, (k + 1) * columns
+        quads = np.stack([one + c, other + c, other + n, one + n], -1).reshape(-1, 4)
+        skin = {"vertices": points + middle, "quads": quads, "uv": np.concatenate(uv), "uv_quads": quads}
+        parts.append({**skin, "quad_region": np.zeros(len(quads), int)})
+        eye = sphere(8, 12, (BALL,) * 3, 1)
+        eye["vertices"] = eye["vertices"] + middle
+        parts.append(eye)
+        lowered = np.zeros((len(points) + len(eye["vertices"]), 3))
+        upper = np.tile(np.sin(angle) > 1e-6, 4)  # the four rings about the edge
+        lowered[: 4 * columns][upper] = (points[: 4 * columns] * [0, -1.9, 0])[upper]
+        blinks.append(lowered)
+    v = np.cumsum([0] + [len(part["vertices"]) for part in parts])
+    u = np.cumsum([0] + [len(part["uv"]) for part in parts])
+    shapes = np.zeros((4, v[-1], 3))
+    shapes[2, : v[2]], shapes[3, v[2] :] = blinks
+    moved = {
+        key: np.concatenate([np.where(p[key] < 0, -1, p[key] + s) for p, s in zip(parts, starts[:-1], strict=True)])
+        for key, starts in (("quads", v), ("uv_quads", u))
+    }
+    return {
+        "vertices": np.concatenate([part["vertices"] for part in parts]).astype(np.float32),
+        "quads": moved["quads"].astype(np.int32),
+        "uv": np.concatenate([part["uv"] for part in parts]).astype(np.float32),
+        "uv_quads": moved["uv_quads"].astype(np.int32),
+        "quad_region": np.concatenate([part["quad_region"] for part in parts]).astype(np.uint8),
+        "shape_key_names": np.array(["shape03", "shape10", "eyeBlinkLeft", "eyeBlinkRight"]),
+        "shape_keys": shapes.astype(np.float32),
+        "fit_residual": np.zeros((v[-1], 3), np.float32),
+    }

@@ -129,6 +129,19 @@ def set_hair(head: Head, *, on: bool | None = None, length: float | None = None)
         set_length(head.hair, length)
 
 
+def lashes_state(head: Head) -> bool | None:
+    """Whether the eyelashes are shown; None where there are none."""
+    return None if head.lashes is None else not head.lashes.hide_render
+
+
+def set_lashes(head: Head, on: bool) -> None:
+    if head.lashes is None:
+        raise FitDiffError(
+            "lashes-missing", "This head has no eyelashes: its eyes are part of its skin, or they were deleted."
+        )
+    head.lashes.hide_render = head.lashes.hide_viewport = not on
+
+
 def photo_state(head: Head) -> tuple[bool, float, bool] | None:
     """Whether the photo is shown, its opacity, and whether it lies over the head; None where there is no photo."""
     pictures = head.camera.data.background_images if head.camera is not None else ()

@@ -20,14 +20,15 @@ FORMATS = {"glb": ".glb", "usd": ".usdc", "fbx": ".fbx"}
 def export_head(head: Head, path: Path) -> Path:
     """By the path's ending: .glb or .gltf, .usd, .usda, .usdc or .usdz, .fbx. The selection is put back.
 
-    All keep the mesh, texture coordinates, shape keys and the maps, USD the hair that is shown as well; light that travels
+    All keep the mesh, texture coordinates, shape keys and the maps, USD the hair and the lashes that are shown as well; light that travels
     through flesh and the relief of eyes and pores belong to Blender's shader and stay behind.
     """
     exporter = _EXPORTERS.get(path.suffix.lower())
     if exporter is None:
         sentence = f"“{path.name}” is no format that a head can be exported to. End the name with .glb, .usdc or .fbx."
         raise FitDiffError("export-format", sentence)
-    hair = [head.hair] if head.hair is not None and path.suffix.lower() in USD else []
+    grown = [head.hair, head.lashes] if path.suffix.lower() in USD else []
+    hair = [strands for strands in grown if strands is not None]
     with _selected(head, hair), _bare_normals(head):
         try:
             exporter(path)

@@ -79,7 +79,7 @@ def _lid(
     uv = np.einsum("nk,nkc->nc", weight, _uv_of(mesh, corners))
     away = _unit(root - opening.centre)
     away = _unit((1 - FORWARD) * away + FORWARD * np.array([0.0, 0.0, 1.0]))
-    tangent = np.gradient(line, axis=0)
+    tangent = _unit(np.gradient(line, axis=0)) + 2 * _unit(line[-1] - line[0])  # at the corners a lid runs up and down
     aside = (1 - share[:, None]) * tangent[left] + share[:, None] * tangent[left + 1]
     aside = _unit(aside - (aside * away).sum(1, keepdims=True) * away)
     rise = np.cross(away, aside)

@@ -90,17 +90,20 @@ class FITDIFF_PT_hair(_OfHead, bpy.types.Panel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         head = active_head(context)
-        return head is not None and head.hair is not None
+        return head is not None and (head.hair is not None or head.lashes is not None)
 
     def draw(self, context: bpy.types.Context) -> None:
-        switches = context.scene.fitdiff_switches
-        state = controls.hair_state(the_head(context))
+        switches, head = context.scene.fitdiff_switches, the_head(context)
+        state = controls.hair_state(head)
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
-        column.prop(switches, "hair_on")
-        length = column.row()
-        length.enabled = state is not None and state[0] and state[1] is not None
-        length.prop(switches, "hair_length", slider=True)
+        if state is not None:
+            column.prop(switches, "hair_on")
+            length = column.row()
+            length.enabled = state[0] and state[1] is not None
+            length.prop(switches, "hair_length", slider=True)
+        if head.lashes is not None:
+            column.prop(switches, "lashes_on")
 
 
 class FITDIFF_PT_maps(_OfHead, bpy.types.Panel):

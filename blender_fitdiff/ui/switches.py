@@ -164,6 +164,11 @@ class FitDiffSwitches(bpy.types.PropertyGroup):
         precision=1,
         **_switch(_hair_length, lambda head, mm: controls.set_hair(head, length=mm / 1000), 0.0),
     )
+    lashes_on: bpy.props.BoolProperty(
+        name="Lashes",
+        description="Eyelashes as strands on the lids",
+        **_switch(lambda head: controls.lashes_state(head) is True, controls.set_lashes, False),
+    )
     photo_shown: bpy.props.BoolProperty(
         name="Photo",
         description="Show the photo in its camera's view",

@@ -53,6 +53,12 @@ def hairy(make_folder: Callable[..., Path]) -> Path:
     return make_folder(about={"hair": HAIR}, maps={**synthetic_head.maps(), "hair": synthetic_head.hair_map()})
 
 
+@pytest.fixture
+def lidded(make_folder: Callable[..., Path]) -> Path:
+    """A folder with two eyes behind lids that blink, and no hair."""
+    return make_folder(**synthetic_head.lidded())
+
+
 @pytest.fixture(autouse=True)
 def empty_scene() -> bpy.types.Scene:
     bpy.ops.wm.read_homefile(use_empty=True)
