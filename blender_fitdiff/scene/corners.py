@@ -1,4 +1,5 @@
-"""Flesh in the inner corners of the eyes, where a face model leaves a dark gap between the eyeball and the lids. Knows nothing of bpy."""
+"""Flesh in the inner corners of the eyes, where a face model leaves a dark gap between eyeball and lids. Knows nothing of
+bpy."""
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from .lids import Opening
 REACH = 0.24  # of the opening's width: how far the flesh reaches over the eyeball, and
 LINES = (0.1, 0.22, 0.35, 0.5, 0.66, 0.82, 1.0)  # shares of it where lines of vertices run from lid to lid
 ACROSS = 7  # vertices of a line
-DEPTH = ((0.0, 0.5), (1.5, 0.7))  # shares of the reach, and on which ring of the skin its rims lie there: 0 is the innermost
+DEPTH = (
+    (0.0, 0.5),
+    (1.5, 0.7),
+)  # shares of the reach, and on which ring of the skin its rims lie there: 0 is the innermost
 SUNK = 0.04  # of the eyeball's radius: how far below its surface the flesh ends
 DIVES = (0.25, 0.68)  # shares of the reach where it leaves the lids' height and where it has sunk
 SWELLS = 0.05  # of the eyeball's radius, and

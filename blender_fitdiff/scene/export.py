@@ -20,8 +20,8 @@ FORMATS = {"glb": ".glb", "usd": ".usdc", "fbx": ".fbx"}
 def export_head(head: Head, path: Path) -> Path:
     """By the path's ending: .glb or .gltf, .usd, .usda, .usdc or .usdz, .fbx. The selection is put back.
 
-    All keep the mesh, texture coordinates, shape keys and the maps, USD the hair and the lashes that are shown as well; light that travels
-    through flesh and the relief of eyes and pores belong to Blender's shader and stay behind.
+    All keep the mesh, texture coordinates, shape keys and the maps, USD the hair and the lashes that are shown as well;
+    light that travels through flesh and the relief of eyes and pores belong to Blender's shader and stay behind.
     """
     exporter = _EXPORTERS.get(path.suffix.lower())
     if exporter is None:

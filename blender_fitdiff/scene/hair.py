@@ -1,4 +1,5 @@
-"""Short hair and lashes as Blender's own: Curves objects on the head that follow its expressions, comb and render like any other."""
+"""Short hair and lashes as Blender's own: Curves objects on the head that follow its expressions, comb and render like any
+other."""
 
 from __future__ import annotations
 

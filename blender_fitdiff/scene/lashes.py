@@ -105,9 +105,7 @@ def _gathered(points: np.ndarray) -> np.ndarray:
         tuft = points[start : start + TUFT]
         lean = np.linspace(0, 1, points.shape[1])[None, :, None] ** 2
         tip = tuft - tuft[:, :1]  # their own way from the root stays, but for what draws the tips together
-        result[start : start + TUFT] = tuft + GATHERED * lean * (
-            tuft[:, :1].mean(0) - tuft[:, :1] + tip.mean(0) - tip
-        )
+        result[start : start + TUFT] = tuft + GATHERED * lean * (tuft[:, :1].mean(0) - tuft[:, :1] + tip.mean(0) - tip)
     return result
 
 

@@ -19,7 +19,9 @@ from blender_fitdiff.portrait import portrait
 from blender_fitdiff.rendering.engines import use_cycles
 from blender_fitdiff.rendering.pictures import BACKDROP, over, pixels, render
 from blender_fitdiff.scene.camera import build_camera
+from blender_fitdiff.scene.corners import ACROSS, LINES
 from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar
+from blender_fitdiff.scene.lashes import LOWER, POINTS, UPPER
 
 from ..backend_python import ROOT, backend_environment, find_backend, find_photo
 from .test_scene_import import positions, turned
@@ -73,14 +75,15 @@ def test_points_shapes_camera_and_light_are_the_engines(avatar, tmp_path):
     with np.load(tmp_path / "said.npz") as said:
         imported = import_avatar(avatar, subdivision=0)
         keys = imported.head.data.shape_keys.key_blocks
-        basis = positions(keys["Basis"])
+        count = len(said["neutral"])  # what the importer adds in the eyes' corners comes after
+        basis = positions(keys["Basis"])[:count]
         assert np.abs(basis - turned(said["neutral"])).max() < 1e-6
         for key, shape in zip(keys[1:53], said["shapes"], strict=True):
-            assert np.abs(positions(key) - basis - turned(shape.astype(np.float32))).max() < 1e-6
+            assert np.abs(positions(key)[:count] - basis - turned(shape.astype(np.float32))).max() < 1e-6
         evaluated = imported.head.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
         points = np.empty(3 * len(evaluated.vertices), np.float32)
         evaluated.vertices.foreach_get("co", points)
-        assert np.abs(points.reshape(-1, 3) - turned(said["points"])).max() < 2e-6
+        assert np.abs(points.reshape(-1, 3)[:count] - turned(said["points"])).max() < 2e-6
         scene, size = bpy.context.scene, np.array(imported.source.camera.width, float)
         height = imported.source.camera.height
         for index in range(0, len(said["points"]), 97):
@@ -91,6 +94,33 @@ def test_points_shapes_camera_and_light_are_the_engines(avatar, tmp_path):
     shines = np.array(imported.sun.matrix_world.to_quaternion() @ Vector((0, 0, 1)))
     cosine = shines @ turned(towards) / np.linalg.norm(towards)
     assert math.degrees(math.acos(min(1.0, cosine))) < 1.0
+
+
+def test_the_engines_heads_have_lashes_and_eyes_without_gaps(avatar):
+    imported = import_avatar(avatar, subdivision=0)
+    assert len(imported.lashes.data.curves) == 2 * (UPPER.count + LOWER.count)
+    mesh, keys = imported.source.mesh, imported.head.data.shape_keys.key_blocks
+    basis = positions(keys["Basis"])
+    flesh = basis[len(mesh.vertices) :]
+    assert len(flesh) == 2 * (1 + len(LINES) * ACROSS)
+    for pivot in turned(mesh.eye_pivots):
+        away = np.linalg.norm(flesh - pivot, axis=1)
+        own = away < 0.03
+        assert own.sum() == len(flesh) // 2
+        eyes = np.linalg.norm(basis[np.unique(mesh.quads[mesh.quad_region == 1])] - pivot, axis=1)
+        ball = np.median(eyes[eyes < 0.03])
+        assert away[own].min() < ball < away[own].max() < 1.3 * ball
+    data = imported.lashes.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    at, closed = (np.empty(3 * len(data.points), np.float32) for _ in range(2))
+    data.attributes["position"].data.foreach_get("vector", at)
+    for side in ("Left", "Right"):
+        keys[f"eyeBlink{side}"].value = 1.0
+    data = imported.lashes.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    data.attributes["position"].data.foreach_get("vector", closed)
+    roots = (closed - at).reshape(-1, POINTS, 3)[:, 0]
+    for start in (0, len(roots) // 2):
+        upper = roots[start : start + UPPER.count]
+        assert np.median(upper[UPPER.count // 3 : -UPPER.count // 4, 2]) < -0.003
 
 
 def skin_mask(imported: ImportedAvatar, scene: bpy.types.Scene) -> np.ndarray:

@@ -98,6 +98,19 @@ def test_usd_keeps_hair_that_is_shown(hairy, tmp_path, suffix, shown):
     assert found == ([count] if shown and suffix == ".usdc" else [])
 
 
+@WITHOUT_USD
+@pytest.mark.parametrize("shown", [True, False])
+def test_usd_keeps_lashes_that_are_shown(lidded, tmp_path, shown):
+    import_avatar(lidded)
+    head = active_head(bpy.context)
+    count = len(head.lashes.data.curves)
+    controls.set_lashes(head, shown)
+    read_back(export_head(head, tmp_path / "head.usdc"))
+    assert [len(thing.data.curves) for thing in bpy.data.objects if thing.type == "CURVES"] == (
+        [count] if shown else []
+    )
+
+
 def graph(head: Head) -> list[set]:
     return [
         {(link.from_node.name, link.to_node.name, link.to_socket.name) for link in material.node_tree.links}

@@ -58,8 +58,9 @@ def test_vertex_groups_are_the_regions(make_folder):
     assert all(across[list(members["eye.R"])] < 0)
 
 
-def test_one_undo_takes_the_import_back(make_folder):
-    folder = make_folder()
+@pytest.mark.parametrize("arrays", [{}, synthetic_head.lidded()], ids=["plain", "lidded"])
+def test_one_undo_takes_the_import_back(make_folder, arrays):
+    folder = make_folder(**arrays)
     blender_fitdiff.register()
     try:
         bpy.ops.ed.undo_push(message="before")
@@ -70,7 +71,9 @@ def test_one_undo_takes_the_import_back(make_folder):
         assert counts() == before
         assert bpy.context.scene.camera is None
         bpy.ops.ed.redo()
-        assert active_head(bpy.context).mesh.data.shape_keys.key_blocks["shape03"].value == pytest.approx(0.7)
+        head = active_head(bpy.context)
+        assert head.mesh.data.shape_keys.key_blocks["shape03"].value == pytest.approx(0.7)
+        assert (head.lashes is not None) == bool(arrays)
     finally:
         blender_fitdiff.unregister()
 

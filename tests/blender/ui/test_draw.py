@@ -281,6 +281,12 @@ def test_a_head_without_hair_has_no_panel_for_it(head):
     assert [panel for panel in result.CLASSES if not panel.poll(bpy.context)] == [result.FITDIFF_PT_hair]
 
 
+def test_a_head_with_lashes_alone_has_their_switch(registered, lidded, room):
+    import_avatar(lidded)
+    assert result.FITDIFF_PT_hair.poll(bpy.context)
+    assert draw(result.FITDIFF_PT_hair).properties() == ["lashes_on"]
+
+
 def test_a_head_without_a_photo_is_not_said_to_have_one(head, room, photo):
     shutil.copy(photo, Path(head.folder) / "preview.png")
     assert "The photo's light" in draw(result.FITDIFF_PT_light).texts()

@@ -373,6 +373,18 @@ def test_hair_has_its_switches(registered, hairy):
     assert studio.studio().desk.trouble.code == "hair-missing"
 
 
+def test_lashes_have_their_switch(registered, lidded):
+    import_avatar(lidded)
+    head, switches = active_head(bpy.context), bpy.context.scene.fitdiff_switches
+    assert switches.lashes_on
+    switches.lashes_on = False
+    assert controls.lashes_state(head) is False
+    bpy.data.objects.remove(head.lashes)
+    assert not switches.lashes_on
+    switches.lashes_on = True
+    assert studio.studio().desk.trouble.code == "lashes-missing"
+
+
 def test_hdris_light_the_head_from_a_menu(head):
     if not hdris():
         pytest.skip("this build of Blender comes without HDRIs")
