@@ -13,13 +13,15 @@ from .lids import Opening
 
 REACH = 0.24  # of the opening's width: how far the flesh reaches over the eyeball, and
 LINES = (0.1, 0.22, 0.35, 0.5, 0.66, 0.82, 1.0)  # shares of it where lines of vertices run from lid to lid
-ACROSS = 7  # vertices of a line
+ACROSS = 9  # vertices of a line
+TUCKED = 0.2  # how far it goes on inside either lid, whose edge subdivision rounds, and
+RIM = 0.15  # how far outside it stays at the lid's height; both as shares of the way from lid to lid
 DEPTH = (
-    (0.0, 0.5),
-    (1.5, 0.7),
-)  # shares of the reach, and on which ring of the skin its rims lie there: 0 is the innermost
+    (0.0, 0.4, 1.0),
+    (1.5, 1.0, 0.0),
+)  # shares of the reach, and which ring of the skin, from within, its rims lie on there
 SUNK = 0.04  # of the eyeball's radius: how far below its surface the flesh ends
-DIVES = (0.25, 0.68)  # shares of the reach where it leaves the lids' height and where it has sunk
+DIVES = (0.2, 0.6)  # shares of the reach where it leaves the lids' height and where it has sunk
 SWELLS = 0.05  # of the eyeball's radius, and
 PEAK = 0.22  # the share of the reach where it swells most
 TILE = 0.004  # half the side of the spot of the texture that it shows
@@ -81,11 +83,15 @@ def _mixture(mesh: MeshArrays, opening: Opening) -> tuple[np.ndarray, np.ndarray
         own = np.stack([opening.rings[ring, columns[left + step]] for ring in range(3) for step in (0, 1)], 1)
         ends.append((own, _hats(depth, 3).repeat(2, 1) * np.tile(np.stack([1 - at + left, at - left], 1), 3)))
     (upper, above), (lower, below) = ends
-    t = np.linspace(0, 1, ACROSS)[None, :, None]
+    t = _across()[None, :, None]
     own = np.broadcast_to(np.concatenate([upper, lower], 1)[:, None], (len(LINES), ACROSS, 12)).reshape(-1, 12)
     weight = np.concatenate([(1 - t) * above[:, None], t * below[:, None]], -1).reshape(-1, 12)
     corner = np.broadcast_to(opening.rings[:3, 0].repeat(4), (1, 12))
     return np.concatenate([corner, own]), np.concatenate([_hats(np.array(DEPTH[1][:1]), 3).repeat(4, 1) / 4, weight])
+
+
+def _across() -> np.ndarray:
+    return np.linspace(-TUCKED, 1 + TUCKED, ACROSS)
 
 
 def _hats(at: np.ndarray, count: int) -> np.ndarray:
@@ -96,12 +102,14 @@ def _hats(at: np.ndarray, count: int) -> np.ndarray:
 def _shaped(base: np.ndarray, opening: Opening) -> np.ndarray:
     """Swollen near the corner, and sunk into the eyeball where it ends, but for what touches the lids."""
     along = np.concatenate([[0.0], np.repeat(LINES, ACROSS)])
-    across = np.concatenate([[0.0], np.tile(np.linspace(0, 1, ACROSS), len(LINES))])
+    across = np.concatenate([[0.0], np.tile(_across(), len(LINES))])
     ray = base - opening.centre
     height = np.linalg.norm(ray, axis=1)
     sinking = ((along - DIVES[0]) / (DIVES[1] - DIVES[0])).clip(0, 1)
-    sinking = sinking**2 * (3 - 2 * sinking) * (1 - (2 * across - 1) ** 6)  # its rims stay on the lids
-    swelling = SWELLS * opening.radius * np.sin(np.pi * across) * np.exp(-(((along - PEAK) / 0.2) ** 2))
+    sinking = (
+        sinking**2 * (3 - 2 * sinking) * (np.minimum(across, 1 - across) / RIM).clip(0, 1)
+    )  # its rims stay on the lids
+    swelling = SWELLS * opening.radius * np.sin(np.pi * across.clip(0, 1)) * np.exp(-(((along - PEAK) / 0.2) ** 2))
     wanted = (1 - sinking) * height + sinking * (1 - SUNK) * opening.radius + swelling
     return opening.centre + ray * (wanted / height.clip(1e-9))[:, None]
 
