@@ -100,20 +100,17 @@ def _lid(
 
 def _gathered(points: np.ndarray) -> np.ndarray:
     """Neighbours lean together, at their tips the most."""
-    result = points.copy()
-    for start in range(0, len(points), TUFT):
-        tuft = points[start : start + TUFT]
-        lean = np.linspace(0, 1, points.shape[1])[None, :, None] ** 2
-        tip = tuft - tuft[:, :1]  # their own way from the root stays, but for what draws the tips together
-        result[start : start + TUFT] = tuft + GATHERED * lean * (tuft[:, :1].mean(0) - tuft[:, :1] + tip.mean(0) - tip)
-    return result
+    starts = np.arange(0, len(points), TUFT)
+    count = np.diff([*starts, len(points)])
+    middle = (np.add.reduceat(points, starts, axis=0) / count[:, None, None]).repeat(count, axis=0)
+    lean = np.linspace(0, 1, points.shape[1])[:, None] ** 2
+    return points + GATHERED * lean * (middle - points)
 
 
 def _uv_of(mesh: MeshArrays, corners: np.ndarray) -> np.ndarray:
     """(N, 4) corners of faces of the skin -> (N, 4, 2) where they lie in the texture."""
-    rows = np.flatnonzero(
-        (mesh.quad_region == REGIONS.index("skin")) & (mesh.quads[:, 3] >= 0) & np.isin(mesh.quads, corners).all(1)
-    )
+    rows = np.flatnonzero((mesh.quad_region == REGIONS.index("skin")) & np.isin(mesh.quads[:, 0], corners))
+    rows = rows[np.isin(mesh.quads[rows], corners).all(1)]
     faces = {frozenset(face): row for face, row in zip(mesh.quads[rows].tolist(), rows.tolist(), strict=True)}
     uv = np.empty((*corners.shape, 2))
     for number, four in enumerate(corners.tolist()):
