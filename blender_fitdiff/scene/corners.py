@@ -21,8 +21,8 @@ DEPTH = (
     (1.5, 1.0, 0.0),
 )  # shares of the reach, and which ring of the skin, from within, its rims lie on there
 SUNK = 0.04  # of the eyeball's radius: how far below its surface the flesh ends
-DIVES = (0.2, 0.6)  # shares of the reach where it leaves the lids' height and where it has sunk
-SWELLS = 0.05  # of the eyeball's radius, and
+DIVES = (0.0, 0.66)  # shares of the reach where it leaves the lids' height and where it has sunk
+SWELLS = 0.04  # of the eyeball's radius, and
 PEAK = 0.22  # the share of the reach where it swells most
 TILE = 0.004  # half the side of the spot of the texture that it shows
 

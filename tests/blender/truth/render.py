@@ -35,6 +35,8 @@ def photograph(scene_folder: Path, number: int, samples: int = SAMPLES) -> Path:
     """The current scene must be empty."""
     # The truth is that of the mesh as it is: subdividing would round it.
     imported = import_avatar(scene_folder / "avatar", subdivision=0)
+    if imported.lashes is not None:
+        imported.lashes.hide_render = True  # no map of the truth knows them
     scene = bpy.context.scene
     use_cycles(scene, samples)
     scene.render.film_transparent = False  # what is behind the head belongs to the photo

@@ -37,6 +37,8 @@ def photograph(person: Path, samples: int = SAMPLES) -> Path:
     wanted = json.loads((person / "scene.json").read_text(encoding="utf-8"))
     # The truth is that of the mesh as it is: subdividing would round it.
     imported = import_avatar(person / "avatar", subdivision=0)
+    if imported.lashes is not None:
+        imported.lashes.hide_render = True  # no map of the truth knows them
     scene = bpy.context.scene
     use_cycles(scene, samples)
     scene.render.film_transparent = False  # what is behind the head belongs to the photo
