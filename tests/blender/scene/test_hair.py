@@ -11,11 +11,11 @@ from blender_fitdiff.scene import controls
 from blender_fitdiff.scene.hair import COLOUR
 from blender_fitdiff.scene.heads import Head, active_head
 from blender_fitdiff.scene.importer import import_avatar
-from blender_fitdiff.scene.ownership import KINDS
 from blender_fitdiff.scene.reader import read_avatar
 from blender_fitdiff.scene.strands import POINTS, grow
 from tests import synthetic_head
 from tests.avatar_folders import HAIR
+from tests.blender.blocks import counts
 from tests.synthetic_head import hair_map
 
 RADII = np.array([0.075, 0.09, 0.11])  # of the synthetic skin, in Blender's axes
@@ -152,9 +152,6 @@ def test_hair_that_means_nothing_is_refused(make_folder, broken):
 
 
 def test_another_import_takes_the_place_of_the_first(hairy):
-    def counts() -> dict[str, int]:
-        return {kind: len(getattr(bpy.data, kind)) for kind in KINDS}
-
     import_avatar(hairy)
     before = counts()
     assert before["hair_curves"] == before["node_groups"] == 1

@@ -14,10 +14,10 @@ from blender_fitdiff.scene.heads import Head, active_head
 from blender_fitdiff.scene.importer import import_avatar
 from blender_fitdiff.scene.lashes import LOWER, POINTS, UPPER, WIDTH, grow_lashes
 from blender_fitdiff.scene.lids import find_openings
-from blender_fitdiff.scene.ownership import KINDS
 from blender_fitdiff.scene.reader import read_avatar
 from tests import synthetic_head
 from tests.avatar_folders import HAIR
+from tests.blender.blocks import counts
 from tests.synthetic_head import BALL, RING_SIZE, hair_map
 
 LIDS = synthetic_head.lidded()
@@ -172,9 +172,6 @@ def test_eyes_without_lids_have_neither(make_folder):
 
 
 def test_another_import_takes_the_place_of_the_first(lidded):
-    def counts() -> dict[str, int]:
-        return {kind: len(getattr(bpy.data, kind)) for kind in KINDS}
-
     import_avatar(lidded)
     before = counts()
     assert before["hair_curves"] == before["node_groups"] == 1

@@ -13,8 +13,8 @@ import pytest
 import blender_fitdiff
 from blender_fitdiff.scene.heads import active_head
 from blender_fitdiff.scene.importer import import_avatar
-from blender_fitdiff.scene.ownership import KINDS
 from tests import synthetic_head
+from tests.blender.blocks import counts
 
 from .test_material import round_eyes
 
@@ -22,10 +22,6 @@ from .test_material import round_eyes
 def view() -> bpy.types.SpaceView3D:
     areas = [a for w in bpy.context.window_manager.windows for a in w.screen.areas if a.type == "VIEW_3D"]
     return max(areas, key=lambda area: area.width * area.height).spaces.active
-
-
-def counts() -> dict[str, int]:
-    return {kind: len(getattr(bpy.data, kind)) for kind in KINDS}
 
 
 def test_the_view_shows_the_head_with_its_maps_from_the_photos_camera(make_folder):

@@ -34,6 +34,7 @@ def play(hand: Hand, tell: Callable[..., None], *, zip_file: str, photo: str, ou
     tell(**(yield from look_at_it(hand, folder)))
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"))
     tell(**(yield from export(hand, folder)))
+    tell(sheet=(yield from sheet_in_its_window(hand)))
     tell(trouble=str(ours("ui.studio").studio().desk.trouble or ""), done=True)
     yield from hand.press_key(hand.region("WINDOW"), "ctrl+q")
     yield from hand.until(lambda: False, "Blender has quit")
@@ -165,6 +166,23 @@ def export(hand: Hand, folder: Path) -> Play:
         yield from hand.until(lambda: "FILE_BROWSER" not in areas(), "the file browser is gone")
         (written,) = yield from hand.until(lambda kind=kind: list(folder.glob(f"*.{kind}*")), f"{kind} is written")
         told[kind] = written.read_bytes()[:8].hex()
+    return told
+
+
+def sheet_in_its_window(hand: Hand) -> Play:
+    """As the relighting sheet opens; how high its picture is shown and how high its window is. Rendering it would take minutes
+    where no graphics card draws."""
+    image = bpy.data.images.new("Sheet", 1600, 4000)
+    ours("operators.relight_preview").show_in_window(image)
+    window = hand.newest
+    area = window.screen.areas[0]
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    height = lambda: area.spaces.active.zoom[1] * image.size[1]  # noqa: E731
+    yield from hand.until(lambda: height() <= region.height, "the picture is fitted to its window", 20)
+    told = [height(), region.height]
+    with bpy.context.temp_override(window=window):
+        bpy.ops.wm.window_close()
+    yield from hand.still()
     return told
 
 

@@ -86,6 +86,8 @@ def test_an_artist_gets_from_the_zip_to_the_export(performed):
     assert dark["mean"] < 0.5 * lit["mean"]
     assert told["left by undo"] == ["Collection"]
     assert told["glb"].startswith("676c5446")  # glTF
+    shown, room = told["sheet"]
+    assert 0.5 * room < shown <= room
     if bpy.app.build_options.usd:
         assert told["usd"].startswith(b"PXR-USDC".hex())
 
