@@ -135,10 +135,8 @@ def _flat() -> np.ndarray:
 def _spot(mesh: MeshArrays, opening: Opening) -> tuple[np.ndarray, int]:
     """A place (2,) of the texture that shows flesh, and its region: behind the lids if the model has something there, or
     the lid's own skin."""
-    behind = np.isin(mesh.quads, opening.rings[0]).any(1)
-    for chosen in (behind & (mesh.quad_region == REGIONS.index("mouth")), behind):
-        rows = np.flatnonzero(chosen)
-        if len(rows):
-            corners = mesh.uv_quads[rows[0]]
-            return mesh.uv[corners[corners >= 0]].mean(0).astype(np.float64), int(mesh.quad_region[rows[0]])
-    raise ValueError("an opening without faces")
+    behind = np.isin(mesh.quads, opening.rings[0]).any(1)  # never none: openings are found along the edges of faces
+    flesh = behind & (mesh.quad_region == REGIONS.index("mouth"))
+    row = int(np.flatnonzero(flesh if flesh.any() else behind)[0])
+    corners = mesh.uv_quads[row]
+    return mesh.uv[corners[corners >= 0]].mean(0).astype(np.float64), int(mesh.quad_region[row])
