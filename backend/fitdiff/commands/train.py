@@ -319,7 +319,9 @@ def _report(args: argparse.Namespace, console: Console) -> dict[str, Any]:
             return painted.maps(first, count) if painted else crowd.maps(HELD_OUT + first, count)  # type: ignore[union-attr]
 
         count = len(painted) if painted else args.people
-        found: dict[str, Any] = {"autoencoder": report.autoencoder(network, maps, count, bar.show)}
+        found: dict[str, Any] = {
+            "autoencoder": report.autoencoder(network, maps, count, args.out / "maps.png", bar.show)
+        }
         if args.denoiser:
             if not args.latents:
                 raise FitDiffError("usage-latents", "The denoiser is measured on latents: give --latents.")
@@ -329,9 +331,8 @@ def _report(args: argparse.Namespace, console: Console) -> dict[str, Any]:
             perception = _perception(args.stack, machine)
             scene = Scene(load_face_model(None), network, perception.conditioner, 208, machine.device)
             second = perception.identity if painted else None
-            picture = args.out / "people.png"
             found["denoiser"] = report.denoiser(
-                trained, rows, scene, args.people, args.steps, picture, bar.show, painted, second
+                trained, rows, scene, args.people, args.steps, args.out, bar.show, painted, second
             )
     (args.out / "report.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     console.print_json(data=found)

@@ -25,16 +25,24 @@ from .skin_bank import blur
 
 MAPS = ("diffuse", "specular", "normal")
 QUARTERS = 4
+SHOWN, SHOWN_SIDE = 4, 256  # people whose maps are shown as they are and as they come back, and how large
+PHOTOGRAPHED, IN_A_ROW = 12, 6  # photographs shown with a sample of each below
 TIMES = tuple(range(25, 1000, 50))  # evenly over the schedule, as many in each quarter
 
 
 @torch.no_grad()
 def autoencoder(
-    network: Autoencoder, maps: Callable[[int, int], Tensor], count: int, report: Report = silent, at_once: int = 4
+    network: Autoencoder,
+    maps: Callable[[int, int], Tensor],
+    count: int,
+    out: Path,
+    report: Report = silent,
+    at_once: int = 4,
 ) -> dict[str, Any]:
-    """PSNR (of 1) and SSIM of each map as stored, and how many codes the people use between them. maps: (first, count) ->
-    (count, 9, S, S) of people never trained on."""
+    """PSNR (of 1) and SSIM of each map as stored, and how many codes the people use between them; out: a picture of the
+    first people's maps, true and made. maps: (first, count) -> (count, 9, S, S) of people never trained on."""
     psnr, ssim = torch.zeros(3), torch.zeros(3)
+    shown: list[Tensor] = []
     used = torch.zeros(network.config.codes, dtype=torch.bool)
     for start in range(0, count, at_once):
         number = min(at_once, count - start)
@@ -45,13 +53,24 @@ def autoencoder(
         psnr += (-10 * error.clamp(min=1e-10).log10()).sum(0).cpu()
         ssim += similarity(made, true).view(number, 3, 3).mean(2).sum(0).cpu()
         used[result.quantized.chosen.flatten().cpu()] = True
+        if len(shown) < SHOWN:
+            shown.extend(side_by_side(true, made)[: SHOWN - len(shown)])
         report(Progress("reconstructing people never seen", start + number, count))
+    sheet(torch.stack(shown), 1).save(out)
     return {
         "people": count,
+        "sheet": out.name,
         "psnr": dict(zip(MAPS, (psnr / count).tolist(), strict=True)),
         "ssim": dict(zip(MAPS, (ssim / count).tolist(), strict=True)),
         "codes_used": float(used.float().mean()),
     }
+
+
+def side_by_side(true: Tensor, made: Tensor) -> Tensor:
+    """(B, 9, S, S) in 0..1, twice -> (B, 3, SHOWN_SIDE, 6 * SHOWN_SIDE): each map, true and made."""
+    pictures = [one for pair in zip(true.split(3, 1), made.split(3, 1), strict=True) for one in pair]
+    small = (F.interpolate(one, (SHOWN_SIDE,) * 2, mode="bilinear", antialias=True) for one in pictures)
+    return torch.cat(list(small), 3).cpu()
 
 
 def similarity(made: Tensor, true: Tensor) -> Tensor:
@@ -108,8 +127,8 @@ def denoiser(
     painted: Painted | None = None,
     second: IdentityNetwork | None = None,
 ) -> dict[str, Any]:
-    """Noise loss; a sheet of people from pure noise; whether samples follow their condition, by the recogniser that
-    conditions and, where the photographs are at hand, by a second one."""
+    """Noise loss; people.png in `out`, from pure noise; whether samples follow their condition, by the recogniser that
+    conditions and, where the photographs are at hand, by a second one: then samples.png has some of both."""
     network, schedule, statistics = trained.network, Schedule(trained.schedule), trained.statistics
     device = statistics.mean.device
     count = min(count, len(rows.latent))
@@ -117,7 +136,8 @@ def denoiser(
     generator = torch.Generator().manual_seed(1)
     loss = noise_loss(trained, rows, count, generator)
     free = _sampled(network, schedule, empty_condition(scene.recogniser, device), 24, steps, generator, device)
-    sheet(portraits(scene, statistics.restore(free)), 6).save(out)
+    sheet(portraits(scene, statistics.restore(free)), 6).save(out / "people.png")
+    photographs, samples = [], []
     by: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
     for part in every.split(8):
         condition = rows.condition(part, first[part])
@@ -131,12 +151,18 @@ def denoiser(
             photo = painted.column("image", start, number)[:, 0].float() / 255
             marks = painted.column("landmarks", start, number)[:, 0]
             points = second.five_points(marks) * (scene.side / photo.shape[-1])  # type: ignore[attr-defined]
+            photographs.extend(F.interpolate(photo, picture.shape[-2:], mode="bilinear", antialias=True))
+            samples.extend(picture)
+            del photographs[PHOTOGRAPHED:], samples[PHOTOGRAPHED:]
             crop = second.crop_to(picture, points)  # type: ignore[attr-defined]
             of_photo = second.features(second.crop(photo, marks)).embedding
             _note(by, second.name, second.features(crop).embedding, of_photo)
         report(Progress("sampling people for their photographs", int(part[-1]) + 1, count))
+    if photographs:
+        rows_of = (photographs[k : k + IN_A_ROW] + samples[k : k + IN_A_ROW] for k in range(0, len(samples), IN_A_ROW))
+        sheet(torch.stack([one for row in rows_of for one in row]), IN_A_ROW).save(out / "samples.png")
     pairs = {name: followed(torch.cat(made), torch.cat(true)) for name, (made, true) in by.items()}
-    return {"people": count, "noise_loss": loss, "sampler_steps": steps, "followed": pairs, "sheet": out.name}
+    return {"people": count, "noise_loss": loss, "sampler_steps": steps, "followed": pairs}
 
 
 def followed(made: Tensor, true: Tensor) -> dict[str, float]:

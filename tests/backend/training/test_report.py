@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fitdiff.training.plots import curves
-from fitdiff.training.report import sheet, similarity
+from fitdiff.training.report import SHOWN_SIDE, sheet, side_by_side, similarity
 
 
 def test_ssim():
@@ -16,6 +16,14 @@ def test_ssim():
     # Flat pictures: only the means differ, so the formula's first factor is left.
     a, b = torch.full((1, 1, 16, 16), 0.4), torch.full((1, 1, 16, 16), 0.6)
     assert similarity(a, b).item() == pytest.approx((2 * 0.24 + 1e-4) / (0.16 + 0.36 + 1e-4), rel=1e-4)
+
+
+def test_every_map_stands_beside_what_came_back_of_it():
+    true, made = torch.full((2, 9, 32, 32), 0.25), torch.full((2, 9, 32, 32), 0.75)
+    true[1, 6:], made[1, 3:6] = 0.0, 1.0
+    row = side_by_side(true, made)[1]
+    middles = row[0, SHOWN_SIDE // 2, SHOWN_SIDE // 2 :: SHOWN_SIDE]
+    assert middles.tolist() == [0.25, 0.75, 0.25, 1.0, 0.0, 0.75]  # diffuse, specular, normal; true, then made
 
 
 def test_sheets_and_curves_have_a_place_for_everything():
