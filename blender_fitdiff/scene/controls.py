@@ -142,6 +142,20 @@ def set_lashes(head: Head, on: bool) -> None:
     head.lashes.hide_render = head.lashes.hide_viewport = not on
 
 
+def brows_state(head: Head) -> bool | None:
+    """Whether the brows' strands are shown; None where there are none."""
+    return None if head.brows is None else not head.brows.hide_render
+
+
+def set_brows(head: Head, on: bool) -> None:
+    """Strands over the painted brows."""
+    if head.brows is None:
+        raise FitDiffError(
+            "brows-missing", "This head has no strands on its brows: they are too pale for any, or were deleted."
+        )
+    head.brows.hide_render = head.brows.hide_viewport = not on
+
+
 def photo_state(head: Head) -> tuple[bool, float, bool] | None:
     """Whether the photo is shown, its opacity, and whether it lies over the head; None where there is no photo."""
     pictures = head.camera.data.background_images if head.camera is not None else ()

@@ -20,14 +20,14 @@ FORMATS = {"glb": ".glb", "usd": ".usdc", "fbx": ".fbx"}
 def export_head(head: Head, path: Path) -> Path:
     """By the path's ending: .glb or .gltf, .usd, .usda, .usdc or .usdz, .fbx. The selection is put back.
 
-    All keep the mesh, texture coordinates, shape keys and the maps, USD the hair and the lashes that are shown as well;
+    All keep the mesh, texture coordinates, shape keys and the maps, USD the hair, lashes and brows that are shown as well;
     light that travels through flesh and the relief of eyes and pores belong to Blender's shader and stay behind.
     """
     exporter = _EXPORTERS.get(path.suffix.lower())
     if exporter is None:
         sentence = f"“{path.name}” is no format that a head can be exported to. End the name with .glb, .usdc or .fbx."
         raise FitDiffError("export-format", sentence)
-    grown = [head.hair, head.lashes] if path.suffix.lower() in USD else []
+    grown = [head.hair, head.lashes, head.brows] if path.suffix.lower() in USD else []
     hair = [strands for strands in grown if strands is not None]
     with _selected(head, hair), _bare_normals(head):
         try:
@@ -144,7 +144,7 @@ def _bare_normals(head: Head) -> Iterator[None]:
 
 @contextmanager
 def _selected(head: Head, hair: Sequence[bpy.types.Object] = ()) -> Iterator[None]:
-    """The head, its hair where it is shown, and nothing else is selected; shapes ride on the plain mesh, so its subdivision
+    """The head, its strands where they are shown, and nothing else is selected; shapes ride on the plain mesh, so its subdivision
     is left out."""
     layer = bpy.context.view_layer
     layer.update()

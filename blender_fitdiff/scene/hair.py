@@ -1,4 +1,4 @@
-"""Short hair and lashes as Blender's own: Curves objects on the head that follow its expressions, comb and render like any
+"""Short hair, lashes and brows as Blender's own: Curves objects on the head that follow its expressions, comb and render like any
 other."""
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from .brows import grow_brows
 from .lashes import grow_lashes
 from .lids import Opening
 from .mesh import UV_LAYER, to_blender
@@ -23,6 +24,8 @@ COLOUR, VARIED = "Colour", 0.35  # the node that says it, and by how much single
 GROWING = "FitDiff Hair"  # the modifier on the strands
 LASH, LASH_THICK, LASH_THIN = 0.0098, 0.00009, 0.00002  # metres: the longest lash, radius at the root and at the tip
 LASH_SHADE, LASH_PALEST = 0.25, 0.025  # lashes are this much darker than the hair, and no paler than that (linear)
+BROW_THICK, BROW_THIN = 0.000045, 0.00001  # metres
+BROW_SHADE = 0.28  # brow hair is this much darker than the brow as a whole, which is skin as well
 LASH_DARK = (0.01, 0.007, 0.005)  # where the photo shows no hair
 
 
@@ -44,6 +47,17 @@ def build_lashes(
     if not len(strands.points):
         return None
     return _strands_on(name, head, strands, _lash_colour(avatar), LASH, (LASH_THICK, LASH_THIN))
+
+
+def build_brows(name: str, head: bpy.types.Object, avatar: AvatarFolder) -> bpy.types.Object | None:
+    """None where the avatar says nothing of its brows."""
+    if avatar.brows is None:
+        return None
+    strands = grow_brows(avatar.mesh, _map(avatar.maps["brows"]), avatar.brows.length)
+    if not len(strands.points):
+        return None
+    red, green, blue = (BROW_SHADE * value for value in avatar.brows.colour)
+    return _strands_on(name, head, strands, (red, green, blue), avatar.brows.length, (BROW_THICK, BROW_THIN))
 
 
 def _lash_colour(avatar: AvatarFolder) -> tuple[float, float, float]:

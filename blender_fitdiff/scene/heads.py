@@ -9,7 +9,7 @@ import bpy
 
 from .ownership import TAG
 
-PARTS = ("mesh", "sun", "camera", "world", "hair", "lashes")
+PARTS = ("mesh", "sun", "camera", "world", "hair", "lashes", "brows")
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,7 @@ class Head:
     world: bpy.types.World | None
     hair: bpy.types.Object | None = None
     lashes: bpy.types.Object | None = None
+    brows: bpy.types.Object | None = None
 
     @property
     def folder(self) -> str:

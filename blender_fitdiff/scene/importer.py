@@ -12,7 +12,7 @@ from .camera import build_camera
 from .corners import with_corners
 from .eyes import find_cornea
 from .groups import add_groups
-from .hair import build_hair, build_lashes
+from .hair import build_brows, build_hair, build_lashes
 from .heads import remember
 from .lids import find_openings
 from .light import build_sun, build_world
@@ -38,6 +38,7 @@ class ImportedAvatar:
     materials: dict[str, bpy.types.Material]  # by region
     hair: bpy.types.Object | None = None
     lashes: bpy.types.Object | None = None
+    brows: bpy.types.Object | None = None
 
 
 def import_avatar(
@@ -96,11 +97,12 @@ def _build(avatar: AvatarFolder, name: str, *, subdivision: int, pack: bool) -> 
     world = build_world(f"{name} ambient", avatar.light)
     hair = build_hair(f"{name} hair", head, avatar)
     lashes = build_lashes(f"{name} lashes", head, avatar, openings)
+    brows = build_brows(f"{name} brows", head, avatar)
     collection = bpy.data.collections.new(name)
-    for thing in (head, sun, camera, *(strands for strands in (hair, lashes) if strands)):
+    for thing in (head, sun, camera, *(strands for strands in (hair, lashes, brows) if strands)):
         collection.objects.link(thing)
-    remember(collection, mesh=head, sun=sun, camera=camera, world=world, hair=hair, lashes=lashes)
-    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials, hair, lashes)
+    remember(collection, mesh=head, sun=sun, camera=camera, world=world, hair=hair, lashes=lashes, brows=brows)
+    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials, hair, lashes, brows)
 
 
 def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: AvatarFolder) -> None:

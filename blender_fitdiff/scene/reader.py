@@ -23,7 +23,7 @@ MANIFEST_LIMIT = 4 << 20  # bytes
 FILE_LIMIT = 1 << 29  # bytes of any one file
 PIXEL_LIMIT = 1 << 26
 REQUIRED = ("mesh.npz", "maps/diffuse.png", "maps/specular.png", "maps/normal.png")
-HAIR_MAP = "maps/hair.png"
+HAIRY = ("hair", "brows")  # keys of avatar.json that come with a map of their name
 _FILE_NAME = re.compile(r"mesh\.npz|preview\.png|photo\.png|maps/[a-z][a-z0-9_]{0,40}\.png")
 
 
@@ -62,7 +62,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Hair:
-    """Short hair that the map `hair` says the place of: linear colour, metres."""
+    """Short hair that a map, `hair` or `brows`, says the place of: linear colour, metres."""
 
     colour: tuple[float, float, float]
     length: float
@@ -81,6 +81,7 @@ class AvatarFolder:
     maps: dict[str, Path]
     photo: Path | None
     hair: Hair | None = None
+    brows: Hair | None = None
 
 
 def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
@@ -98,14 +99,15 @@ def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
             for name, entry in about["files"].items()
         }
         light, camera = _light(about["light"]), _camera(about["camera"])
-        hair = _hair(about.get("hair"))
+        hairy = {name: _hair(about.get(name)) for name in HAIRY}
         arkit = {str(name): _number(weight, 0, 1) for name, weight in about.get("arkit", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         _broken(MANIFEST, repr(error))
     if len(files) > 64 or not all(_FILE_NAME.fullmatch(name) for name in files) or not set(REQUIRED) <= set(files):
         _broken(MANIFEST, "lists too much, too little, or files that do not belong to an avatar")
-    if hair is not None and HAIR_MAP not in files:
-        _broken(MANIFEST, f"hair without {HAIR_MAP}")
+    for name, hair in hairy.items():
+        if hair is not None and f"maps/{name}.png" not in files:
+            _broken(MANIFEST, f"{name} without their map")
     mesh, pictures = None, {}
     for name, (sha256, size) in files.items():
         data = _read(folder, name, size)
@@ -123,7 +125,7 @@ def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
     if not set(arkit) <= set(mesh.shape_key_names):
         _broken(MANIFEST, "weights for shapes that the mesh lacks")
     maps = {name[len("maps/") : -len(".png")]: where for name, where in pictures.items() if name.startswith("maps/")}
-    return AvatarFolder(folder, folder.name, mesh, arkit, light, camera, maps, pictures.get("photo.png"), hair)
+    return AvatarFolder(folder, folder.name, mesh, arkit, light, camera, maps, pictures.get("photo.png"), **hairy)
 
 
 def _parse(data: bytes) -> dict[str, Any]:

@@ -26,9 +26,37 @@ class Strands:
     uv: np.ndarray  # (N, 2) float32 where the root lies in the texture
 
 
+@dataclass(frozen=True, eq=False)
+class Roots:
+    """Where hairs begin, N of them."""
+
+    place: np.ndarray  # (N, 3) metres
+    normal: np.ndarray  # (N, 3) unit, of the skin
+    way: np.ndarray  # (N, 3) unit, along the skin: which way hair lies
+    density: np.ndarray  # (N,) 0 to 1
+    uv: np.ndarray  # (N, 2)
+    around: np.ndarray  # (M,) the skin's vertices near them, and
+    normals: np.ndarray  # (M, 3) how it lies there
+
+
 def grow(mesh: MeshArrays, hair: np.ndarray, length: float) -> Strands:
     """hair (H, W, 3), row 0 at v = 0: docs/avatar-format.md has what its channels say. Equal heads get equal hairs."""
     random = np.random.default_rng(SEED)
+    roots = rooted(mesh, hair, PER_AREA, random)
+    if roots is None:
+        return nothing(POINTS)
+    way = turned(roots, TUFT, TUFTED, STRAY, random)
+    reach = length * (SHORTEST + (1 - SHORTEST) * roots.density) * random.uniform(0.7, 1.1, len(way))
+    points = _bent(roots.place, roots.normal, way, reach, random)
+    return Strands(points.astype(np.float32), roots.uv.astype(np.float32))
+
+
+def nothing(points: int) -> Strands:
+    return Strands(np.zeros((0, points, 3), np.float32), np.zeros((0, 2), np.float32))
+
+
+def rooted(mesh: MeshArrays, hair: np.ndarray, per_area: float, random: np.random.Generator) -> Roots | None:
+    """As `grow` has them; None where the map says that there is no hair."""
     corners, uv_corners = _skin_triangles(mesh)
     size = np.array(hair.shape[1::-1])
     position = mesh.vertices.astype(np.float64)
@@ -40,8 +68,8 @@ def grow(mesh: MeshArrays, hair: np.ndarray, length: float) -> Strands:
     near = _near_hair(hair[..., 2], mesh.uv[uv_corners], size) | (thick > 0)
     weight = area * near
     if not weight.sum() > 0:
-        return Strands(np.zeros((0, POINTS, 3), np.float32), np.zeros((0, 2), np.float32))
-    count = min(int(PER_AREA * weight.sum()), 4 * MOST)
+        return None
+    count = min(int(per_area * weight.sum()), 4 * MOST)
     rows = np.searchsorted(np.cumsum(weight) / weight.sum(), random.random(count)).clip(max=len(weight) - 1)
     one, other = np.sqrt(random.random(count)), random.random(count)
     share = np.stack([1 - one, one * (1 - other), one * other], 1)
@@ -51,11 +79,11 @@ def grow(mesh: MeshArrays, hair: np.ndarray, length: float) -> Strands:
     rows, share, uv, values = (array[stays][:MOST] for array in (rows, share, uv, values))
     root = np.einsum("nk,nkc->nc", share, position[corners[rows]])
     tangent, bitangent = _tangents(mesh, corners, uv_corners, across)
-    normal = _unit(np.einsum("nk,nkc->nc", share, _normals(position, corners, across)[corners[rows]]))
-    way = _unit(tangent[rows] * (2 * values[:, :1] - 1) + bitangent[rows] * (2 * values[:, 1:2] - 1))
-    way = _turned(way, normal, root, random)
-    reach = length * (SHORTEST + (1 - SHORTEST) * values[:, 2]) * random.uniform(0.7, 1.1, len(root))
-    return Strands(_bent(root, normal, way, reach, random).astype(np.float32), uv.astype(np.float32))
+    normals = _normals(position, corners, across)
+    normal = unit(np.einsum("nk,nkc->nc", share, normals[corners[rows]]))
+    way = unit(tangent[rows] * (2 * values[:, :1] - 1) + bitangent[rows] * (2 * values[:, 1:2] - 1))
+    around = np.unique(corners[near])
+    return Roots(root, normal, way, values[:, 2], uv, around, normals[around])
 
 
 def _bent(
@@ -66,17 +94,18 @@ def _bent(
     points, place = [root], root
     for step in range(POINTS - 1):
         up = lift * (1 - 0.75 * step / (POINTS - 2))
-        place = place + _unit(way + up * normal) * (reach / (POINTS - 1))[:, None]
+        place = place + unit(way + up * normal) * (reach / (POINTS - 1))[:, None]
         points.append(place)
     return np.stack(points, 1)
 
 
-def _turned(way: np.ndarray, normal: np.ndarray, root: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Tufts turn together, hairs by themselves."""
-    cell = np.floor(root / TUFT + random.normal(0, 0.25, root.shape)).astype(np.int64)
+def turned(roots: Roots, tuft: float, tufted: float, stray: float, random: np.random.Generator) -> np.ndarray:
+    """(N, 3) unit: which way each lies. Tufts turn together, hairs by themselves."""
+    root, normal, way = roots.place, roots.normal, roots.way
+    cell = np.floor(root / tuft + random.normal(0, 0.25, root.shape)).astype(np.int64)
     together = _noise(cell @ np.array([73856093, 19349663, 83492791]))
-    angle = (TUFTED * together + STRAY * random.normal(0, 1, len(root)))[:, None]
-    flat = _unit(way - (way * normal).sum(1, keepdims=True) * normal)
+    angle = (tufted * together + stray * random.normal(0, 1, len(root)))[:, None]
+    flat = unit(way - (way * normal).sum(1, keepdims=True) * normal)
     return flat * np.cos(angle) + np.cross(normal, flat) * np.sin(angle)
 
 
@@ -128,8 +157,8 @@ def _tangents(
     p, q, r = (mesh.uv[uv_corners[:, k]].astype(np.float64) for k in range(3))
     (u1, v1), (u2, v2) = (q - p).T, (r - p).T
     sign = np.sign(u1 * v2 - u2 * v1)[:, None]
-    tangent = _unit(((b - a) * v2[:, None] - (c - a) * v1[:, None]) * sign)
-    return tangent, np.cross(_unit(across), tangent) * sign
+    tangent = unit(((b - a) * v2[:, None] - (c - a) * v1[:, None]) * sign)
+    return tangent, np.cross(unit(across), tangent) * sign
 
 
 def _normals(position: np.ndarray, corners: np.ndarray, across: np.ndarray) -> np.ndarray:
@@ -137,8 +166,8 @@ def _normals(position: np.ndarray, corners: np.ndarray, across: np.ndarray) -> n
     for k in range(3):
         for axis in range(3):
             total[:, axis] += np.bincount(corners[:, k], across[:, axis], len(position))
-    return _unit(total)
+    return unit(total)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)

@@ -90,7 +90,7 @@ class FITDIFF_PT_hair(_OfHead, bpy.types.Panel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         head = active_head(context)
-        return head is not None and (head.hair is not None or head.lashes is not None)
+        return head is not None and any(strands is not None for strands in (head.hair, head.lashes, head.brows))
 
     def draw(self, context: bpy.types.Context) -> None:
         switches, head = context.scene.fitdiff_switches, the_head(context)
@@ -104,6 +104,8 @@ class FITDIFF_PT_hair(_OfHead, bpy.types.Panel):
             length.prop(switches, "hair_length", slider=True)
         if head.lashes is not None:
             column.prop(switches, "lashes_on")
+        if head.brows is not None:
+            column.prop(switches, "brows_on")
 
 
 class FITDIFF_PT_maps(_OfHead, bpy.types.Panel):

@@ -169,6 +169,11 @@ class FitDiffSwitches(bpy.types.PropertyGroup):
         description="Eyelashes as strands on the lids",
         **_switch(lambda head: controls.lashes_state(head) is True, controls.set_lashes, False),
     )
+    brows_on: bpy.props.BoolProperty(
+        name="Brows",
+        description="Strands of hair over the painted brows",
+        **_switch(lambda head: controls.brows_state(head) is True, controls.set_brows, False),
+    )
     photo_shown: bpy.props.BoolProperty(
         name="Photo",
         description="Show the photo in its camera's view",

@@ -29,6 +29,7 @@ def avatar_from_model(
     camera: Camera,
     maps: Mapping[str, np.ndarray],
     hair: Hair | None = None,
+    brows: Hair | None = None,
     engine: str,
     seed: int,
     settings: Mapping[str, Any] | None = None,
@@ -43,7 +44,8 @@ def avatar_from_model(
 
     `arkit` holds starting weights by name (face.arkit.to_arkit). What the fit says beyond them - the part of the
     expression that no slider reaches, and the gaze - is kept as one more shape, so that the imported head lies exactly
-    on the photo. maps, preview and photo are as in Avatar; `hair` comes with a map of that name.
+    on the photo. maps, preview and photo are as in Avatar; `hair` and `brows` come with maps of their
+    names.
     """
     shapes = _shapes(model, identity)
     start = {name: float(np.clip(weight, 0, 1)) for name, weight in (arkit or {}).items() if name in model.arkit_names}
@@ -79,6 +81,7 @@ def avatar_from_model(
         light=light,
         camera=camera,
         hair=hair,
+        brows=brows,
         arkit=start,
         metrics={name: float(value) for name, value in (metrics or {}).items()},
         timings={name: float(value) for name, value in (timings or {}).items()},

@@ -21,7 +21,7 @@ from .result import Avatar
 
 MANIFEST = "avatar.json"
 MAP_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
-HAIR_MAP = "maps/hair.png"
+HAIRY = ("hair", "brows")  # keys of avatar.json that come with a map of their name
 REQUIRED = ("mesh.npz", "maps/diffuse.png", "maps/specular.png", "maps/normal.png")
 FILE_NAME = re.compile(r"mesh\.npz|preview\.png|photo\.png|maps/[a-z][a-z0-9_]{0,40}\.png")
 FILE_LIMIT = 1 << 29  # bytes of any one file
@@ -75,7 +75,7 @@ def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
     about = manifest.decode(_read(folder, MANIFEST, MANIFEST_LIMIT))
     if len(about.files) > COUNT_LIMIT or not all(FILE_NAME.fullmatch(name) for name in about.files):
         raise broken(MANIFEST, "lists files that do not belong to an avatar")
-    wanted = (*REQUIRED, *([about.photo] if about.photo else []), *([HAIR_MAP] if about.hair else []))
+    wanted = (*REQUIRED, *([about.photo] if about.photo else []), *(f"maps/{name}.png" for name in _hairy(about)))
     missing = [name for name in wanted if name not in about.files]
     if missing:
         raise broken(MANIFEST, f"does not list {', '.join(missing)}")
@@ -84,7 +84,7 @@ def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
 
 def _contents(avatar: Avatar) -> Iterator[tuple[str, bytes]]:
     """(relative path, bytes) of every file but avatar.json, one at a time."""
-    missing = {"diffuse", "specular", "normal", *(["hair"] if avatar.manifest.hair else [])} - set(avatar.maps)
+    missing = {"diffuse", "specular", "normal", *_hairy(avatar.manifest)} - set(avatar.maps)
     strange = [name for name in avatar.maps if not MAP_NAME.fullmatch(name)]
     unknown = set(avatar.manifest.arkit) - set(avatar.mesh.shape_key_names)
     if missing or strange or unknown or len(avatar.maps) > COUNT_LIMIT - 3:
@@ -98,6 +98,10 @@ def _contents(avatar: Avatar) -> Iterator[tuple[str, bytes]]:
         yield "preview.png", _png("preview.png", avatar.preview, srgb=True)
     if avatar.photo is not None:
         yield "photo.png", _png("photo.png", avatar.photo, srgb=True, effort=1)  # megapixels: time before bytes
+
+
+def _hairy(about: Manifest) -> list[str]:
+    return [name for name in HAIRY if getattr(about, name) is not None]
 
 
 def _png(name: str, pixels: np.ndarray, *, srgb: bool, effort: int = 4) -> bytes:

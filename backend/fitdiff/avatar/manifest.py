@@ -64,7 +64,7 @@ class Camera(Struct, frozen=True, kw_only=True):
 
 
 class Hair(Struct, frozen=True, kw_only=True):
-    """Short hair; the map `hair` says where it grows and which way it lies."""
+    """Short hair; the map of the same name, `hair` or `brows`, says where it grows and which way it lies."""
 
     colour: Annotated[tuple[Share, Share, Share], Meta(description="linear RGB")]
     length: Annotated[float, Meta(ge=1e-4, le=1, description="metres")]
@@ -95,6 +95,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     light: Light
     camera: Camera
     hair: Annotated[Hair | None, Meta(description="none where a head is bald, or the photo does not show")] = None
+    brows: Annotated[Hair | None, Meta(description="none where brows are too pale to be told from skin")] = None
     arkit: dict[str, Annotated[float, Meta(ge=0, le=1)]] = {}
     photo: Annotated[Literal["photo.png"] | None, Meta(description="a copy of the photo, when it came along")] = None
     metrics: dict[str, float] = {}

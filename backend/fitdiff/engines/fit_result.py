@@ -27,6 +27,7 @@ from .base_maps import renderable
 from .fit_evidence import Evidence
 from .fit_head import DARKEST, MAP_SIZE, PALEST, FitHead
 from .fit_loss import metrics
+from .own_brows import stored_brows
 from .photo_hair import photo_hair, stored_hair, with_photo_hair
 from .stored import stored_camera, stored_light
 from .tooth_shade import tooth_shade
@@ -108,6 +109,7 @@ def avatar_of(
     settings: FitSettings,
 ) -> Avatar:
     identity, expression, gaze = (values[0].cpu() for values in (head.identity, head.expression, head.gaze))
+    brows, where = stored_brows(head.model, maps["diffuse"])
     return avatar_from_model(
         analysis.model,
         identity=identity,
@@ -116,8 +118,9 @@ def avatar_of(
         arkit=named(to_arkit(analysis.model, expression.numpy())),
         light=stored_light(head.light[0].tolist()),
         camera=stored_camera(head.camera().to("cpu")),
-        maps=maps,
+        maps=maps | where,
         hair=hair,
+        brows=brows,
         engine=engine,
         seed=seed,
         settings=flattened(asdict(settings)),

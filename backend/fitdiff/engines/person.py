@@ -12,6 +12,7 @@ from ..face.skin import load_skin
 from ..render.preview import BACKGROUND, to_bytes
 from ..render.renderer import Renderer
 from .base_maps import EYE_SIZE, stored_maps
+from .own_brows import stored_brows
 from .pictures import portrait_camera
 from .stored import stored_camera, stored_light
 
@@ -31,13 +32,16 @@ def random_person(model: MorphableModel, seed: int) -> Avatar:
         maps = look_maps(model, [random_look(generator, load_skin().count)], eye_size=EYE_SIZE)
         rendering = Renderer(model.topology)(vertices, maps, camera, vertices.new_tensor([KEY_LIGHT]))
         picture = to_bytes(rendering.over(vertices.new_tensor(BACKGROUND).view(1, 3, 1, 1)))[0]
+    stored = stored_maps(maps)
+    brows, where = stored_brows(model, stored["diffuse"])
     return avatar_from_model(
         model,
         identity=identity[0],
         expression=expression,
         light=stored_light(KEY_LIGHT),
         camera=stored_camera(camera),
-        maps=stored_maps(maps),
+        maps=stored | where,
+        brows=brows,
         engine="random",
         seed=seed,
         preview=picture,

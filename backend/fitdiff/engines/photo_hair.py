@@ -81,9 +81,13 @@ def stored_hair(hair: PhotoHair | None, model: MorphableModel, size: int) -> tup
         return None, {}
     grown = growth(model, size)
     thick = density(grown, np.random.default_rng(SEED), hair.receding)
-    picture = np.concatenate([0.5 + 0.5 * grown.direction, thick[..., None]], -1)
     red, green, blue = hair.colour.tolist()
-    return Hair(colour=(red, green, blue), length=LENGTH), {"hair": stored(picture)}
+    return Hair(colour=(red, green, blue), length=LENGTH), {"hair": hair_map(grown.direction, thick)}
+
+
+def hair_map(direction: np.ndarray, thick: np.ndarray) -> np.ndarray:
+    """(S, S, 2) unit, (S, S) 0 to 1 -> the picture that an avatar keeps of hair."""
+    return stored(np.concatenate([0.5 + 0.5 * direction, thick[..., None]], -1))
 
 
 def photo_hair(seen: Explained, albedo: Tensor, model: MorphableModel, atlas: Atlas) -> PhotoHair | None:

@@ -21,6 +21,7 @@ from ..render.preview import BACKGROUND, to_bytes
 from ..render.renderer import Renderer
 from .base_maps import EYE_SIZE, stored_maps
 from .generator import Generator, Skin
+from .own_brows import stored_brows
 from .person import KEY_LIGHT, PICTURE
 from .pictures import portrait_camera
 from .progress import Progress, Report, silent
@@ -109,6 +110,8 @@ def avatar_of(model: MorphableModel, generator: Generator, z: Tensor, engine: st
     vertices, camera = model.vertices(parts.identity), portrait_camera(model, PICTURE, yaw=-18.0)
     rendering = Renderer(model.topology)(vertices, maps, camera, vertices.new_tensor([KEY_LIGHT]))
     picture = to_bytes(rendering.over(vertices.new_tensor(BACKGROUND).view(1, 3, 1, 1)))[0]
+    stored = stored_maps(maps)
+    brows, where = stored_brows(model, stored["diffuse"])
     return avatar_from_model(
         model,
         identity=parts.identity[0],
@@ -116,7 +119,8 @@ def avatar_of(model: MorphableModel, generator: Generator, z: Tensor, engine: st
         texture=parts.texture[0],
         light=stored_light(KEY_LIGHT),
         camera=stored_camera(camera),
-        maps=stored_maps(maps),
+        maps=stored | where,
+        brows=brows,
         engine=engine,
         seed=seed,
         settings={"steps": steps},

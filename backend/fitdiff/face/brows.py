@@ -104,9 +104,7 @@ def draw_brows(topology: Topology, style: HairStyle, size: int, random: np.rando
         for s, t in zip(along, across, strict=True):
             half = 0.5 * style.thickness * length * _profile(s)
             root = middle.at(s) + np.array([0.0, t * half])
-            # At the nose hairs stand; further out the lower ones rise, the upper ones fall, towards the middle line.
-            up = np.radians(np.interp(s, [0, 0.15, 0.4, 1], [68, 44, 14, -12]) - 26 * t * min(1, s / 0.25))
-            up += middle.slope(s) + np.radians(random.normal(0, 7))
+            up = rising(s, t) + middle.slope(s) + np.radians(random.normal(0, 7))
             reach = style.length * length * random.uniform(0.55, 1.0) * np.interp(s, [0, 0.2, 1], [0.7, 1, 0.65])
             bend = up - np.radians(18)
             step = np.array([outwards * np.cos(up), np.sin(up)]), np.array([outwards * np.cos(bend), np.sin(bend)])
@@ -121,6 +119,14 @@ def draw_brows(topology: Topology, style: HairStyle, size: int, random: np.rando
     # Finer hairs than a texel can hold: a veil of their mean under the strokes.
     veil = 0.45 * min(1.0, style.density) * soft
     return style.opacity * np.clip(np.maximum(gaussian_filter(strokes, size / 1400) * 1.15, veil), 0, 1)
+
+
+def rising(s: float | np.ndarray, t: float | np.ndarray) -> np.ndarray:
+    """Radians above the brow's own line at which its hairs lie; s along it from the nose, t across it from -1 to 1.
+
+    At the nose hairs stand; further out the lower ones rise, the upper ones fall, towards the middle line.
+    """
+    return np.radians(np.interp(s, [0, 0.15, 0.4, 1], [68, 44, 14, -12]) - 26 * t * np.clip(s / 0.25, 0, 1))
 
 
 class _Curve:

@@ -1,0 +1,45 @@
+"""Brows, from their map of hair: strands that lie close to the skin, whatever its shape. Knows nothing of bpy. Seeded."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .arrays import MeshArrays
+from .strands import Roots, Strands, nothing, rooted, turned, unit
+
+PER_AREA = 2e6  # strands on a square metre, where a brow is densest
+POINTS = 6  # of a strand
+LIFT = (0.34, 0.2, 0.08, 0.0, -0.03)  # how far a strand leads away from the skin, step by step
+STRAY = 0.13  # radians by which single hairs turn away from their neighbours
+TUFT, TUFTED = 0.003, 0.12  # metres across of hairs that turn alike, and the radians by which they do
+DROOP = 0.06  # of a step: tips hang
+SHORTEST = 0.55  # of the length, where a brow is thinnest
+SEED = 11
+
+
+def grow_brows(mesh: MeshArrays, brows: np.ndarray, length: float) -> Strands:
+    """brows (H, W, 3), row 0 at v = 0: docs/avatar-format.md has what its channels say. Equal heads get equal brows."""
+    random = np.random.default_rng(SEED)
+    roots = rooted(mesh, brows, PER_AREA, random)
+    if roots is None or not len(roots.place):
+        return nothing(POINTS)
+    count = len(roots.place)
+    way, normal = turned(roots, TUFT, TUFTED, STRAY, random), roots.normal
+    step = length / (POINTS - 1) * (SHORTEST + (1 - SHORTEST) * roots.density) * random.uniform(0.65, 1.1, count)
+    lift = random.uniform(0.6, 1.4, (count, 1))
+    skin = mesh.vertices[roots.around].astype(np.float64)
+    points, place = [roots.place], roots.place
+    for up in LIFT:
+        place = place + unit(way + lift * up * normal) * step[:, None]
+        points.append(place)
+        normal = _normals(place, skin, roots)
+        way = way + [0.0, -DROOP, 0.0]
+        way = unit(way - (way * normal).sum(1, keepdims=True) * normal)
+    return Strands(np.stack(points, 1).astype(np.float32), roots.uv.astype(np.float32))
+
+
+def _normals(place: np.ndarray, skin: np.ndarray, roots: Roots) -> np.ndarray:
+    """(N, 3) how the skin lies under these places: a mixture of the nearest vertices'."""
+    apart = ((place[:, None] - skin[None]) ** 2).sum(-1)
+    wide = np.sort(apart, 1)[:, min(2, len(skin) - 1), None]
+    return unit(np.exp(-apart / wide.clip(1e-12)) @ roots.normals)
