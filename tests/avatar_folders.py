@@ -33,6 +33,7 @@ ABOUT = {
     "arkit": {"shape03": 0.7, "shape10": 1.0},
     "photo": "photo.png",
 }
+BROWS = {"colour": [0.15, 0.08, 0.05], "length": 0.007}
 HAIR = {"colour": [0.2, 0.1, 0.05], "length": 0.008}
 
 

@@ -101,6 +101,14 @@ def hair_map(rows: slice = slice(0, 24), size: int = 64) -> np.ndarray:
     return picture
 
 
+def brows_map(size: int = 64) -> np.ndarray:
+    """Two brows whose hair stands up, +v; some hundreds of strands each on a head 15 cm wide."""
+    picture = np.zeros((size, size, 3), np.uint8)
+    picture[..., 0], picture[..., 1] = 128, 255
+    picture[20:22, 20:27, 2] = picture[20:22, 37:44, 2] = 255
+    return picture
+
+
 RING_SIZE = ((0.0112, 0.0056), (0.0118, 0.005), (0.0124, 0.0047), (0.0135, 0.006), (0.016, 0.009), (0.02, 0.013))
 RING_HEIGHT = (0.0126, 0.0132, 0.0138, 0.0144, 0.018, 0.0225)  # metres from the eyeball's middle
 BALL = 0.0125

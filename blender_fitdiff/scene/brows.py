@@ -7,13 +7,13 @@ import numpy as np
 from .arrays import MeshArrays
 from .strands import Roots, Strands, nothing, rooted, turned, unit
 
-PER_AREA = 2e6  # strands on a square metre, where a brow is densest
+PER_AREA = 1.4e6  # strands on a square metre, where a brow is densest
 POINTS = 6  # of a strand
 LIFT = (0.34, 0.2, 0.08, 0.0, -0.03)  # how far a strand leads away from the skin, step by step
 STRAY = 0.13  # radians by which single hairs turn away from their neighbours
 TUFT, TUFTED = 0.003, 0.12  # metres across of hairs that turn alike, and the radians by which they do
 DROOP = 0.06  # of a step: tips hang
-SHORTEST = 0.55  # of the length, where a brow is thinnest
+SHORTEST = 0.7  # of the length, where a brow is thinnest
 SEED = 11
 
 
@@ -25,7 +25,7 @@ def grow_brows(mesh: MeshArrays, brows: np.ndarray, length: float) -> Strands:
         return nothing(POINTS)
     count = len(roots.place)
     way, normal = turned(roots, TUFT, TUFTED, STRAY, random), roots.normal
-    step = length / (POINTS - 1) * (SHORTEST + (1 - SHORTEST) * roots.density) * random.uniform(0.65, 1.1, count)
+    step = length / (POINTS - 1) * (SHORTEST + (1 - SHORTEST) * roots.density) * random.uniform(0.75, 1.1, count)
     lift = random.uniform(0.6, 1.4, (count, 1))
     skin = mesh.vertices[roots.around].astype(np.float64)
     points, place = [roots.place], roots.place

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests import synthetic_head
-from tests.avatar_folders import ABOUT, HAIR, write_folder
+from tests.avatar_folders import ABOUT, BROWS, HAIR, write_folder
 
 _status = 0
 
@@ -51,6 +51,12 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 def hairy(make_folder: Callable[..., Path]) -> Path:
     """A folder with short hair on the upper third of the skin."""
     return make_folder(about={"hair": HAIR}, maps={**synthetic_head.maps(), "hair": synthetic_head.hair_map()})
+
+
+@pytest.fixture
+def browed(make_folder: Callable[..., Path]) -> Path:
+    """A folder with brows, and neither hair nor lids."""
+    return make_folder(about={"brows": BROWS}, maps={**synthetic_head.maps(), "brows": synthetic_head.brows_map()})
 
 
 @pytest.fixture

@@ -39,6 +39,8 @@ FADED = 0.06  # density below which nothing grows
 LENGTH, THINNEST = 0.008, 0.55  # metres: the longest hair of a brow of everybody's width, and its share in the thinnest
 LYING = (0.1, 0.6)  # of the longest hair: where it has to lie on a brow
 TELLING = 0.6  # density from which on a texel tells of hair's colour
+BETWEEN = 0.5  # of a full brow is the skin between its hairs
+BLACK = 0.004  # linear: no hair is darker
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class BrowHair:
 
     density: np.ndarray  # (S, S) 0 to 1, of the hairs' roots
     direction: np.ndarray  # (S, S, 2) unit, along tangent (+u) and bitangent (+v)
-    colour: tuple[float, float, float]  # linear, of the skin where it is full of hair
+    colour: tuple[float, float, float]  # linear, of the hairs themselves
     length: float  # metres, of the longest
 
 
@@ -55,6 +57,7 @@ class BrowHair:
 class _Brow:
     density: np.ndarray  # (h, w) 0 to 1, of what is seen
     lies: np.ndarray  # (h, w, 2) unit, in the tile, u and v
+    darker: np.ndarray  # (h, w) logs, than the skin around
     half: float  # brow lengths: half its width
 
 
@@ -92,18 +95,20 @@ def brow_hair(model: MorphableModel, diffuse: np.ndarray) -> BrowHair | None:
     if not widths:
         return None
     length = LENGTH * float(np.clip(np.mean(widths) / WIDTH, THINNEST, 1))
-    density, lies = np.zeros((size, size)), np.zeros((size, size, 2))
+    density, darker, lies = np.zeros((size, size)), np.zeros((size, size)), np.zeros((size, size, 2))
     lies[..., 0] = 1.0
     for place, brow in zip(places, brows, strict=True):
         if brow is not None:
-            density[place.window], lies[place.window] = brow.density, brow.lies
+            density[place.window], darker[place.window], lies[place.window] = brow.density, brow.darker, brow.lies
     telling = density > TELLING
-    colour = np.exp(np.average(log[telling], 0, density[telling]))
+    seen, apart = (np.average(values[telling], 0, density[telling]) for values in (log, darker))
+    # Skin and hair mixed, as face.brows mixes them, are what is seen: a fair brow's hairs are fair.
+    red, green, blue = np.exp(seen - BETWEEN / (1 - BETWEEN) * apart).clip(BLACK).tolist()
     way, metres = _along_frames(model, lies)
     # What is seen are hairs from root to tip: one is rooted where it would lie on what is dark.
     hair = length / metres[..., None] * lies
     rooted = np.sqrt(np.prod([_shifted(density, share * hair) for share in LYING], 0))
-    return BrowHair(rooted, way, (float(colour[0]), float(colour[1]), float(colour[2])), length)
+    return BrowHair(rooted, way, (red, green, blue), length)
 
 
 def _own_brow(place: _Place, log: np.ndarray) -> _Brow | None:
@@ -137,7 +142,8 @@ def _own_brow(place: _Place, log: np.ndarray) -> _Brow | None:
     fan = min(1.0, half / WIDTH)
     steep = np.polyval(np.polyder(place.line), s) + place.length * np.polyval(np.polyder(middle), s)
     angle = fan * rising(own, np.clip(across, -1, 1)) + np.arctan2(steep, place.span)
-    return _Brow(density, np.stack([place.outwards * np.cos(angle), np.sin(angle)], -1), half)
+    lies = np.stack([place.outwards * np.cos(angle), np.sin(angle)], -1)
+    return _Brow(density, lies, dark, half)
 
 
 def _course(place: _Place, weight: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, float]:

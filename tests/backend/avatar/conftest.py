@@ -53,9 +53,11 @@ def avatar(model: MorphableModel) -> av.Avatar:
         light=LIGHT,
         camera=CAMERA,
         hair=av.Hair(colour=(0.2, 0.1, 0.05), length=0.006),
+        brows=av.Hair(colour=(0.15, 0.08, 0.05), length=0.007),
         maps={
             **pictures,
             "hair": pictures["normal"],
+            "brows": pictures["normal"],
             "displacement": (np.arange(24 * 24).reshape(24, 24) * 100).astype(np.uint16),
         },
         engine="test",

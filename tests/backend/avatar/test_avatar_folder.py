@@ -259,10 +259,22 @@ def test_missing_newer_and_changed(written, tmp_path):
     assert "newer FitDiff" in caught.value.sentence
 
 
-def test_hair_is_not_written_without_its_map(avatar, tmp_path):
-    bare = replace(avatar, maps={name: pixels for name, pixels in avatar.maps.items() if name != "hair"})
-    with pytest.raises(ValueError, match="hair"):
+@pytest.mark.parametrize("name", ["hair", "brows"])
+def test_hair_is_not_written_without_its_map(avatar, tmp_path, name):
+    bare = replace(avatar, maps={other: pixels for other, pixels in avatar.maps.items() if other != name})
+    with pytest.raises(ValueError, match=name):
         av.write_avatar(bare, tmp_path / "bare")
+
+
+def test_a_folder_from_before_brows_opens(written):
+    about = json.loads((written / "avatar.json").read_bytes())
+    assert about["schema_version"] == 1  # whoever reads that skips the key
+    del about["brows"], about["files"]["maps/brows.png"]
+    (written / "maps" / "brows.png").unlink()
+    (written / "avatar.json").write_text(json.dumps(about))
+    old = av.read_avatar(written)
+    assert old.manifest.brows is None
+    assert "brows" not in old.maps
 
 
 @pytest.mark.parametrize(
@@ -411,7 +423,9 @@ def test_json_that_is_not_ours(written):
         json.dumps({**good, "files": {}}).encode(),
         json.dumps({**good, "hair": {**good["hair"], "length": 0}}).encode(),
         json.dumps({**good, "hair": {**good["hair"], "colour": [0.1, 0.1, 2]}}).encode(),
+        json.dumps({**good, "brows": {**good["brows"], "length": "long"}}).encode(),
         json.dumps({**good, "files": {name: e for name, e in good["files"].items() if "hair" not in name}}).encode(),
+        json.dumps({**good, "files": {name: e for name, e in good["files"].items() if "brows" not in name}}).encode(),
         json.dumps({**good, "settings": {"deep": json.loads("[" * 40 + "]" * 40)}}).encode(),
     ]
     for text in texts:

@@ -44,6 +44,7 @@ def test_both_see_the_same(reader, avatar, folder):
     assert np.array_equal(seen.camera.rotation, about.camera.rotation)
     assert np.array_equal(seen.camera.translation, about.camera.translation)
     assert (seen.hair.colour, seen.hair.length) == (about.hair.colour, about.hair.length)
+    assert (seen.brows.colour, seen.brows.length) == (about.brows.colour, about.brows.length)
     light = about.light
     assert (seen.light.ambient, seen.light.diffuse, seen.light.specular) == (
         light.ambient,

@@ -111,6 +111,19 @@ def test_usd_keeps_lashes_that_are_shown(lidded, tmp_path, shown):
     )
 
 
+@WITHOUT_USD
+@pytest.mark.parametrize("shown", [True, False])
+def test_usd_keeps_brows_that_are_shown(browed, tmp_path, shown):
+    import_avatar(browed)
+    head = active_head(bpy.context)
+    count = len(head.brows.data.curves)
+    controls.set_brows(head, shown)
+    read_back(export_head(head, tmp_path / "head.usdc"))
+    assert [len(thing.data.curves) for thing in bpy.data.objects if thing.type == "CURVES"] == (
+        [count] if shown else []
+    )
+
+
 def graph(head: Head) -> list[set]:
     return [
         {(link.from_node.name, link.to_node.name, link.to_socket.name) for link in material.node_tree.links}

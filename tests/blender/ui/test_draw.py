@@ -287,6 +287,12 @@ def test_a_head_with_lashes_alone_has_their_switch(registered, lidded, room):
     assert draw(result.FITDIFF_PT_hair).properties() == ["lashes_on"]
 
 
+def test_a_head_with_brows_alone_has_their_switch(registered, browed, room):
+    import_avatar(browed)
+    assert result.FITDIFF_PT_hair.poll(bpy.context)
+    assert draw(result.FITDIFF_PT_hair).properties() == ["brows_on"]
+
+
 def test_a_head_without_a_photo_is_not_said_to_have_one(head, room, photo):
     shutil.copy(photo, Path(head.folder) / "preview.png")
     assert "The photo's light" in draw(result.FITDIFF_PT_light).texts()

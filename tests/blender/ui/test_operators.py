@@ -385,6 +385,18 @@ def test_lashes_have_their_switch(registered, lidded):
     assert studio.studio().desk.trouble.code == "lashes-missing"
 
 
+def test_brows_have_their_switch(registered, browed):
+    import_avatar(browed)
+    head, switches = active_head(bpy.context), bpy.context.scene.fitdiff_switches
+    assert switches.brows_on
+    switches.brows_on = False
+    assert controls.brows_state(head) is False
+    bpy.data.objects.remove(head.brows)
+    assert not switches.brows_on
+    switches.brows_on = True
+    assert studio.studio().desk.trouble.code == "brows-missing"
+
+
 def test_hdris_light_the_head_from_a_menu(head):
     if not hdris():
         pytest.skip("this build of Blender comes without HDRIs")
