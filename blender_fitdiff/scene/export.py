@@ -144,8 +144,8 @@ def _bare_normals(head: Head) -> Iterator[None]:
 
 @contextmanager
 def _selected(head: Head, hair: Sequence[bpy.types.Object] = ()) -> Iterator[None]:
-    """The head, its strands where they are shown, and nothing else is selected; shapes ride on the plain mesh, so its subdivision
-    is left out."""
+    """The head, its strands where they are shown, and nothing else is selected; shapes ride on the plain mesh, so its
+    subdivision is left out."""
     layer = bpy.context.view_layer
     layer.update()
     if head.mesh.name not in layer.objects:

@@ -1,5 +1,5 @@
-"""Short hair, lashes and brows as Blender's own: Curves objects on the head that follow its expressions, comb and render like any
-other."""
+"""Short hair, lashes and brows as Blender's own: Curves objects on the head that follow its expressions, comb and render
+like any other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GROWING = "FitDiff Hair"  # the modifier on the strands
 LASH, LASH_THICK, LASH_THIN = 0.0098, 0.00009, 0.00002  # metres: the longest lash, radius at the root and at the tip
 LASH_SHADE, LASH_PALEST = 0.25, 0.025  # lashes are this much darker than the hair, and no paler than that (linear)
 BROW_THICK, BROW_THIN = 0.00004, 0.00001  # metres
-BROW_SHADE = 0.8  # light passes single hairs: darker by this they look as their colour says
+BROW_SHADE = 0.55  # light passes single hairs: darker by this they look as their colour says
 LASH_DARK = (0.01, 0.007, 0.005)  # where the photo shows no hair
 
 

@@ -24,11 +24,13 @@ FADES = 0.08  # of a brow's length, at its ends
 COLUMNS = 24  # along a brow, in which its middle is looked for
 STIFF = 0.15  # of a column full of hair: so much counts what is expected of a brow's middle and width
 NARROWER = (1.0, 0.85, 0.7)  # times APART: how far from its middle a brow is looked for, each time it is
-WIDTH, WIDTHS = 0.07, (0.03, 0.1)  # brow lengths: half of everybody's where it is widest; of the thinnest and of the widest
+WIDTH = 0.07  # brow lengths: half of everybody's, where it is widest
+WIDTHS = (0.03, 0.1)  # half of the thinnest's and of the widest's
 PROFILE = ((0.0, 0.12, 0.3, 0.6, 1.0), (0.65, 0.9, 1.0, 0.9, 0.55))  # of that, along the brow
 INSIDE, OUTSIDE = 1.25, 1.8  # half widths from the middle: all of a brow, and none of it
 MARGIN = 0.13  # of a side: how much skin around a brow is looked at
-NEARBY, FARTHER = (1 / 64, 1 / 28, 1 / 12), 0.01  # of a side: where skin is looked for, and how much less the next counts
+NEARBY = (1 / 64, 1 / 28, 1 / 12)  # of a side: where skin is looked for
+FARTHER = 0.01  # how much less the next wider circle counts
 EYE = 1 / 128  # of a side: so near an eye's opening nothing tells of skin
 SINGLE = 1 / 512  # of a side: single hairs are evened out over this
 SHADE = 0.12  # logs darker than skin: what is no darker may be shade
@@ -39,7 +41,8 @@ FADED = 0.06  # density below which nothing grows
 LENGTH, THINNEST = 0.008, 0.55  # metres: the longest hair of a brow of everybody's width, and its share in the thinnest
 LYING = (0.1, 0.6)  # of the longest hair: where it has to lie on a brow
 TELLING = 0.6  # density from which on a texel tells of hair's colour
-BETWEEN = 0.5  # of a full brow is the skin between its hairs
+BETWEEN = 0.5  # of a full brow is the skin between its hairs; but hair is
+AT_MOST = 0.8  # logs darker than the brow at most: very dark ones hide their skin
 BLACK = 0.004  # linear: no hair is darker
 
 
@@ -103,7 +106,8 @@ def brow_hair(model: MorphableModel, diffuse: np.ndarray) -> BrowHair | None:
     telling = density > TELLING
     seen, apart = (np.average(values[telling], 0, density[telling]) for values in (log, darker))
     # Skin and hair mixed, as face.brows mixes them, are what is seen: a fair brow's hairs are fair.
-    red, green, blue = np.exp(seen - BETWEEN / (1 - BETWEEN) * apart).clip(BLACK).tolist()
+    hair = seen - min(BETWEEN / (1 - BETWEEN) * apart, AT_MOST)
+    red, green, blue = np.exp(hair).clip(BLACK).tolist()
     way, metres = _along_frames(model, lies)
     # What is seen are hairs from root to tip: one is rooted where it would lie on what is dark.
     hair = length / metres[..., None] * lies

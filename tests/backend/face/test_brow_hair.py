@@ -88,7 +88,9 @@ def test_thin_brows_have_shorter_hairs(model):
     assert wide.length == pytest.approx(LENGTH)
 
 
-@pytest.mark.parametrize("colour", [SKIN.tolist(), [0.9, 0.88, 0.85], (0.88 * SKIN).tolist()], ids=["none", "white", "fair"])
+@pytest.mark.parametrize(
+    "colour", [SKIN.tolist(), [0.9, 0.88, 0.85], (0.88 * SKIN).tolist()], ids=["none", "white", "fair"]
+)
 def test_brows_that_are_no_darker_than_skin_have_none(model, colour):
     assert brow_hair(model, painted(model, colour=colour)[0]) is None
 
