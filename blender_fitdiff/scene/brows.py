@@ -7,7 +7,7 @@ import numpy as np
 from .arrays import MeshArrays
 from .strands import Roots, Strands, nothing, rooted, turned, unit
 
-PER_AREA = 1.4e6  # strands on a square metre, where a brow is densest
+PER_AREA = 1.1e6  # strands on a square metre, where a brow is densest
 POINTS = 6  # of a strand
 LIFT = (0.34, 0.2, 0.08, 0.0, -0.03)  # how far a strand leads away from the skin, step by step
 STRAY = 0.13  # radians by which single hairs turn away from their neighbours
@@ -29,17 +29,19 @@ def grow_brows(mesh: MeshArrays, brows: np.ndarray, length: float) -> Strands:
     lift = random.uniform(0.6, 1.4, (count, 1))
     skin = mesh.vertices[roots.around].astype(np.float64)
     points, place = [roots.place], roots.place
-    for up in LIFT:
+    for number, up in enumerate(LIFT):
+        if number:
+            normal = _normals(place, skin, roots)
+            way = way + [0.0, -DROOP, 0.0]
+            way = unit(way - (way * normal).sum(1, keepdims=True) * normal)
         place = place + unit(way + lift * up * normal) * step[:, None]
         points.append(place)
-        normal = _normals(place, skin, roots)
-        way = way + [0.0, -DROOP, 0.0]
-        way = unit(way - (way * normal).sum(1, keepdims=True) * normal)
     return Strands(np.stack(points, 1).astype(np.float32), roots.uv.astype(np.float32))
 
 
 def _normals(place: np.ndarray, skin: np.ndarray, roots: Roots) -> np.ndarray:
     """(N, 3) how the skin lies under these places: a mixture of the nearest vertices'."""
-    apart = ((place[:, None] - skin[None]) ** 2).sum(-1)
-    wide = np.sort(apart, 1)[:, min(2, len(skin) - 1), None]
+    apart = (place**2).sum(1)[:, None] + (skin**2).sum(1) - 2 * place @ skin.T
+    third = min(2, len(skin) - 1)
+    wide = np.partition(apart, third, 1)[:, third, None]
     return unit(np.exp(-apart / wide.clip(1e-12)) @ roots.normals)

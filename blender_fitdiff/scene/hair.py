@@ -24,7 +24,7 @@ COLOUR, VARIED = "Colour", 0.35  # the node that says it, and by how much single
 GROWING = "FitDiff Hair"  # the modifier on the strands
 LASH, LASH_THICK, LASH_THIN = 0.0098, 0.00009, 0.00002  # metres: the longest lash, radius at the root and at the tip
 LASH_SHADE, LASH_PALEST = 0.25, 0.025  # lashes are this much darker than the hair, and no paler than that (linear)
-BROW_THICK, BROW_THIN = 0.00004, 0.00001  # metres
+BROW_THICK, BROW_THIN = 0.000035, 0.000008  # metres
 BROW_SHADE = 0.55  # light passes single hairs: darker by this they look as their colour says
 LASH_DARK = (0.01, 0.007, 0.005)  # where the photo shows no hair
 

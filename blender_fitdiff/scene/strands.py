@@ -127,8 +127,8 @@ def _skin_triangles(mesh: MeshArrays) -> tuple[np.ndarray, np.ndarray]:
 
 def _near_hair(density: np.ndarray, uv: np.ndarray, size: np.ndarray) -> np.ndarray:
     """(T,) whether hair grows within a triangle's bounding box. uv (T, 3, 2)."""
-    grows = np.zeros((density.shape[0] + 1, density.shape[1] + 1), np.int64)
-    grows[1:, 1:] = np.cumsum(np.cumsum(density > 0, 0), 1)
+    grows = np.zeros((density.shape[0] + 1, density.shape[1] + 1), np.int32)
+    np.cumsum(np.cumsum(density > 0, 0, np.int32), 1, out=grows[1:, 1:])
     low = np.floor(uv.min(1) * size - 1).astype(int).clip(0, size)
     high = np.ceil(uv.max(1) * size + 1).astype(int).clip(0, size)
     return (
