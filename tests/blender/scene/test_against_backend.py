@@ -18,6 +18,7 @@ from mathutils import Vector
 from blender_fitdiff.portrait import portrait
 from blender_fitdiff.rendering.engines import use_cycles
 from blender_fitdiff.rendering.pictures import BACKDROP, over, pixels, render
+from blender_fitdiff.scene.brows import POINTS as BROW_POINTS
 from blender_fitdiff.scene.camera import build_camera
 from blender_fitdiff.scene.corners import ACROSS, LINES
 from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar
@@ -94,6 +95,21 @@ def test_points_shapes_camera_and_light_are_the_engines(avatar, tmp_path):
     shines = np.array(imported.sun.matrix_world.to_quaternion() @ Vector((0, 0, 1)))
     cosine = shines @ turned(towards) / np.linalg.norm(towards)
     assert math.degrees(math.acos(min(1.0, cosine))) < 1.0
+
+
+def test_the_engines_brows_lie_over_the_eyes_on_both_sides(made_up):
+    imported = import_avatar(made_up)
+    data = imported.brows.data
+    points = np.empty(3 * len(data.points), np.float32)
+    data.attributes["position"].data.foreach_get("vector", points)
+    points = points.reshape(-1, BROW_POINTS, 3)
+    root, tip = points[:, 0], points[:, -1]
+    for pivot in turned(imported.source.mesh.eye_pivots):
+        own = np.sign(root[:, 0]) == np.sign(pivot[0])
+        assert 80 < own.sum() < 600
+        above = root[own, 2] - pivot[2]
+        assert 0.005 < np.quantile(above, 0.02) < np.quantile(above, 0.98) < 0.04
+        assert np.mean(np.sign(pivot[0]) * (tip - root)[own, 0] > 0) > 0.8  # outwards
 
 
 def test_the_engines_heads_have_lashes_and_eyes_without_gaps(avatar):
