@@ -11,6 +11,7 @@ from fitdiff import weight_files
 from fitdiff.errors import FitDiffError
 from fitdiff.perception import Perception, convert, weights
 from fitdiff.perception.blazeface import BlazeFace
+from fitdiff.perception.fr_feature import FrFeature
 
 
 @pytest.fixture
@@ -31,6 +32,31 @@ def test_round_trip_keeps_tensors_and_card(folder):
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     _, card = weights.read(path)
     assert (card.what, card.origin, card.licence) == ("a face detector", "made here", "CC0-1.0")
+
+
+def test_what_is_next_to_nothing_is_nothing(folder):
+    """Denormal numbers slow a network down and add nothing; small ones are kept to the digit."""
+    network = BlazeFace()
+    first = next(network.parameters())
+    with torch.no_grad():
+        first.flatten()[:4] = torch.tensor([1e-40, -1e-25, 1e-12, -1e-5])
+    kept = first.detach().flatten().clone()
+    kept[:2] = 0
+    weights.save(network.state_dict(), folder / "blazeface.safetensors", "a face detector", "made here", "CC0-1.0")
+    loaded = weights.load(BlazeFace(), "blazeface")
+    torch.testing.assert_close(next(loaded.parameters()).flatten(), kept, rtol=0, atol=0)
+
+
+def test_networks_are_loaded_without_denormal_numbers_and_say_the_same(perception, monkeypatch):
+    for network in (perception.identity, perception.conditioner, perception.perceptual):
+        for name, weight in network.named_parameters():
+            assert not ((weight != 0) & (weight.abs() < torch.finfo(torch.float32).tiny)).any(), name
+    image = torch.rand(1, 3, 112, 112, generator=torch.Generator().manual_seed(0))
+    found = weights.load(FrFeature(), "fr_feature").features(image)
+    monkeypatch.setattr(weights, "NEGLIGIBLE", 0.0)
+    wanted = weights.load(FrFeature(), "fr_feature").features(image)  # the file's own
+    for one, other in zip((found.embedding, *found.maps), (wanted.embedding, *wanted.maps), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
 def test_missing_weights_name_the_command(folder):
