@@ -18,6 +18,7 @@ from ..perception.analyse import Analysis
 from ..perception.pose_fit import refuse_unclear
 from ..render.colour import to_linear, to_srgb
 from ..render.preview import to_bytes
+from .beside import second_thread
 from .first_light import first_light
 from .fit_evidence import Evidence, read_evidence
 from .fit_head import FitHead, Start
@@ -108,23 +109,24 @@ def solve(head: FitHead, loss: FitLoss, settings: FitSettings, report: Report = 
     ]
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
     rates = [group["lr"] for group in optimiser.param_groups]
-    for step in range(steps):
-        share = step / steps
-        if step % settings.occlusion_every == 0:
-            head.look_at_shadows()
-            head.shown = shown_texels(head, loss.evidence)
-        slow = 1.0 if share < 0.5 else 0.1 + 0.45 * (1 - math.cos(2 * math.pi * share))
-        for group, rate in zip(optimiser.param_groups, rates, strict=True):
-            group["lr"] = rate * slow
-        if share < settings.residual_from:
-            optimiser.param_groups[-1]["lr"] = 0.0
-        optimiser.zero_grad()
-        total, picture = loss(head, step, share)
-        total.backward()
-        optimiser.step()
-        head.keep_light_possible()
-        shown = step == 0 or (step + 1) % settings.preview_every == 0
-        report(Progress("fitting", step + 1, steps, to_bytes(to_linear(picture))[0] if shown else None))
+    with second_thread(head.device) as begin:
+        for step in range(steps):
+            share = step / steps
+            if step % settings.occlusion_every == 0:
+                head.look_at_shadows()
+                head.shown = shown_texels(head, loss.evidence)
+            slow = 1.0 if share < 0.5 else 0.1 + 0.45 * (1 - math.cos(2 * math.pi * share))
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * slow
+            if share < settings.residual_from:
+                optimiser.param_groups[-1]["lr"] = 0.0
+            optimiser.zero_grad()
+            total, picture = loss(head, step, share, begin)
+            total.backward()
+            optimiser.step()
+            head.keep_light_possible()
+            shown = step == 0 or (step + 1) % settings.preview_every == 0
+            report(Progress("fitting", step + 1, steps, to_bytes(to_linear(picture))[0] if shown else None))
 
 
 def settle_light(head: FitHead, evidence: Evidence) -> None:

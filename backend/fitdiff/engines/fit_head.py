@@ -91,6 +91,12 @@ class FitHead:
             return self.drawn.gloss.to(self.device)
         return self._fixed(gloss(self.model.topology, MAP_SIZE))[None, None]
 
+    def numbers(self) -> list[Tensor]:
+        """All that is solved for."""
+        shape = [self.turn, self.shift, self.identity, self.expression, self.gaze]
+        paint = [self.skin, self.iris, self.sclera, self.shine, self.oil, *self.residual.parameters()]
+        return [*shape, *paint, self.light, self.uneven, self.hardness]
+
     def vertices(self) -> Tensor:
         """(1, V, 3)."""
         return self.model.vertices(self.identity, self.expression, self.gaze)

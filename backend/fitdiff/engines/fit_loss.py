@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from ..render.colour import to_linear, to_srgb
 from ..render.maps import Maps
 from ..render.renderer import Rendering
 from . import losses
+from .beside import Begin, Part, at_once, together, worked_out
 from .fit_evidence import Evidence, in_mirror, on_grey
 from .fit_head import ORDINARY_HARDNESS, FitHead
 from .shape_prior import ExpectedShape
@@ -45,6 +47,14 @@ class Weights:
     residual: ResidualPriors = field(default_factory=ResidualPriors)
 
 
+class View(NamedTuple):
+    """From where else the recogniser looks, and in what light."""
+
+    yaw: float  # radians
+    light: Tensor  # (1, 9)
+    mirrored: bool
+
+
 class FitLoss:
     """chance: a CPU generator that says from where else the recogniser looks.
     identity_from: the share of the steps after which it joins."""
@@ -60,25 +70,44 @@ class FitLoss:
         self.evidence, self.expected, self.weights = evidence, expected, weights
         self.chance, self.identity_from = chance, identity_from
 
-    def __call__(self, head: FitHead, step: int, share: float) -> tuple[Tensor, Tensor]:
-        """At this step, which is this share of all -> the sum, and the picture (1, 3, h, h) sRGB that it was taken of."""
-        weights, evidence = self.weights, self.evidence
-        camera, vertices = head.window(), head.vertices()
-        maps = head.maps(head.albedo())
-        rendering = head.renderer(vertices, maps, camera, head.light, head.shade)
-        rendered = to_srgb(rendering.over(to_linear(evidence.photo)))
-        seen = torch.maximum(visible_mask(evidence, rendering), 0.5 * evidence.eyes * rendering.alpha.detach())
-        loss = weights.photo * losses.photometric(rendered, evidence.photo, seen)
-        decay = 1 - (1 - weights.landmarks_end) * share
-        loss = loss + weights.landmarks * decay * self._landmarks(head, vertices, camera)
-        if share >= self.identity_from and weights.identity:
-            loss = loss + weights.identity * self._likeness(rendering, rendered, alone=bool(step % 2))
-            if "facemesh468" in evidence.landmarks:  # else nobody knows where the turned face has its eyes
-                loss = loss + weights.elsewhere * self.elsewhere(head, vertices, maps)
-        return loss + self._priors(head), rendered.detach()
+    def __call__(self, head: FitHead, step: int, share: float, begin: Begin = at_once) -> tuple[Tensor, Tensor]:
+        """At this step, which is this share of all -> the sum, and the picture (1, 3, h, h) sRGB that it was taken of.
+        begin: who works out what is not of the photo's view."""
+        camera, vertices, maps = head.window(), head.vertices(), head.maps(head.albedo())
+        shared = [
+            vertices,
+            camera.rotation,
+            camera.translation,
+            *(x for own in maps.values() for x in own if x is not None),
+        ]
+        known = share >= self.identity_from and bool(self.weights.identity)
+        # Without a mesh nobody knows where the turned face has its eyes.
+        view = self.any_view(head.light) if known and "facemesh468" in self.evidence.landmarks else None
 
-    def _landmarks(self, head: FitHead, vertices: Tensor, camera: Camera) -> Tensor:
+        def beside() -> list[Part]:
+            parts = [worked_out(self._priors(head), head.numbers())]
+            if view is not None:
+                loss = self.weights.elsewhere * self.elsewhere(head, vertices, maps, camera, view)
+                parts.append(worked_out(loss, shared))
+            return parts
+
+        others = begin(beside)
+        rendering = head.renderer(vertices, maps, camera, head.light, head.shade)
+        rendered = to_srgb(rendering.over(to_linear(self.evidence.photo)))
+        loss = self._photometric(rendering, rendered) + self._landmarks(head, vertices, camera, share)
+        if known:
+            loss = loss + self.weights.identity * self._likeness(rendering, rendered, alone=bool(step % 2))
+        here = worked_out(loss, [*shared, head.light, head.uneven, head.hardness])
+        return together([here, *others()]), rendered.detach()
+
+    def _photometric(self, rendering: Rendering, rendered: Tensor) -> Tensor:
         evidence = self.evidence
+        seen = torch.maximum(visible_mask(evidence, rendering), 0.5 * evidence.eyes * rendering.alpha.detach())
+        return self.weights.photo * losses.photometric(rendered, evidence.photo, seen)
+
+    def _landmarks(self, head: FitHead, vertices: Tensor, camera: Camera, share: float) -> Tensor:
+        evidence = self.evidence
+        decay = 1 - (1 - self.weights.landmarks_end) * share
         each = [
             losses.landmarks(
                 camera.project(head.model.landmarks(vertices, name)).screen[0],
@@ -88,7 +117,7 @@ class FitLoss:
             )
             for name, wanted in evidence.landmarks.items()
         ]
-        return torch.stack(each).mean()
+        return self.weights.landmarks * decay * torch.stack(each).mean()
 
     def _likeness(self, rendering: Rendering, rendered: Tensor, alone: bool) -> Tensor:
         """The recogniser on the head in the photo's view, over the photo or on grey."""
@@ -98,20 +127,23 @@ class FitLoss:
         features = evidence.recogniser.embed(shown, evidence.mesh_points).embedding
         return losses.cosine(features, evidence.known.alone if alone else evidence.known.whole)
 
-    def elsewhere(self, head: FitHead, vertices: Tensor, maps: dict[str, Maps]) -> Tensor:
+    def elsewhere(self, head: FitHead, vertices: Tensor, maps: dict[str, Maps], camera: Camera, view: View) -> Tensor:
         """The recogniser on the head alone, turned at random and lit at random: a likeness that only holds in the photo's
         own view is paint."""
         known, recogniser = self.evidence.known, self.evidence.recogniser
         maps = maps | {"eyes": maps["eyes"].detached()}  # it would colour the iris to be pleased
-        yaw = self._between(-0.6, 0.6)
-        camera = head.window().turned(yaw, vertices[0].detach()).resized((ELSEWHERE_SIZE,) * 2)
-        rendering = head.renderer(vertices, maps, camera, self._any_light(head.light))
+        camera = camera.turned(view.yaw, vertices[0].detach()).resized((ELSEWHERE_SIZE,) * 2)
+        rendering = head.renderer(vertices, maps, camera, view.light)
         points = camera.project(head.model.landmarks(vertices, "facemesh468")).screen.detach()
         picture = to_srgb(rendering.over(vertices.new_full((1, 3, 1, 1), GREY)))
-        if torch.rand((), generator=self.chance) < 0.5:  # the mirror image is as much this person
+        if view.mirrored:  # the mirror image is as much this person
             picture, points = picture.flip(3), in_mirror(points, ELSEWHERE_SIZE)
             return losses.cosine(recogniser.embed(picture, points[:, MIRROR]).embedding, known.mirrored)
         return losses.cosine(recogniser.embed(picture, points).embedding, known.whole)
+
+    def any_view(self, like: Tensor) -> View:
+        yaw, light = self._between(-0.6, 0.6), self._any_light(like)
+        return View(yaw, light, mirrored=bool(torch.rand((), generator=self.chance) < 0.5))
 
     def _any_light(self, like: Tensor) -> Tensor:
         """(1, 9): from a hard lamp to none at all, from anywhere in front."""

@@ -47,6 +47,6 @@ def _draw(
 
 
 try:
-    draw = njit(cache=True)(_draw)
+    draw = njit(cache=True, nogil=True)(_draw)
 except RuntimeError:  # nowhere to write the cache (a read-only installation): compile once per process instead
-    draw = njit(_draw)
+    draw = njit(_draw, nogil=True)

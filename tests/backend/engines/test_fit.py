@@ -114,7 +114,8 @@ def test_the_recogniser_elsewhere_shapes_and_paints_the_head_but_not_its_eyes(ph
     head, loss = one.head, one.loss(seed=0)
 
     def pay(loss):
-        return loss.elsewhere(head, head.vertices(), head.maps(head.albedo()))
+        maps, view = head.maps(head.albedo()), loss.any_view(head.light)
+        return loss.elsewhere(head, head.vertices(), maps, head.window(), view)
 
     first = pay(loss)
     first.backward()
@@ -134,7 +135,8 @@ def test_nobody_paints_where_the_photo_shows_nothing(photo_analysis):
     head, loss = one.head, one.loss(seed=0)
     head.shown = torch.zeros(1, 1, 512, 512)
     head.shown[..., :256] = 1
-    loss.elsewhere(head, head.vertices(), head.maps(head.albedo())).backward()
+    maps, view = head.maps(head.albedo()), loss.any_view(head.light)
+    loss.elsewhere(head, head.vertices(), maps, head.window(), view).backward()
     fine = head.residual.levels[1].grad.abs()
     assert fine[..., :128].max() > 0 and not fine[..., 130:].any()
 
