@@ -20,6 +20,7 @@ from ..perception.gaze import gaze_of
 from ..perception.regions import Crop
 from ..render.atlas import Atlas
 from ..render.camera import Camera, rotation_from_axis_angle
+from ..render.limits import limited
 from ..render.maps import Maps
 from ..render.renderer import Renderer, Rendering
 from .shadows import Shaded, Shadows, softened
@@ -119,12 +120,15 @@ class FitHead:
     def beyond(self) -> Tensor:
         """(1, 3, MAP_SIZE, MAP_SIZE) log of what the photo adds to that."""
         residual = without_glow(self.residual(), self.lit())
-        # What the photo does not show follows from the rest by the priors: the recogniser alone would paint there.
-        return residual * self.shown + residual.detach() * (1 - self.shown)
+        if residual.requires_grad:
+            # What the photo does not show follows from the rest by the priors: the recogniser alone would paint there.
+            shown = self.shown
+            residual.register_hook(lambda gradient: gradient * shown)
+        return residual
 
     def albedo(self) -> Tensor:
         """(1, 3, MAP_SIZE, MAP_SIZE) linear."""
-        return (self.prior() * (self.likeness * self.beyond()).exp()).clamp(DARKEST, PALEST)
+        return limited(self.prior() * (self.likeness * self.beyond()).exp(), DARKEST, PALEST)
 
     def maps(self, albedo: Tensor, normal: Tensor | None = None, eyes: int = EYE_SIZE) -> dict[str, Maps]:
         """albedo (1, 3, S, S) linear -> all that the head is painted with, the skin smooth unless a normal map is given."""
@@ -133,7 +137,7 @@ class FitHead:
         paint = Paint(
             iris=self.iris.clamp(0.004, 0.6),
             sclera=self.sclera.clamp(0.05, 0.9),
-            specular=specular.clamp(0, 1),
+            specular=limited(specular, 0, 1),
             normal=albedo.new_tensor(FLAT).view(1, 3, 1, 1) if normal is None else normal,
         )
         return head_maps(self.model, albedo, paint, eyes)

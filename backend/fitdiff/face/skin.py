@@ -19,6 +19,8 @@ from torch import Tensor
 from ..errors import FitDiffError
 from ..render.around import averaged
 from ..render.colour import to_linear, to_srgb
+from ..render.limits import limited
+from ..render.texture import enlarged
 from .model import MorphableModel
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "skin.safetensors"
@@ -47,7 +49,7 @@ class SkinBasis:
         """(B, K) -> (B, 3, size, size) linear."""
         mixed = (coefficients @ self.components.flatten(1)).view(-1, *self.components.shape[1:])
         log = _resized(self.mean[None], size) + _resized(mixed, size)
-        return log.exp().clamp(*ALBEDO_RANGE)
+        return limited(log.exp(), *ALBEDO_RANGE)
 
 
 class Skin(NamedTuple):
@@ -67,8 +69,8 @@ def unstacked(maps: Tensor) -> Skin:
     """The other way round, from what a decoder says: (B, 9, S, S) of about -1..1."""
     diffuse, specular, normal = maps.split(3, 1)
     return Skin(
-        to_linear((0.5 + 0.5 * diffuse).clamp(0, 1)),
-        (0.5 + 0.5 * specular.mean(1, keepdim=True)).clamp(0, 1),
+        to_linear(limited(0.5 + 0.5 * diffuse, 0, 1)),
+        limited(0.5 + 0.5 * specular.mean(1, keepdim=True), 0, 1),
         F.normalize(normal, dim=1),
     )
 
@@ -145,4 +147,4 @@ def _digest(tensors: dict[str, np.ndarray]) -> str:
 def _resized(maps: Tensor, size: int) -> Tensor:
     if maps.shape[-1] == size:
         return maps
-    return F.interpolate(maps, (size, size), mode="bilinear", align_corners=False)
+    return enlarged(maps, size)

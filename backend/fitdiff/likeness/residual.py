@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..render.texture import enlarged
+
 DARKER = (0.73, 1.04, 1.23)
 """Log albedo RGB of what is darker by one in the mean of the three: lines, spots and folds are redder than the skin round
 them, by melanin's ratios and by the light that skin lends its neighbours. Photos agree at every scale (docs/fit.md)."""
@@ -42,16 +44,14 @@ class Residual(torch.nn.Module):
         self.levels = torch.nn.ParameterList([torch.zeros(1, 3, side, side) for side in levels])
 
     def forward(self) -> Tensor:
-        total = sum(
-            F.interpolate(level, (self.size, self.size), mode="bilinear", align_corners=False) for level in self.levels
-        )
+        total = sum(enlarged(level, self.size) for level in self.levels)
         assert isinstance(total, Tensor)
         return total
 
     def coarse(self) -> Tensor:
         """The same at the finest level's own size, for the priors."""
         side = self.levels[-1].shape[-1]
-        total = sum(F.interpolate(level, (side, side), mode="bilinear", align_corners=False) for level in self.levels)
+        total = sum(enlarged(level, side) for level in self.levels)
         assert isinstance(total, Tensor)
         return total
 
@@ -60,13 +60,14 @@ def without_glow(residual: Tensor, lit: Tensor) -> Tensor:
     """residual, lit (1, 1, s, s) how much of its light reaches a place past the head itself -> (1, 3, S, S). Skin that is
     paler than usual where the head shades itself was given too dark a shadow: that is light, not skin."""
     lit = F.interpolate(lit, residual.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.where(residual > 0, residual * ((lit - SHADED) / (OPEN - SHADED)).clamp(0, 1), residual)
+    doubted = 1 - ((lit - SHADED) / (OPEN - SHADED)).clamp(0, 1)
+    return residual - residual.relu() * doubted
 
 
 def residual_prior(residual: Tensor, priors: ResidualPriors, unsure: Tensor) -> Tensor:
     """(1, 3, s, s); unsure (1, 1, S, S) by what share a place's light may be another -> scalar."""
     mean = residual.mean(1, keepdim=True)
-    paler = (mean - PALER).clamp(min=0)
+    paler = (mean - PALER).relu()
     usual = (mean - paler) * residual.new_tensor(DARKER).view(1, 3, 1, 1) + paler
     level = residual.square().mean() + priors.chroma * (residual - usual).square().mean()
     # A brow or a line counts by its area, not by its darkness: else a pale halo round it would make up for it.

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
-from fitdiff.render.texture import halved, level_of, sample
+from fitdiff.render.colour import to_linear, to_srgb
+from fitdiff.render.limits import limited
+from fitdiff.render.texture import enlarged, halved, level_of, sample
 
 DOUBLE = torch.float64
 
@@ -83,3 +86,38 @@ def test_a_fine_pattern_in_a_small_picture_becomes_grey_rather_than_noise() -> N
     level = level_of(torch.tensor(4096.0**2), torch.tensor(256.0**2)).expand(500)
     assert float(level[0]) == pytest.approx(4.0)
     assert float((sample(texture, uv, image, level) - 0.5).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize(("side", "size"), [(8, 8), (8, 12), (8, 16), (1, 2), (8, 64), (3, 24), (16, 8)])
+def test_enlarged_is_bilinear_there_and_back(side: int, size: int) -> None:
+    texture = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0), dtype=DOUBLE).requires_grad_()
+    found = enlarged(texture, size)
+    wanted = interpolate(texture, (size, size), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)  # weights of single precision
+    weight = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(1), dtype=DOUBLE)
+    (back,) = torch.autograd.grad((found * weight).sum(), texture)
+    (wanted_back,) = torch.autograd.grad((wanted * weight).sum(), texture)
+    torch.testing.assert_close(back, wanted_back, rtol=1e-6, atol=1e-6)
+
+
+def test_limits_hold_values_and_their_gradients() -> None:
+    values = torch.tensor([-2.0, -0.5, 0.25, 0.5, 3.0], requires_grad=True)
+    for low, high in ((-1.0, 0.4), (-torch.inf, 0.4), (-1.0, torch.inf)):
+        torch.testing.assert_close(limited(values, low, high), values.clamp(low, high), rtol=0, atol=0)
+        (found,) = torch.autograd.grad(limited(values, low, high).sum(), values)
+        (wanted,) = torch.autograd.grad(values.clamp(low, high).sum(), values)
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+def test_colours_are_srgb_as_its_standard_writes_it() -> None:
+    """In two pieces that are added and not chosen from, for speed."""
+    linear = torch.cat([torch.linspace(-0.1, 1.1, 1001), torch.linspace(0.003, 0.0033, 101)]).requires_grad_()
+    x = linear.detach().clamp(0, 1)
+    wanted = torch.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
+    torch.testing.assert_close(to_srgb(linear).detach(), wanted, rtol=0, atol=2e-7)
+    (found,) = torch.autograd.grad(to_srgb(linear).sum(), linear)
+    slope = torch.where(x <= 0.0031308, 12.92, 1.055 / 2.4 * x.clamp(min=1e-9) ** (1 / 2.4 - 1))
+    torch.testing.assert_close(found, torch.where((linear > 0) & (linear < 1), slope, 0.0), rtol=1e-4, atol=0)
+    s = torch.linspace(-0.1, 1.2, 1001)
+    wanted = torch.where(s <= 0.04045, s / 12.92, ((s.clamp(min=0) + 0.055) / 1.055) ** 2.4)
+    torch.testing.assert_close(to_linear(s), wanted, rtol=1e-6, atol=2e-8)
