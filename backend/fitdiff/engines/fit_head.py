@@ -18,9 +18,9 @@ from ..likeness.residual import Residual, without_glow
 from ..perception.analyse import Analysis, crop_camera
 from ..perception.gaze import gaze_of
 from ..perception.regions import Crop
+from ..render.arithmetic import limited
 from ..render.atlas import Atlas
 from ..render.camera import Camera, rotation_from_axis_angle
-from ..render.limits import limited
 from ..render.maps import Maps
 from ..render.renderer import Renderer, Rendering
 from .shadows import Shaded, Shadows, softened

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, normalize
 
 from ..face.topology import REGIONS, Topology
+from ..render.arithmetic import limited
 from ..render.around import smoothed
 from ..render.atlas import Atlas
 from ..render.geometry import vertex_normals
@@ -89,11 +90,11 @@ class Shaded:
 
     def __call__(self, surface: Surface, light: Tensor) -> Tensor:
         grid = torch.stack([surface.uv[:, 0] * 2 - 1, 1 - 2 * surface.uv[:, 1]], -1).detach().view(1, 1, -1, 2)
-        shares = surface.uv.new_tensor([BEHIND_LIDS]).expand(len(surface.uv), 3)
+        shares = surface.uv.new_tensor(BEHIND_LIDS)[:, None].expand(3, len(surface.uv))
         for region, reaching in self.reaching.items():
-            read = grid_sample(reaching, grid, padding_mode="border", align_corners=False)[0, :, 0].T
-            shares = torch.where((surface.region == REGIONS.index(region))[:, None], read, shares)
-        room, lamp, around = shares.split(1, 1)
+            read = grid_sample(reaching, grid, padding_mode="border", align_corners=False)[0, :, 0]
+            shares = torch.where(surface.region == REGIONS.index(region), read, shares)
+        room, lamp, around = shares.T.split(1, 1)
         if self.hardness is not None:
             lamp = softened(lamp, self.hardness)
         full = DirectionalLight.of(light)
@@ -102,7 +103,7 @@ class Shaded:
         lent = full.diffuse * around * (1 - room) * pale
         room = with_bounces(room, pale)
         if self.uneven is not None:
-            room = room * (1 + second_order(surface.normal) @ self.uneven).clamp(min=0.1)
+            room = room * limited(1 + (self.uneven.T @ second_order(surface.normal).T).T, low=0.1)
         reduced = full._replace(
             ambient=full.ambient * room + lent, diffuse=full.diffuse * lamp, specular=full.specular * lamp
         )
@@ -125,4 +126,4 @@ def with_bounces(room: Tensor, albedo: Tensor) -> Tensor:
 def second_order(normal: Tensor) -> Tensor:
     """(M, 3) unit -> (M, 8) harmonics of the first two orders, each at most about 1."""
     x, y, z = normal.unbind(-1)
-    return torch.stack([x, y, z, x * y, y * z, x * z, x * x - y * y, 1.5 * z * z - 0.5], -1)
+    return torch.stack([x, y, z, x * y, y * z, x * z, x * x - y * y, 1.5 * z * z - 0.5]).T

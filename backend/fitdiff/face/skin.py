@@ -17,9 +17,9 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from ..errors import FitDiffError
+from ..render.arithmetic import limited
 from ..render.around import averaged
 from ..render.colour import to_linear, to_srgb
-from ..render.limits import limited
 from ..render.texture import enlarged
 from .model import MorphableModel
 

@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from .arithmetic import unit
+
 NEAR = 1e-3
 """Metres. Nothing closer to the camera plane than this is drawn; a face is some hundred times farther away."""
 
@@ -82,7 +84,7 @@ class Camera:
         point."""
         if self.projection == "weak":
             return spread(self.rotation[:, 2]).expand_as(points)
-        return torch.nn.functional.normalize(spread(self.position) - points, dim=-1)
+        return unit(spread(self.position) - points)
 
     def project(self, points: Tensor) -> Projected:
         """World points (B, V, 3) in metres to the screen; B of either side may be 1."""

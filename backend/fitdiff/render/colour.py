@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .limits import limited
+from .arithmetic import limited
 
 DARK = 0.0031308  # linear: below it sRGB is a straight line
 DARK_SRGB = 0.04045

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from .arithmetic import unit
 from .mesh import MeshTables
 
 
@@ -30,8 +31,8 @@ def point_tangents(vertices: Tensor, normals: Tensor, mesh: MeshTables) -> Tenso
     ahead, behind = corners.roll(-1, -1) - corners, corners.roll(1, -1) - corners
     along, across = mesh.tangent_weights.unbind(1)
     flat = along * ahead[..., 0] + across * behind[..., 0]
-    tangent = _unit(_laid(flat[..., None], normal))
-    ahead, behind = _unit(_laid(ahead, normal)), _unit(_laid(behind, normal))
+    tangent = unit(_laid(flat[..., None], normal), 0)
+    ahead, behind = unit(_laid(ahead, normal), 0), unit(_laid(behind, normal), 0)
     sine = (torch.linalg.cross(ahead, behind, dim=0) * normal).sum(0).abs()
     angle = torch.atan2(sine, (ahead * behind).sum(0) + 1e-12)
     return normalize(mesh.point_corners.scatter(_rows(tangent * angle)), dim=-1)
@@ -50,8 +51,3 @@ def _rows(corners: Tensor) -> Tensor:
 def _laid(vector: Tensor, normal: Tensor) -> Tensor:
     """The part of vector (3, ...) that lies in the plane of the normal."""
     return vector - normal * (vector * normal).sum(0)
-
-
-def _unit(vector: Tensor) -> Tensor:
-    """(3, ...) made unit; a vector of no length stays one, with gradient 0."""
-    return vector * (vector * vector).sum(0).clamp(min=1e-30).rsqrt()

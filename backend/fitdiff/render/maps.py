@@ -64,7 +64,7 @@ class Painted(NamedTuple):
 
 def read(maps: Mapping[str, Maps], fragment: Fragments, uv: Tensor, mesh: MeshTables, mipmaps: bool) -> Painted:
     """uv (M, 2) inside each pixel's tile; the fragments must be sorted by region."""
-    count = torch.bincount(mesh.region[fragment.face], minlength=len(REGIONS)).tolist()
+    count = torch.bincount(mesh.region.index_select(0, fragment.face), minlength=len(REGIONS)).tolist()
     parts, start = [], 0
     for name, seen in zip(REGIONS, count, strict=True):
         if seen:
@@ -75,7 +75,7 @@ def read(maps: Mapping[str, Maps], fragment: Fragments, uv: Tensor, mesh: MeshTa
         return Painted(*(uv.new_zeros(0, width) for width in (3, 1, 3, 1, 1)))
     coloured = max(part.specular.shape[1] for part in parts)
     parts = [part._replace(specular=part.specular.expand(-1, coloured)) for part in parts]
-    return Painted(*(torch.cat(column) if len(parts) > 1 else column[0] for column in zip(*parts, strict=True)))
+    return Painted(*(torch.cat([one.T for one in column], 1).T for column in zip(*parts, strict=True)))
 
 
 def _rows(fragment: Fragments, start: int, count: int) -> Fragments:
@@ -92,7 +92,9 @@ def _read_region(maps: Maps, fragment: Fragments, uv: Tensor, mesh: MeshTables, 
     for (_, height, width), members in groups.items():
         level = None
         if mipmaps and height * width > 1:
-            level = texture.level_of(mesh.uv_area[fragment.face] * (height * width), fragment.area.abs())
+            level = texture.level_of(
+                mesh.uv_area.index_select(0, fragment.face) * (height * width), fragment.area.abs()
+            )
         stacked = torch.cat([one for _, one in members], 1)
         values = texture.sample(stacked, uv, fragment.image, level)
         split = values.split([one.shape[1] for _, one in members], 1)

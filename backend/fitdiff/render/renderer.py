@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ..face.topology import Topology
 from . import geometry, shading, silhouette
+from .arithmetic import unit
 from .camera import Camera
-from .interpolate import covered, fragments, interpolate, picture
+from .interpolate import covered, fragments, in_tile, interpolate, picture
 from .maps import Maps, read
 from .mesh import MeshTables
 from .visibility import visible_faces
@@ -127,15 +127,18 @@ class Renderer(torch.nn.Module):
         if rough:
             points = torch.cat([points, geometry.point_tangents(vertices, normals, self.mesh)], -1)
         position, normal, *tangents = interpolate(fragment, points, self.mesh.points).split(3, -1)
-        uv = (fragment.weights[..., None] * self.mesh.uv[fragment.face]).sum(1)
+        uv = in_tile(fragment, self.mesh.uv)
 
         paint = read(maps, fragment, uv, self.mesh, self.mipmaps)
         if rough:
-            bitangent = torch.linalg.cross(normal, tangents[0], dim=-1) * self.mesh.handedness[fragment.face][:, None]
+            bitangent = (
+                torch.linalg.cross(normal, tangents[0], dim=-1)
+                * self.mesh.handedness.index_select(0, fragment.face)[:, None]
+            )
             right, up, out = paint.normal.split(1, 1)
             normal = right * tangents[0] + up * bitangent + out * normal
         side = torch.where(fragment.area < 0, 1.0, -1.0).to(normal)[:, None]
-        normal = normalize(normal, dim=-1) * side
+        normal = unit(normal) * side
         owner = torch.nn.functional.one_hot(fragment.image, batch).to(normal) if batch > 1 else None
         spread = partial(spread_rows, owner)
         surface = Surface(
@@ -143,7 +146,7 @@ class Renderer(torch.nn.Module):
             normal,
             camera.towards(position, spread),
             uv,
-            self.mesh.region[fragment.face],
+            self.mesh.region.index_select(0, fragment.face),
             paint.diffuse,
             paint.specular,
             paint.occlusion,
@@ -152,9 +155,9 @@ class Renderer(torch.nn.Module):
         )
         colour = (shade or Directional())(surface, light)
 
-        flat = torch.cat([colour, torch.ones_like(colour[:, :1])], -1)
-        flat = flat.new_zeros(face.numel(), 4).index_copy(0, pixel, flat)
+        flat = torch.cat([colour.T, torch.ones_like(colour.T[:1])])
+        flat = flat.new_zeros(4, face.numel()).index_copy(1, pixel, flat)
         if self.antialias:
             flat = silhouette.antialias(flat, fragment, projected, camera.focal, camera.size, self.mesh)
-        finished = flat.view(*face.shape, 4).permute(0, 3, 1, 2)
+        finished = flat.view(4, *face.shape).transpose(0, 1)
         return Rendering(finished[:, :3], finished[:, 3:], face, surface, pixel)

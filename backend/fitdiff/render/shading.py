@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from .arithmetic import unit
 from .harmonics import BANDS, band_of, glossy_kernel, harmonics, lambert_kernel
 
 EXPONENT = 32.0
@@ -67,9 +68,9 @@ def blinn_phong(
     colour * (albedo (ambient + diffuse n.l) + intensity F0 (p + 2) / 8 (n.h)^p n.l), F0 = 0.08 specular.
     The highlight is normalised, so that the exponent changes its size and not its energy.
     """
-    half = normalize(light.direction + view, dim=-1)
-    facing = (normal * light.direction).sum(-1, keepdim=True).clamp(min=0)
-    lobe = (normal * half).sum(-1, keepdim=True).clamp(min=0) ** exponent
+    half = unit(light.direction + view)
+    facing = (normal * light.direction).sum(-1, keepdim=True).relu()
+    lobe = (normal * half).sum(-1, keepdim=True).relu() ** exponent
     gloss = specular * (light.specular * facing * lobe * (REFLECTANCE * (exponent + 2) / 8))
     return light.colour * (albedo * (light.ambient + light.diffuse * facing) + gloss)
 

@@ -23,7 +23,7 @@ sphere of 130 pixels radius falls off by this much in the last pixel."""
 def antialias(
     values: Tensor, fragment: Fragments, projected: Projected, focal: Tensor, size: tuple[int, int], mesh: MeshTables
 ) -> Tensor:
-    """values (B H W, C) per pixel -> the same with outlines blended; gradients reach projected.screen.
+    """values (C, B H W) per pixel -> the same with outlines blended; gradients reach projected.screen.
 
     fragment: what the pixels see; focal (B,) as in Camera.
     """
@@ -39,9 +39,9 @@ def antialias(
     spill = travelled > 0.5  # the outline has passed the border between the two pixels: the outer one is partly covered
     target, source = torch.where(spill, outer, inner), torch.where(spill, inner, outer)
     weight = (travelled - 0.5).abs()
-    total = torch.zeros_like(values[:, 0]).index_add(0, target, weight)
+    total = torch.zeros_like(values[0]).index_add(0, target, weight)
     weight = weight / total.index_select(0, target).clamp(min=1.0)
-    return values.index_add(0, target, weight[:, None] * (values[source] - values[target]))
+    return values.index_add(1, target, weight * (values.index_select(1, source) - values.index_select(1, target)))
 
 
 @torch.no_grad()
@@ -60,9 +60,10 @@ def _crossings(
     near[fragment.pixel] = fragment.nearness
 
     screen = projected.screen.detach()
-    start, end = screen[:, mesh.edges[:, 0]], screen[:, mesh.edges[:, 1]]  # (B, E, 2)
-    one, other = (_side(start, end, screen[:, mesh.edge_apexes[:, k]]) for k in (0, 1))
-    drawable = (projected.nearness[:, mesh.edges] > 0).all(-1)
+    start, end = (screen.index_select(1, mesh.edges[:, k]) for k in (0, 1))  # (B, E, 2)
+    one, other = (_side(start, end, screen.index_select(1, mesh.edge_apexes[:, k])) for k in (0, 1))
+    front = projected.nearness > 0
+    drawable = front.index_select(1, mesh.edges[:, 0]) & front.index_select(1, mesh.edges[:, 1])
     image, edge = ((one * other > 0) & drawable).nonzero().unbind(1)
 
     start, end, apex = start[image, edge], end[image, edge], screen[image, mesh.edge_apexes[edge, 0]]

@@ -29,11 +29,12 @@ def sample(texture: Tensor, uv: Tensor, image: Tensor, level: Tensor | None = No
             continue
         weight = 1 - (level - step).abs()
         rows = (weight > 0).nonzero()[:, 0]
-        part = _bilinear(texture, uv[rows], image[rows]) * weight[rows, None].to(texture.dtype)
-        total = part.new_zeros(len(uv), part.shape[1]) if total is None else total
-        total = total.index_add(0, rows, part)
+        part = _bilinear(texture, uv.T.index_select(1, rows).T, image.index_select(0, rows)).T
+        part = part * weight.index_select(0, rows).to(texture.dtype)
+        total = part.new_zeros(len(part), len(uv)) if total is None else total
+        total.index_add_(1, rows, part)
     assert total is not None
-    return total
+    return total.T
 
 
 def halved(texture: Tensor) -> Tensor:

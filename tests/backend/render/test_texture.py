@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
+from fitdiff.render.arithmetic import limited
 from fitdiff.render.colour import to_linear, to_srgb
-from fitdiff.render.limits import limited
 from fitdiff.render.texture import enlarged, halved, level_of, sample
 
 DOUBLE = torch.float64
