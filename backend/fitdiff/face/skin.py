@@ -16,11 +16,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
+from ..enlarge import enlarged
 from ..errors import FitDiffError
-from ..render.arithmetic import limited
+from ..render.arithmetic import limited, unit
 from ..render.around import averaged
 from ..render.colour import to_linear, to_srgb
-from ..render.texture import enlarged
 from .model import MorphableModel
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "skin.safetensors"
@@ -71,7 +71,7 @@ def unstacked(maps: Tensor) -> Skin:
     return Skin(
         to_linear(limited(0.5 + 0.5 * diffuse, 0, 1)),
         limited(0.5 + 0.5 * specular.mean(1, keepdim=True), 0, 1),
-        F.normalize(normal, dim=1),
+        unit(normal, 1),
     )
 
 

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..enlarge import enlarged
 from .precision import full
 from .quantizer import Codebook, Quantized
 
@@ -94,6 +95,7 @@ class Autoencoder(nn.Module):
         if config.mean:
             self.register_buffer("mean", torch.zeros(9, config.mean, config.mean))
             self.register_buffer("spread", torch.ones(9))
+            self._standing: tuple[Tensor, int, Tensor] | None = None
         self.codebook = Codebook(config.codes, config.embedding)
         if config.channels:
             self.encoder = Encoder(config)
@@ -141,7 +143,7 @@ class Autoencoder(nn.Module):
         assert made is not None
         if not self.config.mean:
             return made
-        return self._outer(made.float() * self.spread[:, None, None] + self.standing())
+        return self._outer(torch.addcmul(self.standing(), made.float(), self.spread[:, None, None]))
 
     def inner(self, maps: Tensor) -> Tensor:
         """Maps as the mean is stored and the network works on them."""
@@ -153,9 +155,11 @@ class Autoencoder(nn.Module):
         return torch.cat([2 * maps[:, :3].exp() - 1, maps[:, 3:]], 1) if self.config.logarithms else maps
 
     def standing(self) -> Tensor:
-        """(1, 9, S, S), the mean maps at full size."""
-        side = self.config.size
-        return F.interpolate(self.mean[None], (side, side), mode="bicubic", align_corners=False)
+        """(1, 9, S, S), the mean maps at full size; kept for as long as nobody changes them."""
+        mean, version = self.mean, self.mean._version
+        if self._standing is None or self._standing[0] is not mean or self._standing[1] != version:
+            self._standing = mean, version, enlarged(mean[None], self.config.size, "bicubic")
+        return self._standing[2]
 
     @property
     def last_layer(self) -> list[Tensor]:
@@ -212,7 +216,7 @@ class Mosaic(nn.Module):
         if not len(self.reading):
             return made
         fine = torch.einsum("bd,dchw->bchw", latent.flatten(1) @ self.reading.T, self.detail)
-        fine = F.interpolate(fine, (self.size, self.size), mode="bilinear", align_corners=False)
+        fine = enlarged(fine, self.size)
         return made + torch.cat([fine, fine[:, 3:], fine[:, 3:], torch.zeros_like(fine[:, :3])], 1)
 
     def about(self, latent: Tensor) -> Tensor:
@@ -232,10 +236,7 @@ class Mosaic(nn.Module):
     def smooth(self, latent: Tensor) -> Tensor:
         light, gloss = latent[..., ::2], latent[..., ::2, 1::2]
         first, second = latent[..., 1::2, 1::4], latent[..., 1::2, 3::4]
-        whole = [
-            F.interpolate(part, (self.size, self.size), mode="bicubic", align_corners=False)
-            for part in (light, gloss, torch.cat([first, second], 1))
-        ]
+        whole = [enlarged(part, self.size, "bicubic") for part in (light, gloss, torch.cat([first, second], 1))]
         return torch.einsum("oc,bchw->bohw", self.back, torch.cat(whole, 1))
 
     def _sampled(self, maps: Tensor) -> Tensor:

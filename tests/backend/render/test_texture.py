@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import interpolate
 
 from fitdiff.render.arithmetic import limited
 from fitdiff.render.colour import to_linear, to_srgb
-from fitdiff.render.texture import enlarged, halved, level_of, sample
+from fitdiff.render.texture import halved, level_of, sample
 
 DOUBLE = torch.float64
 
@@ -86,18 +85,6 @@ def test_a_fine_pattern_in_a_small_picture_becomes_grey_rather_than_noise() -> N
     level = level_of(torch.tensor(4096.0**2), torch.tensor(256.0**2)).expand(500)
     assert float(level[0]) == pytest.approx(4.0)
     assert float((sample(texture, uv, image, level) - 0.5).abs().max()) < 1e-6
-
-
-@pytest.mark.parametrize(("side", "size"), [(8, 8), (8, 12), (8, 16), (1, 2), (8, 64), (3, 24), (16, 8)])
-def test_enlarged_is_bilinear_there_and_back(side: int, size: int) -> None:
-    texture = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0), dtype=DOUBLE).requires_grad_()
-    found = enlarged(texture, size)
-    wanted = interpolate(texture, (size, size), mode="bilinear", align_corners=False)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)  # weights of single precision
-    weight = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(1), dtype=DOUBLE)
-    (back,) = torch.autograd.grad((found * weight).sum(), texture)
-    (wanted_back,) = torch.autograd.grad((wanted * weight).sum(), texture)
-    torch.testing.assert_close(back, wanted_back, rtol=1e-6, atol=1e-6)
 
 
 def test_limits_hold_values_and_their_gradients() -> None:
