@@ -49,9 +49,10 @@ class Residual(torch.nn.Module):
         return total
 
     def coarse(self) -> Tensor:
-        """The same at the finest level's own size, for the priors."""
+        """The same at the finest level's own size, for the priors. By torch's own interpolation, which keeps even what is
+        even to the last digit: the priors ask for the sign of a difference."""
         side = self.levels[-1].shape[-1]
-        total = sum(enlarged(level, side) for level in self.levels)
+        total = sum(F.interpolate(level, (side, side), mode="bilinear", align_corners=False) for level in self.levels)
         assert isinstance(total, Tensor)
         return total
 
