@@ -141,8 +141,9 @@ def _engine(order: Order, engine: str) -> Callable[[Analysis, Report], Avatar]:
         )
         return lambda analysis, report: diffusion.reconstruct(analysis, wanted, order.seed, report)
     from .engines import fit, landmarks
+    from .engines.fit_settings import FitSettings
 
     if engine == "landmarks":
         return lambda analysis, report: landmarks.reconstruct(analysis, seed=order.seed, report=report)
-    settings = fit.FitSettings(steps=order.steps or STEPS["fit"], resolution=order.resolution, likeness=order.likeness)
+    settings = FitSettings(steps=order.steps or STEPS["fit"], resolution=order.resolution, likeness=order.likeness)
     return lambda analysis, report: fit.reconstruct(analysis, settings, order.seed, report)

@@ -25,9 +25,10 @@ from ..errors import FitDiffError
 from ..face.skin import SkinBasis, load_skin
 from ..perception.analyse import Analysis
 from ..perception.pose_fit import refuse_unclear
-from .fit import Fit, FitSettings
+from .fit import Fit
 from .fit_head import Start
 from .fit_result import flattened
+from .fit_settings import FitSettings
 from .generator import Generator
 from .photo_energy import PhotoEnergy, usable
 from .progress import Progress, Report, silent

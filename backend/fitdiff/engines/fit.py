@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
 
 import torch
 
@@ -22,27 +21,15 @@ from .beside import second_thread
 from .first_light import first_light
 from .fit_evidence import Evidence, read_evidence
 from .fit_head import FitHead, Start
-from .fit_loss import FitLoss, Weights, visible_mask
+from .fit_loss import FitLoss, visible_mask
 from .fit_result import avatar_of, finished_maps, shown_texels
+from .fit_settings import FitSettings
 from .progress import Progress, Report, silent
 from .shadows import Shaded
 from .shape_prior import expected_shape
 
 NAME = "fit"
 SETTLING = 60  # steps
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    steps: int = 150
-    resolution: int = 512  # of the finished maps
-    likeness: float = 1.0
-    weights: Weights = field(default_factory=Weights)
-    identity_from: float = 0.25  # share of the steps after which the recogniser joins
-    residual_from: float = 0.2  # share of the steps after which the residual is let go
-    occlusion_every: int = 40  # steps between looks at what shades what
-    preview_every: int = 25
-    preview_side: int = 1024
 
 
 def reconstruct(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,13 +26,11 @@ from .base_maps import renderable
 from .fit_evidence import Evidence
 from .fit_head import DARKEST, MAP_SIZE, PALEST, FitHead
 from .fit_loss import metrics
+from .fit_settings import FitSettings
 from .own_brows import stored_brows
 from .photo_hair import photo_hair, stored_hair, with_photo_hair
 from .stored import stored_camera, stored_light
 from .tooth_shade import tooth_shade
-
-if TYPE_CHECKING:
-    from .fit import FitSettings
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from msgspec.structs import replace as with_fields
 
 from ..avatar import Avatar
 from ..engines import diffusion, fit, landmarks
+from ..engines.fit_settings import FitSettings
 from ..engines.progress import Report, silent
 from ..perception.analyse import Analysis, landmarks_for
 from ..perception.pose import PoseSettings, solve_pose
@@ -72,7 +73,7 @@ def guides(engine: str, analysis: Analysis) -> tuple[str, ...]:
 
 def run(engine: str, analysis: Analysis, contest: Contest, report: Report = silent) -> Avatar:
     if engine == "fit":
-        own = fit.FitSettings(resolution=contest.resolution)
+        own = FitSettings(resolution=contest.resolution)
         settings = replace(own, steps=contest.steps or own.steps)
         return fit.reconstruct(analysis, settings, contest.seed, report)
     variant = _variant(engine)

@@ -137,7 +137,8 @@ def denoiser(
     loss = noise_loss(trained, rows, count, generator)
     free = _sampled(network, schedule, empty_condition(scene.recogniser, device), 24, steps, generator, device)
     sheet(portraits(scene, statistics.restore(free)), 6).save(out / "people.png")
-    photographs, samples = [], []
+    photographs: list[Tensor] = []
+    samples: list[Tensor] = []
     by: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
     for part in every.split(8):
         condition = rows.condition(part, first[part])

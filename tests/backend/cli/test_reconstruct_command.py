@@ -13,6 +13,7 @@ from fitdiff import cli, weight_files
 from fitdiff.commands.progress_bar import progress_bar
 from fitdiff.commands.reconstruct import order_of
 from fitdiff.engines import diffusion, fit, landmarks
+from fitdiff.engines.fit_settings import FitSettings
 from fitdiff.engines.progress import Progress
 from fitdiff.face.model import MorphableModel
 from fitdiff.face.registry import load_face_model
@@ -62,7 +63,7 @@ def test_options_reach_the_engines(called):
         "analysis", print
     )
     engine_of("--engine", "landmarks", "--seed", "4")("analysis", print)
-    settings = fit.FitSettings(steps=7, resolution=1024, likeness=0.25)
+    settings = FitSettings(steps=7, resolution=1024, likeness=0.25)
     assert called[0] == ("fit", ("analysis", settings, 3, print), {})
     assert called[1] == ("landmarks", ("analysis",), {"seed": 4, "report": print})
     engine_of("--engine", "diffusion", "--guidance", "paper", "--guidance-scale", "40", "--likeness", "0")(
@@ -75,7 +76,7 @@ def test_options_reach_the_engines(called):
 def test_every_engine_has_steps_of_its_own(called):
     for engine in ("fit", "diffusion"):
         engine_of("--engine", engine)("analysis", print)
-    assert [words[1].steps for _, words, _ in called] == [fit.FitSettings().steps, diffusion.DiffusionSettings().steps]
+    assert [words[1].steps for _, words, _ in called] == [FitSettings().steps, diffusion.DiffusionSettings().steps]
 
 
 def test_the_command_and_the_service_order_the_same():

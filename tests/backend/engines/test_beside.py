@@ -7,6 +7,7 @@ import torch
 
 from fitdiff.engines import fit, fit_loss
 from fitdiff.engines.beside import at_once, second_thread, together, worked_out
+from fitdiff.engines.fit_settings import FitSettings
 
 CPU = torch.device("cpu")
 
@@ -73,7 +74,7 @@ def test_whoever_stops_leaves_no_work_and_no_thread_behind():
 
 @pytest.fixture
 def one_fit(photo_analysis):
-    one = fit.Fit(photo_analysis, fit.FitSettings(steps=4, identity_from=0.0))
+    one = fit.Fit(photo_analysis, FitSettings(steps=4, identity_from=0.0))
     one.solve()
     return one
 

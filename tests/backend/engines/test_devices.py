@@ -7,6 +7,7 @@ import torch
 from fitdiff import devices
 from fitdiff.engines import diffusion, fit, landmarks
 from fitdiff.engines.fit_head import model_on
+from fitdiff.engines.fit_settings import FitSettings
 from fitdiff.errors import FitDiffError
 from fitdiff.perception import Perception
 from fitdiff.perception.analyse import Analysis
@@ -16,7 +17,7 @@ from ..pretend_device import AWAY, Away, Mixed, second_device
 
 ENGINES = {
     "landmarks": landmarks.reconstruct,
-    "fit": lambda analysis: fit.reconstruct(analysis, fit.FitSettings(steps=1, identity_from=0.0)),
+    "fit": lambda analysis: fit.reconstruct(analysis, FitSettings(steps=1, identity_from=0.0)),
     "diffusion": lambda analysis: diffusion.reconstruct(
         analysis, diffusion.DiffusionSettings(steps=1, likeness_steps=1), seed=2
     ),

@@ -9,6 +9,7 @@ import torch
 from fitdiff.avatar import stored_diffuse
 from fitdiff.engines import fit, losses
 from fitdiff.engines.fit_loss import metrics
+from fitdiff.engines.fit_settings import FitSettings
 from fitdiff.engines.light_hints import LightHints
 from fitdiff.errors import FitDiffError
 
@@ -88,7 +89,7 @@ def test_an_uneven_room_costs_more_when_its_sides_differ_in_colour():
     assert losses.uneven_prior(tinted, 30.0, 300.0) > 3 * losses.uneven_prior(grey, 30.0, 300.0)
 
 
-FEW = fit.FitSettings(steps=6, preview_every=3)
+FEW = FitSettings(steps=6, preview_every=3)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def fitted(perception, photo_analysis):
 
 @pytest.mark.slow
 def test_a_few_steps_already_bring_the_photo_closer(photo_analysis):
-    few = fit.Fit(photo_analysis, fit.FitSettings(steps=16))
+    few = fit.Fit(photo_analysis, FitSettings(steps=16))
     before = metrics(few.head, few.evidence)
     few.solve()
     after = metrics(few.head, few.evidence)
@@ -110,7 +111,7 @@ def test_a_few_steps_already_bring_the_photo_closer(photo_analysis):
 
 @pytest.mark.slow
 def test_the_recogniser_elsewhere_shapes_and_paints_the_head_but_not_its_eyes(photo_analysis):
-    one = fit.Fit(photo_analysis, fit.FitSettings(steps=1))
+    one = fit.Fit(photo_analysis, FitSettings(steps=1))
     head, loss = one.head, one.loss(seed=0)
 
     def pay(loss):
@@ -131,7 +132,7 @@ def test_the_recogniser_elsewhere_shapes_and_paints_the_head_but_not_its_eyes(ph
 
 @pytest.mark.slow
 def test_nobody_paints_where_the_photo_shows_nothing(photo_analysis):
-    one = fit.Fit(photo_analysis, fit.FitSettings(steps=1))
+    one = fit.Fit(photo_analysis, FitSettings(steps=1))
     head, loss = one.head, one.loss(seed=0)
     head.shown = torch.zeros(1, 1, 512, 512)
     head.shown[..., :256] = 1
@@ -162,7 +163,7 @@ def test_the_same_photo_gives_the_same_avatar(fitted, photo_analysis):
 
 @pytest.mark.slow
 def test_without_likeness_the_photo_leaves_no_texture_of_its_own(photo_analysis):
-    plain = fit.Fit(photo_analysis, fit.FitSettings(steps=8, likeness=0.0))
+    plain = fit.Fit(photo_analysis, FitSettings(steps=8, likeness=0.0))
     plain.solve()
     albedo = plain.head.prior().detach().clamp(0.004, 0.97)
     wanted = stored_diffuse(albedo[0].permute(1, 2, 0).numpy()).astype(int)
