@@ -83,7 +83,7 @@ class Canvas:
     @cached_property
     def light(self) -> Array:
         """(H, W, 3) linear."""
-        return linear(self.pixels.astype(np.float32) / 255).astype(np.float64)
+        return linear((self.pixels / 255).astype(np.float32)).astype(np.float64)
 
     def within(self, distance: Array, soft: float = 0.0) -> Array:
         """Signed distance to an outline, below 0 inside -> how much of each pixel lies inside; soft: as far again."""
