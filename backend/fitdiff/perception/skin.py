@@ -24,6 +24,7 @@ from .types import Face
 CHANNELS = ("skin", "brows", "lips", "eyes", "mouth_inner", "face")
 CROP_SIZE = 288
 CROP_MARGIN = 1.75  # over the larger side of the landmarks: enough background to know it by
+RIM = 0.03  # of the window's side: how far a frame reaches beyond its dark glass
 RETREAT = 0.6  # of the reach of the edges' filter: the mask stays this far from what covers the face
 
 
@@ -100,8 +101,9 @@ def face_mask(
     )
     features = log_colour(_halved(image))
     probability, confidence = skin_probability(features, _halved(log_contrast(image)), layout)
-    probability = _whole(probability, layout.sure).repeat(2, 0).repeat(2, 1)
-    behind_glass = covered(features, layout.sure).repeat(2, 0).repeat(2, 1)
+    cover = covered(features, layout.sure)
+    probability = _whole(probability, layout.sure, cover & (layout.oval > 0.5)).repeat(2, 0).repeat(2, 1)
+    behind_glass = cover.repeat(2, 0).repeat(2, 1)
     brows, eyes = (np.where(behind_glass, 0, part).astype(np.float32) for part in (brows, eyes))
 
     reach = max(2, round(0.02 * float(np.ptp(points, axis=0).max())))
@@ -148,12 +150,15 @@ def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return values.reshape(half, 2, half, 2, -1).mean((1, 3)).reshape(half, half, *values.shape[2:])
 
 
-def _whole(probability: Mask, sure: NDArray[np.bool_]) -> Mask:
-    """Only skin that hangs together with sure skin, without pinholes: gloss spots go in, bright streaks of hair go."""
+def _whole(probability: Mask, sure: NDArray[np.bool_], cover: NDArray[np.bool_]) -> Mask:
+    """Only skin that hangs together with sure skin, without pinholes: gloss spots go in, bright streaks of hair go.
+
+    cover: what lies before the face hangs the skin on its far sides together too: glasses part no forehead from its cheeks.
+    """
     size = probability.shape[0]
     likely = probability > 0.5
     solid = ndimage.binary_opening(likely, iterations=max(1, round(size * 0.008)))
-    labels, _ = ndimage.label(solid)
+    labels, _ = ndimage.label(solid | ndimage.binary_dilation(cover, iterations=max(1, round(size * RIM))))
     kept = np.isin(labels, np.unique(labels[sure & solid])) & solid
     kept = ndimage.binary_dilation(kept, iterations=max(2, round(size * 0.02)), mask=likely | kept)
     gaps, count = ndimage.label(~kept)

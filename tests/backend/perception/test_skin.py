@@ -168,6 +168,20 @@ def test_dark_glasses_hide_brows_and_eyes_and_black_brows_hide_nothing(tone: str
 
 
 @pytest.mark.parametrize("tone", ["dark", "light"])
+def test_glasses_from_ear_to_ear_leave_the_forehead(tone: str) -> None:
+    """Nothing of the forehead hangs together with the cheeks then, but by what lies between them."""
+    drawn = Drawn(TONES[tone])
+    row, column = np.mgrid[0:SIDE, 0:SIDE] - np.array([SIDE // 2 + 20, SIDE // 2])[:, None, None]
+    bar = (row > -65) & (row < -20)
+    drawn.pixels[bar] = (12, 12, 14)
+    skin = face_mask(drawn.pixels, drawn.face).over_photo("skin", (SIDE, SIDE))
+    forehead = (drawn.truth > 0.9) & (row < -75) & (row > -95) & (abs(column) < 50)
+    assert forehead.sum() > 500
+    assert skin[forehead].mean() > 0.9
+    assert skin[bar & (row > -58) & (row < -27)].max() < 0.1
+
+
+@pytest.mark.parametrize("tone", ["dark", "light"])
 def test_a_wall_of_skins_colour_does_not_take_the_forehead(tone: str) -> None:
     wall = tuple(min(1.6 * value, 0.9) for value in TONES[tone])
     drawn = Drawn(TONES[tone], wall=wall, side_light=0.0, top_light=0.4)
