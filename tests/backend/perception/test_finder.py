@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fitdiff.evaluation.covers import covers
 from fitdiff.face import embedded
 from fitdiff.perception import landmarks
 from fitdiff.perception.facemesh import MIRROR
@@ -55,6 +56,13 @@ def test_turned_photos(perception, photos, faces, turn):
         found = perception.detect(np.asarray(turned))
         assert len(found) == 1, name
         assert error(found[0], truth) < 2.5, name
+
+
+def test_a_face_in_a_mask_does_not_stand_on_its_head(perception, photos, faces):
+    for name in NAMES:
+        painted = covers(photos[name], faces[name])["cloth"]
+        (face,) = perception.detect(painted.picture)
+        assert error(face, faces[name].landmarks468[:, :2]) < 25, name
 
 
 def test_mirrored_photo_mirrors_the_points(perception, photos, faces):
