@@ -61,17 +61,18 @@ def test_build_needs_only_the_standard_library():
 ROOMS = {
     "errors": set(),
     "devices": {"errors"},
+    "enlarge": set(),
     "tensor_files": {"errors"},
     "pages": {"errors"},
     "photo": {"errors"},
-    "networks": set(),
+    "networks": {"enlarge"},
     "render": {"errors", "face.topology"},
-    "face": {"errors", "render"},
+    "face": {"errors", "enlarge", "render"},
     "weight_files": set(),
     "perception": {"errors", "tensor_files", "weight_files", "photo", "render", "face"},
     "diffusion": {"errors", "tensor_files", "networks", "perception.types"},
     "avatar": {"errors", "swap", "face"},
-    "likeness": {"errors", "render"},
+    "likeness": {"errors", "enlarge", "render"},
 }
 
 
