@@ -131,29 +131,33 @@ def set_hair(head: Head, *, on: bool | None = None, length: float | None = None)
 
 def lashes_state(head: Head) -> bool | None:
     """Whether the eyelashes are shown; None where there are none."""
-    return None if head.lashes is None else not head.lashes.hide_render
+    return _shown(head.lashes)
 
 
 def set_lashes(head: Head, on: bool) -> None:
-    if head.lashes is None:
-        raise FitDiffError(
-            "lashes-missing", "This head has no eyelashes: its eyes are part of its skin, or they were deleted."
-        )
-    head.lashes.hide_render = head.lashes.hide_viewport = not on
+    gone = "This head has no eyelashes: its eyes are part of its skin, or they were deleted."
+    _show(head.lashes, on, FitDiffError("lashes-missing", gone))
 
 
 def brows_state(head: Head) -> bool | None:
     """Whether the brows' strands are shown; None where there are none."""
-    return None if head.brows is None else not head.brows.hide_render
+    return _shown(head.brows)
 
 
 def set_brows(head: Head, on: bool) -> None:
     """Strands over the painted brows."""
-    if head.brows is None:
-        raise FitDiffError(
-            "brows-missing", "This head has no strands on its brows: they are too pale for any, or were deleted."
-        )
-    head.brows.hide_render = head.brows.hide_viewport = not on
+    gone = "This head has no strands on its brows: they are too pale for any, or were deleted."
+    _show(head.brows, on, FitDiffError("brows-missing", gone))
+
+
+def _shown(strands: bpy.types.Object | None) -> bool | None:
+    return None if strands is None else not strands.hide_render
+
+
+def _show(strands: bpy.types.Object | None, on: bool, trouble: FitDiffError) -> None:
+    if strands is None:
+        raise trouble
+    strands.hide_render = strands.hide_viewport = not on
 
 
 def photo_state(head: Head) -> tuple[bool, float, bool] | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .arrays import REGIONS, MeshArrays
 from .lids import Opening
-from .strands import Strands
+from .strands import Strands, nothing, unit
 
 POINTS = 6  # of a lash
 WIDTH = 0.0275  # metres from corner to corner, of the eye that the lengths below are meant for
@@ -49,7 +49,7 @@ def grow_lashes(mesh: MeshArrays, openings: Sequence[Opening]) -> Strands:
         ):
             parts.append(_lid(mesh, opening, columns, edge, row, up, random))
     if not parts:
-        return Strands(np.zeros((0, POINTS, 3), np.float32), np.zeros((0, 2), np.float32))
+        return nothing(POINTS)
     return Strands(np.concatenate([part.points for part in parts]), np.concatenate([part.uv for part in parts]))
 
 
@@ -77,11 +77,11 @@ def _lid(
     )  # bilinear, inside the face: a root on its border may belong to either neighbour
     root = np.einsum("nk,nkc->nc", weight, mesh.vertices[corners].astype(np.float64))
     uv = np.einsum("nk,nkc->nc", weight, _uv_of(mesh, corners))
-    away = _unit(root - opening.centre)
-    away = _unit((1 - FORWARD) * away + FORWARD * np.array([0.0, 0.0, 1.0]))
-    tangent = _unit(np.gradient(line, axis=0)) + 2 * _unit(line[-1] - line[0])  # at the corners a lid runs up and down
+    away = unit(root - opening.centre)
+    away = unit((1 - FORWARD) * away + FORWARD * np.array([0.0, 0.0, 1.0]))
+    tangent = unit(np.gradient(line, axis=0)) + 2 * unit(line[-1] - line[0])  # at the corners a lid runs up and down
     aside = (1 - share[:, None]) * tangent[left] + share[:, None] * tangent[left + 1]
-    aside = _unit(aside - (aside * away).sum(1, keepdims=True) * away)
+    aside = unit(aside - (aside * away).sum(1, keepdims=True) * away)
     rise = np.cross(away, aside)
     rise *= up * np.sign(rise[:, 1:2])
     reach = row.length * scale * np.interp(at, np.linspace(0, 1, len(row.lengths)), row.lengths)
@@ -118,7 +118,3 @@ def _uv_of(mesh: MeshArrays, corners: np.ndarray) -> np.ndarray:
         order = mesh.quads[row].tolist()
         uv[number] = mesh.uv[mesh.uv_quads[row, [order.index(corner) for corner in four]]]
     return uv
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)

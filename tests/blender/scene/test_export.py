@@ -100,24 +100,12 @@ def test_usd_keeps_hair_that_is_shown(hairy, tmp_path, suffix, shown):
 
 @WITHOUT_USD
 @pytest.mark.parametrize("shown", [True, False])
-def test_usd_keeps_lashes_that_are_shown(lidded, tmp_path, shown):
-    import_avatar(lidded)
+@pytest.mark.parametrize("folder, grown", [("lidded", "lashes"), ("browed", "brows")])
+def test_usd_keeps_lashes_and_brows_that_are_shown(request, tmp_path, folder, grown, shown):
+    import_avatar(request.getfixturevalue(folder))
     head = active_head(bpy.context)
-    count = len(head.lashes.data.curves)
-    controls.set_lashes(head, shown)
-    read_back(export_head(head, tmp_path / "head.usdc"))
-    assert [len(thing.data.curves) for thing in bpy.data.objects if thing.type == "CURVES"] == (
-        [count] if shown else []
-    )
-
-
-@WITHOUT_USD
-@pytest.mark.parametrize("shown", [True, False])
-def test_usd_keeps_brows_that_are_shown(browed, tmp_path, shown):
-    import_avatar(browed)
-    head = active_head(bpy.context)
-    count = len(head.brows.data.curves)
-    controls.set_brows(head, shown)
+    count = len(getattr(head, grown).data.curves)
+    getattr(controls, f"set_{grown}")(head, shown)
     read_back(export_head(head, tmp_path / "head.usdc"))
     assert [len(thing.data.curves) for thing in bpy.data.objects if thing.type == "CURVES"] == (
         [count] if shown else []

@@ -373,28 +373,17 @@ def test_hair_has_its_switches(registered, hairy):
     assert studio.studio().desk.trouble.code == "hair-missing"
 
 
-def test_lashes_have_their_switch(registered, lidded):
-    import_avatar(lidded)
-    head, switches = active_head(bpy.context), bpy.context.scene.fitdiff_switches
-    assert switches.lashes_on
-    switches.lashes_on = False
-    assert controls.lashes_state(head) is False
-    bpy.data.objects.remove(head.lashes)
-    assert not switches.lashes_on
-    switches.lashes_on = True
-    assert studio.studio().desk.trouble.code == "lashes-missing"
-
-
-def test_brows_have_their_switch(registered, browed):
-    import_avatar(browed)
-    head, switches = active_head(bpy.context), bpy.context.scene.fitdiff_switches
-    assert switches.brows_on
-    switches.brows_on = False
-    assert controls.brows_state(head) is False
-    bpy.data.objects.remove(head.brows)
-    assert not switches.brows_on
-    switches.brows_on = True
-    assert studio.studio().desk.trouble.code == "brows-missing"
+@pytest.mark.parametrize("folder, grown", [("lidded", "lashes"), ("browed", "brows")])
+def test_lashes_and_brows_have_their_switches(registered, request, folder, grown):
+    import_avatar(request.getfixturevalue(folder))
+    head, switches, switch = active_head(bpy.context), bpy.context.scene.fitdiff_switches, f"{grown}_on"
+    assert getattr(switches, switch)
+    setattr(switches, switch, False)
+    assert getattr(controls, f"{grown}_state")(head) is False
+    bpy.data.objects.remove(getattr(head, grown))
+    assert not getattr(switches, switch)
+    setattr(switches, switch, True)
+    assert studio.studio().desk.trouble.code == f"{grown}-missing"
 
 
 def test_hdris_light_the_head_from_a_menu(head):
