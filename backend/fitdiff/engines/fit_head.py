@@ -23,6 +23,7 @@ from ..render.atlas import Atlas
 from ..render.camera import Camera, rotation_from_axis_angle
 from ..render.maps import Maps
 from ..render.renderer import Renderer, Rendering
+from .iris_colour import iris_colour
 from .shadows import Shaded, Shadows, softened
 
 MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
@@ -64,7 +65,9 @@ class FitHead:
         self.gaze_start = self.gaze.detach().clone()
         self.turn, self.shift = self._free(np.zeros(3)), self._free(np.zeros(3))
         self.skin = self._free(np.zeros((1, self.basis.count)))
-        self.iris, self.sclera = self._free([BROWN]), self._free([SCLERA])
+        eyes = iris_colour(analysis.photo.pixels, analysis.face, analysis.mask.tone)
+        self.iris, self.sclera = self._free([BROWN] if eyes is None else eyes[None]), self._free([SCLERA])
+        self.iris_start = self.iris.detach().clone()
         self.shine = self._free([0.0])  # log factor of the whole gloss: a highlight's strength is the skin's
         self.oil = self._free(np.zeros((len(OILY), 1, 1, 1)))  # the same for parts of the face, beside it
         self.residual = Residual(MAP_SIZE).to(self.device)

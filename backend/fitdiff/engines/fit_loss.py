@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..face.appearance import BROWN, SCLERA
+from ..face.appearance import SCLERA
+from ..face.topology import REGIONS
 from ..likeness.residual import ResidualPriors, residual_prior
 from ..perception.facemesh import MIRROR
 from ..render.camera import Camera
@@ -41,7 +42,8 @@ class Weights:
     shine: float = 20.0
     hardness: float = 20.0  # of the lamp's shadow
     gaze: float = 200.0
-    iris: float = 3000.0
+    iris: float = 0.5  # on how far its brightness, in logs, and
+    iris_tint: float = 5.0  # its colour leave what was seen at first
     sclera: float = 100.0  # on its tint
     sclera_level: float = 4.0
     residual: ResidualPriors = field(default_factory=ResidualPriors)
@@ -123,6 +125,8 @@ class FitLoss:
         """The recogniser on the head in the photo's view, over the photo or on grey."""
         evidence = self.evidence
         mask = (evidence.skin + evidence.eyes).clamp(max=1) * rendering.alpha
+        # It would colour the iris to be pleased.
+        rendered = torch.where(_region(rendering, "eyes"), rendered.detach(), rendered)
         shown = rendered * mask + (0.5 if alone else evidence.photo) * (1 - mask)
         features = evidence.recogniser.embed(shown, evidence.mesh_points).embedding
         return losses.cosine(features, evidence.known.alone if alone else evidence.known.whole)
@@ -131,7 +135,7 @@ class FitLoss:
         """The recogniser on the head alone, turned at random and lit at random: a likeness that only holds in the photo's
         own view is paint."""
         known, recogniser = self.evidence.known, self.evidence.recogniser
-        maps = maps | {"eyes": maps["eyes"].detached()}  # it would colour the iris to be pleased
+        maps = maps | {"eyes": maps["eyes"].detached()}  # as above
         camera = camera.turned(view.yaw, vertices[0].detach()).resized((ELSEWHERE_SIZE,) * 2)
         rendering = head.renderer(vertices, maps, camera, view.light)
         points = camera.project(head.model.landmarks(vertices, "facemesh468")).screen.detach()
@@ -158,6 +162,7 @@ class FitLoss:
         """What each number costs by itself."""
         weights = self.weights
         white = (head.sclera.clamp(min=0.02) / head.sclera.new_tensor([SCLERA])).log()
+        iris = (head.iris.clamp(min=0.004) / head.iris_start).log()
         return (
             weights.shape * self.expected.cost(head.identity)
             + weights.expression * losses.expression_prior(head.expression)
@@ -170,7 +175,8 @@ class FitLoss:
             + weights.gaze * (head.gaze - head.gaze_start).square().sum()
             + weights.sclera * (white - white.mean()).square().sum()
             + weights.sclera_level * white.mean().square()
-            + weights.iris * (head.iris - head.iris.new_tensor([BROWN])).square().sum()
+            + weights.iris_tint * (iris - iris.mean()).square().sum()
+            + weights.iris * iris.mean().square()
         )
 
 
@@ -181,6 +187,13 @@ def visible_mask(evidence: Evidence, rendering: Rendering) -> Tensor:
     flat = evidence.skin.new_zeros(rendering.face.numel())
     flat[rendering.pixel] = ((front - 0.12) / 0.35).clamp(0, 1) * (surface.region == 0)
     return evidence.skin * flat.view(1, 1, *rendering.face.shape[1:])
+
+
+def _region(rendering: Rendering, name: str) -> Tensor:
+    """(1, 1, h, h) bool: the pixels that show this region."""
+    flat = torch.zeros(rendering.face.numel(), dtype=torch.bool, device=rendering.face.device)
+    flat[rendering.pixel] = rendering.surface.region == REGIONS.index(name)
+    return flat.view(1, 1, *rendering.face.shape[1:])
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ from .fit_head import DARKEST, MAP_SIZE, PALEST, FitHead
 from .fit_loss import metrics
 from .fit_settings import FitSettings
 from .own_brows import stored_brows
-from .photo_hair import photo_hair, stored_hair, with_photo_hair
+from .photo_hair import hair_like_brows, photo_hair, stored_hair, with_photo_hair
 from .stored import stored_camera, stored_light
 from .tooth_shade import tooth_shade
 
@@ -50,7 +50,7 @@ def finished_maps(
         painted["teeth"] = painted["teeth"]._replace(diffuse=whiter.clamp(max=PALEST))
         places = torch.from_numpy(brow_places(head.model.topology, size)).to(albedo)[None, None]
         specular = own_shine(specular, albedo, places)
-        found = photo_hair(seen, fitted, head.model, head.atlas)
+        found = photo_hair(seen, fitted, head.model, head.atlas) or hair_like_brows(albedo, head.model)
         if found is not None:
             albedo = with_photo_hair(albedo, found, head.model, head.likeness)
     hair, where = stored_hair(found, head.model, size)

@@ -89,6 +89,12 @@ def _is_skin(seen: Array, skin: tuple[float, float, float] | None) -> bool:
 
 def _white_pixels(pixels: NDArray[np.uint8], outline: Array, iris: Array) -> Array:
     """(N, 3) linear: inside the lids, off the iris (5, 2); of a window that holds no more pixels than the photo's."""
+    colours, radius = between_lids(pixels, outline, iris)
+    return colours[radius > IRIS]
+
+
+def between_lids(pixels: NDArray[np.uint8], outline: Array, iris: Array) -> tuple[Array, Array]:
+    """-> (N, 3) linear, (N,) how far each pixel lies from the middle of the iris, 1 at its rim."""
     crop = Crop.around(outline, EYE_PIXELS, 1.1)
     points = crop.inside(outline)
     middle = points.mean(0)
@@ -96,6 +102,6 @@ def _white_pixels(pixels: NDArray[np.uint8], outline: Array, iris: Array) -> Arr
     rim = crop.inside(iris)
     radius = np.linalg.norm(rim[1:] - rim[0], axis=1).mean()
     y, x = np.mgrid[0:EYE_PIXELS, 0:EYE_PIXELS] + 0.5
-    inside &= np.hypot(x - rim[0, 0], y - rim[0, 1]) > IRIS * radius
     window = linear_from_srgb(crop.read(pixels))
-    return np.asarray(window[inside], np.float64)
+    away = np.hypot(x - rim[0, 0], y - rim[0, 1]) / max(radius, 1e-6)
+    return np.asarray(window[inside], np.float64), np.asarray(away[inside], np.float64)

@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ..avatar import Hair, stored
+from ..face.brow_hair import brow_hair
 from ..face.brows import draw_scalp, with_hair
 from ..face.hairline import density, growth, has_hairline
 from ..face.model import MorphableModel
@@ -97,8 +98,9 @@ def photo_hair(seen: Explained, albedo: Tensor, model: MorphableModel, atlas: At
         return None
     size = atlas.size
     places = texels_in_photo(atlas, seen.vertices, seen.window)
-    visible = _visible(seen, atlas, places)
-    observed = read_photo(to_linear(seen.photo), texels_in_photo(atlas, seen.vertices, seen.camera))
+    in_photo = texels_in_photo(atlas, seen.vertices, seen.camera)
+    visible = _visible(seen, atlas, places) & _inside(in_photo, seen.photo)
+    observed = read_photo(to_linear(seen.photo), in_photo)
     own = albedo[0].permute(1, 2, 0)[atlas.covered.to(albedo.device)]
     shading = (read_photo(seen.fitted, places) / own.clamp(min=0.02)).clamp(min=0.05)
     colours = (observed / shading).clamp(min=1e-3)
@@ -125,6 +127,15 @@ def photo_hair(seen: Explained, albedo: Tensor, model: MorphableModel, atlas: At
     return PhotoHair(_possible(colour), 0.0 if bald else receding, bald)
 
 
+def hair_like_brows(albedo: Tensor, model: MorphableModel) -> PhotoHair | None:
+    """albedo (1, 3, S, S) linear, the finished face. Where a photo ends at the forehead, or a hat begins there, hair is thought
+    to be as the brows are and to begin where it usually does. None where brows are too pale to tell, and faces without."""
+    if not has_hairline(model.topology):
+        return None
+    brows = brow_hair(model, albedo[0].permute(1, 2, 0).cpu().numpy())
+    return None if brows is None else PhotoHair(albedo.new_tensor(brows.colour).clamp(DARKEST, PALEST))
+
+
 def _possible(colour: Tensor) -> Tensor:
     """(3,): from white over yellow and brown to black, no hair is greener than red or bluer than green. Light of a strong
     colour, taken out of pale hair, would leave the opposite of it."""
@@ -141,10 +152,14 @@ def _unlike(colours: Tensor, skin: Tensor) -> Tensor:
 
 def _visible(seen: Explained, atlas: Atlas, places: Tensor) -> Tensor:
     """(M,) bool: texels that the photo shows, or whatever lies on them."""
-    side = seen.fitted.shape[-1]
     projected = seen.window.project(seen.vertices[None])
     depth = depth_picture(seen.face, projected.screen[0], projected.depth[0], seen.triangles)
     towards = facing(atlas, seen.vertices, seen.normals, seen.camera)[:, 0]
     hidden = unseen_by_camera(atlas, seen.vertices, depth, seen.window)[:, 0]
-    inside = ((places > 1) & (places < side - 1)).all(1)
-    return (towards > FACING) & ~hidden & inside
+    return (towards > FACING) & ~hidden & _inside(places, seen.fitted)
+
+
+def _inside(places: Tensor, picture: Tensor) -> Tensor:
+    """(M, 2) pixels, (1, C, H, W) -> (M,) bool: beyond a picture's edge lies nothing, least of all hair."""
+    edge = places.new_tensor(picture.shape[:1:-1])
+    return ((places > 1) & (places < edge - 1)).all(1)

@@ -34,7 +34,7 @@ SPECULAR = {
 LIPS_SPECULAR = 0.72
 OILY = ("nose", "forehead", "cheeks", "chin")
 """Where people differ in how oily their skin is, each by itself."""
-EYE_SPECULAR = (0.75, 1.0)  # the white, the cornea
+EYE_SPECULAR = (0.2, 0.1)  # the white, the cornea: a lobe as wide as skin's would veil an iris
 EYE_MAP = 256  # texels; the iris is an eighth of the tile
 PLAIN = 64  # side of a map that holds one colour
 PUPIL = 0.36  # of the iris' radius, indoors
