@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..face.appearance import SCLERA
@@ -125,8 +126,9 @@ class FitLoss:
         """The recogniser on the head in the photo's view, over the photo or on grey."""
         evidence = self.evidence
         mask = (evidence.skin + evidence.eyes).clamp(max=1) * rendering.alpha
-        # It would colour the iris to be pleased.
-        rendered = torch.where(_region(rendering, "eyes"), rendered.detach(), rendered)
+        # It would colour the iris to be pleased. Outlines mix: with the pixels beside them no gradient is left.
+        eyes = F.max_pool2d(_region(rendering, "eyes").float(), 3, 1, 1) > 0
+        rendered = torch.where(eyes, rendered.detach(), rendered)
         shown = rendered * mask + (0.5 if alone else evidence.photo) * (1 - mask)
         features = evidence.recogniser.embed(shown, evidence.mesh_points).embedding
         return losses.cosine(features, evidence.known.alone if alone else evidence.known.whole)

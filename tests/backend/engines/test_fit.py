@@ -12,6 +12,7 @@ from fitdiff.engines.fit_loss import metrics
 from fitdiff.engines.fit_settings import FitSettings
 from fitdiff.engines.light_hints import LightHints
 from fitdiff.errors import FitDiffError
+from fitdiff.render.colour import to_linear, to_srgb
 
 
 def test_losses_are_zero_at_the_truth_and_bounded_for_a_wrong_landmark():
@@ -125,9 +126,23 @@ def test_the_recogniser_elsewhere_shapes_and_paints_the_head_but_not_its_eyes(ph
     assert head.residual.levels[0].grad.abs().max() > 0
     assert head.iris.grad is None or not head.iris.grad.any()
     assert head.sclera.grad is None or not head.sclera.grad.any()
+    rendering = head.renderer(head.vertices(), head.maps(head.albedo()), head.window(), head.light, head.shade)
+    loss._likeness(rendering, to_srgb(rendering.over(to_linear(one.evidence.photo))), alone=True).backward()
+    assert head.iris.grad is None or not head.iris.grad.any()  # nor in the photo's own view
     turned = [pay(loss).item() for _ in range(3)]
     assert len(set(turned)) == 3  # from somewhere else each time
     assert pay(one.loss(seed=0)).item() == first.item()
+
+
+def test_eyes_of_any_colour_cost_nothing_when_the_photo_shows_them(photo_analysis):
+    one = fit.Fit(photo_analysis, FitSettings(steps=1))
+    loss, head = one.loss(seed=0), one.head
+    usual = loss._priors(head).item()
+    seen = head.iris_start.clone()
+    head.iris.data = head.iris_start = seen.new_tensor([[0.05, 0.09, 0.16]])
+    assert loss._priors(head).item() == pytest.approx(usual, rel=1e-5)
+    head.iris.data = seen
+    assert loss._priors(head).item() > usual + 1
 
 
 @pytest.mark.slow

@@ -16,8 +16,10 @@ from fitdiff.perception.types import Face
 SKIN = np.array([0.36, 0.22, 0.15])
 
 
-def painted(light: tuple[float, float, float], opening: float = 1.0) -> tuple[np.ndarray, Face]:
-    """Two almond eyes with dark irises on skin, all under one light; their landmarks."""
+def painted(
+    light: tuple[float, float, float], opening: float = 1.0, colour: tuple[float, float, float] = (0.05, 0.03, 0.02)
+) -> tuple[np.ndarray, Face]:
+    """Two almond eyes with irises of this colour on skin, all under one light; their landmarks."""
     points = np.zeros((468, 3), np.float32)
     picture = Image.new("RGB", (240, 120))
     draw = ImageDraw.Draw(picture)
@@ -35,7 +37,7 @@ def painted(light: tuple[float, float, float], opening: float = 1.0) -> tuple[np
         points[list(outline), :2] = eye
         draw.polygon([tuple(p) for p in eye], fill=seen(SCLERA))
         x, y = centre
-        draw.ellipse((x - 9, y - 9, x + 9, y + 9), fill=seen((0.05, 0.03, 0.02)))
+        draw.ellipse((x - 9, y - 9, x + 9, y + 9), fill=seen(colour))
         irises.append([(x, y), (x + 9, y), (x, y - 9), (x - 9, y), (x, y + 9)])
     box = (0.0, 0.0, 240.0, 120.0)
     face = Face(box, 1.0, np.zeros((6, 2), np.float32), points, np.zeros((68, 2), np.float32), 1.0, np.array(irises))

@@ -1,9 +1,13 @@
 """The hair over the scalp: its colour is read from the photo whatever the light, and only where hair can be."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from fitdiff.engines.photo_hair import LENGTH, PhotoHair, photo_hair, stored_hair, with_photo_hair
+from fitdiff.avatar import linear_from_srgb
+from fitdiff.engines.person import random_person
+from fitdiff.engines.photo_hair import LENGTH, PhotoHair, hair_like_brows, photo_hair, stored_hair, with_photo_hair
 from fitdiff.face import embedded
 from fitdiff.face.appearance import Paint, head_maps
 from fitdiff.face.hairline import growth
@@ -92,6 +96,23 @@ def test_a_blue_cap_is_no_hair(model, atlas):
 def test_a_scalp_outside_the_picture_tells_nothing(model, atlas):
     below = explained(model, BROWN, target=(0.0, -0.2, 0.0))
     assert photo_hair(below, skin_map(SKIN), model, atlas) is None
+
+
+def test_what_lies_beyond_the_photos_edge_is_no_hair(model, atlas):
+    """The window goes on where the photo ends, at the forehead, and there its border's colour is read: skin's."""
+    whole = explained(model, BROWN)
+    top = SIDE * 9 // 20
+    cut = replace(whole.camera, principal=whole.camera.principal - torch.tensor([0.0, top]), size=(SIDE - top, SIDE))
+    assert photo_hair(replace(whole, photo=whole.photo[:, :, top:], camera=cut), skin_map(SKIN), model, atlas) is None
+
+
+def test_hair_that_no_photo_shows_is_as_the_brows_are(model):
+    person = random_person(model, 2)
+    albedo = torch.from_numpy(linear_from_srgb(person.maps["diffuse"] / 255.0).transpose(2, 0, 1).copy())[None].float()
+    found = hair_like_brows(albedo, model)
+    assert found.colour.tolist() == pytest.approx(person.manifest.brows.colour, rel=1e-3)
+    assert found.receding == 0 and not found.bald
+    assert hair_like_brows(skin_map(SKIN), model) is None  # a skin without brows says nothing
 
 
 def test_hair_grows_on_the_scalp_alone(model):
