@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..avatar import linear_from_srgb, stored, stored_diffuse
-from ..face.appearance import PLAIN, head_maps
+from ..face.appearance import PLAIN, Paint, head_maps
 from ..face.model import MorphableModel
 from ..face.skin import HAEMOGLOBIN, MELANIN, has_skin_basis, load_skin
 from ..render.maps import UNPAINTED, Maps
@@ -28,10 +28,14 @@ def mean_albedo(model: MorphableModel, melanin: float = 0.0, haemoglobin: float 
     return torch.from_numpy(plain).float().view(1, 3, 1, 1).expand(1, 3, PLAIN, PLAIN).clamp(0, 0.95)
 
 
-def base_maps(model: MorphableModel, melanin: float, haemoglobin: float) -> dict[str, np.ndarray]:
-    """All maps of an avatar, 8 bits, as it stores them."""
+def base_maps(
+    model: MorphableModel, melanin: float, haemoglobin: float, iris: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """All maps of an avatar, 8 bits, as it stores them; iris (3,) linear, None for brown eyes."""
     with torch.no_grad():
-        return stored_maps(head_maps(model, mean_albedo(model, melanin, haemoglobin), eye_size=EYE_SIZE))
+        skin = mean_albedo(model, melanin, haemoglobin)
+        paint = Paint(None if iris is None else skin.new_tensor(iris)[None])
+        return stored_maps(head_maps(model, skin, paint, EYE_SIZE))
 
 
 def stored_maps(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
 from .base_maps import base_maps, mean_albedo, renderable
 from .first_light import first_light
+from .iris_colour import iris_colour
 from .light_guess import UNKNOWN, LightGuess
 from .light_hints import light_hints
 from .progress import Progress, Report, silent
@@ -58,7 +59,8 @@ def reconstruct(
 
     gaze = torch.as_tensor(gaze_of(analysis.face, pose, model)).to(like)
     arkit = _sliders(analysis, pose.expression)
-    maps = base_maps(model, guess.melanin, guess.haemoglobin)
+    iris = iris_colour(analysis.photo.pixels, analysis.face, analysis.mask.tone)
+    maps = base_maps(model, guess.melanin, guess.haemoglobin, iris)
     clock.done()
 
     vertices = model.vertices(identity[None], expression[None], gaze[None])

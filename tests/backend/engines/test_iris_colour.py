@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fitdiff.engines.iris_colour import iris_colour
+from fitdiff.avatar import linear_from_srgb
+from fitdiff.engines import landmarks
+from fitdiff.engines.iris_colour import RING, iris_colour
+from fitdiff.face.appearance import IRIS_ANGLE
+from fitdiff.perception.analyse import Analysis
 from fitdiff.photo.reading import photo_from_pixels
 
 from .test_light_hints import SKIN, painted
@@ -47,3 +51,12 @@ def test_eyes_of_a_few_pixels_have_no_colour_of_their_own() -> None:
     face.landmarks468[:, :2] /= 4
     face.irises[:] //= 4
     assert iris_colour(small, face, tone(WHITE)) is None
+
+
+def test_the_instant_head_already_has_its_persons_eyes(photo_analysis: Analysis) -> None:
+    seen = iris_colour(photo_analysis.photo.pixels, photo_analysis.face, photo_analysis.mask.tone)
+    tile = landmarks.reconstruct(photo_analysis).maps["eyes_diffuse"]
+    y, x = np.mgrid[0 : len(tile), 0 : len(tile)] / len(tile) - 0.5
+    away = 2 * np.pi * np.hypot(x, y) / IRIS_ANGLE
+    ring = linear_from_srgb(tile / 255.0)[(away > RING[0]) & (away < RING[1])]
+    assert np.median(ring, 0) == pytest.approx(seen, rel=0.25, abs=0.01)
