@@ -99,7 +99,7 @@ def photo_hair(seen: Explained, albedo: Tensor, model: MorphableModel, atlas: At
     size = atlas.size
     places = texels_in_photo(atlas, seen.vertices, seen.window)
     in_photo = texels_in_photo(atlas, seen.vertices, seen.camera)
-    visible = _visible(seen, atlas, places)  # & _inside(in_photo, seen.photo) _inside(in_photo, seen.photo)
+    visible = _visible(seen, atlas, places) & _inside(in_photo, seen.photo)
     observed = read_photo(to_linear(seen.photo), in_photo)
     own = albedo[0].permute(1, 2, 0)[atlas.covered.to(albedo.device)]
     shading = (read_photo(seen.fitted, places) / own.clamp(min=0.02)).clamp(min=0.05)
