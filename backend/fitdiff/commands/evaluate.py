@@ -105,7 +105,8 @@ def _on_truth(
 ) -> dict[str, Any]:
     from ..evaluation import truth_report
     from ..evaluation.kept import Kept
-    from ..evaluation.known_truth import Ground, judge_subject, subjects_in
+    from ..evaluation.known_person import Ground
+    from ..evaluation.known_truth import judge_subject, subjects_in
     from .progress_bar import progress_bar
 
     people, results = subjects_in(args.truth), []

@@ -1,45 +1,22 @@
-"""Rendered people whose shape, maps, light and camera are known: how far each engine's head is from the truth."""
+"""People whose truth is known, one after another: what every engine made of them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.ndimage import binary_closing
 
-from ..avatar import Avatar, linear_from_srgb, read_avatar
 from ..engines.progress import Report, silent
-from ..engines.relight import Head, posed
-from ..engines.stored import photo_camera
 from ..errors import FitDiffError
-from ..face import texels
-from ..face.appearance import lips_mask
-from ..face.model import MorphableModel
-from ..face.topology import REGIONS
-from ..perception.analyse import Analysis, analyse
-from ..photo import open_photo
-from ..render.camera import Camera
-from ..render.colour import to_srgb
-from . import map_figures, truth_pictures
+from . import truth_pictures
 from .contenders import Contest
 from .fronts import Front
 from .kept import Kept
-from .shapes import FaceShape, reachable
-
-TEXELS = 512
-GRID = 256  # cells a side in which seen texels are counted
-OVERSAMPLING = 3  # of the photo, while its pixels look for their texels
-FACING = 0.3  # cosine towards the camera below which skin counts as unseen
-BARE = 0.99  # of a texel's neighbourhood
-LIPS = 0.05
-MAPS = ("diffuse", "specular", "normal")
+from .known_person import Ground, Subject
 
 
 @dataclass(frozen=True)
@@ -51,93 +28,6 @@ class SubjectResult:
     engines: dict[str, dict[str, Any]] = field(default_factory=dict)
     pictures: dict[str, dict[str, NDArray[np.uint8]]] = field(default_factory=dict)
     error: dict[str, Any] | None = None
-
-
-class Ground:
-    """What all persons share: the face model, and where on its skin the face and the lips lie."""
-
-    def __init__(self, model: MorphableModel) -> None:
-        topology = model.topology
-        self.model, self.topology = model, topology
-        mask = np.zeros((int(topology.triangles.max()) + 1, 1))
-        mask[: len(topology.vertex_masks["face"]), 0] = topology.vertex_masks["face"]
-        self.face = texels.bake(topology, mask, TEXELS)[..., 0] > 0.5
-        self.lips = lips_mask(topology, TEXELS) > LIPS
-        self.basis = torch.cat([model.identity_basis, model.expression_basis]).double().numpy()
-        self.mean = model.mean.double().numpy()
-
-
-class Subject:
-    """One person of `fitdiff.evaluation.subjects` with the photo that was taken of them."""
-
-    def __init__(self, folder: Path, ground: Ground) -> None:
-        self.folder, self.ground = folder, ground
-        self.avatar = read_avatar(folder / "avatar")
-        if not np.array_equal(self.avatar.mesh.quads, ground.topology.quads):
-            raise FitDiffError(
-                "truth-mesh", f"{folder.name} was made on another face model: make the people again with this one."
-            )
-        try:
-            self.scene, self.lit = (
-                json.loads((folder / name).read_text(encoding="utf-8")) for name in ("scene.json", "lit.json")
-            )
-            with np.load(folder / "truth.npz", allow_pickle=False) as stored:
-                bare, self.yaw = stored["bare"].astype(np.float64), float(stored["yaw"])
-        except (OSError, ValueError, KeyError) as error:
-            raise FitDiffError(
-                "truth-broken", f"The truth of {folder.name} is incomplete: make it again.", details=repr(error)
-            ) from error
-        self.head, self.camera = Head(self.avatar), photo_camera(self.avatar)
-        self.shape = FaceShape(ground.topology, posed(self.avatar))
-        self.neutral = FaceShape(ground.topology, self.avatar.mesh.vertices)
-        self.front = Front(self.avatar, ground.model, self.neutral)
-        self.maps = stored_maps(self.avatar)
-        self.seen = seen_texels(self.head, self.camera) & ground.face
-        self.skin = self.seen & (map_figures.resized(bare, TEXELS) > BARE) & ~ground.lips
-
-    @cached_property
-    def analysis(self) -> Analysis:
-        analysis = analyse(open_photo(self.folder / "photo.png"), model=self.ground.model)
-        _ = analysis.pose, analysis.mask
-        return analysis
-
-    def about(self) -> dict[str, Any]:
-        return {
-            "light": self.scene["group"],
-            "room": self.scene["room"],
-            "one_sided": self.lit["share"],
-            "yaw": self.yaw,
-            "lightness": map_figures.lightness(linear_from_srgb(self.maps["diffuse"]), self.skin),
-            "texels": int(self.skin.sum()),
-            "reachable": self.shape.errors(reachable(self.ground.basis, self.ground.mean, self.shape)),
-        }
-
-    def judge(self, avatar: Avatar, front: Front) -> dict[str, Any]:
-        """All figures of one engine's head; millimetres, degrees, and what recognisers and map_figures say of their own."""
-        head, camera, maps = Head(avatar), photo_camera(avatar), stored_maps(avatar)
-        shape = self.shape.errors(posed(avatar)) | {"neutral": self.neutral.errors(avatar.mesh.vertices)["overall"]}
-        albedo = [linear_from_srgb(one["diffuse"]).astype(np.float64) for one in (maps, self.maps)]
-        direction, truth = (
-            np.array(where) @ one.rotation[0].double().numpy().T
-            for where, one in ((avatar.manifest.light.direction, camera), (self.lit["direction"], self.camera))
-        )
-        return {
-            "shape": shape,
-            "front": self.front.likeness(front),
-            "maps": {name: map_figures.likeness(maps[name], self.maps[name], self.seen) for name in MAPS},
-            "normals": self._normals(head, camera),
-            "light": float(map_figures.degrees(direction, truth)),
-            "albedo": map_figures.albedo_error(albedo[0], albedo[1], self.skin),
-        }
-
-    def _normals(self, head: Head, camera: Camera) -> float | None:
-        """Mean angle in degrees between the normals, maps applied, that the photo's pixels see, in camera axes."""
-        found, _ = normals_in_view(head, camera)
-        truth, uv = normals_in_view(self.head, self.camera)
-        both = np.isfinite(found[..., 0]) & np.isfinite(truth[..., 0])
-        place = np.clip((np.nan_to_num(uv) * TEXELS).astype(int), 0, TEXELS - 1)
-        both &= self.seen[TEXELS - 1 - place[..., 1], place[..., 0]]
-        return float(map_figures.degrees(found[both], truth[both]).mean()) if both.any() else None
 
 
 def subjects_in(folder: Path) -> list[Path]:
@@ -175,40 +65,3 @@ def judge_subject(
         except FitDiffError as error:
             figures[engine] = {"error": error.to_json()}
     return SubjectResult(folder.name, subject.about(), figures, pictures)
-
-
-def stored_maps(avatar: Avatar) -> dict[str, NDArray[np.float64]]:
-    """0..1 as they are stored, TEXELS a side; colours are mixed in linear light."""
-    maps = {}
-    for name in MAPS:
-        values = avatar.maps[name] / np.iinfo(avatar.maps[name].dtype).max
-        if name == "diffuse":
-            linear = map_figures.resized(linear_from_srgb(values), TEXELS)
-            values = to_srgb(torch.from_numpy(linear)).numpy()
-        maps[name] = map_figures.resized(values, TEXELS)
-    return maps
-
-
-def seen_texels(head: Head, camera: Camera) -> NDArray[np.bool_]:
-    """(TEXELS, TEXELS): where the camera sees skin that does not merely graze its view."""
-    fine = camera.resized((camera.size[0] * OVERSAMPLING, camera.size[1] * OVERSAMPLING))
-    surface = head.draw(fine).surface
-    towards = (surface.normal * surface.view).sum(1) > FACING
-    uv = surface.uv[towards & (surface.region == REGIONS.index("skin"))].double().numpy()
-    cells = np.clip((uv * GRID).astype(int), 0, GRID - 1)
-    counted = np.zeros((GRID, GRID), bool)
-    counted[GRID - 1 - cells[:, 1], cells[:, 0]] = True
-    closed = binary_closing(np.pad(counted, 2), np.ones((3, 3)))[2:-2, 2:-2]
-    return closed.repeat(TEXELS // GRID, 0).repeat(TEXELS // GRID, 1)
-
-
-def normals_in_view(head: Head, camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(H, W, 3) unit normals in camera axes and (H, W, 2) texture coordinates of the skin; NaN elsewhere."""
-    drawn = head.draw(camera)
-    skin = (drawn.surface.region == REGIONS.index("skin")).numpy()
-    pictures = []
-    for rows in (drawn.surface.normal.double() @ camera.rotation[0].double().T, drawn.surface.uv.double()):
-        flat = np.full((camera.size[0] * camera.size[1], rows.shape[1]), np.nan)
-        flat[drawn.pixel.numpy()[skin]] = rows.numpy()[skin]
-        pictures.append(flat.reshape(*camera.size, -1))
-    return pictures[0], pictures[1]

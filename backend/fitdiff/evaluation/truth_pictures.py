@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,10 +18,8 @@ from ..render.colour import to_linear, to_srgb
 from ..render.maps import Maps
 from ..render.preview import clay
 from .fronts import SIDE, Front
+from .known_person import Subject
 from .views import FLAT, SUPERSAMPLE, as_bytes
-
-if TYPE_CHECKING:
-    from .known_truth import Subject
 
 Pictures = dict[str, NDArray[np.uint8]]
 

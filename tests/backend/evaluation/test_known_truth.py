@@ -11,10 +11,10 @@ from PIL import Image
 
 from fitdiff.avatar import Light, read_avatar
 from fitdiff.cli import main
-from fitdiff.evaluation import kept, known_truth, subjects, truth_report
+from fitdiff.evaluation import kept, known_person, known_truth, subjects, truth_report
 from fitdiff.evaluation.fronts import Front
 from fitdiff.evaluation.hard_views import HARD
-from fitdiff.evaluation.known_truth import Ground, Subject, seen_texels
+from fitdiff.evaluation.known_person import Ground, Subject, seen_texels
 from fitdiff.evaluation.shapes import FaceShape, reachable
 from fitdiff.evaluation.views import as_bytes
 from fitdiff.face import embedded
@@ -36,8 +36,8 @@ def people(tmp_path_factory):
     subjects.make(folder, PEOPLE)
     for place in folder.iterdir():
         avatar = read_avatar(place / "avatar")
-        head = known_truth.Head(avatar)
-        drawn = head.draw(known_truth.photo_camera(avatar), [0.4, 0.7, 0.7, 1.0, 1.0, 1.0, *DIRECTION], shadowed=True)
+        head = known_person.Head(avatar)
+        drawn = head.draw(known_person.photo_camera(avatar), [0.4, 0.7, 0.7, 1.0, 1.0, 1.0, *DIRECTION], shadowed=True)
         picture = to_srgb(drawn.over(torch.full((1, 3, 1, 1), 0.2)))
         Image.fromarray(as_bytes(picture)).save(place / "photo.png")
         (place / "lit.json").write_text(json.dumps({"direction": DIRECTION, "share": 1.5, "front": [1, 1, 1]}))
@@ -65,7 +65,7 @@ def test_errors_that_were_put_in_are_found(subject, ground):
     avatar = subject.avatar
     light = Light(ambient=0.4, diffuse=0.7, specular=0.7, colour=(1.0, 1.0, 1.0), direction=(0.8, 0.4, -0.5))
     maps = {**avatar.maps, "specular": np.full((8, 8), 51, np.uint8)}
-    linear = known_truth.linear_from_srgb(avatar.maps["diffuse"] / 255.0) / 2
+    linear = known_person.linear_from_srgb(avatar.maps["diffuse"] / 255.0) / 2
     maps["diffuse"] = (255 * to_srgb(torch.from_numpy(linear)).numpy() + 0.5).astype(np.uint8)
     turned = np.array([[0, 0, 1.0], [0, 1, 0], [-1, 0, 0]])  # the head's axes by a quarter, and its camera with them
     camera = avatar.manifest.camera
