@@ -65,7 +65,7 @@ class Outcome:
     device: str  # cpu or cuda
     face: int | None
     pose: PoseFit
-    notes: tuple[str, ...]  # of the photo and of the choice of engine
+    notes: tuple[str, ...]  # of the photo, the choice of engine and what it guessed
     metrics: dict[str, float]
     timings: dict[str, float]  # seconds by the engine's stages, and `total`
 
@@ -110,7 +110,7 @@ def reconstruct(order: Order, report: Report) -> Outcome:
         device=device,
         face=order.face,
         pose=analysis.pose,
-        notes=(*photo.notes, *([why] if why else [])),
+        notes=(*photo.notes, *([why] if why else []), *avatar.notes),
         metrics=dict(avatar.manifest.metrics),
         timings={**avatar.manifest.timings, "total": time.perf_counter() - started},
     )

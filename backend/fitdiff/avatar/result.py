@@ -27,6 +27,7 @@ class Avatar:
     ]  # "diffuse", "specular", "normal", "eyes_diffuse", "teeth_diffuse", "mouth_diffuse", ...
     preview: np.ndarray | None = None  # (H, W, 3) uint8 sRGB: the render over the photo
     photo: np.ndarray | None = None  # (H, W, 3) uint8 sRGB: the upright photo that the camera belongs to
+    notes: tuple[str, ...] = ()  # sentences: what was guessed; for who asked for the head, not for its folder
 
     def with_timings(self, seconds: Mapping[str, float]) -> Avatar:
         """The same avatar with the seconds of these stages added: they are known only once it is made."""

@@ -69,8 +69,8 @@ class Fit:
         return FitLoss(self.evidence, expected, settings.weights, chance, settings.identity_from)
 
     def avatar(self, seed: int = 0) -> Avatar:
-        maps, hair = finished_maps(self.head, self.evidence, self.analysis.image, self.settings.resolution)
-        return avatar_of(self.head, self.evidence, self.analysis, maps, hair, NAME, seed, self.settings)
+        finished = finished_maps(self.head, self.evidence, self.analysis.image, self.settings.resolution)
+        return avatar_of(self.head, self.evidence, self.analysis, finished, NAME, seed, self.settings)
 
 
 @torch.no_grad()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from ..avatar import Avatar, Hair, avatar_from_model, stored, stored_diffuse
 from ..face.appearance import EYE_MAP
 from ..face.arkit import named, to_arkit
 from ..face.brows import brow_places
+from ..face.hairline import has_hairline
 from ..face.skin import relief
 from ..likeness.finish import Explained, finished_albedo, resized, seen_texels
 from ..likeness.shine import own_shine
@@ -32,25 +34,39 @@ from .photo_hair import hair_like_brows, photo_hair, stored_hair, with_photo_hai
 from .stored import stored_camera, stored_light
 from .tooth_shade import tooth_shade
 
+HAIR_UNSEEN = (
+    "The photo does not show the hair: it is given the brows' colour and a usual hairline.",
+    "The photo does not show the hair, and the brows are too pale to go by: the head is bald.",
+)
+
+
+class Finished(NamedTuple):
+    """What an avatar shows: its maps, 8 bits, its hair, and what of them was guessed."""
+
+    maps: dict[str, np.ndarray]
+    hair: Hair | None
+    notes: tuple[str, ...]
+
 
 @torch.no_grad()
-def finished_maps(
-    head: FitHead, evidence: Evidence, photo: Tensor, size: int
-) -> tuple[dict[str, np.ndarray], Hair | None]:
-    """photo (1, 3, H, W) sRGB, all of it -> the avatar's maps, 8 bits, the skin's of this size, and its hair."""
+def finished_maps(head: FitHead, evidence: Evidence, photo: Tensor, size: int) -> Finished:
+    """photo (1, 3, H, W) sRGB, all of it; the skin's maps are of this size."""
     atlas = head.atlas if size == MAP_SIZE else Atlas(head.model.topology, size)
     prior, fitted = head.prior(size), head.albedo()
     seen = _explained(head, evidence, photo)
     albedo = finished_albedo(seen, prior, fitted, head.beyond(), head.likeness, atlas).clamp(DARKEST, PALEST)
     painted = head.maps(albedo, _relief(head, albedo, prior), EYE_MAP)
-    specular, found = painted["skin"].specular, None
+    specular, found, notes = painted["skin"].specular, None, []
     if head.likeness > 0:
         shade = tooth_shade(evidence.photo, evidence.inside, evidence.tone, head.rendered())
         whiter = painted["teeth"].diffuse * shade.view(1, 3, 1, 1)
         painted["teeth"] = painted["teeth"]._replace(diffuse=whiter.clamp(max=PALEST))
         places = torch.from_numpy(brow_places(head.model.topology, size)).to(albedo)[None, None]
         specular = own_shine(specular, albedo, places)
-        found = photo_hair(seen, fitted, head.model, head.atlas) or hair_like_brows(albedo, head.model)
+        found = photo_hair(seen, fitted, head.model, head.atlas)
+        if found is None and has_hairline(head.model.topology):
+            found = hair_like_brows(albedo, head.model)
+            notes.append(HAIR_UNSEEN[found is None])
         if found is not None:
             albedo = with_photo_hair(albedo, found, head.model, head.likeness)
     hair, where = stored_hair(found, head.model, size)
@@ -60,7 +76,7 @@ def finished_maps(
         "normal": stored((0.5 + 0.5 * painted["skin"].normal)[0].permute(1, 2, 0).cpu().numpy()),
     }
     others = {f"{name}_diffuse": _stored_colour(painted[name].diffuse) for name in ("eyes", "teeth", "mouth")}
-    return maps | others | where, hair
+    return Finished(maps | others | where, hair, tuple(notes))
 
 
 def _explained(head: FitHead, evidence: Evidence, photo: Tensor) -> Explained:
@@ -99,15 +115,15 @@ def avatar_of(
     head: FitHead,
     evidence: Evidence,
     analysis: Analysis,
-    maps: dict[str, np.ndarray],
-    hair: Hair | None,
+    finished: Finished,
     engine: str,
     seed: int,
     settings: FitSettings,
 ) -> Avatar:
     identity, expression, gaze = (values[0].cpu() for values in (head.identity, head.expression, head.gaze))
+    maps, hair, notes = finished
     brows, where = stored_brows(head.model, maps["diffuse"])
-    return avatar_from_model(
+    avatar = avatar_from_model(
         analysis.model,
         identity=identity,
         expression=expression,
@@ -125,6 +141,7 @@ def avatar_of(
         preview=_preview(head, analysis.photo.pixels, maps, settings.preview_side),
         photo=analysis.photo.pixels,
     )
+    return replace(avatar, notes=notes)
 
 
 def _preview(head: FitHead, pixels: np.ndarray, maps: dict[str, np.ndarray], side: int) -> np.ndarray:

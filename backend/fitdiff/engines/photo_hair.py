@@ -130,8 +130,6 @@ def photo_hair(seen: Explained, albedo: Tensor, model: MorphableModel, atlas: At
 def hair_like_brows(albedo: Tensor, model: MorphableModel) -> PhotoHair | None:
     """albedo (1, 3, S, S) linear, the finished face. Where a photo ends at the forehead, or a hat begins there, hair is thought
     to be as the brows are and to begin where it usually does. None where brows are too pale to tell, and faces without."""
-    if not has_hairline(model.topology):
-        return None
     brows = brow_hair(model, albedo[0].permute(1, 2, 0).cpu().numpy())
     return None if brows is None else PhotoHair(albedo.new_tensor(brows.colour).clamp(DARKEST, PALEST))
 

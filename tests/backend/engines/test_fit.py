@@ -9,9 +9,12 @@ import torch
 from fitdiff.avatar import stored_diffuse
 from fitdiff.engines import fit, losses
 from fitdiff.engines.fit_loss import metrics
+from fitdiff.engines.fit_result import HAIR_UNSEEN
 from fitdiff.engines.fit_settings import FitSettings
 from fitdiff.engines.light_hints import LightHints
 from fitdiff.errors import FitDiffError
+from fitdiff.perception.analyse import analyse
+from fitdiff.photo import photo_from_pixels
 from fitdiff.render.colour import to_linear, to_srgb
 
 
@@ -167,6 +170,17 @@ def test_it_reports_every_step_and_gives_a_whole_avatar(fitted):
     assert avatar.manifest.engine == "fit"
     assert avatar.manifest.seed == 3
     assert avatar.manifest.timings["fit"] > 0
+
+
+@pytest.mark.slow
+def test_hair_that_the_photo_does_not_show_is_said_to_be_a_guess(fitted, photo_analysis, perception):
+    assert fitted[0].manifest.hair is not None and fitted[0].notes == ()
+    top = int(photo_analysis.face.landmarks468[:, 1].min())  # the middle of the forehead
+    cut = photo_from_pixels(np.ascontiguousarray(photo_analysis.photo.pixels[top + 10 :]))
+    one = fit.Fit(analyse(cut, perception=perception), FitSettings(steps=1)).avatar()
+    assert one.notes == (HAIR_UNSEEN[one.manifest.hair is None],)
+    if one.manifest.hair is not None:
+        assert one.manifest.hair.colour == pytest.approx(one.manifest.brows.colour, rel=0.05)
 
 
 @pytest.mark.slow
