@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +65,6 @@ def test_same_photo_same_avatar() -> None:
 
 
 def test_a_bad_fit_is_refused() -> None:
-    from dataclasses import replace
-
     analysis = analyse(photo_from_pixels(portrait(seed=2).pixels))
     rng = np.random.default_rng(0)
     nonsense = rng.uniform(0, 480, analysis.face.landmarks468.shape).astype(np.float32)
@@ -85,6 +84,18 @@ def test_reconstruct_command(person: Path, tmp_path: Path, capfd: pytest.Capture
     assert avatar.photo is not None and np.array_equal(avatar.photo, np.asarray(Image.open(person)))
     assert cli.main(words) != 0 and json.loads(capfd.readouterr().out)["error"]["code"] == "avatar-exists"
     assert cli.main([*words, "--overwrite"]) == 0
+
+
+def test_what_an_engine_guessed_reaches_who_asked(
+    person: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = landmarks.reconstruct
+    monkeypatch.setattr(
+        landmarks, "reconstruct", lambda *words, **more: replace(made(*words, **more), notes=("a guess",))
+    )
+    words = ["reconstruct", str(person), "--engine", "landmarks", "--out", str(tmp_path / "avatar"), "--json"]
+    assert cli.main(words) == 0
+    assert "a guess" in json.loads(capfd.readouterr().out)["notes"]
 
 
 def test_inspect_command(person: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
