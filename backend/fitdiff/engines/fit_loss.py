@@ -127,7 +127,7 @@ class FitLoss:
         evidence = self.evidence
         mask = (evidence.skin + evidence.eyes).clamp(max=1) * rendering.alpha
         # It would colour the iris to be pleased. Outlines mix: with the pixels beside them no gradient is left.
-        eyes = F.max_pool2d(_region(rendering, "eyes").float(), 3, 1, 1) > 0
+        eyes = F.max_pool2d((rendering.buffer("region") == REGIONS.index("eyes")).float(), 3, 1, 1) > 0
         rendered = torch.where(eyes, rendered.detach(), rendered)
         shown = rendered * mask + (0.5 if alone else evidence.photo) * (1 - mask)
         features = evidence.recogniser.embed(shown, evidence.mesh_points).embedding
@@ -189,13 +189,6 @@ def visible_mask(evidence: Evidence, rendering: Rendering) -> Tensor:
     flat = evidence.skin.new_zeros(rendering.face.numel())
     flat[rendering.pixel] = ((front - 0.12) / 0.35).clamp(0, 1) * (surface.region == 0)
     return evidence.skin * flat.view(1, 1, *rendering.face.shape[1:])
-
-
-def _region(rendering: Rendering, name: str) -> Tensor:
-    """(1, 1, h, h) bool: the pixels that show this region."""
-    flat = torch.zeros(rendering.face.numel(), dtype=torch.bool, device=rendering.face.device)
-    flat[rendering.pixel] = rendering.surface.region == REGIONS.index(name)
-    return flat.view(1, 1, *rendering.face.shape[1:])
 
 
 @torch.no_grad()
