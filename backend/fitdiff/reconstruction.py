@@ -110,7 +110,7 @@ def reconstruct(order: Order, report: Report) -> Outcome:
         device=device,
         face=order.face,
         pose=analysis.pose,
-        notes=(*photo.notes, *([why] if why else []), *avatar.notes),
+        notes=(*photo.notes, *([why] if why else []), *analysis.notes, *avatar.notes),
         metrics=dict(avatar.manifest.metrics),
         timings={**avatar.manifest.timings, "total": time.perf_counter() - started},
     )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..perception.analyse import Analysis, landmarks_for
+from ..perception.analyse import Analysis
 from ..perception.facemesh import MIRROR
 from ..perception.landmark_basis import FACE_OVAL
 from ..perception.regions import LIPS_INNER, LIPS_OUTER, Crop
@@ -87,7 +87,7 @@ def read_evidence(analysis: Analysis) -> Evidence:
         mouth=pictured(np.maximum(mask.mouth_inner, mask.lips)),
         inside=pictured(mask.mouth_inner),
         tone=mask.tone,
-        landmarks={name: placed(points) for name, points in landmarks_for(face, analysis.model).items()},
+        landmarks={name: placed(points) for name, points in analysis.landmarks.items()},
         mesh_points=mesh_points,
         unit=analysis.pose.interocular / crop.step,
         hints=light_hints(analysis),

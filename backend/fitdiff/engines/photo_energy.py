@@ -13,7 +13,7 @@ from torch import Tensor
 from ..diffusion import split
 from ..face.appearance import Paint, head_maps
 from ..face.skin import HAEMOGLOBIN, MELANIN
-from ..perception.analyse import Analysis, crop_camera, landmarks_for
+from ..perception.analyse import Analysis, crop_camera
 from ..perception.gaze import gaze_of
 from ..render.atlas import Atlas
 from ..render.camera import Camera
@@ -69,7 +69,7 @@ class PhotoEnergy:
         self.eyes = torch.from_numpy(mask.eyes)[None, None].to(device)
         self.bare = torch.from_numpy(mask.skin)[None, None].to(device)
         self.inner = -F.max_pool2d(-self.mask, EDGE, 1, EDGE // 2)
-        name, wanted = next(iter(landmarks_for(analysis.face, self.model).items()))
+        name, wanted = next(iter(analysis.landmarks.items()))
         self.landmark_set = name
         self.wanted = torch.from_numpy(self.crop.inside(wanted)).float().to(device)
         self.trust = trust(name, self.wanted)

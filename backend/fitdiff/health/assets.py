@@ -17,6 +17,7 @@ COMMITTED = {
     "autoencoder.safetensors": "maps to latents and back",
     "denoiser.safetensors": "what people look like",
     "shape_guess.safetensors": "shapes guessed from photos",
+    "covers.safetensors": "what lies before faces",
 }
 COMES_WITH = "It comes with FitDiff: get FitDiff's files again."
 MOST_HEADER = 16 << 20
@@ -93,7 +94,7 @@ def _digest_of(name: str, path: Path) -> str:
         from ..diffusion import weights as networks
 
         (networks.load_autoencoder if name.startswith("auto") else networks.load_denoiser)(path)
-    elif name == "shape_guess.safetensors":
+    elif name in ("shape_guess.safetensors", "covers.safetensors"):
         from .. import tensor_files
 
         tensors, header = tensor_files.opened(path)

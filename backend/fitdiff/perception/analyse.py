@@ -16,13 +16,19 @@ from ..photo import Photo
 from ..render.camera import Camera
 from ..render.visibility import visible_faces
 from .bundle import Perception
+from .covers import broad, find_cover
+from .facemesh import MIRROR
 from .pose import PoseFit, Usual, solve_pose
 from .regions import Crop, Mask, PosedHead
 from .select import choose_face
 from .shape_guess import RECOGNISER, guess_shape
-from .skin import FaceMask, face_mask
+from .skin import FaceMask, face_mask, mask_crop
 from .types import Face, IdentityFeatures
 
+HIDDEN = "Something lies before the face: it was left out, and what it hides is guessed."
+GUESSED, UNKNOWN = 0.3, 0.01
+"""How far a landmark is believed that something hides: the network guesses it well where its twin on the face's other half
+is seen, and has no idea of a mouth under a mask."""
 GRAZING = 0.12  # cosine between skin and viewing direction below which a photo shows nothing of use
 
 
@@ -50,7 +56,7 @@ class Analysis:
 
     @cached_property
     def pose(self) -> PoseFit:
-        return pose_of(self.photo, self.face, self.model, self.usual)
+        return pose_of(self.photo, self.face, self.model, self.usual, self.belief)
 
     @cached_property
     def usual(self) -> Usual | None:
@@ -64,7 +70,44 @@ class Analysis:
     @cached_property
     def mask(self) -> FaceMask:
         trusted = self.pose.verdict != "bad"
-        return face_mask(self.photo.pixels, self.face, posed=self._posed_head if trusted else None)
+        posed = self._posed_head if trusted else None
+        return face_mask(self.photo.pixels, self.face, posed=posed, cover=self.cover)
+
+    @cached_property
+    def cover(self) -> Mask:
+        """What lies before the face, in the mask's window: 1 there, 0 elsewhere."""
+        return find_cover(self.photo.pixels, self.face.landmarks468, mask_crop(self.face))
+
+    @property
+    def belief(self) -> dict[str, NDArray[np.float64]]:
+        """Of FaceMesh's landmarks, (468,): 1 where they were seen, GUESSED or UNKNOWN where something broad hides them."""
+        crop = mask_crop(self.face)
+        column, row = crop.inside(self.face.landmarks468).T.clip(0, crop.size - 1).astype(int)
+        hidden = broad(self.cover)[row, column]
+        guessed = np.where(hidden[list(MIRROR)], UNKNOWN, GUESSED)
+        return {"facemesh468": np.where(hidden, guessed, 1.0)}
+
+    @cached_property
+    def landmarks(self) -> dict[str, NDArray[np.floating]]:
+        """What a fit should meet, name -> (N, 2) pixels: the face's landmarks, and those of which nothing is known where
+        the first shape has them, which met the others alone."""
+        wanted = landmarks_for(self.face, self.model)
+        for name, belief in self.belief.items():
+            unknown = belief <= UNKNOWN
+            if name in wanted and unknown.any():
+                wanted[name] = np.where(unknown[:, None], self._first_shape_s(name), wanted[name])
+        return wanted
+
+    @torch.no_grad()
+    def _first_shape_s(self, name: str) -> NDArray[np.floating]:
+        """(N, 2) pixels, a set's landmarks as the pose's shape and camera have them."""
+        marks = self.model.landmarks(posed_vertices(self.model, self.pose), name)
+        return self.pose.camera().project(marks).screen[0].numpy()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences: what an artist may want to know of this photo's face."""
+        return (HIDDEN,) if self.mask.hidden > 0 else ()
 
     @cached_property
     def identity(self) -> IdentityFeatures:
@@ -116,18 +159,29 @@ def landmarks_for(face: Face, model: MorphableModel) -> dict[str, np.ndarray]:
     return {"ibug68": face.landmarks68}
 
 
-def pose_of(photo: Photo, face: Face, model: MorphableModel, usual: Usual | None = None) -> PoseFit:
-    """Camera and first shape of one face of a photo; usual: the identity to expect."""
+def pose_of(
+    photo: Photo,
+    face: Face,
+    model: MorphableModel,
+    usual: Usual | None = None,
+    belief: dict[str, NDArray[np.float64]] | None = None,
+) -> PoseFit:
+    """Camera and first shape of one face of a photo; usual: the identity to expect; belief: of its landmarks."""
     size = (photo.height, photo.width)
-    return solve_pose(model, landmarks_for(face, model), size, photo.focal_px, usual=usual)
+    return solve_pose(model, landmarks_for(face, model), size, photo.focal_px, usual=usual, belief=belief)
+
+
+def posed_vertices(model: MorphableModel, pose: PoseFit) -> Tensor:
+    """(1, V, 3) metres, on the CPU: the first shape."""
+    identity = torch.as_tensor(pose.identity, dtype=torch.float32)[None]
+    expression = torch.as_tensor(pose.expression, dtype=torch.float32)[None]
+    return model.vertices(identity.to(model.mean), expression.to(model.mean)).float().cpu()
 
 
 @torch.no_grad()
 def posed_head(model: MorphableModel, pose: PoseFit, crop: Crop) -> PosedHead:
     """The head as its first shape and camera have it, in a window of the photo."""
-    identity = torch.as_tensor(pose.identity, dtype=torch.float32)[None]
-    expression = torch.as_tensor(pose.expression, dtype=torch.float32)[None]
-    vertices = model.vertices(identity.to(model.mean), expression.to(model.mean)).float().cpu()
+    vertices = posed_vertices(model, pose)
     camera = crop_camera(pose.camera(), crop)
     triangles = torch.from_numpy(model.topology.triangles.astype(np.int64))
     seen = visible_faces(camera.project(vertices), triangles, camera.size)[0]

@@ -55,16 +55,19 @@ def solve_pose(
     focal_px: float | None = None,
     settings: PoseSettings | None = None,
     usual: Usual | None = None,
+    belief: Mapping[str, Array] | None = None,
 ) -> PoseFit:
     """Landmarks of one face, set name -> (N, 2) pixels in a photo of size (height, width) -> the fit.
 
-    usual: what is known of the identity beforehand; else it is anybody. Sets that the model does not have are left
+    usual: what is known of the identity beforehand; else it is anybody. belief: of a set's landmarks, (N,) 0..1, how far
+    each was seen and not guessed; else all were. Sets that the model does not have are left
     out. Rows that are not finite are ignored. Never raises for bad landmarks: it returns a bad verdict.
     """
     settings = settings or PoseSettings()
     basis = landmark_basis(model, tuple(name for name in landmarks if name in model.topology.landmarks))
     seen = np.concatenate([np.asarray(landmarks[name], np.float64)[:, :2] for name in basis.names])
-    weight = np.where(np.isfinite(seen).all(1), basis.weight, 0.0)
+    believed = [(belief or {}).get(name, np.ones(count)) for name, count in zip(basis.names, basis.counts, strict=True)]
+    weight = np.where(np.isfinite(seen).all(1), basis.weight * np.concatenate(believed), 0.0)
     seen = np.where(weight[:, None] > 0, seen, 0.0)
     solver = _Solver(basis, seen, weight, size, focal_px, settings, usual)
     return solver.solve()

@@ -17,6 +17,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from . import regions
+from .covers import with_margin
 from .regions import Crop, Mask, PosedHead, polygon
 from .skin_model import Layout, covered, linear, log_colour, log_contrast, skin_probability
 from .types import Face
@@ -49,6 +50,7 @@ class FaceMask:
     face: Mask
     tone: tuple[float, float, float]  # linear sRGB of this face's sure skin, median
     confidence: float  # 0..1, how well skin and its surroundings could be told apart
+    hidden: float = 0.0  # 0..1, how much of the face something lies before
 
     def channels(self) -> dict[str, Mask]:
         return {name: getattr(self, name) for name in CHANNELS}
@@ -64,12 +66,18 @@ def mask_crop(face: Face, size: int = CROP_SIZE) -> Crop:
 
 
 def face_mask(
-    pixels: NDArray[np.uint8], face: Face, size: int = CROP_SIZE, posed: Callable[[Crop], PosedHead] | None = None
+    pixels: NDArray[np.uint8],
+    face: Face,
+    size: int = CROP_SIZE,
+    posed: Callable[[Crop], PosedHead] | None = None,
+    cover: Mask | None = None,
 ) -> FaceMask:
     """pixels (H, W, 3) uint8 sRGB of the photo, one of its faces -> its masks; size is even.
 
     posed: crop -> where a posed mesh of the head lies in it, when that is known. It takes away what the head turns from
     us and the background behind a turned cheek, and tells walls from hair.
+    cover: (size, size) in `mask_crop`: 1 where something is known to lie before the face; colours find broad dark glass
+    without it.
     """
     crop = mask_crop(face, size)
     points = crop.inside(face.landmarks468)
@@ -91,9 +99,11 @@ def face_mask(
     support = support * crop.coverage(pixels.shape[:2])
     holes = np.maximum.reduce([eyes, brows, whole_mouth])
 
-    sure = _union(polygon(points[list(patch)], size) for patch in regions.SURE_SKIN) * support > 0.9
-    if sure.sum() < 30:  # no cheek to be seen: fall back to all that is inside
-        sure = (oval * (1 - holes) * support) > 0.9
+    before = cover if cover is not None else np.zeros((size, size), np.float32)
+    sure = _union(polygon(points[list(patch)], size) for patch in regions.SURE_SKIN) * support * (1 - before) > 0.9
+    for seen in (1 - before, 1.0):  # no cheek to be seen: fall back to all that is inside
+        if sure.sum() < 30:
+            sure = (oval * (1 - holes) * support * seen) > 0.9
     layout = Layout(
         _halved(sure.astype(np.float32)) > 0.9,
         *(_halved(mask) for mask in (support, oval, holes, brows, _forehead(points, size))),
@@ -101,15 +111,19 @@ def face_mask(
     )
     features = log_colour(_halved(image))
     probability, confidence = skin_probability(features, _halved(log_contrast(image)), layout)
-    cover = covered(features, layout.sure)
-    probability = _whole(probability, layout.sure, cover & (layout.oval > 0.5)).repeat(2, 0).repeat(2, 1)
-    behind_glass = cover.repeat(2, 0).repeat(2, 1)
-    brows, eyes = (np.where(behind_glass, 0, part).astype(np.float32) for part in (brows, eyes))
+    glass, known = covered(features, layout.sure), _halved(before) > 0.5
+    probability = np.where(known, 0, probability).astype(np.float32)
+    between = (glass | known) & (layout.oval > 0.5)
+    probability = _whole(probability, layout.sure, between).repeat(2, 0).repeat(2, 1)
+    behind_glass = glass.repeat(2, 0).repeat(2, 1)
+    shown = 1 - with_margin(before)
+    brows, eyes = (np.where(behind_glass, 0, part * shown).astype(np.float32) for part in (brows, eyes))
+    lips, mouth = lips * shown, mouth * shown
 
     reach = max(2, round(0.02 * float(np.ptp(points, axis=0).max())))
     soft = guided_filter(image, probability, radius=reach, epsilon=2e-4)
     soft = np.clip((soft - 0.15) / 0.7, 0, 1)
-    soft = soft * _clear_of_covers(soft, support, holes, reach * RETREAT)
+    soft = soft * _clear_of_covers(soft, support, holes, reach * RETREAT) * shown
     border = ndimage.gaussian_filter(support, reach * 0.5)
     skin = soft * np.minimum(border, support) * (1 - holes)
 
@@ -128,6 +142,7 @@ def face_mask(
         face=face_wide.astype(np.float32),
         tone=(float(tone[0]), float(tone[1]), float(tone[2])),
         confidence=confidence,
+        hidden=float((before * oval).sum() / max(float(oval.sum()), 1.0)),
     )
 
 

@@ -1,0 +1,171 @@
+"""What lies before a face: glasses, hands, cloth, things. A small network of our own looks at an upright window around it.
+
+Where it finds nothing it says nothing: most photos show a face and no more, and their masks stay as they were to the last bit.
+`fitdiff.training.covers` teaches it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from torch import Tensor, nn
+
+from .. import tensor_files
+from . import weights
+from .regions import OVAL, Crop, Mask, Points, polygon
+from .squeezenet import SqueezeNet
+
+ASSET = Path(__file__).resolve().parent.parent / "assets" / "covers.safetensors"
+SIDE = 192  # pixels of the window
+MARGIN = 1.35  # of the window over the larger side of the landmarks
+LIKELY, CERTAIN = 0.35, 0.8  # a pixel belongs to a cover; a cover has pixels of which the network is this sure
+MOST = 0.8  # of it: what hides more is not before a face that somebody wants
+BROAD, RIM, SHADOW = 0.012, 0.007, 0.02  # of a crop's side: half a broad cover's least width, and the margins
+GET_AGAIN = "It comes with FitDiff: get FitDiff's files again."
+LEAST = 0.01  # of the face's area, how much of it a cover hides at least
+
+
+@dataclass(frozen=True)
+class Window:
+    """An upright square around a face: pixel p of it lies at origin + axes @ p in the photo."""
+
+    origin: NDArray[np.float64]  # (2,)
+    axes: NDArray[np.float64]  # (2, 2) photo pixels per pixel
+
+    @staticmethod
+    def around(points: Points) -> Window:
+        """(468, 2+) FaceMesh's, photo pixels."""
+        points = np.asarray(points, np.float64)[:, :2]
+        along = points[263] - points[33]
+        down = points[152] - points[10]
+        # Both witnesses: of a face far turned the eyes lie close, of one that looks up or down chin and forehead do.
+        right = along + np.array([down[1], -down[0]])
+        right /= np.linalg.norm(right) + 1e-9
+        turn = np.stack([right, [-right[1], right[0]]], 1)
+        local = points @ turn
+        low, high = local.min(0), local.max(0)
+        step = max(float((high - low).max()) * MARGIN, 1.0) / SIDE
+        middle = turn @ ((low + high) / 2)
+        axes = turn * step
+        return Window(middle - axes @ np.full(2, SIDE / 2), axes)
+
+    def inside(self, points: Points) -> NDArray[np.float64]:
+        """Photo pixels (..., 2) -> the window's."""
+        return (np.asarray(points, np.float64)[..., :2] - self.origin) @ np.linalg.inv(self.axes).T
+
+    def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 -> (SIDE, SIDE, 3); what lies beyond the photo is black."""
+        image = Image.fromarray(pixels)
+        shrink = max(1, int(math.hypot(*self.axes[:, 0])))
+        image = image.reduce(shrink)
+        (a, b), (d, e) = self.axes / shrink
+        c, f = self.origin / shrink
+        read = image.transform((SIDE, SIDE), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR)
+        return np.asarray(read)
+
+
+def find_cover(pixels: NDArray[np.uint8], points: Points, crop: Crop) -> Mask:
+    """pixels (H, W, 3) uint8 sRGB of a photo, FaceMesh's (468, 2+) points of a face -> (size, size) of a crop: 1 where
+    something lies before that face, 0 elsewhere."""
+    window = Window.around(points)
+    hidden = _certain(probability(window.read(pixels)), window.inside(points))
+    if not hidden.any():
+        return np.zeros((crop.size, crop.size), np.float32)
+    at = (np.arange(crop.size) + 0.5) * crop.step
+    x, y = np.meshgrid(at + crop.origin[0], at + crop.origin[1])
+    inside = window.inside(np.stack([x, y], -1)) - 0.5
+    looked_up = ndimage.map_coordinates(hidden, [inside[..., 1], inside[..., 0]], order=1)
+    return np.asarray(looked_up, np.float32)
+
+
+def broad(hidden: Mask) -> NDArray[np.bool_]:
+    """(size, size): where a cover is no thin frame or strand."""
+    return ndimage.binary_opening(hidden > 0.5, iterations=round(BROAD * len(hidden)))
+
+
+def with_margin(hidden: Mask) -> Mask:
+    """What lies before the face and a rim around it; what is broad also throws a shadow and is out of focus at its edge."""
+    if not hidden.any():
+        return hidden
+    size = len(hidden)
+    rim = ndimage.maximum_filter(hidden, 2 * round(RIM * size) + 1)
+    return np.maximum(rim, ndimage.binary_dilation(broad(hidden), iterations=round(SHADOW * size))).astype(np.float32)
+
+
+@torch.no_grad()
+def probability(seen: NDArray[np.uint8]) -> Mask:
+    """A window (SIDE, SIDE, 3) uint8 sRGB -> (SIDE, SIDE) 0..1."""
+    picture = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].float() / 255
+    return load()(picture, seeing().features(picture)).sigmoid()[0, 0].numpy()
+
+
+def _certain(found: Mask, points: Points) -> Mask:
+    """Only what hangs together, is certain somewhere and hides some of the face; 0 elsewhere."""
+    face = polygon(points[list(OVAL)], SIDE) > 0.5
+    labels, count = ndimage.label(found > LIKELY, np.ones((3, 3)))
+    numbers = np.arange(1, count + 1)
+    sure = ndimage.maximum(found, labels, numbers) > CERTAIN
+    large = ndimage.sum_labels(face, labels, numbers) > LEAST * face.sum()
+    hidden = np.isin(labels, numbers[sure & large])
+    return (hidden & (hidden[face].mean() < MOST)).astype(np.float32)
+
+
+@cache
+def seeing() -> SqueezeNet:
+    """Whose maps the network reads; always on the CPU, so that a photo's mask is the same on every device."""
+    return weights.load(SqueezeNet(), "squeezenet")
+
+
+@cache
+def load(path: Path = ASSET) -> CoverNetwork:
+    tensors, header = tensor_files.opened(path, GET_AGAIN)
+    tensor_files.verify(path, tensors, header.get("sha256", ""), GET_AGAIN)
+    network = CoverNetwork()
+    network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    return network.eval().requires_grad_(False)
+
+
+class CoverNetwork(nn.Module):
+    """(B, 3, SIDE, SIDE) sRGB 0..1 -> (B, 1, SIDE, SIDE) logits: the pixel shows something before the face.
+
+    It reads what SqueezeNet sees, from coarse to fine: that has seen real photographs, and these made-up ones.
+    """
+
+    CHANNELS = (384 + 512, 256, 128, 64)  # of SqueezeNet's maps, the two coarsest together
+
+    def __init__(self, width: int = 40) -> None:
+        super().__init__()
+        self.read = nn.ModuleList([_layer(count + 2 * (k == 0), width, 1) for k, count in enumerate(self.CHANNELS)])
+        self.join = nn.ModuleList([_layer(width, width, 3) for _ in self.CHANNELS])
+        self.look = _layer(12, width, 3)
+        self.last = _layer(width, width, 3)
+        self.leave = nn.Conv2d(width, 4, 1)
+        assert self.leave.bias is not None
+        nn.init.constant_(self.leave.bias, -2.5)  # little is covered
+
+    def forward(self, image: Tensor, maps: list[Tensor]) -> Tensor:
+        """maps: SqueezeNet's features of the image."""
+        run = torch.linspace(-1, 1, maps[4].shape[-1], device=image.device)
+        place = torch.stack(torch.meshgrid(run, run, indexing="ij")).expand(len(image), -1, -1, -1)
+        x = self.join[0](self.read[0](torch.cat([maps[4], maps[3], place], 1)))
+        for read, join, finer in zip(self.read[1:], self.join[1:], maps[2::-1], strict=True):
+            x = read(finer) + F.interpolate(x, finer.shape[-2:], mode="bilinear")
+            if finer is maps[0]:
+                x = x + self.look(F.pixel_unshuffle(image * 2 - 1, 2))
+            x = join(x)
+        return F.pixel_shuffle(self.leave(self.last(x)), 2)
+
+
+def _layer(into: int, out: int, side: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(into, out, side, padding=side // 2, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)
+    )
