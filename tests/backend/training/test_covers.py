@@ -7,8 +7,14 @@ import pytest
 import torch
 
 from fitdiff.perception import covers as perception
-from fitdiff.training import covers
-from fitdiff.training.covers import LOOKS, WINDOW, Sheet, Windows, main, photograph, teach
+from fitdiff.perception.covers import SIDE
+from fitdiff.training import cover_lessons, covers
+from fitdiff.training.cover_lessons import Sheet
+from fitdiff.training.covers import LOOKS, Windows, main, photograph, teach
+
+from ..perception.canonical_face import POINTS
+
+OWN = (cover_lessons.shadow, cover_lessons.beard, cover_lessons.make_up, cover_lessons.wrinkles)
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +26,8 @@ def folder(tmp_path_factory):
 
 def bare_sheet(seed: int) -> Sheet:
     """A window of one grey, with a face's landmarks."""
-    from ..perception.canonical_face import POINTS
-
-    light = np.full((WINDOW, WINDOW, 3), 0.2, np.float32)
-    return Sheet(light, (POINTS * 70 + WINDOW / 2).astype(np.float32), np.random.default_rng(seed))
+    light = np.full((SIDE, SIDE, 3), 0.2, np.float32)
+    return Sheet(light, (POINTS * 70 + SIDE / 2).astype(np.float32), np.random.default_rng(seed))
 
 
 def test_photographs_are_made_once_and_whole(folder):
@@ -41,13 +45,13 @@ def test_photographs_are_made_once_and_whole(folder):
 def test_a_window_is_the_same_whenever_it_is_asked_for(folder):
     first, again, other = (Windows(folder, seed, 4) for seed in (1, 1, 2))
     picture, hidden = first[3]
-    assert picture.shape == (LOOKS, 3, WINDOW, WINDOW) and hidden.shape == (LOOKS, 1, WINDOW, WINDOW)
+    assert picture.shape == (LOOKS, 3, SIDE, SIDE) and hidden.shape == (LOOKS, 1, SIDE, SIDE)
     assert picture.min() >= 0 and picture.max() <= 1 and hidden.min() >= 0 and hidden.max() <= 1
     assert torch.equal(picture, again[3][0]) and torch.equal(hidden, again[3][1])
     assert not torch.equal(picture, other[3][0])
 
 
-@pytest.mark.parametrize("cover", covers.COVERS, ids=lambda cover: cover.__name__)
+@pytest.mark.parametrize("cover", cover_lessons.COVERS, ids=lambda cover: cover.__name__)
 def test_what_hides_the_face_is_marked_and_nothing_else_changes(cover):
     """But for the shadows that things throw on it, which are a face's own, and softer."""
     marked = 0
@@ -65,7 +69,9 @@ def test_what_hides_the_face_is_marked_and_nothing_else_changes(cover):
 
 
 @pytest.mark.parametrize(
-    "its_own", [covers.shadow, covers.beard, covers.make_up, covers.wrinkles], ids=lambda it: it.__name__
+    "its_own",
+    [cover_lessons.shadow, cover_lessons.beard, cover_lessons.make_up, cover_lessons.wrinkles],
+    ids=lambda it: it.__name__,
 )
 def test_what_is_the_face_s_own_is_not_marked(its_own):
     for seed in range(6):
