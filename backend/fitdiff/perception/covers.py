@@ -28,10 +28,9 @@ ASSET = Path(__file__).resolve().parent.parent / "assets" / "covers.safetensors"
 SIDE = 192  # pixels of the window
 MARGIN = 1.35  # of the window over the larger side of the landmarks
 LIKELY, CERTAIN = 0.35, 0.8  # a pixel belongs to a cover; a cover has pixels of which the network is this sure
-MOST = 0.8  # of it: what hides more is not before a face that somebody wants
+LEAST, MOST = 0.01, 0.8  # of the face's area, what a cover hides at least; what hides more is no cover
 BROAD, RIM, SHADOW = 0.012, 0.007, 0.02  # of a crop's side: half a broad cover's least width, and the margins
 GET_AGAIN = "It comes with FitDiff: get FitDiff's files again."
-LEAST = 0.01  # of the face's area, how much of it a cover hides at least
 
 
 @dataclass(frozen=True)
