@@ -15,8 +15,9 @@ from fitdiff.avatar import read_avatar
 from fitdiff.engines import landmarks
 from fitdiff.engines.progress import Progress
 from fitdiff.errors import FitDiffError
+from fitdiff.evaluation.covers import covers
 from fitdiff.perception import weights
-from fitdiff.perception.analyse import analyse
+from fitdiff.perception.analyse import HIDDEN, analyse
 from fitdiff.photo import photo_from_pixels
 
 from ..perception.portraits import portrait
@@ -96,6 +97,17 @@ def test_what_an_engine_guessed_reaches_who_asked(
     words = ["reconstruct", str(person), "--engine", "landmarks", "--out", str(tmp_path / "avatar"), "--json"]
     assert cli.main(words) == 0
     assert "a guess" in json.loads(capfd.readouterr().out)["notes"]
+
+
+def test_that_something_lies_before_the_face_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pixels = portrait(seed=2).pixels
+    plain = analyse(photo_from_pixels(pixels))
+    masked = tmp_path / "masked.png"
+    Image.fromarray(covers(plain.photo.pixels, plain.face)["cloth"].picture).save(masked)
+    words = ["reconstruct", str(masked), "--engine", "landmarks", "--out", str(tmp_path / "avatar"), "--json"]
+    assert cli.main(words) == 0
+    assert HIDDEN in json.loads(capfd.readouterr().out)["notes"]
+    assert plain.notes == ()
 
 
 def test_inspect_command(person: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
