@@ -25,6 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--truth", metavar="DIR", type=Path, help="people whose shape, skin and light are known (docs/evaluation.md)"
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder of the report")
+    parser.add_argument(
+        "--against",
+        metavar="PHOTO",
+        type=Path,
+        help="the same person with nothing before the face: recognisers hold whole heads against it, not against each photo",
+    )
     parser.add_argument("--engines", default=ENGINES, help=f"comma-separated, default {ENGINES}")
     parser.add_argument("--steps", type=int, help="of fit and diffusion; default: each engine's own number")
     parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
@@ -57,10 +63,13 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 def _on_photos(
     args: argparse.Namespace, engines: list[str], contest: Contest, model: MorphableModel, console: Console
 ) -> dict[str, Any]:
-    from ..evaluation.real_photos import judge_photo
+    from ..evaluation.real_photos import Reference, judge_photo
     from ..evaluation.report import write_report
+    from ..perception.analyse import analyse
+    from ..photo import open_photo
     from .progress_bar import progress_bar
 
+    against = Reference(analyse(open_photo(args.against), model=model)) if args.against else None
     results: list = []
     about: dict[str, Any] = {}
     with progress_bar(console) as bar:
@@ -71,7 +80,7 @@ def _on_photos(
                 bar.stage(f"{name}: {engine}")
                 return bar.show
 
-            results.append(judge_photo(path, engines, contest, model, show))
+            results.append(judge_photo(path, engines, contest, model, show, against))
             about = write_report(
                 args.out, results, engines, contest, model.topology
             )  # each time: a run that is stopped leaves all it had

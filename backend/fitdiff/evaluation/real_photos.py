@@ -76,14 +76,19 @@ def judge_photo(
     contest: Contest,
     model: MorphableModel,
     report: Callable[[str], Report] = lambda engine: silent,
+    against: Reference | None = None,
 ) -> PhotoResult:
-    """A photo or an engine that fails is a result too: its error stands in the report, the others go on."""
+    """A photo or an engine that fails is a result too: its error stands in the report, the others go on.
+
+    against: a photo that shows whole what this one hides: whole heads are held against that."""
     started = time.perf_counter()
     try:
         analysis = analyse(open_photo(path), model=model)
         _ = analysis.pose, analysis.mask
         seconds = time.perf_counter() - started
         reference = Reference(analysis)
+        if against is not None:
+            reference.whole = against.whole
     except FitDiffError as error:
         return PhotoResult(path.name, {}, error.to_json())
     results = {}

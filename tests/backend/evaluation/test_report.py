@@ -15,6 +15,8 @@ from fitdiff.evaluation.real_photos import EngineResult, PhotoResult
 from fitdiff.evaluation.recognisers import networks
 from fitdiff.face import embedded
 
+from ..perception.portraits import portrait
+
 HOSTILE = "<script>alert(1)</script>&\"'.jpg"
 KEYS = {"format", "version", "fitdiff_version", "date", "machine", "settings", "networks", "photos", "medians"} | {
     "between_photos",
@@ -33,6 +35,22 @@ def small_run(demo_photo, tmp_path_factory):
     out = folder / "out"
     code = main(["evaluate", str(named), str(blank), "--out", str(out), "--engines", "landmarks,mean", "--json"])
     return code, out, named
+
+
+@pytest.mark.slow
+def test_whole_heads_are_held_against_another_photo_where_one_is_named(small_run, tmp_path):
+    """But what is seen through the photo's own mask is not."""
+    _, out, named = small_run
+    stranger = tmp_path / "stranger.png"
+    Image.fromarray(portrait(seed=2).pixels).save(stranger)
+    words = ["--engines", "landmarks", "--against", str(stranger), "--out", str(tmp_path / "out")]
+    assert main(["evaluate", str(named), *words]) == 0
+    own, other = (json.loads((at / "report.json").read_text(encoding="utf-8")) for at in (out, tmp_path / "out"))
+    own, other = (about["photos"][0]["engines"]["landmarks"]["views"] for about in (own, other))
+    for view in ("photo", "relit", "flat"):
+        assert abs(own[view]["identity"]["dlib"]["whole"] - other[view]["identity"]["dlib"]["whole"]) > 0.01
+        assert own[view]["identity"]["dlib"]["inside"] == other[view]["identity"]["dlib"]["inside"]
+    assert main(["evaluate", str(named), "--against", str(tmp_path / "none.png"), *words[:2], *words[4:]]) == 3
 
 
 @pytest.mark.slow
