@@ -39,7 +39,9 @@ class Analysis:
     image                (1, 3, H, W) float32 sRGB 0..1, for the networks
     pose                 camera and first shape from landmarks
     usual                the identity to expect, before any landmark is met
+    cover                what lies before the face
     mask                 which pixels show this face's skin
+    landmarks            what a fit should meet
     identity             features of the recogniser that guides; conditioning: of the one that conditions
     """
 
