@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from torch import Tensor
 
+from ..evaluation.covers import capsule, stroke
 from ..perception.covers import SIDE, Window
 from .photographs import compressed
 
@@ -350,22 +351,6 @@ def wrinkles(sheet: Sheet) -> None:
             sheet.within(stroke(sheet.at, curve, random.uniform(0.3, 1.2))), random.uniform(0.5, 1.5)
         )
         sheet.shade(1 - random.uniform(0.1, 0.5) * dark)
-
-
-def stroke(at: Array, points: list[Array], half: float) -> Array:
-    """Signed distance to a line through points, `half` thick to each side."""
-    return np.minimum.reduce([capsule(at, a, b, half)[0] for a, b in zip(points, points[1:], strict=False)])
-
-
-def capsule(at: Array, start: Array, end: Array, half: float) -> tuple[Array, Array, Array]:
-    """-> signed distance, place across it -1..1, place along it: 0 at the round end before start, 1 at end."""
-    along = end - start
-    length = float(np.linalg.norm(along)) + 1e-6
-    along = along / length
-    t = (at - start) @ along
-    across = (at - start) @ np.array([-along[1], along[0]])
-    distance = np.hypot(across, t - np.clip(t, 0, length))
-    return distance - half, np.clip(across / half, -1, 1), (t + half) / (length + half)
 
 
 COVERS = (glasses, hand, thing, cloth)
