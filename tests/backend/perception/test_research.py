@@ -62,27 +62,30 @@ def test_a_missing_package_is_said(folder, monkeypatch):
 
 @needs_onnx
 @pytest.mark.slow
-@pytest.mark.parametrize(("depths", "name"), [((3, 4, 14, 3), "w600k_r50.onnx"), ((3, 13, 30, 3), "glintr100.onnx")])
-def test_arcface_taps_the_ends_of_the_stages(folder, depths, name):
-    torch.manual_seed(0)
-    true = randomise(IResNet(depths))
-    export(true, torch.zeros(1, 3, 112, 112), folder / name)
+def test_arcface_taps_the_ends_of_the_stages(folder):
+    """With the deepest of the published networks; R50 is made of the same blocks, fewer of them."""
+    generator = torch.Generator().manual_seed(0)
+    true = randomise(IResNet((3, 13, 30, 3)))
+    export(true, torch.zeros(1, 3, 112, 112), folder / "glintr100.onnx")
     network = Perception("research").identity
     assert isinstance(network, IdentityNetwork)
-    crops = torch.rand(2, 3, 112, 112)
-    inputs = crops * 2 - 1
-    with torch.no_grad():
-        seen, maps = network.features(crops), true.maps(inputs)
-        torch.testing.assert_close(seen.embedding, true(inputs), atol=1e-3, rtol=1e-3)
-    assert seen.embedding.shape == (2, 512)
-    assert tuple(tuple(one.shape[1:]) for one in seen.maps) == network.map_shapes
-    for found, expected in zip(seen.maps, maps[1:], strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-3)
-
-    image = torch.rand(1, 3, 200, 180, requires_grad=True)
-    marks = torch.rand(1, 468, 2, generator=torch.Generator().manual_seed(1)) * 60 + 60
+    image = torch.rand(1, 3, 200, 180, generator=generator).requires_grad_()
+    marks = torch.rand(1, 468, 2, generator=generator) * 60 + 60
     network.embed(image, marks).embedding.square().sum().backward()
     assert image.grad.isfinite().all() and image.grad.abs().max() > 0
+
+    # In double precision: random layers amplify rounding, which differs by processor. What is left is the file's own
+    # rounding, whose batch norms were folded into its convolutions.
+    network, true = network.double(), true.double()
+    crops = torch.rand(2, 3, 112, 112, generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        seen = network.features(crops)
+        _, *maps = true.maps(crops * 2 - 1)
+        embedding = true.last(maps[-1])
+    assert seen.embedding.shape == (2, 512)
+    assert tuple(tuple(one.shape[1:]) for one in seen.maps) == network.map_shapes
+    for found, expected in zip((seen.embedding, *seen.maps), (embedding, *maps), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-5 * float(expected.abs().max()), rtol=1e-5)
 
 
 def test_a_broken_package_is_said(folder, monkeypatch):

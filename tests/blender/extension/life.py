@@ -62,12 +62,13 @@ def state(_: str) -> dict:
     backend = importlib.import_module(f"{NAME}.backend.install")
     folder = Path(bpy.utils.extension_path_user(NAME, path="engine", create=True))
     wheels = backend.bundle_folder()
+    brought = Path(bpy.utils.user_resource("EXTENSIONS")).resolve()  # what any extension brings lies there
     return {
         "state": backend.state(folder).name,
         "folder": str(folder),
         "wheels": sorted(path.name for path in wheels.iterdir()),
         "inside": wheels.is_relative_to(Path(sys.modules[NAME].__file__).parent),
-        "on the path": [place for place in sys.path if "fitdiff" in place.lower()],
+        "on the path": [place for place in sys.path if Path(place).resolve().is_relative_to(brought)],
         "importable": [name for name in ("fitdiff", "torch", "numba") if importlib.util.find_spec(name)],
     }
 

@@ -39,7 +39,18 @@ def user(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def live(zip_file, user):
+def python(tmp_path_factory) -> Path:
+    """This environment's Python by a path with our name in it, as in a clone: it must not be taken for ours."""
+    place = tmp_path_factory.mktemp("clones") / "blender_fitdiff"
+    try:
+        place.symlink_to(sys.prefix, target_is_directory=True)
+    except OSError:  # Windows asks for a right that few accounts have
+        return Path(sys.executable)
+    return place / Path(sys.executable).relative_to(sys.prefix)
+
+
+@pytest.fixture(scope="module")
+def live(zip_file, user, python):
     """live(step): one step in a new Blender that has this user's settings."""
 
     def run(step: str) -> dict:
@@ -50,7 +61,7 @@ def live(zip_file, user):
             code = f"import sys, runpy; sys.argv = {[str(LIFE), *words]!r}; runpy.run_path({str(LIFE)!r}, run_name='__main__')"
             command = [BLENDER, "--background", "--python-exit-code", "3", "--python-expr", code]
         else:
-            command = [sys.executable, str(LIFE), *words]
+            command = [str(python), str(LIFE), *words]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
         told = [line[5:] for line in done.stdout.splitlines() if line.startswith("TOLD ")]
         assert told, done.stdout + done.stderr
