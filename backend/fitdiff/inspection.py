@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from .atomic_write import atomic_file
 from .errors import FitDiffError
-from .swap import replacing_file
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .engines.progress import Report
     from .face.model import MorphableModel
     from .photo import Photo
+    from .progress import Report
 
 MOST_SHEETS = 8  # a crowd gets its boxes; only so many of its faces are drawn out
 REPORT = "report.json"
@@ -51,12 +51,12 @@ def inspect(order: Inspection, report: Report) -> dict[str, Any]:
 
 
 def _look(order: Inspection, out: Path | None, report: Report) -> dict[str, Any]:
-    from .engines.progress import Progress
     from .face.registry import load_face_model
     from .perception import Perception
     from .perception.overlay import numbered_boxes
     from .perception.select import choose_face
     from .photo import open_photo
+    from .progress import Progress
 
     number = order.face
     report(Progress("opening the photo", 0, 0))
@@ -134,7 +134,7 @@ def _face_entry(
 def _save(path: Path, picture: np.ndarray) -> None:
     from PIL import Image
 
-    with replacing_file(path) as half_done:
+    with atomic_file(path) as half_done:
         Image.fromarray(picture).save(half_done, "PNG")
 
 
@@ -142,5 +142,5 @@ def _write_report(out: Path | None, report: dict[str, Any]) -> None:
     if out is None:
         return
     text = json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
-    with replacing_file(out / REPORT) as half_done:
+    with atomic_file(out / REPORT) as half_done:
         half_done.write_text(text + "\n", encoding="utf-8")

@@ -18,11 +18,11 @@ from .errors import FitDiffError
 
 if TYPE_CHECKING:
     from .avatar import Avatar
-    from .engines.progress import Report
     from .face.model import MorphableModel
     from .perception import Perception
     from .perception.analyse import Analysis
     from .perception.pose import PoseFit
+    from .progress import Report
 
 Engine = Literal["diffusion", "fit", "landmarks"]
 Guidance = Literal["default", "paper", "none"]
@@ -85,11 +85,11 @@ class Outcome:
 def reconstruct(order: Order, report: Report) -> Outcome:
     """Run it. Stages of unknown length are reported with a total of 0. What `report` raises ends it, nothing written."""
     from .avatar import refuse_to_lose, write_avatar
-    from .engines.progress import Progress
     from .face.registry import load_face_model
     from .perception import Perception
     from .perception.analyse import analyse
     from .photo import open_photo
+    from .progress import Progress
 
     started = time.perf_counter()
     refuse_to_lose(Path(order.out), order.overwrite)
@@ -119,7 +119,7 @@ def reconstruct(order: Order, report: Report) -> Outcome:
 def best_engine(model: MorphableModel, perception: Perception) -> tuple[str, str | None]:
     """The learned engine where its weights are here, whole, and speak of this face; else the fit, which takes any face,
     and why."""
-    from .engines.generator import Generator
+    from .generation.generator import Generator
 
     try:
         Generator.load(perception).refuse_other_faces(model)
@@ -141,7 +141,7 @@ def _engine(order: Order, engine: str) -> Callable[[Analysis, Report], Avatar]:
         )
         return lambda analysis, report: diffusion.reconstruct(analysis, wanted, order.seed, report)
     from .engines import fit, landmarks
-    from .engines.fit_settings import FitSettings
+    from .fitting.settings import FitSettings
 
     if engine == "landmarks":
         return lambda analysis, report: landmarks.reconstruct(analysis, seed=order.seed, report=report)

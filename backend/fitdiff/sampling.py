@@ -15,7 +15,7 @@ import msgspec
 from .errors import FitDiffError
 
 if TYPE_CHECKING:
-    from .engines.progress import Report
+    from .progress import Report
 
 MOST_PEOPLE = 500
 MOST_SAMPLING_STEPS = 1000
@@ -57,11 +57,11 @@ class Variation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def sample(order: Sampling | Variation, report: Report) -> dict[str, Any]:
     """Draw and write. Each avatar appears whole or not at all; what `report` raises ends it, and leaves those before."""
     from .avatar import read_avatar, refuse_to_lose, write_avatar
-    from .engines import sampled
-    from .engines.generator import Generator
-    from .engines.progress import Progress
     from .face.registry import load_face_model
+    from .generation import people
+    from .generation.generator import Generator
     from .perception import Perception
+    from .progress import Progress
 
     started = time.perf_counter()
     seeds = [order.seed + k for k in range(order.count or 1)]
@@ -81,14 +81,14 @@ def sample(order: Sampling | Variation, report: Report) -> dict[str, Any]:
                 f"This avatar was made on the face model {original.manifest.face_model.name}: "
                 "give that one with --face-model.",
             )
-        person = sampled.latent_of(original, generator)
-        drawn = sampled.variations(generator, person, order.keep, seeds, order.steps, report)
+        person = people.latent_of(original, generator)
+        drawn = people.variations(generator, person, order.keep, seeds, order.steps, report)
     else:
-        drawn = sampled.people(generator, seeds, order.steps, report)
+        drawn = people.people(generator, seeds, order.steps, report)
     engine = "vary" if isinstance(order, Variation) else "sample"
     pictures = []
     for number, (seed, folder, z) in enumerate(zip(seeds, folders, drawn, strict=True)):
-        avatar = sampled.avatar_of(model, generator, z, engine, seed, order.steps)
+        avatar = people.avatar_of(model, generator, z, engine, seed, order.steps)
         report(Progress("writing", number, len(seeds), avatar.preview))
         write_avatar(avatar, folder, overwrite=order.overwrite)
         pictures.append(avatar.preview)
@@ -105,8 +105,8 @@ def _write_sheet(path: Path, pictures: list, seeds: list[int]) -> str:
     import numpy as np
     from PIL import Image
 
-    from .render.sheet import Row, contact_sheet
-    from .swap import replacing_file
+    from .atomic_write import atomic_file
+    from .pictures.contact_sheet import Row, contact_sheet
 
     small = [np.asarray(Image.fromarray(one).resize((240, 240), Image.Resampling.LANCZOS)) for one in pictures]
     rows = [
@@ -114,7 +114,7 @@ def _write_sheet(path: Path, pictures: list, seeds: list[int]) -> str:
         for start in range(0, len(small), COLUMNS)
     ]
     try:
-        with replacing_file(path) as half_done:
+        with atomic_file(path) as half_done:
             Image.fromarray(contact_sheet(rows)).save(half_done, format="PNG")
     except OSError as error:
         raise FitDiffError(

@@ -1,13 +1,23 @@
-"""How the backend's property tests run, and Blender's side of what both sides promise."""
+"""How the backend's property tests run, Blender's side of what both sides promise, and what `build.py assets` fetches:
+networks and photos, loaded once for all rooms. What is missing skips the tests that need it."""
 
 from __future__ import annotations
 
 import importlib
 import types
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+from .photos import NAMES, PHOTOS
+
+if TYPE_CHECKING:
+    from fitdiff.perception import IdentityNetwork, Perception
+    from fitdiff.perception.analyse import Analysis
 
 # The same examples in every run and no stopwatch: a shared machine may be slow at any moment.
 settings.register_profile(
@@ -24,3 +34,60 @@ settings.load_profile("fitdiff")
 def extension() -> Callable[[str], types.ModuleType]:
     """extension("scene.reader"): a module of blender_fitdiff that needs no bpy."""
     return lambda name: importlib.import_module(f"blender_fitdiff.{name}")
+
+
+@pytest.fixture(scope="session")
+def perception() -> Perception:
+    from fitdiff import weight_files
+    from fitdiff.perception import Perception, weights
+
+    missing = [known.name for known in weights.EMBEDDED if weight_files.find(f"{known.name}.safetensors") is None]
+    if missing:
+        pytest.skip(f"no weights for {', '.join(missing)}: run `python3 build.py assets`")
+    return Perception.load()
+
+
+@pytest.fixture(scope="session")
+def mobilefacenet(perception) -> IdentityNetwork:
+    """The network that only judges."""
+    from fitdiff.evaluation.recognisers import extra_is_there, networks
+
+    if not extra_is_there():
+        pytest.skip("no weights for mobilefacenet: run `python3 build.py assets --evaluation`")
+    return networks(perception)["mobilefacenet"]
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, np.ndarray]:
+    """Name -> (H, W, 3) uint8 sRGB."""
+    from PIL import Image
+
+    missing = [name for name in NAMES if not (PHOTOS / name).is_file()]
+    if missing:
+        pytest.skip(f"no photo {', '.join(missing)}: run `python3 build.py assets`")
+    return {name: np.array(Image.open(PHOTOS / name).convert("RGB")) for name in NAMES}
+
+
+@pytest.fixture(scope="session")
+def faces(perception, photos):
+    """Name -> the one face of each photo."""
+    found = {name: perception.detect(photo) for name, photo in photos.items()}
+    assert {name: len(some) for name, some in found.items()} == dict.fromkeys(NAMES, 1)
+    return {name: some[0] for name, some in found.items()}
+
+
+@pytest.fixture(scope="session")
+def demo_photo() -> Path:
+    path = PHOTOS / "astronaut.png"
+    if not path.is_file():
+        pytest.skip("no photo astronaut.png: run `python3 build.py assets`")
+    return path
+
+
+@pytest.fixture(scope="session")
+def photo_analysis(perception, demo_photo) -> Analysis:
+    """The demo photo, looked at once."""
+    from fitdiff.perception.analyse import analyse
+    from fitdiff.photo import open_photo
+
+    return analyse(open_photo(demo_photo), perception=perception)

@@ -9,7 +9,7 @@ import torch
 
 from fitdiff.diffusion import LENGTH, ScheduleConfig, Statistics
 from fitdiff.diffusion.weights import FACE, save_autoencoder, save_denoiser
-from fitdiff.engines.generator import AUTOENCODER, DENOISER
+from fitdiff.generation.generator import AUTOENCODER, DENOISER
 from fitdiff.networks import Autoencoder, AutoencoderConfig, Denoiser, DenoiserConfig
 
 # What is laid down in closed form by a training would be nothing here: the network alone.

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from ..atomic_write import atomic_folder
 from ..errors import FitDiffError
-from ..swap import replacing
 from . import images, manifest, mesh
 from .manifest import MANIFEST_LIMIT, FileEntry, Manifest, broken
 from .result import Avatar
@@ -36,7 +36,7 @@ def write_avatar(avatar: Avatar, target: str | os.PathLike[str], *, overwrite: b
     manifest.check(avatar.manifest)
     try:
         refuse_to_lose(target, overwrite)
-        with replacing(target) as folder:
+        with atomic_folder(target) as folder:
             (folder / "maps").mkdir()
             files = {name: _write(folder / name, data) for name, data in _contents(avatar)}
             photo = "photo.png" if "photo.png" in files else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from ..face.topology import REGIONS
+from ..topology import REGIONS
 from .manifest import broken
 
 FILE = "mesh.npz"

@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import FitDiffError
 from ..failures import explained
-from . import parcel
+from . import remote_task
 from .photos import safe
 from .pool import THREADS, Answer, Task, given_up, lost
 
@@ -25,7 +25,7 @@ def work(photo: bytes, name: str, order: bytes) -> bytes:
     """What a worker runs; Ray has it in a process of its own that stays, so that models load once."""
     for variable in THREADS:  # Ray sets the first of them to the task's cores, before torch is imported
         os.environ.setdefault(variable, os.environ.get(THREADS[0], "1"))
-    return parcel.work(photo, name, order)
+    return remote_task.work(photo, name, order)
 
 
 class RayPool:
@@ -87,7 +87,7 @@ class RayPool:
     def _answer(self, reference: Any) -> Answer:
         task, _ = self._tasks.pop(reference)
         try:
-            return Answer(task, result=parcel.receive(self._ray.get(reference), Path(task.order.out)))
+            return Answer(task, result=remote_task.receive(self._ray.get(reference), Path(task.order.out)))
         except self._ray.exceptions.RayTaskError as error:  # it lives, but cannot do what it is asked
             sentence = "A machine of the cluster could not work on this photo: give all of them the same FitDiff."
             return Answer(task, error=FitDiffError("worker-failed", sentence, details=str(error)[:2000]))

@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 import msgspec
 
 from .. import __version__
+from ..atomic_write import atomic_file
 from ..avatar import read_manifest
 from ..avatar.folder import MANIFEST
 from ..errors import FitDiffError
-from ..swap import replacing_file
 
 FILE = "results.jsonl"
 LOCK = ".batch-lock"
@@ -61,7 +61,7 @@ class Journal:
         for entry in _read(self._path):
             self.entries[entry.photo, entry.asked] = entry
         # Written afresh: without half a line at the end, and without what later lines have overtaken.
-        with replacing_file(self._path) as half_done:
+        with atomic_file(self._path) as half_done:
             half_done.write_bytes(b"".join(_line(entry) for entry in self.entries.values()))
         self._file = open(self._path, "ab")  # noqa: SIM115 - kept open for the whole run
 

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ..atomic_write import sweep
 from ..errors import FitDiffError
 from ..reconstruction import Order
 from ..service import messages
 from ..service.child import COMMAND, Child, how_it_ended
-from ..swap import sweep
 
 MEMORY = 1.5 * 2**30  # bytes that a worker is given: the fit with maps of 512 held up to 957 MiB (docs/batch.md)
 KEPT_FREE = 1 * 2**30  # bytes left to everybody else

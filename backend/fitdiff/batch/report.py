@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from .. import __version__, pages
-from ..pages import escaped, number
-from ..swap import replacing_file
+from .. import __version__, html_report
+from ..atomic_write import atomic_file
+from ..html_report import escaped, number
 from .journal import Entry
 from .photos import Found
 
@@ -63,7 +63,7 @@ class Report:
         about = self.about(left)
         text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
         for name, content in (("report.json", text + "\n"), ("report.html", self._page(about))):
-            with replacing_file(self._out / name) as half_done:
+            with atomic_file(self._out / name) as half_done:
                 half_done.write_text(content, encoding="utf-8")
         self._written, self._told = time.monotonic(), len(self._heads)
         self._took = self._written - began
@@ -89,7 +89,7 @@ class Report:
         failed = sorted(self._heads, key=lambda head: (head[0].status != "failed", head[0].photo, head[0].asked or 0))
         return "\n".join(
             [
-                *pages.opening("FitDiff heads", about),
+                *html_report.opening("FitDiff heads", about),
                 f"<style>{STYLE}</style>",
                 f"<p>{escaped(counts)}; {about['seconds']:.0f} s. {escaped(settings)}.</p>",
                 *([f"<p><small>Not looked at: {escaped(skipped)}.</small></p>"] if skipped else []),

@@ -105,7 +105,7 @@ def _configure_reconstruct(parser: argparse.ArgumentParser) -> None:
 
 def _reconstruct(args: argparse.Namespace, console: Console) -> dict:
     """One photo from file to avatar, in memory: nothing is written."""
-    from fitdiff.evaluation.contenders import Contest
+    from fitdiff.evaluation.engine_variants import Contest
     from fitdiff.evaluation.reconstruct_speed import Round, summary, time_round
     from fitdiff.face.registry import load_face_model
 

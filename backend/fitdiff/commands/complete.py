@@ -42,14 +42,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     import torch
 
+    from ..atomic_write import atomic_folder
     from ..avatar.images import encode, linear_from_srgb, stored, stored_diffuse
-    from ..engines.completed import complete
-    from ..engines.generator import Generator
+    from ..generation.complete import complete
+    from ..generation.generator import Generator
     from ..perception import Perception
     from ..perception.analyse import analyse
     from ..photo import open_photo
-    from ..swap import replacing
-    from .progress_bar import progress_bar
+    from ..progress_bar import progress_bar
 
     diffuse, mask = _picture(args.diffuse, "RGB"), _picture(args.mask, "L")
     if diffuse.shape[:2] != mask.shape[:2]:
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "normal": stored(0.5 + 0.5 * rows(skin.normal)),
     }
     try:
-        with replacing(args.out) as folder:
+        with atomic_folder(args.out) as folder:
             for name, pixels in maps.items():
                 (folder / f"{name}.png").write_bytes(encode(pixels, srgb=name == "diffuse"))
     except OSError as error:

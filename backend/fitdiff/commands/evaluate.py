@@ -11,7 +11,7 @@ from rich.console import Console
 from fitdiff.errors import FitDiffError
 
 if TYPE_CHECKING:
-    from ..evaluation.contenders import Contest
+    from ..evaluation.engine_variants import Contest
     from ..face.model import MorphableModel
 
 HELP = "measure how good the engines' heads are on photos"
@@ -38,19 +38,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    from ..evaluation import contenders
+    from ..evaluation import engine_variants
     from ..face.registry import load_face_model
 
     engines = list(dict.fromkeys(name.strip() for name in args.engines.split(",") if name.strip()))
-    unknown = [name for name in engines if not contenders.known(name)]
+    unknown = [name for name in engines if not engine_variants.known(name)]
     if unknown or not engines:
-        known = ", ".join(contenders.ENGINES)
+        known = ", ".join(engine_variants.ENGINES)
         raise FitDiffError("usage-engine", f"There is no engine {', '.join(unknown) or 'named'}: choose from {known}.")
     if args.steps is not None and not 1 <= args.steps <= 2000:
         raise FitDiffError("usage-steps", "Fit and sampling take 1 to 2000 steps.")
     if not args.photos and args.truth is None:
         raise FitDiffError("usage-photos", "Name the photos to measure on, or people with known truth by --truth.")
-    contest = contenders.Contest(steps=args.steps, seed=args.seed)
+    contest = engine_variants.Contest(steps=args.steps, seed=args.seed)
     model = load_face_model(args.face_model)
     answer: dict[str, Any] = {}
     if args.photos:
@@ -67,7 +67,7 @@ def _on_photos(
     from ..evaluation.report import write_report
     from ..perception.analyse import analyse
     from ..photo import open_photo
-    from .progress_bar import progress_bar
+    from ..progress_bar import progress_bar
 
     against = Reference(analyse(open_photo(args.against), model=model)) if args.against else None
     results: list = []
@@ -116,7 +116,7 @@ def _on_truth(
     from ..evaluation.kept import Kept
     from ..evaluation.known_person import Ground
     from ..evaluation.known_truth import judge_subject, subjects_in
-    from .progress_bar import progress_bar
+    from ..progress_bar import progress_bar
 
     people, results = subjects_in(args.truth), []
     ground, kept = Ground(model), Kept(args.out / "avatars")

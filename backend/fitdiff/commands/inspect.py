@@ -20,8 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    from ..engines.progress import silent
     from ..inspection import inspect
+    from ..progress import silent
 
     report = inspect(Inspection(args.photo, args.out, args.face, args.face_model), silent)
     for face in report["faces"]:

@@ -89,10 +89,10 @@ def _import(args: argparse.Namespace, console: Console) -> dict:
 def _preview(args: argparse.Namespace, console: Console) -> dict:
     from PIL import Image
 
-    from ..engines.pictures import rows_of_components, rows_of_people, rows_of_units
-    from ..engines.turntable import rows_of_lamps
     from ..face.registry import load_face_model
-    from ..render.sheet import contact_sheet
+    from ..pictures.contact_sheet import contact_sheet
+    from ..pictures.model_sheets import rows_of_components, rows_of_people, rows_of_units
+    from ..pictures.turntable import rows_of_lamps
 
     model = load_face_model(args.face_model)
     asked = args.components or args.expressions or args.arkit or args.turntable
@@ -114,8 +114,8 @@ def _preview(args: argparse.Namespace, console: Console) -> dict:
 
 def _random(args: argparse.Namespace, console: Console) -> dict:
     from ..avatar import write_avatar
-    from ..engines.person import random_person
     from ..face.registry import load_face_model
+    from ..generation.random_person import random_person
 
     model = load_face_model(args.face_model)
     folder = write_avatar(random_person(model, args.seed), args.out, overwrite=args.overwrite)
@@ -125,7 +125,7 @@ def _random(args: argparse.Namespace, console: Console) -> dict:
 
 
 def _describe(model: MorphableModel) -> dict[str, Any]:
-    from ..face.topology import REGIONS
+    from ..topology import REGIONS
 
     topology = model.topology
     return {

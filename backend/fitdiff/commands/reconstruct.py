@@ -56,8 +56,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    from ..progress_bar import progress_bar
     from ..reconstruction import reconstruct
-    from .progress_bar import progress_bar
 
     with progress_bar(console) as bar:
         outcome = reconstruct(order_of(args), bar.show)

@@ -40,8 +40,8 @@ def run(args: argparse.Namespace, console: Console) -> dict:
     from PIL import Image
 
     from ..avatar import read_avatar
-    from ..engines.relight import picture
-    from ..engines.stored import light_numbers
+    from ..avatar.convert import light_from_avatar
+    from ..pictures.relight import picture
 
     if not 16 <= args.size <= 4096:
         raise FitDiffError("usage-size", "The picture can be 16 to 4096 pixels a side.")
@@ -58,4 +58,4 @@ def run(args: argparse.Namespace, console: Console) -> dict:
             "write-picture", f"{args.out} cannot be written: choose another place.", details=str(error)
         ) from error
     console.print(str(args.out), markup=False, highlight=False, soft_wrap=True)
-    return {"picture": str(args.out), "light": light or light_numbers(avatar)}
+    return {"picture": str(args.out), "light": light or light_from_avatar(avatar)}

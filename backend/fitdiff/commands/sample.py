@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def drawn(order: Any, console: Console) -> dict[str, Any]:
-    from .progress_bar import progress_bar
+    from ..progress_bar import progress_bar
 
     with progress_bar(console) as bar:
         answer = sample(order, bar.show)

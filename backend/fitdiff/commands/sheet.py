@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fitdiff.atomic_write import atomic_file
 from fitdiff.errors import FitDiffError
-from fitdiff.swap import replacing_file
 
 HELP = "lay pictures side by side into one picture"
 
@@ -65,6 +65,6 @@ def make_sheet(pictures: list[Path], captions: list[str], out: Path, columns: in
         sheet.paste(tile, (left + (cell - tile.width) // 2, top))
         draw.text((left + cell / 2, top + height + CAPTION / 2), caption, TEXT, font, anchor="mm")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing_file(out) as half_done:
+    with atomic_file(out) as half_done:
         sheet.save(half_done, "PNG")
     return size

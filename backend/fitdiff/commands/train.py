@@ -135,10 +135,10 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 def _people(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     import torch
 
+    from ..progress_bar import progress_bar
     from ..render.colour import to_srgb
     from ..training.photographs import plain
     from ..training.report import sheet
-    from .progress_bar import progress_bar
 
     crowd = _crowd(args, _machine(args))
     drawn = []
@@ -160,9 +160,9 @@ def _people(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def _paint(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    from ..progress_bar import progress_bar
     from ..training import painted
     from ..training.synthetic import HELD_OUT
-    from .progress_bar import progress_bar
 
     machine = _machine(args)
     at_once = 32 if machine.device.type == "cuda" else 4
@@ -220,10 +220,10 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 def _latents(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..diffusion.weights import load_autoencoder
+    from ..progress_bar import progress_bar
     from ..training import latents, own_data
     from ..training.painted import Painted
     from ..training.synthetic import HELD_OUT
-    from .progress_bar import progress_bar
 
     machine = _machine(args)
     perception = _perception(args.stack, machine)
@@ -300,11 +300,11 @@ def _report(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
     from ..diffusion.weights import load_autoencoder, load_denoiser
     from ..face.registry import load_face_model
+    from ..progress_bar import progress_bar
     from ..training import latents, report
     from ..training.denoiser import Scene
     from ..training.painted import Painted
     from ..training.synthetic import HELD_OUT
-    from .progress_bar import progress_bar
 
     machine = _machine(args)
     network, card = load_autoencoder(args.autoencoder, machine.device)
@@ -340,8 +340,8 @@ def _report(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def _run(args: argparse.Namespace, console: Console, task: Any, machine: Machine) -> dict[str, Any]:
+    from ..progress_bar import progress_bar
     from ..training.loop import RunSettings, run
-    from .progress_bar import progress_bar
 
     settings = RunSettings(args.out, args.steps, args.minutes, sample_every=args.sample_every)
     with progress_bar(console) as bar:
@@ -417,7 +417,7 @@ def _crowd(args: argparse.Namespace, machine: Machine, size: int = 512) -> Crowd
 
 
 def _progress(stage: str, step: int, total: int) -> Any:
-    from ..engines.progress import Progress
+    from ..progress import Progress
 
     return Progress(stage, step, total)
 

@@ -23,16 +23,16 @@ from ..diffusion.prediction import Predictor, displaced
 from ..diffusion.samplers import Step
 from ..errors import FitDiffError
 from ..face.skin import SkinBasis, load_skin
+from ..fitting.deshade import deshade
+from ..fitting.head import Start
+from ..fitting.result import flattened
+from ..fitting.settings import FitSettings
+from ..fitting.solve import Fit
+from ..generation.generator import Generator
+from ..generation.photo_energy import PhotoEnergy, usable
 from ..perception.analyse import Analysis
 from ..perception.pose_fit import refuse_unclear
-from .fit import Fit
-from .fit_head import Start
-from .fit_result import flattened
-from .fit_settings import FitSettings
-from .generator import Generator
-from .photo_energy import PhotoEnergy, usable
-from .progress import Progress, Report, silent
-from .unshaded import unshaded
+from ..progress import Progress, Report, silent
 
 NAME = "diffusion"
 DARKEST = 0.004
@@ -168,7 +168,7 @@ def warm(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> tuple[T
     pose = energy.analysis.pose
     shape, expression = (torch.as_tensor(values).to(whole)[None] for values in (pose.identity, pose.expression))
     seen = join(split(whole)._replace(identity=shape, expression=expression))
-    light, skin = energy.first_light(seen)
+    light, skin = energy.initial_light(seen)
     texture = split(whole).texture + generator.texture(skin) - generator.texture(generator.decoded(whole))
     seen = join(split(seen)._replace(texture=texture, light=light))
     return guess, generator.statistics.standardise(seen)
@@ -196,7 +196,7 @@ def likeness_pass(
         if settings.likeness > 0:
             plain = generator.predictor(generator.condition(analysis.conditioning))
             usual = generator.decoded(generator.statistics.restore(suggested(plain, generator)))
-            skin = skin._replace(diffuse=unshaded(skin.diffuse, usual.diffuse, energy.model, energy.renderer.mesh))
+            skin = skin._replace(diffuse=deshade(skin.diffuse, usual.diffuse, energy.model, energy.renderer.mesh))
     basis = load_skin()
     start = Start(
         identity=parts.identity,

@@ -11,21 +11,23 @@ import torch
 from torch import Tensor
 
 from ..avatar import Avatar, avatar_from_model
+from ..avatar.convert import EYE_SIZE, camera_to_avatar, light_to_avatar, maps_from_avatar, maps_to_avatar
+from ..face.appearance import Paint, head_maps
+from ..face.mean_skin import mean_albedo
+from ..face.model import MorphableModel
+from ..fitting.initial_light import initial_light
+from ..fitting.iris_colour import iris_colour
+from ..fitting.light_guess import UNKNOWN, LightGuess
+from ..fitting.light_hints import light_hints
 from ..perception.analyse import Analysis, crop_camera
 from ..perception.gaze import gaze_of
 from ..perception.pose_fit import refuse_unclear
+from ..progress import Progress, Report, silent
 from ..render.camera import Camera
 from ..render.colour import to_linear
 from ..render.maps import UNPAINTED, Maps
 from ..render.preview import to_bytes
 from ..render.renderer import Renderer, Rendering
-from .base_maps import base_maps, mean_albedo, renderable
-from .first_light import first_light
-from .iris_colour import iris_colour
-from .light_guess import UNKNOWN, LightGuess
-from .light_hints import light_hints
-from .progress import Progress, Report, silent
-from .stored import stored_camera, stored_light
 
 NAME = "landmarks"
 STAGES = ("camera and shape", "skin and light", "eyes and expression", "picture")
@@ -60,7 +62,7 @@ def reconstruct(
     gaze = torch.as_tensor(gaze_of(analysis.face, pose, model)).to(like)
     arkit = _sliders(analysis, pose.expression)
     iris = iris_colour(analysis.photo.pixels, analysis.face, analysis.mask.tone)
-    maps = base_maps(model, guess.melanin, guess.haemoglobin, iris)
+    maps = _base_maps(model, guess.melanin, guess.haemoglobin, iris)
     clock.done()
 
     vertices = model.vertices(identity[None], expression[None], gaze[None])
@@ -72,8 +74,8 @@ def reconstruct(
         expression=expression,
         gaze=gaze,
         arkit=arkit,
-        light=stored_light(guess.numbers),
-        camera=stored_camera(camera),
+        light=light_to_avatar(guess.numbers),
+        camera=camera_to_avatar(camera),
         maps=maps,
         engine=NAME,
         seed=seed,
@@ -117,6 +119,16 @@ def _sliders(analysis: Analysis, expression: np.ndarray) -> dict[str, float]:
     return {name: weight for name, weight in named(to_arkit(model, expression)).items() if name in model.arkit_names}
 
 
+def _base_maps(
+    model: MorphableModel, melanin: float, haemoglobin: float, iris: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """All maps of an avatar, 8 bits, as it stores them; iris (3,) linear, None for brown eyes."""
+    with torch.no_grad():
+        skin = mean_albedo(model, melanin, haemoglobin)
+        paint = Paint(None if iris is None else skin.new_tensor(iris)[None])
+        return maps_to_avatar(head_maps(model, skin, paint, EYE_SIZE))
+
+
 @torch.no_grad()
 def _light(analysis: Analysis, renderer: Renderer, vertices: Tensor, camera: Camera) -> LightGuess:
     """The posed head's normals and mean skin where the mask sees bare skin, held against the photo's colours there."""
@@ -127,7 +139,7 @@ def _light(analysis: Analysis, renderer: Renderer, vertices: Tensor, camera: Cam
     rendering = renderer(vertices, {"skin": skin}, window, vertices.new_tensor([UNKNOWN.numbers]))
     photo = torch.from_numpy(mask.crop.read(analysis.photo.pixels)).to(vertices).permute(2, 0, 1)[None]
     bare = torch.from_numpy(mask.skin).to(vertices)[None, None]
-    return first_light(rendering, photo, bare, light_hints(analysis))
+    return initial_light(rendering, photo, bare, light_hints(analysis))
 
 
 @torch.no_grad()
@@ -149,5 +161,5 @@ def _preview(
     small = np.asarray(Image.fromarray(photo.pixels).resize((width, height), Image.Resampling.LANCZOS))
     background = to_linear(torch.from_numpy(small.transpose(2, 0, 1).copy()).to(vertices)[None] / 255.0)
     light = vertices.new_tensor([guess.numbers])
-    rendering: Rendering = renderer(vertices, renderable(maps, vertices), camera.resized((height, width)), light)
+    rendering: Rendering = renderer(vertices, maps_from_avatar(maps, vertices), camera.resized((height, width)), light)
     return to_bytes(rendering.over(background))[0]

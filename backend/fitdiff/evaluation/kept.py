@@ -13,15 +13,15 @@ from pathlib import Path
 
 from .. import weight_files
 from ..avatar import Avatar, read_avatar, write_avatar
-from ..engines.generator import located
-from ..engines.progress import Report
 from ..errors import FitDiffError
+from ..generation.generator import located
 from ..perception import weights
 from ..perception.analyse import Analysis
-from .contenders import Contest, run
+from ..progress import Report
+from .engine_variants import Contest, run
 
 PACKAGE = Path(__file__).resolve().parent.parent
-OWN = ("evaluation/contenders.py",)  # of this room, what an engine's head depends on
+OWN = ("evaluation/engine_variants.py",)  # of this room, what an engine's head depends on
 # What it does not; everything else counts, so that a new room is never forgotten. Weights are read where they are found.
 ASIDE = ("evaluation/", "commands/", "service/", "training/", "cli.py", "face/build/", "assets/weights/")
 

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_closing
 
 from ..avatar import Avatar, linear_from_srgb, read_avatar
-from ..engines.relight import Head, posed
-from ..engines.stored import photo_camera
+from ..avatar.convert import camera_from_avatar
 from ..errors import FitDiffError
 from ..face import texels
 from ..face.appearance import lips_mask
 from ..face.model import MorphableModel
-from ..face.topology import REGIONS
 from ..perception.analyse import Analysis, analyse
 from ..photo import open_photo
+from ..pictures.relight import Head, posed
 from ..render.camera import Camera
 from ..render.colour import to_srgb
+from ..topology import REGIONS
 from . import map_figures
-from .fronts import Front
+from .neutral_likeness import Front
 from .shapes import FaceShape, reachable
 
 TEXELS = 512
@@ -71,7 +71,7 @@ class Subject:
             raise FitDiffError(
                 "truth-broken", f"The truth of {folder.name} is incomplete: make it again.", details=repr(error)
             ) from error
-        self.head, self.camera = Head(self.avatar), photo_camera(self.avatar)
+        self.head, self.camera = Head(self.avatar), camera_from_avatar(self.avatar)
         self.shape = FaceShape(ground.topology, posed(self.avatar))
         self.neutral = FaceShape(ground.topology, self.avatar.mesh.vertices)
         self.front = Front(self.avatar, ground.model, self.neutral)
@@ -98,7 +98,7 @@ class Subject:
 
     def judge(self, avatar: Avatar, front: Front) -> dict[str, Any]:
         """All figures of one engine's head; millimetres, degrees, and what recognisers and map_figures say of their own."""
-        head, camera, maps = Head(avatar), photo_camera(avatar), stored_maps(avatar)
+        head, camera, maps = Head(avatar), camera_from_avatar(avatar), stored_maps(avatar)
         shape = self.shape.errors(posed(avatar)) | {"neutral": self.neutral.errors(avatar.mesh.vertices)["overall"]}
         albedo = [linear_from_srgb(one["diffuse"]).astype(np.float64) for one in (maps, self.maps)]
         direction, truth = (

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engines.progress import Report, silent
 from ..errors import FitDiffError
+from ..progress import Report, silent
 from . import truth_pictures
-from .contenders import Contest
-from .fronts import Front
+from .engine_variants import Contest
 from .kept import Kept
 from .known_person import Ground, Subject
+from .neutral_likeness import Front
 
 
 @dataclass(frozen=True)

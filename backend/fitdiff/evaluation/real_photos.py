@@ -13,8 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..engines.progress import Report, silent
-from ..engines.relight import Head
 from ..errors import FitDiffError
 from ..face.model import MorphableModel
 from ..perception.analyse import Analysis, analyse
@@ -22,9 +20,11 @@ from ..perception.bundle import Perception
 from ..perception.regions import Crop
 from ..perception.types import Face
 from ..photo import open_photo
+from ..pictures.relight import Head
+from ..progress import Report, silent
 from ..render.colour import to_linear
 from . import metrics
-from .contenders import Contest, guides, run
+from .engine_variants import Contest, guides, run
 from .recognisers import networks
 from .views import FLAT, TURNS, Picture, Studio, View, as_bytes, views
 

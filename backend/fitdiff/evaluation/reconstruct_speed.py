@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from ..engines.progress import Progress
 from ..face.model import MorphableModel
 from ..perception import Perception
 from ..perception.analyse import analyse
 from ..photo import open_photo
-from .contenders import Contest, run
+from ..progress import Progress
+from .engine_variants import Contest, run
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from ..face.model import MorphableModel
-from ..face.topology import Topology
 from ..render import Maps, Renderer
 from ..render.preview import framing
 from ..render.visibility import choose
+from ..topology import Topology
 from .timing import bandwidth, milliseconds
 
 LIGHT = (0.3, 0.8, 0.8, 1.0, 0.95, 0.9, 0.4, 0.5, 1.0)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import pages
-from ..face.topology import Topology
-from ..pages import escaped, number, sheet_name
+from .. import html_report
+from ..html_report import escaped, number, sheet_name
 from ..perception.bundle import Perception
-from ..render.sheet import Row, contact_sheet
+from ..pictures.contact_sheet import Row, contact_sheet
+from ..topology import Topology
 from . import metrics
-from .contenders import Contest
+from .engine_variants import Contest
 from .real_photos import PhotoResult
 from .recognisers import extra_is_there, networks
 from .shape_distances import distances
@@ -62,7 +62,7 @@ def report(
     return {
         "format": "fitdiff-evaluation",
         "version": 1,
-        **pages.provenance(),
+        **html_report.provenance(),
         "settings": {"engines": list(engines), "steps": contest.steps, "seed": contest.seed},
         "networks": {
             name: {"measure": metrics.measure_of(network), "same_person": network.same_person}
@@ -102,7 +102,7 @@ def figures_of(engine_figures: dict[str, Any], network_names: Iterable[str]) -> 
 def medians(results: Sequence[PhotoResult], engine: str, network_names: list[str]) -> dict[str, dict[str, Any]]:
     """By figure: median, least and largest over the photos that have it, and how many they are."""
     flats = [figures_of(result.engines[engine].figures, network_names) for result in results if result.engines]
-    return {key: pages.spread(flat[key] for flat in flats) for key in figures_of({}, network_names)}
+    return {key: html_report.spread(flat[key] for flat in flats) for key in figures_of({}, network_names)}
 
 
 def between_photos(results: Sequence[PhotoResult]) -> list[dict[str, Any]]:
@@ -152,7 +152,7 @@ def write_report(
     plots = sweep(about, flat)
     if plots is not None:
         sheets["sweep.png"] = plots
-    pages.write(folder, "report", about, page(about, sheets), sheets)
+    html_report.write(folder, "report", about, page(about, sheets), sheets)
     return about
 
 
@@ -160,7 +160,7 @@ def page(about: dict[str, Any], sheets: dict[str, np.ndarray]) -> str:
     """The whole report as one HTML file with its pictures inside."""
     engines = about["settings"]["engines"]
     parts = [
-        *pages.opening("FitDiff evaluation", about),
+        *html_report.opening("FitDiff evaluation", about),
         "<p>dlib: a distance, 0 is the same picture and below 0.6 the same person. Other recognisers: the cosine, 1 is "
         "the same picture. <span class='guide'>Grey figures come from a recogniser that guided this engine: they say "
         "how well it was obeyed, not how good the likeness is.</span></p>",
@@ -172,7 +172,7 @@ def page(about: dict[str, Any], sheets: dict[str, np.ndarray]) -> str:
         if entry["error"]:
             parts.append(f"<p>{escaped(entry['error']['message'])}</p>")
         if entry["sheet"]:
-            parts.append(pages.picture(sheets[entry["sheet"]], entry["photo"]))
+            parts.append(html_report.picture(sheets[entry["sheet"]], entry["photo"]))
         for engine, figures in entry["engines"].items():
             if "error" in figures:
                 parts.append(f"<p>{escaped(engine)}: {escaped(figures['error']['message'])}</p>")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.topology import Topology
-from ..pages import spread
+from ..html_report import spread
+from ..topology import Topology
 from .shapes import WHOLE, FaceShape
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..face.build.registration import Surface
 from ..face.geometry import vertex_areas
-from ..face.topology import REGIONS, Topology
+from ..topology import REGIONS, Topology
 
 Array = NDArray[np.float64]
 

@@ -31,9 +31,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ..avatar import Avatar, Light, avatar_from_model, stored, write_avatar
-from ..engines.base_maps import stored_maps
-from ..engines.relight import posed
-from ..engines.stored import stored_camera
+from ..avatar.convert import camera_to_avatar, maps_to_avatar
 from ..face import embedded, texels
 from ..face.appearance import gloss
 from ..face.brows import hair_alpha, with_hair
@@ -41,6 +39,7 @@ from ..face.embedded import EmbeddedFace
 from ..face.looks import HAIR_MATT, Look, look_maps, random_look
 from ..face.people import random_expression, random_identity
 from ..face.skin import HAEMOGLOBIN, MELANIN, load_skin
+from ..pictures.relight import posed
 from ..render.camera import Camera, rotation_from_axis_angle
 from .hard_views import HARD, View
 
@@ -158,7 +157,7 @@ def person(
         expression=expression[0],
         gaze=gaze,
         light=Light(ambient=lit.level, diffuse=0.0, specular=0.0, colour=lit.colour, direction=(0.0, 0.0, 1.0)),
-        camera=stored_camera(_camera(model, yaw, random, view.pitch if view else None)),
+        camera=camera_to_avatar(_camera(model, yaw, random, view.pitch if view else None)),
         maps=maps,
         engine="subject",
         seed=number,
@@ -221,7 +220,7 @@ def _maps(model: EmbeddedFace, look: Look, random: np.random.Generator) -> tuple
         specular=torch.from_numpy(shine).float()[None, None],
         normal=torch.from_numpy(normal.transpose(2, 0, 1)).float()[None],
     )
-    maps = stored_maps(base) | {"roughness": stored(_roughness(random))}
+    maps = maps_to_avatar(base) | {"roughness": stored(_roughness(random))}
     return maps, alpha[0, 0].numpy() < LEAST_HAIR
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .contenders import scale_of
+from .engine_variants import scale_of
 from .metrics import COSINE, DISTANCE
 
 WIDTH, HEIGHT, FINER = 380, 300, 2  # of a plot, and how much larger it is drawn than kept

@@ -20,8 +20,7 @@ import torch
 from PIL import Image
 
 from ..avatar import Light, avatar_from_model, write_avatar
-from ..engines.base_maps import stored_maps
-from ..engines.stored import stored_camera
+from ..avatar.convert import camera_to_avatar, maps_to_avatar
 from ..face import embedded
 from ..face.brows import hair_alpha
 from ..face.embedded import EmbeddedFace
@@ -29,16 +28,16 @@ from ..face.hairline import growth
 from ..face.looks import Look, look_maps, random_look
 from ..face.people import random_expression, random_identity
 from ..face.skin import load_skin
-from ..face.topology import REGIONS
-from ..likeness.detail import depth_picture
 from ..perception import Perception, regions
 from ..perception.analyse import Analysis
 from ..perception.pose import solve_pose
 from ..photo import photo_from_pixels
 from ..render.camera import Camera, rotation_from_axis_angle
 from ..render.interpolate import covered
+from ..render.projection import depth_picture
 from ..render.renderer import Renderer
 from ..render.visibility import visible_faces
+from ..topology import REGIONS
 
 SEED = 4
 SIZE = 320  # pixels, square
@@ -71,7 +70,7 @@ def make(folder: Path, scenes: int, seed: int = SEED) -> None:
         vertices = model.vertices(identity, expression, gaze[None])
         camera = _camera(model, vertices, float(yaws[number]), random)
         with torch.no_grad():
-            maps = stored_maps(look_maps(model, [look], TEXELS, eye_size=512))
+            maps = maps_to_avatar(look_maps(model, [look], TEXELS, eye_size=512))
         strength = float(random.uniform(0.5, 1.4))
         avatar = avatar_from_model(
             model,
@@ -85,7 +84,7 @@ def make(folder: Path, scenes: int, seed: int = SEED) -> None:
                 colour=tuple(random.uniform((0.9, 0.85, 0.75), 1.0).tolist()),
                 direction=tuple((random.normal(0, 1, 3) * (0.8, 0.4, 0) + (0, 0.5, 1)).tolist()),
             ),
-            camera=stored_camera(camera),
+            camera=camera_to_avatar(camera),
             maps=maps,
             engine="truth",
             seed=number,

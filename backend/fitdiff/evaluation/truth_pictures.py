@@ -10,15 +10,15 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from ..avatar import Avatar
-from ..engines.relight import Head, backdrop, posed
-from ..engines.stored import photo_camera
+from ..avatar.convert import camera_from_avatar
 from ..face import texels
+from ..pictures.relight import Head, backdrop, posed
 from ..render.camera import Camera
 from ..render.colour import to_linear, to_srgb
 from ..render.maps import Maps
 from ..render.preview import clay
-from .fronts import SIDE, Front
 from .known_person import Subject
+from .neutral_likeness import SIDE, Front
 from .views import FLAT, SUPERSAMPLE, as_bytes
 
 Pictures = dict[str, NDArray[np.uint8]]
@@ -48,7 +48,7 @@ def of_truth(subject: Subject) -> Pictures:
 
 
 def of_avatar(subject: Subject, avatar: Avatar, front: Front) -> Pictures:
-    head, camera = Head(avatar), photo_camera(avatar)
+    head, camera = Head(avatar), camera_from_avatar(avatar)
     photo = np.asarray(Image.open(subject.folder / "photo.png").convert("RGB").resize((SIDE, SIDE)))
     behind = to_linear(torch.from_numpy(photo.transpose(2, 0, 1).copy())[None].float() / 255)
     millimetres = subject.shape.distances(subject.shape.lay(posed(avatar)))

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import pages
-from ..pages import escaped, number
-from ..render.sheet import Row, contact_sheet
-from .contenders import Contest
+from .. import html_report
+from ..html_report import escaped, number
+from ..pictures.contact_sheet import Row, contact_sheet
+from .engine_variants import Contest
 from .hard_views import HARD
 from .known_truth import SubjectResult
 from .subjects import LIGHTS
@@ -87,7 +87,7 @@ def groups(results: Sequence[SubjectResult]) -> dict[str, list[SubjectResult]]:
 
 def medians(results: Sequence[SubjectResult], engine: str) -> dict[str, Any]:
     flats = [figures_of(result.engines[engine]) for result in results if engine in result.engines]
-    return {path: pages.spread(flat[path] for flat in flats) for path in figures_of({})}
+    return {path: html_report.spread(flat[path] for flat in flats) for path in figures_of({})}
 
 
 def report(results: Sequence[SubjectResult], engines: Sequence[str], contest: Contest) -> dict[str, Any]:
@@ -96,12 +96,12 @@ def report(results: Sequence[SubjectResult], engines: Sequence[str], contest: Co
     return {
         "format": "fitdiff-evaluation-truth",
         "version": 1,
-        **pages.provenance(),
+        **html_report.provenance(),
         "settings": {"engines": list(engines), "steps": contest.steps, "seed": contest.seed},
         "people": [
             {
                 "person": result.name,
-                "sheet": pages.sheet_name(count, result.name, "truth-") if result.pictures else None,
+                "sheet": html_report.sheet_name(count, result.name, "truth-") if result.pictures else None,
                 "error": result.error,
                 **result.about,
                 "engines": result.engines,
@@ -110,7 +110,7 @@ def report(results: Sequence[SubjectResult], engines: Sequence[str], contest: Co
         ],
         "medians": {engine: medians(known, engine) for engine in engines},
         REACHABLE: {
-            path: pages.spread(result.about[REACHABLE][path.split(".")[1]] for result in known)
+            path: html_report.spread(result.about[REACHABLE][path.split(".")[1]] for result in known)
             for _, path, _ in SHAPE_ROWS
         },
         "groups": {
@@ -151,7 +151,7 @@ def write_report(
     everybody = overview(results, engines)
     if everybody is not None:
         sheets["truth-all.png"] = everybody
-    pages.write(folder, NAME, about, page(about, sheets), sheets)
+    html_report.write(folder, NAME, about, page(about, sheets), sheets)
     return about
 
 
@@ -159,7 +159,7 @@ def page(about: dict[str, Any], sheets: Mapping[str, np.ndarray]) -> str:
     engines = about["settings"]["engines"]
     columns = {engine: about["medians"][engine] for engine in engines}
     parts = [
-        *pages.opening("FitDiff evaluation on known truth", about),
+        *html_report.opening("FitDiff evaluation on known truth", about),
         "<p>Medians over the people, least and largest beside them. Millimetres: averaged over the skin after a "
         "similarity alignment of the whole face; each region then turned and moved onto the other surface by itself. "
         f"{REACHABLE}: the nearest head that the face model can say at all.</p>",
@@ -182,7 +182,7 @@ def page(about: dict[str, Any], sheets: Mapping[str, np.ndarray]) -> str:
             continue
         failed = {name: one["error"]["message"] for name, one in entry["engines"].items() if "error" in one}
         parts += [f"<p>{escaped(name)}: {escaped(message)}</p>" for name, message in failed.items()]
-        parts.append(pages.picture(sheets[entry["sheet"]], entry["person"]))
+        parts.append(html_report.picture(sheets[entry["sheet"]], entry["person"]))
         own = {name: figures_of(one) for name, one in entry["engines"].items()}
         parts.append(_table(ALL_ROWS, own))
     return "\n".join([*parts, "</body></html>"])

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from ..engines.relight import Head, backdrop
-from ..engines.stored import photo_camera
+from ..avatar.convert import camera_from_avatar
 from ..perception.analyse import crop_camera
 from ..perception.regions import Crop
+from ..pictures.relight import Head, backdrop
 from ..render.camera import Camera
 from ..render.colour import to_linear, to_srgb
 from ..render.preview import clay
@@ -67,7 +67,7 @@ class Studio:
     def __init__(self, head: Head, crop: Crop, photo: Tensor) -> None:
         """photo (1, 3, S, S) sRGB: the crop's pixels."""
         self.head, self.photo = head, photo
-        self.camera = crop_camera(photo_camera(head.avatar), crop)
+        self.camera = crop_camera(camera_from_avatar(head.avatar), crop)
         self.size = crop.size
 
     def _large(self, turn: float) -> Camera:

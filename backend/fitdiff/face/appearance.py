@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ..render.colour import to_linear
 from ..render.maps import UNPAINTED, Maps
+from ..topology import REGIONS, Topology
 from . import texels
 from .model import MorphableModel
 from .skin import MEAN_SIZE, has_skin_basis, load_skin, relief
-from .topology import REGIONS, Topology
 
 IRIS_ANGLE = float(np.radians(22.9))
 """From the pupil to the rim of the iris, at the eyeball's centre: 11.9 mm on the model's eyeball of 30.6 mm."""

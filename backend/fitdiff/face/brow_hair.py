@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from ..render.atlas import Atlas
+from ..topology import Topology
 from . import texels
 from .brows import BROWS, lid_margins, rising
 from .model import MorphableModel
-from .topology import Topology
 
 LARGEST = 512  # texels a side at which brows are read: strands ask for no finer map
 BELOW, APART = -0.13, 0.09  # in brow lengths: how far below the landmarks brows lie, and by how much they differ in it

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..render.around import largest, smoothed
+from ..topology import Topology
 from . import texels
 from .brows import brow_places, lid_margins
-from .topology import Topology
 
 DARKEST = 1e-4
 COARSE = 4  # texels: the skin around is looked at this coarsely

@@ -10,11 +10,11 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from ..topology import REGIONS, Topology
 from . import texels
 from .geometry import boundary_loops
 from .hairline import density, growth, waves
 from .model import MorphableModel
-from .topology import REGIONS, Topology
 
 BROWS = (slice(21, 16, -1), slice(22, 27))  # of iBUG's 68, from the nose outwards; the person's right one first
 STROKES = 420

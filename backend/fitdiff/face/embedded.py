@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..topology import REGIONS, LandmarkSet, Topology
 from .lids import Lids
 from .model import MorphableModel
 from .storage import load_model
-from .topology import REGIONS, LandmarkSet, Topology
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "face.safetensors"
 EYES = ("left", "right")

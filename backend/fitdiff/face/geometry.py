@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .topology import LandmarkSet
+from ..topology import LandmarkSet
 
 
 def vertex_landmarks(triangles: np.ndarray, vertices: np.ndarray) -> LandmarkSet:

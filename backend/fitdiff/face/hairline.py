@@ -13,8 +13,8 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..render.atlas import Atlas
+from ..topology import Topology
 from .model import MorphableModel
-from .topology import Topology
 
 # On the embedded mean face, metres: the hairline's height, by degrees from the front round the axis at z = AXIS.
 AXIS = -0.02

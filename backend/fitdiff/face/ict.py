@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from ..errors import FitDiffError
+from ..topology import REGIONS, LandmarkSet, Topology
 from .arkit import ARKIT_NAMES, expression_components
 from .geometry import mirror_map, vertex_landmarks
 from .matfile import check_zip
 from .model import MorphableModel
-from .topology import REGIONS, LandmarkSet, Topology
 
 VERTICES, FACES = 26719, 26384
 KEPT_VERTICES, KEPT_FACES = 24591, 24692

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..topology import REGIONS, Topology
 from .geometry import boundary_loops, loop_at, rings_round
-from .topology import REGIONS, Topology
 
 RINGS = 5  # of vertices from the lids' inner edges outwards; the slit's edges are among them
 PLACES = 21  # along the slit

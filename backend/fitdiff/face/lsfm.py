@@ -29,10 +29,10 @@ import numpy as np
 import torch
 
 from ..errors import FitDiffError
+from ..topology import LandmarkSet, Topology
 from .geometry import cylindrical_uv, mirror_map, vertex_landmarks
 from .matfile import read_mat
 from .model import MorphableModel
-from .topology import LandmarkSet, Topology
 
 IDENTITIES, EXPRESSIONS = 158, 25
 MAX_VERTICES, MAX_TRIANGLES = 300_000, 600_000

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .topology import LandmarkSet, Topology
+from ..topology import LandmarkSet, Topology
 
 
 class MorphableModel(torch.nn.Module):

@@ -34,8 +34,8 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as encode_safetensors
 
 from ..errors import FitDiffError
+from ..topology import REGIONS, LandmarkSet, Topology
 from .model import MorphableModel
-from .topology import REGIONS, LandmarkSet, Topology
 
 FORMAT = "fitdiff-face"
 VERSION = "1"

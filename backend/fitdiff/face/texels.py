@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from ..render.atlas import Atlas
-from .topology import LandmarkSet, Topology
+from ..topology import LandmarkSet, Topology
 
 OVERSAMPLING = 4  # of drawings, per axis
 

@@ -54,12 +54,12 @@ def _run(outcome: Outcome) -> None:
     import numpy as np
     import torch
 
-    from ..engines.base_maps import mean_albedo
-    from ..engines.pictures import portrait_camera
     from ..face.appearance import head_maps
+    from ..face.mean_skin import mean_albedo
     from ..face.registry import load_face_model
     from ..perception.analyse import analyse
     from ..photo import photo_from_pixels
+    from ..pictures.model_sheets import portrait_camera
     from ..render.preview import to_bytes
     from ..render.renderer import Renderer
 

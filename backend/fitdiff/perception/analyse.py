@@ -11,10 +11,10 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..face.model import MorphableModel
-from ..face.topology import REGIONS
 from ..photo import Photo
 from ..render.camera import Camera
 from ..render.visibility import visible_faces
+from ..topology import REGIONS
 from .bundle import Perception
 from .covers import broad, find_cover
 from .facemesh import MIRROR

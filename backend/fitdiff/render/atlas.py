@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..face.topology import REGIONS, Topology
+from ..topology import REGIONS, Topology
 from .camera import Projected
 from .visibility import visible_faces
 

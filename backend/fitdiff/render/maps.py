@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..face.topology import REGIONS
+from ..topology import REGIONS
 from . import texture
 from .interpolate import Fragments
 from .mesh import MeshTables

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..face.topology import Topology
+from ..topology import Topology
 
 
 class IncidenceTable(torch.nn.Module):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..face.topology import REGIONS, Topology
+from ..topology import REGIONS, Topology
 from .camera import Camera
 from .colour import to_srgb
 from .maps import Maps

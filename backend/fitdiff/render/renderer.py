@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..face.topology import Topology
+from ..topology import Topology
 from . import geometry, shading, silhouette
 from .arithmetic import unit
 from .camera import Camera

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from ..atomic_write import sweep
 from ..errors import FitDiffError
-from ..swap import sweep
 from . import messages
 from .child import Child, how_it_ended
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from ..engines.progress import Progress
+    from ..progress import Progress
 
 INTERVAL = 0.1  # seconds between two messages of one stage
 PREVIEW_INTERVAL = 0.5

@@ -28,7 +28,7 @@ from .lifeline import when_parent_dies
 from .progress import Meter
 
 if TYPE_CHECKING:
-    from ..engines.progress import Progress, Report
+    from ..progress import Progress, Report
 
 NICE = 5  # others come first (Windows: child.py); a client with a window asks for more by FITDIFF_NICE
 LAST_WORDS = 5.0  # seconds that a job gets to tidy up when the supervisor has gone

@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from torch import Tensor
 
-from ..evaluation.covers import capsule, stroke
 from ..perception.covers import SIDE, Window
+from ..pictures.covered_photos import capsule, stroke
 from .photographs import compressed
 
 Array = NDArray[np.floating]

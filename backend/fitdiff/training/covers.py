@@ -20,9 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .. import tensor_files
-from ..commands.progress_bar import progress_bar
-from ..engines.progress import Progress, Report, silent
 from ..perception.covers import CoverNetwork, seeing
+from ..progress import Progress, Report, silent
+from ..progress_bar import progress_bar
 from . import genes, photographs
 from .cover_lessons import developed, lesson
 from .paint import paint

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from ..diffusion import Parts, join
 from ..diffusion.conditioning import as_condition
-from ..engines.progress import Progress, Report, silent
 from ..errors import FitDiffError
 from ..networks import Autoencoder
 from ..networks.denoiser import Condition
 from ..perception.types import IdentityNetwork
+from ..progress import Progress, Report, silent
 from ..render import Camera
 from .synthetic import Crowd
 

@@ -20,8 +20,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..engines.progress import Progress, Report, silent
 from ..errors import FitDiffError
+from ..progress import Progress, Report, silent
 from . import checkpoints
 from .machine import Machine, checked
 from .plots import curves

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..engines.progress import Progress, Report, silent
 from ..errors import FitDiffError
 from ..perception.types import IdentityNetwork
+from ..progress import Progress, Report, silent
 from .latents import Source, View, packed
 from .synthetic import Crowd, MapPool, People, mirrored
 

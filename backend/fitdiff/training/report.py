@@ -14,10 +14,10 @@ from torch import Tensor
 from ..diffusion import Schedule, draw_noise, predictor, sample_dpm_solver
 from ..diffusion.conditioning import empty_condition
 from ..diffusion.weights import TrainedDenoiser
-from ..engines.progress import Progress, Report, silent
 from ..networks import Autoencoder
 from ..networks.denoiser import Condition
 from ..perception.types import IdentityNetwork
+from ..progress import Progress, Report, silent
 from .denoiser import Scene, portraits
 from .latents import Rows
 from .painted import Painted

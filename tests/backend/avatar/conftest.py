@@ -8,7 +8,7 @@ import torch
 
 from fitdiff import avatar as av
 from fitdiff.face.model import MorphableModel
-from fitdiff.face.topology import Topology
+from fitdiff.topology import Topology
 from tests import synthetic_head
 
 CAMERA = av.Camera(

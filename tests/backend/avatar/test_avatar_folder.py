@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 import torch
 
+from fitdiff import atomic_write
 from fitdiff import avatar as av
-from fitdiff import swap
 from fitdiff.avatar import folder as folder_module
 from fitdiff.avatar import manifest, mesh
 from fitdiff.errors import FitDiffError
@@ -127,7 +127,7 @@ def test_an_existing_target_is_kept_unless_told(avatar, written, tmp_path):
 @pytest.mark.parametrize("atomic", [True, False])
 def test_overwriting_swaps(avatar, written, monkeypatch, atomic):
     if not atomic:
-        monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(atomic_write, "_exchange", lambda one, other: False)
     newer = replace(avatar, manifest=msgspec.structs.replace(avatar.manifest, seed=6), photo=None)
     av.write_avatar(newer, written, overwrite=True)
     assert av.read_avatar(written).manifest.seed == 6
@@ -136,7 +136,7 @@ def test_overwriting_swaps(avatar, written, monkeypatch, atomic):
 
 
 def test_an_overwrite_that_fails_between_its_renames_brings_the_old_folder_back(avatar, written, monkeypatch):
-    monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(atomic_write, "_exchange", lambda one, other: False)
     rename = Path.rename
 
     def fails(self, target):
@@ -153,7 +153,7 @@ def test_an_overwrite_that_fails_between_its_renames_brings_the_old_folder_back(
 
 def test_a_writer_killed_between_its_renames_is_undone_by_the_next(avatar, written):
     written.rename(written.with_name(".head.0123abcd.fitdiff-old"))
-    swap.sweep(written)
+    atomic_write.sweep(written)
     assert av.read_avatar(written).manifest.seed == 5
 
 
@@ -218,7 +218,7 @@ def test_a_killed_writer_leaves_no_target_and_the_next_write_sweeps(avatar, writ
     left = [path for path in tmp_path.iterdir() if path.name.startswith(".killed")]
     assert len(left) == 1
     assert not target.exists()
-    swap.sweep(target)
+    atomic_write.sweep(target)
     assert left[0].exists()  # its writer lives: hands off
     child.kill()
     child.wait()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fitdiff import avatar as av
-from fitdiff.engines.person import random_person
 from fitdiff.face import embedded
+from fitdiff.generation.random_person import random_person
 
 
 def test_a_random_person_of_the_embedded_face_is_a_valid_avatar(tmp_path):

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fitdiff.batch import parcel
-from fitdiff.engines.progress import Progress, Report
+from fitdiff.atomic_write import atomic_folder
+from fitdiff.batch import remote_task
 from fitdiff.errors import FitDiffError
+from fitdiff.progress import Progress, Report
 from fitdiff.reconstruction import Order
 from fitdiff.service import worker
-from fitdiff.swap import replacing
 from tests import avatar_folders, synthetic_head
 
 COMMAND = [sys.executable, "-m", __spec__.name if __name__ == "__main__" else __name__]
@@ -38,7 +38,7 @@ def play(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
     for step in range(50 if part == "slow" else 1):
         time.sleep(0.02)
         report(Progress("fitting", step, 50))
-    with replacing(Path(order.out)) as folder:
+    with atomic_folder(Path(order.out)) as folder:
         write(folder)
         (folder / "preview.png").write_bytes(avatar_folders.png(np.full((8, 8, 3), 99, np.uint8)))
         if part == "half":
@@ -61,7 +61,7 @@ def play_far_away(photo: bytes, name: str, order: bytes) -> bytes:
             mark.write_text("")
             os.kill(os.getpid(), signal.SIGKILL)
     if part not in ("stumble", "tampered", "escaping", "loud"):
-        return parcel.work(photo, name, order)
+        return remote_task.work(photo, name, order)
     if part == "loud":
         raise RuntimeError("a worker of another version")
     with tempfile.TemporaryDirectory() as place:
@@ -73,7 +73,7 @@ def play_far_away(photo: bytes, name: str, order: bytes) -> bytes:
         files["maps/diffuse.png"] = files["maps/diffuse.png"][:-1] + b"x"
     if part == "escaping":
         files["../../outside.png"] = b"x"
-    return msgspec.msgpack.encode(parcel.Parcel(files, {"verdict": "good", "notes": [f"pid {os.getpid()}"]}))
+    return msgspec.msgpack.encode(remote_task.RemoteResult(files, {"verdict": "good", "notes": [f"pid {os.getpid()}"]}))
 
 
 def once(order: Order, act: Any) -> None:

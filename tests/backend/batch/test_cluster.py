@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from fitdiff.avatar import read_avatar, read_manifest
-from fitdiff.batch import parcel
-from fitdiff.engines.progress import silent
+from fitdiff.batch import remote_task
 from fitdiff.errors import FitDiffError
+from fitdiff.progress import silent
 from fitdiff.reconstruction import Order, reconstruct
 
-from ..perception.conftest import PHOTOS, perception  # noqa: F401
+from ..photos import PHOTOS
 from .actor import play_far_away
 
 DONE, KEPT, FAILED = ("done", False), ("done", True), ("failed", False)
@@ -23,19 +23,19 @@ DONE, KEPT, FAILED = ("done", False), ("done", True), ("failed", False)
 def test_what_was_changed_on_its_way_is_not_written(tmp_path):
     for name in ("tampered", "escaping"):
         with pytest.raises(FitDiffError) as caught:
-            parcel.receive(play_far_away(b"", name, b""), tmp_path / "head")
+            remote_task.receive(play_far_away(b"", name, b""), tmp_path / "head")
         assert caught.value.code == "avatar-broken"
     with pytest.raises(FitDiffError) as caught:
-        parcel.receive(b"\x00garbage", tmp_path / "head")
+        remote_task.receive(b"\x00garbage", tmp_path / "head")
     assert caught.value.code == "avatar-broken"
     assert os.listdir(tmp_path) == []
 
 
 def test_a_refusal_comes_back_as_itself(tmp_path):
     order = Order(photo="", out="", engine="landmarks")
-    data = parcel.work(b"no photo", "Zoë 顔.jpg", parcel.msgspec.json.encode(order))
+    data = remote_task.work(b"no photo", "Zoë 顔.jpg", remote_task.msgspec.json.encode(order))
     with pytest.raises(FitDiffError) as caught:
-        parcel.receive(data, tmp_path / "head")
+        remote_task.receive(data, tmp_path / "head")
     assert caught.value.code == "photo-unreadable"
     assert "Zoë 顔.jpg" in caught.value.sentence
     assert os.listdir(tmp_path) == []

@@ -15,7 +15,7 @@ from fitdiff.batch import run as batch_run
 from fitdiff.commands import batch
 from fitdiff.reconstruction import Order
 
-from ..perception.conftest import PHOTOS, perception  # noqa: F401
+from ..photos import PHOTOS
 
 
 def answer(capfd, *words: object) -> tuple[int, dict]:

@@ -10,14 +10,14 @@ import torch
 from rich.console import Console
 
 from fitdiff import cli, weight_files
-from fitdiff.commands.progress_bar import progress_bar
 from fitdiff.commands.reconstruct import order_of
 from fitdiff.engines import diffusion, fit, landmarks
-from fitdiff.engines.fit_settings import FitSettings
-from fitdiff.engines.progress import Progress
 from fitdiff.face.model import MorphableModel
 from fitdiff.face.registry import load_face_model
+from fitdiff.fitting.settings import FitSettings
 from fitdiff.perception import Perception
+from fitdiff.progress import Progress
+from fitdiff.progress_bar import progress_bar
 from fitdiff.reconstruction import ENGINES, Order, _engine, best_engine
 
 WORDS = ["reconstruct", "photo.jpg", "--out", "head"]

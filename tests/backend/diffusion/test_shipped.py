@@ -10,7 +10,7 @@ from fitdiff.diffusion import Schedule, draw_noise, predictor, sample_dpm_solver
 from fitdiff.diffusion.latent import places
 from fitdiff.diffusion.weights import load_autoencoder, load_denoiser
 from fitdiff.engines.diffusion import settled
-from fitdiff.engines.generator import Generator
+from fitdiff.generation.generator import Generator
 from fitdiff.networks.denoiser import Condition
 
 ASSETS = Path(fitdiff.__file__).parent / "assets"

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from fitdiff.diffusion.latent import LENGTH, places
-from fitdiff.engines import diffusion, sampled
-from fitdiff.engines.completed import complete
+from fitdiff.engines import diffusion
 from fitdiff.engines.diffusion import DiffusionSettings
-from fitdiff.engines.generator import DENOISER, Generator
-from fitdiff.engines.photo_energy import PhotoEnergy
 from fitdiff.errors import FitDiffError
+from fitdiff.generation import people
+from fitdiff.generation.complete import complete
+from fitdiff.generation.generator import DENOISER, Generator
+from fitdiff.generation.photo_energy import PhotoEnergy
 from fitdiff.perception import Perception
 from fitdiff.render.colour import to_linear, to_srgb
 
@@ -53,7 +54,7 @@ def test_every_guidance_gives_a_whole_avatar_and_says_each_step(photo_analysis, 
 
 def test_expression_and_head_are_apart(photo_analysis):
     """What lies in the folder is the head at rest; the photo's expression is where its sliders start, to the last vertex."""
-    from fitdiff.engines.relight import posed
+    from fitdiff.pictures.relight import posed
 
     avatar = diffusion.reconstruct(photo_analysis, FEW, 1)
     model, latent = photo_analysis.model, avatar.manifest.latent
@@ -162,7 +163,7 @@ def test_the_first_light_explains_the_photo_with_the_skin_that_goes_with_it(phot
     energy, pose = PhotoEnergy(photo_analysis, generator), photo_analysis.pose
     z = generator.statistics.mean.clone()[None]
     z[0, 4096:4254], z[0, 4254:4279] = torch.tensor(pose.identity), torch.tensor(pose.expression)
-    light, skin = energy.first_light(z)
+    light, skin = energy.initial_light(z)
     with torch.no_grad():
         drawn = energy.draw(generator.statistics.standardise(torch.cat([z[:, :-9], light], 1)), skin)
         guessed = energy.draw(generator.statistics.standardise(z))
@@ -232,19 +233,19 @@ def test_completion_keeps_known_texels_and_fills_the_rest(generator):
 
 @pytest.mark.parametrize(("keep", "kept", "changed"), [("shape", 4100, 100), ("reflectance", 100, 4100)])
 def test_variations_share_what_was_asked(generator, keep, kept, changed):
-    person = sampled.people(generator, [4], 3)[0]
-    others = sampled.variations(generator, person, keep, [1, 2], 3)
+    person = people.people(generator, [4], 3)[0]
+    others = people.variations(generator, person, keep, [1, 2], 3)
     assert (others[:, kept] == person[kept]).all()
     assert (others[:, changed] != person[changed]).all() and others[0, changed] != others[1, changed]
 
 
 def test_somebody_alike_is_nearer_than_a_stranger(generator):
-    person = sampled.people(generator, [4], 8)[0]
-    near = sampled.variations(generator, person, "identity", [9], 8)
-    stranger = sampled.people(generator, [9], 8)
+    person = people.people(generator, [4], 8)[0]
+    near = people.variations(generator, person, "identity", [9], 8)
+    stranger = people.people(generator, [9], 8)
     assert (near - person).norm() < 0.8 * (stranger - person).norm()
 
 
 def test_people_do_not_depend_on_the_batch(generator):
-    alone, together = sampled.people(generator, [8], 3), sampled.people(generator, list(range(9)), 3)
+    alone, together = people.people(generator, [8], 3), people.people(generator, list(range(9)), 3)
     assert torch.allclose(alone[0], together[8], atol=1e-4)

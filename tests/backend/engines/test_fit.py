@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from fitdiff.avatar import stored_diffuse
-from fitdiff.engines import fit, losses
-from fitdiff.engines.fit_loss import metrics
-from fitdiff.engines.fit_result import HAIR_UNSEEN
-from fitdiff.engines.fit_settings import FitSettings
-from fitdiff.engines.light_hints import LightHints
+from fitdiff.engines import fit
 from fitdiff.errors import FitDiffError
+from fitdiff.fitting import solve, terms
+from fitdiff.fitting.light_hints import LightHints
+from fitdiff.fitting.loss import metrics
+from fitdiff.fitting.result import HAIR_UNSEEN
+from fitdiff.fitting.settings import FitSettings
 from fitdiff.perception.analyse import analyse
 from fitdiff.photo import photo_from_pixels
 from fitdiff.render.colour import to_linear, to_srgb
@@ -21,27 +22,27 @@ from fitdiff.render.colour import to_linear, to_srgb
 def test_losses_are_zero_at_the_truth_and_bounded_for_a_wrong_landmark():
     points = torch.rand(30, 2) * 200
     ones = torch.ones(30)
-    assert float(losses.landmarks(points, points, ones, 60.0)) == 0.0
+    assert float(terms.landmarks(points, points, ones, 60.0)) == 0.0
     wrong = points.clone()
     wrong[3] += 1000
-    worst = float(losses.landmarks(wrong, points, ones, 60.0))
+    worst = float(terms.landmarks(wrong, points, ones, 60.0))
     wrong[3] += 1e5
-    assert worst == pytest.approx(float(losses.landmarks(wrong, points, ones, 60.0)), rel=0.01)
+    assert worst == pytest.approx(float(terms.landmarks(wrong, points, ones, 60.0)), rel=0.01)
     embedding = torch.randn(1, 64)
-    assert float(losses.cosine(embedding, 3 * embedding)) == pytest.approx(0, abs=1e-6)
+    assert float(terms.cosine(embedding, 3 * embedding)) == pytest.approx(0, abs=1e-6)
     picture = torch.rand(1, 3, 8, 8)
     mask = torch.zeros(1, 1, 8, 8)
     mask[..., :4] = 1
     changed = picture.clone()
     changed[..., 6] = 0
-    assert losses.photometric(changed, picture, mask) == losses.photometric(picture, picture, mask)
+    assert terms.photometric(changed, picture, mask) == terms.photometric(picture, picture, mask)
 
 
 def test_a_broad_smile_opens_the_lips_nearly_as_far_as_its_landmarks_say():
-    from fitdiff.engines.fit_evidence import trust
-    from fitdiff.engines.fit_loss import Weights
     from fitdiff.face.arkit import ARKIT_NAMES, from_arkit
     from fitdiff.face.embedded import load
+    from fitdiff.fitting.evidence import trust
+    from fitdiff.fitting.loss import Weights
 
     face, weights, unit = load(), Weights(), 60.0
     smile = {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0, "mouthUpperUpLeft": 0.5, "mouthUpperUpRight": 0.5}
@@ -59,8 +60,8 @@ def test_a_broad_smile_opens_the_lips_nearly_as_far_as_its_landmarks_say():
     optimiser = torch.optim.Adam([expression], lr=0.05)
     for _ in range(200):
         optimiser.zero_grad()
-        missed = losses.landmarks(seen(expression), target, trust("facemesh468", target), unit)
-        (weights.landmarks * missed + weights.expression * losses.expression_prior(expression)).backward()
+        missed = terms.landmarks(seen(expression), target, trust("facemesh468", target), unit)
+        (weights.landmarks * missed + weights.expression * terms.expression_prior(expression)).backward()
         optimiser.step()
     found, closed = opening(seen(expression.detach())), opening(seen(torch.zeros_like(wanted)))
     assert found - closed > 0.9 * (opening(target) - closed) > 0.03
@@ -73,8 +74,8 @@ def test_the_light_prior_dislikes_coloured_and_dead_lamps():
     dark = white.clone()
     dark[0, :2] *= 0.2
     ordinary = LightHints()
-    assert losses.light_prior(white, ordinary) < 0.1 * losses.light_prior(red, ordinary)
-    assert losses.light_prior(white, ordinary) < 0.1 * losses.light_prior(dark, ordinary)
+    assert terms.light_prior(white, ordinary) < 0.1 * terms.light_prior(red, ordinary)
+    assert terms.light_prior(white, ordinary) < 0.1 * terms.light_prior(dark, ordinary)
 
 
 def test_the_light_prior_wants_what_the_photo_hints_at():
@@ -83,14 +84,14 @@ def test_the_light_prior_wants_what_the_photo_hints_at():
     light = torch.tensor([[0.11, 0.12, 0.12, *red.tolist(), 0, 0, 1.0]])
     white = torch.tensor([[0.55, 0.6, 0.6, 1, 1, 1, 0, 0, 1.0]])
     hints = LightHints(dim, tuple(tint))
-    assert losses.light_prior(light, hints) < 0.1 * losses.light_prior(white, hints)
+    assert terms.light_prior(light, hints) < 0.1 * terms.light_prior(white, hints)
 
 
 def test_an_uneven_room_costs_more_when_its_sides_differ_in_colour():
     grey = torch.full((8, 3), 0.1)
     tinted = grey * torch.tensor([2.0, 1.0, 0.0])
-    assert losses.uneven_prior(torch.zeros(8, 3), 30.0, 300.0) == 0
-    assert losses.uneven_prior(tinted, 30.0, 300.0) > 3 * losses.uneven_prior(grey, 30.0, 300.0)
+    assert terms.uneven_prior(torch.zeros(8, 3), 30.0, 300.0) == 0
+    assert terms.uneven_prior(tinted, 30.0, 300.0) > 3 * terms.uneven_prior(grey, 30.0, 300.0)
 
 
 FEW = FitSettings(steps=6, preview_every=3)
@@ -105,7 +106,7 @@ def fitted(perception, photo_analysis):
 
 @pytest.mark.slow
 def test_a_few_steps_already_bring_the_photo_closer(photo_analysis):
-    few = fit.Fit(photo_analysis, FitSettings(steps=16))
+    few = solve.Fit(photo_analysis, FitSettings(steps=16))
     before = metrics(few.head, few.evidence)
     few.solve()
     after = metrics(few.head, few.evidence)
@@ -115,7 +116,7 @@ def test_a_few_steps_already_bring_the_photo_closer(photo_analysis):
 
 @pytest.mark.slow
 def test_the_recogniser_elsewhere_shapes_and_paints_the_head_but_not_its_eyes(photo_analysis):
-    one = fit.Fit(photo_analysis, FitSettings(steps=1))
+    one = solve.Fit(photo_analysis, FitSettings(steps=1))
     head, loss = one.head, one.loss(seed=0)
 
     def pay(loss):
@@ -138,7 +139,7 @@ def test_the_recogniser_elsewhere_shapes_and_paints_the_head_but_not_its_eyes(ph
 
 
 def test_eyes_of_any_colour_cost_nothing_when_the_photo_shows_them(photo_analysis):
-    one = fit.Fit(photo_analysis, FitSettings(steps=1))
+    one = solve.Fit(photo_analysis, FitSettings(steps=1))
     loss, head = one.loss(seed=0), one.head
     usual = loss._priors(head).item()
     seen = head.iris_start.clone()
@@ -150,7 +151,7 @@ def test_eyes_of_any_colour_cost_nothing_when_the_photo_shows_them(photo_analysi
 
 @pytest.mark.slow
 def test_nobody_paints_where_the_photo_shows_nothing(photo_analysis):
-    one = fit.Fit(photo_analysis, FitSettings(steps=1))
+    one = solve.Fit(photo_analysis, FitSettings(steps=1))
     head, loss = one.head, one.loss(seed=0)
     head.shown = torch.zeros(1, 1, 512, 512)
     head.shown[..., :256] = 1
@@ -177,7 +178,7 @@ def test_hair_that_the_photo_does_not_show_is_said_to_be_a_guess(fitted, photo_a
     assert fitted[0].manifest.hair is not None and fitted[0].notes == ()
     top = int(photo_analysis.face.landmarks468[:, 1].min())  # the middle of the forehead
     cut = photo_from_pixels(np.ascontiguousarray(photo_analysis.photo.pixels[top + 10 :]))
-    one = fit.Fit(analyse(cut, perception=perception), FitSettings(steps=1)).avatar()
+    one = solve.Fit(analyse(cut, perception=perception), FitSettings(steps=1)).avatar()
     assert one.notes == (HAIR_UNSEEN[one.manifest.hair is None],)
     if one.manifest.hair is not None:
         assert one.manifest.hair.colour == pytest.approx(one.manifest.brows.colour, rel=0.05)
@@ -192,7 +193,7 @@ def test_the_same_photo_gives_the_same_avatar(fitted, photo_analysis):
 
 @pytest.mark.slow
 def test_without_likeness_the_photo_leaves_no_texture_of_its_own(photo_analysis):
-    plain = fit.Fit(photo_analysis, FitSettings(steps=8, likeness=0.0))
+    plain = solve.Fit(photo_analysis, FitSettings(steps=8, likeness=0.0))
     plain.solve()
     albedo = plain.head.prior().detach().clamp(0.004, 0.97)
     wanted = stored_diffuse(albedo[0].permute(1, 2, 0).numpy()).astype(int)

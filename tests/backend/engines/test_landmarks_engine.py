@@ -13,12 +13,12 @@ from PIL import Image
 from fitdiff import cli, weight_files
 from fitdiff.avatar import read_avatar
 from fitdiff.engines import landmarks
-from fitdiff.engines.progress import Progress
 from fitdiff.errors import FitDiffError
-from fitdiff.evaluation.covers import covers
 from fitdiff.perception import weights
 from fitdiff.perception.analyse import HIDDEN, analyse
 from fitdiff.photo import photo_from_pixels
+from fitdiff.pictures.covered_photos import covers
+from fitdiff.progress import Progress
 
 from ..perception.portraits import portrait
 

@@ -12,13 +12,14 @@ from PIL import Image
 from fitdiff.avatar import Light, read_avatar
 from fitdiff.cli import main
 from fitdiff.evaluation import kept, known_person, known_truth, subjects, truth_report
-from fitdiff.evaluation.fronts import Front
 from fitdiff.evaluation.hard_views import HARD
-from fitdiff.evaluation.known_person import Ground, Subject, seen_texels
+from fitdiff.evaluation.known_person import Ground, Subject
+from fitdiff.evaluation.neutral_likeness import Front
 from fitdiff.evaluation.shapes import FaceShape, reachable
 from fitdiff.evaluation.views import as_bytes
 from fitdiff.face import embedded
 from fitdiff.render.colour import to_srgb
+from fitdiff.render.projection import seen_texels
 
 PEOPLE = 2
 DIRECTION = (0.5, 0.4, 0.8)
@@ -37,7 +38,9 @@ def people(tmp_path_factory):
     for place in folder.iterdir():
         avatar = read_avatar(place / "avatar")
         head = known_person.Head(avatar)
-        drawn = head.draw(known_person.photo_camera(avatar), [0.4, 0.7, 0.7, 1.0, 1.0, 1.0, *DIRECTION], shadowed=True)
+        drawn = head.draw(
+            known_person.camera_from_avatar(avatar), [0.4, 0.7, 0.7, 1.0, 1.0, 1.0, *DIRECTION], shadowed=True
+        )
         picture = to_srgb(drawn.over(torch.full((1, 3, 1, 1), 0.2)))
         Image.fromarray(as_bytes(picture)).save(place / "photo.png")
         (place / "lit.json").write_text(json.dumps({"direction": DIRECTION, "share": 1.5, "front": [1, 1, 1]}))

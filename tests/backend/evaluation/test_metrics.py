@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from fitdiff.engines.relight import Head
 from fitdiff.evaluation import metrics
 from fitdiff.evaluation.views import TURNS, views
+from fitdiff.pictures.relight import Head
 
 from ..avatar.conftest import avatar, model  # noqa: F401
 
@@ -100,9 +100,9 @@ def test_a_turned_camera_sees_the_head_turn_to_its_left_where_it_stands(avatar):
     head = Head(avatar)
     middle = (head.vertices.amin(0) + head.vertices.amax(0)) / 2
     nose = middle + torch.tensor([0.0, 0.0, 0.1])
-    from fitdiff.engines.stored import photo_camera
+    from fitdiff.avatar.convert import camera_from_avatar
 
-    straight = photo_camera(avatar)
+    straight = camera_from_avatar(avatar)
     turned = head.turned(straight, 40)
     before, after = (camera.project(torch.stack([middle, nose])[None]) for camera in (straight, turned))
     assert torch.allclose(before.screen[0, 0], after.screen[0, 0], atol=1e-2)
@@ -115,9 +115,9 @@ def test_a_turned_camera_sees_the_head_turn_to_its_left_where_it_stands(avatar):
 
 def test_shadows_take_light_away_and_the_lamp_only_where_it_reaches(avatar):  # noqa: F811
     head = Head(avatar)
-    from fitdiff.engines.stored import photo_camera
+    from fitdiff.avatar.convert import camera_from_avatar
 
-    camera = photo_camera(avatar).resized((100, 80))
+    camera = camera_from_avatar(avatar).resized((100, 80))
     behind = [0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.9, 0.2, 0.1]
     plain, shadowed = head.draw(camera, behind), head.draw(camera, behind, shadowed=True)
     assert torch.equal(plain.face, shadowed.face)

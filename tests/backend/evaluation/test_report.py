@@ -10,7 +10,7 @@ from PIL import Image
 
 from fitdiff.cli import main
 from fitdiff.evaluation import report
-from fitdiff.evaluation.contenders import Contest
+from fitdiff.evaluation.engine_variants import Contest
 from fitdiff.evaluation.real_photos import EngineResult, PhotoResult
 from fitdiff.evaluation.recognisers import networks
 from fitdiff.face import embedded

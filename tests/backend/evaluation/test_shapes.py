@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from fitdiff.evaluation.shape_distances import distances, person_of
 from fitdiff.evaluation.shapes import PARTS, FaceShape, aligned, reachable
 from fitdiff.face import embedded
-from fitdiff.face.topology import Topology
+from fitdiff.topology import Topology
 
 SIDE, LENGTH = 41, 0.16  # vertices, metres
 

@@ -7,7 +7,7 @@ import torch
 
 from fitdiff.face.arkit import ARKIT_NAMES
 from fitdiff.face.model import MorphableModel
-from fitdiff.face.topology import LandmarkSet, Topology
+from fitdiff.topology import LandmarkSet, Topology
 
 
 def synthetic_model(

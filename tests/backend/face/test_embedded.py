@@ -11,8 +11,8 @@ from fitdiff.face.build.leaks import LeakCheck
 from fitdiff.face.embedded import ASSET, EmbeddedFace, load
 from fitdiff.face.geometry import boundary_loops
 from fitdiff.face.people import random_expression, random_identity
-from fitdiff.face.topology import REGIONS
 from fitdiff.render.atlas import Atlas
+from fitdiff.topology import REGIONS
 
 BLINKS = [ARKIT_NAMES.index("eyeBlinkLeft"), ARKIT_NAMES.index("eyeBlinkRight")]
 

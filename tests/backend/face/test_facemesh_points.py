@@ -12,8 +12,8 @@ from fitdiff.face.build.facemesh import LIP_RINGS, LOWER_LIP, UPPER_LIP, mirror_
 from fitdiff.face.build.landmarks import store_facemesh
 from fitdiff.face.geometry import boundary_loops
 from fitdiff.face.storage import load_model
-from fitdiff.face.topology import REGIONS
 from fitdiff.perception.regions import LEFT_EYE, RIGHT_EYE
+from fitdiff.topology import REGIONS
 
 
 @pytest.fixture(scope="module")

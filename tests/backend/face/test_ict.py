@@ -12,7 +12,7 @@ import pytest
 from fitdiff.errors import FitDiffError
 from fitdiff.face.arkit import ARKIT_NAMES
 from fitdiff.face.ict import FACES, KEPT_FACES, KEPT_VERTICES, VERTICES, arkit_name, load_ict, read_obj, read_obj_points
-from fitdiff.face.topology import REGIONS
+from fitdiff.topology import REGIONS
 
 SIDED = [name[:-4] + "_L" for name in ARKIT_NAMES if name.endswith("Left") and name not in ("jawLeft", "mouthLeft")]
 NAMES = [

@@ -8,7 +8,7 @@ import torch
 
 from fitdiff.face import embedded
 from fitdiff.face.storage import load_model
-from fitdiff.face.topology import REGIONS
+from fitdiff.topology import REGIONS
 
 
 @pytest.fixture(scope="module")

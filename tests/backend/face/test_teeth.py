@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from fitdiff.face.embedded import EmbeddedFace, load
-from fitdiff.face.topology import REGIONS
 from fitdiff.render.camera import Projected
 from fitdiff.render.visibility import visible_faces
+from fitdiff.topology import REGIONS
 
 SIDE = 400  # pixels of a picture of 4 cm
 TEETH = REGIONS.index("teeth")

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from fitdiff.face.model import MorphableModel
-from fitdiff.face.topology import LandmarkSet, Topology
 from fitdiff.perception.landmark_basis import FACE_OVAL
+from fitdiff.topology import LandmarkSet, Topology
 
 ROWS, COLUMNS = 33, 65
 

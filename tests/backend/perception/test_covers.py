@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from fitdiff.errors import FitDiffError
-from fitdiff.evaluation.covers import covers as painted
 from fitdiff.perception import covers
 from fitdiff.perception.analyse import GUESSED, UNKNOWN, Analysis, analyse
 from fitdiff.perception.covers import ASSET, SIDE, Window, find_cover
 from fitdiff.perception.regions import Crop
 from fitdiff.perception.skin import CHANNELS, face_mask, mask_crop
 from fitdiff.photo import photo_from_pixels
+from fitdiff.pictures.covered_photos import covers as painted
 
 from .canonical_face import POINTS
 from .test_skin import TONES, Drawn

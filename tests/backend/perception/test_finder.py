@@ -5,15 +5,15 @@ import pytest
 import torch
 from PIL import Image
 
-from fitdiff.evaluation.covers import covers
 from fitdiff.face import embedded
 from fitdiff.perception import landmarks
 from fitdiff.perception.facemesh import MIRROR
 from fitdiff.perception.finder import as_batch
 from fitdiff.perception.landmarks import IBUG68, ibug68
 from fitdiff.perception.types import Detection
+from fitdiff.pictures.covered_photos import covers
 
-from .conftest import NAMES
+from ..photos import NAMES
 
 
 def error(face, truth468: np.ndarray) -> float:

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import torch
 
-from fitdiff.face.topology import Topology
 from fitdiff.render import Camera, Maps
+from fitdiff.topology import Topology
 
 
 def grid_quads(rows: int, columns: int) -> np.ndarray:

@@ -16,16 +16,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fitdiff.engines.pictures import portrait_camera
 from fitdiff.face.embedded import load
 from fitdiff.face.looks import look_maps, random_look
 from fitdiff.face.people import random_identity
 from fitdiff.face.skin import load_skin
+from fitdiff.pictures.contact_sheet import Row, contact_sheet
+from fitdiff.pictures.model_sheets import portrait_camera
 from fitdiff.render import Camera, Maps, Renderer
 from fitdiff.render.colour import to_linear, to_srgb
 from fitdiff.render.preview import to_bytes
 from fitdiff.render.renderer import Rendering
-from fitdiff.render.sheet import Row, contact_sheet
 
 ROOT = Path(__file__).parents[3]
 BLENDERS = os.environ.get("FITDIFF_BPY_PYTHON", ""), str(ROOT / ".venvs" / "bpy" / "bin" / "python")

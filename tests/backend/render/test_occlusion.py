@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from fitdiff.face.embedded import load
-from fitdiff.face.topology import REGIONS
 from fitdiff.render.atlas import Atlas
 from fitdiff.render.occlusion import ambient_occlusion, cast_shadow, sphere, visibility
+from fitdiff.topology import REGIONS
 
 
 def bowl(depth: float, rings: int = 24, segments: int = 48) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from fitdiff.face.topology import Topology
 from fitdiff.render import Camera, geometry
 from fitdiff.render.interpolate import Fragments, fragments, interpolate, picture
 from fitdiff.render.mesh import MeshTables
 from fitdiff.render.visibility import RASTERIZERS, visible_faces
+from fitdiff.topology import Topology
 
 REFERENCE = np.load(Path(__file__).with_name("pytorch3d_0_7_9.npz"))
 SCENES = ("bumpy_sphere", "triangle_soup")

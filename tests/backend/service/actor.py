@@ -16,13 +16,13 @@ from typing import Any
 
 import msgspec
 
-from fitdiff.engines.progress import Progress, Report
+from fitdiff.atomic_write import atomic_folder
 from fitdiff.errors import FitDiffError
+from fitdiff.progress import Progress, Report
 from fitdiff.reconstruction import ENGINES, STEPS, Order
 from fitdiff.service import worker
 from fitdiff.service.jobs import Times
 from fitdiff.service.server import serve
-from fitdiff.swap import replacing
 
 STEP = 0.01  # seconds
 FILES = ("avatar.json", "mesh.npz", "preview.png")
@@ -38,7 +38,7 @@ def play(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
     for step in range(1, steps + 1):
         time.sleep(20 * STEP if part == "slow" else STEP)
         report(Progress("fitting", step, steps, noise() if part == "pictures" else None))
-    with replacing(Path(order.out)) as folder:
+    with atomic_folder(Path(order.out)) as folder:
         for name in FILES:
             (folder / name).write_bytes(CONTENT)
             time.sleep(STEP)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fitdiff import __version__
-from fitdiff.engines.progress import Progress
 from fitdiff.errors import FitDiffError
+from fitdiff.progress import Progress
 from fitdiff.reconstruction import ENGINES
 from fitdiff.service import lifeline, messages
 from fitdiff.service.framing import REQUEST_LIMIT, encode

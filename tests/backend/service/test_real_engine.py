@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from fitdiff.avatar import read_avatar, read_manifest
-from fitdiff.engines.progress import silent
+from fitdiff.progress import silent
 from fitdiff.reconstruction import Order, reconstruct
 
 from ..drawn_networks import write_networks
-from ..perception.conftest import PHOTOS, perception  # noqa: F401
+from ..photos import PHOTOS
 from .places import full_disk
 from .wire import REAL, Wire, gone, wait_until
 

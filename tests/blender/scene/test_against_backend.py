@@ -32,12 +32,12 @@ SAID = """
 import json, sys
 import numpy as np
 from fitdiff.avatar import read_avatar
-from fitdiff.engines.relight import posed
-from fitdiff.engines.stored import photo_camera
+from fitdiff.pictures.relight import posed
+from fitdiff.avatar.convert import camera_from_avatar
 avatar = read_avatar(sys.argv[1])
 points = posed(avatar)
 import torch
-seen = photo_camera(avatar).project(torch.tensor(points)[None].float()).screen[0]
+seen = camera_from_avatar(avatar).project(torch.tensor(points)[None].float()).screen[0]
 np.savez(sys.argv[2], points=points, seen=seen.numpy(), shapes=avatar.mesh.shape_keys, neutral=avatar.mesh.vertices)
 """
 

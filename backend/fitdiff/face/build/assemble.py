@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ...topology import REGIONS, LandmarkSet, Topology
 from ..arkit import ARKIT_NAMES
 from ..model import MorphableModel
-from ..topology import REGIONS, LandmarkSet, Topology
 from .bake import bake_mouth, bake_teeth
 from .hm08 import Hm08
 from .ict import Ict, triangulate
@@ -19,13 +19,7 @@ from .masks import vertex_masks
 from .mouth import TONGUE_JAW, LipSeal, seal, tongue_out, with_tongue
 from .parts import GROUPS, GUM_TILE_WIDTH, Inner, affine_field, build_inner, fit_similarity_free, group_motion
 from .registration import laplacian
-from .statistics import (
-    ARTIST_PEOPLE,
-    ArtistPeople,
-    expression_components,
-    identity_components,
-    rigid_part,
-)
+from .statistics import ARTIST_PEOPLE, ArtistPeople, expression_components, identity_components, rigid_part
 from .surface import Head, build_head
 from .unwrap import unwrap_skin
 

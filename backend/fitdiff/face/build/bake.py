@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt
 
 from ...render.camera import Projected
 from ...render.visibility import visible_faces
-from ..topology import REGIONS, Topology
+from ...topology import REGIONS, Topology
 from .ict import Ict, triangulate
 from .parts import Inner, jaw_weight
 from .surface import Head

@@ -21,14 +21,14 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from ...evaluation.rendered_people import People, seen_by
 from ...perception import regions, weights
 from ...perception.facemesh import FaceMesh
 from ...perception.landmarks import Landmarker, ibug68
+from ...pictures.rendered_people import People, seen_by
+from ...topology import REGIONS, LandmarkSet, Topology
 from ..embedded import ASSET, EmbeddedFace, compose
 from ..geometry import boundary_loops
 from ..storage import load_model, save_model
-from ..topology import REGIONS, LandmarkSet, Topology
 from .landmarks import FACEMESH, store_facemesh
 
 SEED, CHECK_SEED = 468, 864

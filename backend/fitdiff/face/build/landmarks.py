@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..topology import REGIONS, LandmarkSet, Topology
+from ...topology import REGIONS, LandmarkSet, Topology
 from .ict import Ict, triangulate
 from .registration import Surface
 from .surface import OPEN_MOUTH, Head

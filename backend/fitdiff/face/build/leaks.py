@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ...render.camera import Camera
 from ...render.visibility import visible_faces
+from ...topology import REGIONS
 from ..embedded import EmbeddedFace
 from ..geometry import boundary_loops, loop_at
-from ..topology import REGIONS
 from .mouth import lip_rings
 
 SIDE = 448  # pixels of a picture; the face fills it, so one is about half a millimetre

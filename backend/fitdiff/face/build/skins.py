@@ -18,9 +18,9 @@ from safetensors.numpy import load_file
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
 from ...render.atlas import Atlas
+from ...topology import REGIONS
 from ..embedded import load
 from ..skin import ASSET, COMPONENT_SIZE, HAEMOGLOBIN, MEAN_SIZE, MELANIN, save_basis
-from ..topology import REGIONS
 from .hm08 import Hm08
 
 CROP_2048, CROP_512 = (1240, 256), (310, 64)

@@ -1,0 +1,97 @@
+"""Maps, cameras and lights between what the renderer reads and what an avatar folder stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..render.camera import Camera
+from ..render.maps import UNPAINTED, Maps
+from . import Avatar, Light, linear_from_srgb, stored, stored_diffuse
+from . import Camera as StoredCamera
+
+EYE_SIZE = 512  # texels of a stored eye map: the iris is an eighth of it
+
+
+def maps_to_avatar(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:
+    """The first person of what the renderer reads -> an avatar's 8-bit maps."""
+
+    def picture(values: Tensor) -> np.ndarray:
+        return values[0].detach().double().cpu().numpy().transpose(1, 2, 0)
+
+    skin = maps["skin"]
+    result = {
+        "diffuse": stored_diffuse(picture(skin.diffuse)),
+        "specular": stored(picture(skin.specular).mean(-1)),
+        "normal": stored(picture(skin.normal) * 0.5 + 0.5),
+    }
+    for region in ("eyes", "teeth", "mouth"):
+        if region in maps:
+            result[f"{region}_diffuse"] = stored_diffuse(picture(maps[region].diffuse))
+    return result
+
+
+def maps_from_avatar(maps: Mapping[str, np.ndarray], like: Tensor) -> dict[str, Maps]:
+    """An avatar's 8-bit maps -> what the renderer reads, region by region."""
+
+    def picture(values: np.ndarray) -> Tensor:
+        values = values[..., None] if values.ndim == 2 else values
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None].to(like)
+
+    skin = Maps(
+        picture(linear_from_srgb(maps["diffuse"] / 255.0)),
+        picture(maps["specular"] / 255.0),
+        picture(maps["normal"] / 255.0 * 2 - 1),
+    )
+    result = {"skin": skin}
+    for region in ("eyes", "teeth", "mouth"):
+        if f"{region}_diffuse" in maps:
+            diffuse = picture(linear_from_srgb(maps[f"{region}_diffuse"] / 255.0))
+            result[region] = Maps.plain(*UNPAINTED[region], like=like)._replace(diffuse=diffuse)
+    return result
+
+
+def camera_to_avatar(camera: Camera) -> StoredCamera:
+    """The first of a renderer's cameras as an avatar stores it."""
+    rows = camera.rotation[0].tolist()
+    return StoredCamera(
+        width=camera.size[1],
+        height=camera.size[0],
+        focal_px=float(camera.focal[0]),
+        principal=tuple(camera.principal[0].tolist()),
+        rotation=tuple(tuple(row) for row in rows),  # type: ignore[arg-type]
+        translation=tuple(camera.translation[0].tolist()),
+    )
+
+
+def camera_from_avatar(avatar: Avatar) -> Camera:
+    """The camera that took the photo."""
+    stored = avatar.manifest.camera
+    return Camera(
+        torch.tensor([stored.rotation]),
+        torch.tensor([stored.translation]),
+        torch.tensor([stored.focal_px]),
+        torch.tensor([stored.principal]),
+        (stored.height, stored.width),
+    )
+
+
+def light_to_avatar(numbers: Sequence[float]) -> Light:
+    """The nine light numbers as an avatar stores them: the direction with unit length."""
+    ambient, diffuse, specular, red, green, blue, *towards = numbers
+    direction = np.array(towards) / np.linalg.norm(towards)
+    return Light(
+        ambient=ambient,
+        diffuse=diffuse,
+        specular=specular,
+        colour=(red, green, blue),
+        direction=tuple(direction.tolist()),
+    )
+
+
+def light_from_avatar(avatar: Avatar) -> list[float]:
+    light = avatar.manifest.light
+    return [light.ambient, light.diffuse, light.specular, *light.colour, *light.direction]

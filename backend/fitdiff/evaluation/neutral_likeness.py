@@ -1,0 +1,51 @@
+"""Heads at rest as a passport shows them: from the front, in one light, over grey. Two of them say how like a head is to
+its person, wherever the photo was taken from that it was made of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from msgspec.structs import replace as with_fields
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from ..avatar import Avatar
+from ..face.model import MorphableModel
+from ..generation.random_person import KEY_LIGHT
+from ..perception.bundle import Perception
+from ..pictures.relight import Head
+from ..render.camera import Camera
+from ..render.colour import to_linear, to_srgb
+from . import metrics
+from .recognisers import networks
+from .shapes import FaceShape
+
+DISTANCE, REACH = 1.2, 0.15  # metres: of the camera, and from the picture's middle to its edge
+SIDE = 224  # of the picture that people look at; recognisers look at one of twice that
+
+
+class Front:
+    def __init__(self, avatar: Avatar, model: MorphableModel, person: FaceShape) -> None:
+        """person: at rest, as the truth has them; how large a head is and where it stands is its engine's own affair."""
+        vertices = person.lay(avatar.mesh.vertices).astype(np.float32)
+        mesh = replace(avatar.mesh, vertices=vertices, fit_residual=None)
+        head = Head(replace(avatar, manifest=with_fields(avatar.manifest, arkit={}), mesh=mesh))
+        face = torch.from_numpy(model.topology.vertex_masks["face"] > 0.5)
+        target = model.mean[: len(face)][face].mean(0) + torch.tensor([0.0, 0.02, 0.0])
+        angle = 2 * math.degrees(math.atan(REACH / DISTANCE))
+        camera = Camera.facing((2 * SIDE, 2 * SIDE), DISTANCE, angle, target=target)
+        drawn = head.draw(camera, list(KEY_LIGHT), shadowed=True)
+        grey = to_linear(torch.full((1, 3, 1, 1), metrics.GREY))
+        large = to_srgb(drawn.over(grey))
+        self.picture: Tensor = avg_pool2d(large, 2)  # (1, 3, SIDE, SIDE) sRGB
+        points = camera.project(model.landmarks(head.vertices[None], "facemesh468")).screen[0]
+        self._networks = networks(Perception.load())
+        self._seen = metrics.embeddings(self._networks, large, points.numpy())
+
+    @torch.no_grad()
+    def likeness(self, other: Front) -> dict[str, float]:
+        """By recogniser, each network's own figure."""
+        return metrics.identity(self._networks, self._seen, other._seen)

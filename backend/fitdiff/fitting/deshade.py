@@ -1,0 +1,61 @@
+"""A sampled skin without the light that guidance has put into it.
+
+A chin in shadow can be had from dark skin or from a lamp overhead, and guidance moves both at once. Pigment does not know
+which way the skin faces, light does: what a sample differs by from the skin that its condition alone suggests, and goes with
+the surface's direction, is shading, and the lamp is left to explain it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..face.model import MorphableModel
+from ..render.atlas import Atlas
+from ..render.geometry import vertex_normals
+from ..render.mesh import MeshTables
+from ..render.resize import resized
+
+SIZE = 128  # texels: light is broad
+DARKEST = 0.004
+FORWARD = 0.2  # cosine to straight ahead from which on skin tells: a photo shows no more of it
+SCALP = 0.3  # where hair may grow nothing is said
+OUTLIER = 0.15  # log albedo from which on a difference is a feature, such as a brow or a beard
+ROUNDS = 6
+SHARE = 0.5  # of it is taken: nine numbers of light cannot explain all that a real room does to a face
+
+
+@torch.no_grad()
+def deshade(skin: Tensor, suggested: Tensor, model: MorphableModel, mesh: MeshTables) -> Tensor:
+    """skin, suggested (1, 3, S, S) linear -> skin in the same tone with less shading. mesh: the model's."""
+    atlas = Atlas(model.topology, SIZE)
+    rest = model.vertices(*(skin.new_zeros(1, count) for count in (model.identity_count, model.expression_count)))
+    normals = vertex_normals(rest, mesh)[0]
+    covered = atlas.covered.to(skin.device)
+    apart = [resized(maps, SIZE).clamp(min=DARKEST).log().mean(1)[0][covered] for maps in (skin, suggested)]
+    told = _told(model, atlas, normals)
+    slope = _slope(atlas.gather(normals), apart[0] - apart[1], told)
+    shading = SHARE * (normals @ slope)[:, None]
+    tone = (atlas.gather(shading)[:, 0] * told).sum() / told.sum()
+    return skin * resized(atlas.bake(tone - shading), skin.shape[-1]).exp()
+
+
+def _told(model: MorphableModel, atlas: Atlas, normals: Tensor) -> Tensor:
+    """(M,) 0 or 1: which texels say anything."""
+    told = atlas.gather(normals[:, 2:])[:, 0] > FORWARD
+    if (scalp := model.topology.vertex_masks.get("scalp")) is not None:  # other faces' may be unknown
+        told &= atlas.gather(torch.from_numpy(scalp).to(normals)[:, None])[:, 0] < SCALP
+    return told.to(normals)
+
+
+def _slope(normals: Tensor, apart: Tensor, weight: Tensor) -> Tensor:
+    """(3,): how the difference grows with each component of the normal. Features weigh less (Geman-McClure), round by
+    round."""
+    terms = torch.cat([torch.ones_like(normals[:, :1]), normals], 1).double()
+    apart, trust = apart.double(), weight.double()
+    found = terms.new_zeros(4)
+    for _ in range(ROUNDS):
+        weighted = terms * trust[:, None]
+        found = torch.linalg.solve(terms.T @ weighted, weighted.T @ apart)
+        trust = weight / (1 + ((apart - terms @ found) / OUTLIER).square()).square()
+    return found[1:].to(normals)

@@ -1,0 +1,185 @@
+"""The head that a fit is about: the numbers that it solves for, and what the head of these numbers looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..face.appearance import BROWN, OILY, SCLERA, Paint, gloss, head_maps, oily_parts
+from ..face.model import MorphableModel
+from ..face.skin import SkinBasis, load_skin
+from ..perception.analyse import Analysis, crop_camera
+from ..perception.gaze import gaze_of
+from ..perception.regions import Crop
+from ..render.arithmetic import limited
+from ..render.atlas import Atlas
+from ..render.camera import Camera, rotation_from_axis_angle
+from ..render.maps import Maps
+from ..render.renderer import Renderer, Rendering
+from ..render.resize import resized
+from ..render.shadows import Shaded, Shadows, softened
+from .iris_colour import iris_colour
+from .residual import Residual, without_glow
+
+MAP_SIZE = 512  # of the optimised albedo; the finished maps may be larger
+EYE_SIZE = 128  # texels while fitting; finished ones are as large as any eye's
+DARKEST, PALEST = 0.004, 0.97  # albedo
+FLAT = (0.0, 0.0, 1.0)
+ORDINARY_HARDNESS = 0.8
+ORDINARY_LIGHT = (0.55, 0.65, 0.65, 1.0, 1.0, 1.0, 0.2, 0.5, 0.85)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Somebody whom another engine has drawn already: the fit begins there, and only what it moves away costs."""
+
+    identity: Tensor  # (1, I)
+    expression: Tensor  # (1, E)
+    light: Tensor  # (1, 9)
+    skin: SkinBasis  # its mean is the drawn skin
+    gloss: Tensor  # (1, 1, S, S)
+    normal: Tensor  # (1, 3, S, S) tangent space
+
+
+class FitHead:
+    """The numbers are leaves that an optimiser may move; everything else follows from them. All on one device."""
+
+    def __init__(self, analysis: Analysis, start: Start | None = None, likeness: float = 1.0) -> None:
+        pose, self.device, self.drawn = analysis.pose, analysis.perception.device, start
+        self.model = model_on(analysis.model, self.device)
+        self.crop: Crop = analysis.mask.crop
+        self.posed = pose.camera()
+        self.likeness = likeness
+        self.renderer = Renderer(self.model.topology).to(self.device)
+        self.atlas = Atlas(self.model.topology, MAP_SIZE)
+        self.basis = (load_skin() if start is None else start.skin).to(self.device)
+        self._oily = self._fixed(oily_parts(self.model.topology, MAP_SIZE))[:, None]
+
+        self.identity, self.expression = self._free(pose.identity[None]), self._free(pose.expression[None])
+        self.gaze = self._free(gaze_of(analysis.face, pose, analysis.model)[None])
+        self.gaze_start = self.gaze.detach().clone()
+        self.turn, self.shift = self._free(np.zeros(3)), self._free(np.zeros(3))
+        self.skin = self._free(np.zeros((1, self.basis.count)))
+        eyes = iris_colour(analysis.photo.pixels, analysis.face, analysis.mask.tone)
+        self.iris, self.sclera = self._free([BROWN] if eyes is None else eyes[None]), self._free([SCLERA])
+        self.iris_start = self.iris.detach().clone()
+        self.shine = self._free([0.0])  # log factor of the whole gloss: a highlight's strength is the skin's
+        self.oil = self._free(np.zeros((len(OILY), 1, 1, 1)))  # the same for parts of the face, beside it
+        self.residual = Residual(MAP_SIZE).to(self.device)
+        self.light = self._free([ORDINARY_LIGHT])
+        self.uneven = self._free(np.zeros((8, 3)))
+        if start is not None:
+            self.identity, self.expression = self._free(start.identity), self._free(start.expression)
+            self.light = self._free(start.light)
+        self.unsure = torch.zeros(1, 1, 1, 1, device=self.device)  # by what share each texel's light may be another
+        self.shown = torch.ones(1, 1, 1, 1, device=self.device)  # how far the photo shows each texel
+        self.hardness = self._free([ORDINARY_HARDNESS])  # of the lamp's shadow
+        self.shade = Shaded({"skin": torch.ones(1, 3, 1, 1, device=self.device)}, self.uneven, self.hardness)
+
+    def _fixed(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).float().to(self.device)
+
+    def _free(self, values: object) -> Tensor:
+        known = values.detach() if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+        return known.to(self.device, torch.float32, copy=True).requires_grad_()
+
+    @cached_property
+    def _gloss(self) -> Tensor:
+        """(1, 1, S, S) before anybody's own shine."""
+        if self.drawn is not None:
+            return self.drawn.gloss.to(self.device)
+        return self._fixed(gloss(self.model.topology, MAP_SIZE))[None, None]
+
+    def numbers(self) -> list[Tensor]:
+        """All that is solved for."""
+        shape = [self.turn, self.shift, self.identity, self.expression, self.gaze]
+        paint = [self.skin, self.iris, self.sclera, self.shine, self.oil, *self.residual.parameters()]
+        return [*shape, *paint, self.light, self.uneven, self.hardness]
+
+    def vertices(self) -> Tensor:
+        """(1, V, 3)."""
+        return self.model.vertices(self.identity, self.expression, self.gaze)
+
+    def camera(self) -> Camera:
+        """Of the whole photo."""
+        posed = self.posed.to(self.device)
+        turn = rotation_from_axis_angle(self.turn[None])
+        moved = posed.translation + self.shift * posed.translation.norm()
+        return Camera(turn @ posed.rotation, moved, posed.focal, posed.principal, posed.size)
+
+    def window(self) -> Camera:
+        """Of the mask's window in it."""
+        return crop_camera(self.camera(), self.crop)
+
+    def prior(self, size: int = MAP_SIZE) -> Tensor:
+        """(1, 3, size, size) the skin before the residual, linear."""
+        return self.basis.albedo(self.skin, size)
+
+    def beyond(self) -> Tensor:
+        """(1, 3, MAP_SIZE, MAP_SIZE) log of what the photo adds to that."""
+        residual = without_glow(self.residual(), self.lit())
+        if residual.requires_grad:
+            # What the photo does not show follows from the rest by the priors: the recogniser alone would paint there.
+            shown = self.shown
+            residual.register_hook(lambda gradient: gradient * shown)
+        return residual
+
+    def albedo(self) -> Tensor:
+        """(1, 3, MAP_SIZE, MAP_SIZE) linear."""
+        return limited(self.prior() * (self.likeness * self.beyond()).exp(), DARKEST, PALEST)
+
+    def maps(self, albedo: Tensor, normal: Tensor | None = None, eyes: int = EYE_SIZE) -> dict[str, Maps]:
+        """albedo (1, 3, S, S) linear -> all that the head is painted with, the skin smooth unless a normal map is given."""
+        shine = self.shine + (self._oily * self.oil).sum(0, keepdim=True)
+        specular = resized(self._gloss * shine.exp(), albedo.shape[-1])
+        paint = Paint(
+            iris=self.iris.clamp(0.004, 0.6),
+            sclera=self.sclera.clamp(0.05, 0.9),
+            specular=limited(specular, 0, 1),
+            normal=albedo.new_tensor(FLAT).view(1, 3, 1, 1) if normal is None else normal,
+        )
+        return head_maps(self.model, albedo, paint, eyes)
+
+    def rendered(self) -> Rendering:
+        """In the window, as the photo has it."""
+        return self.renderer(self.vertices(), self.maps(self.albedo()), self.window(), self.light, self.shade)
+
+    def look_at_shadows(self) -> None:
+        """The head's own occlusion of the room and shadow of the lamp, as it lies now."""
+        vertices = self.vertices()[0].detach()
+        shadows = Shadows(self.model.topology, vertices, self.renderer.mesh, self.atlas)
+        self.shade = Shaded(shadows.under(self.light.detach()).reaching, self.uneven, self.hardness)
+        self.unsure = shadows.unsure(self.light.detach())
+
+    def lit(self) -> Tensor:
+        """(1, 1, S, S) how much of room and lamp together reaches each place of the skin, 1 in the open."""
+        room, lamp = self.shade.reaching["skin"][:, :2].split(1, 1)
+        lamp = softened(lamp, self.hardness.detach())
+        ambient, diffuse = self.light[0, :2].detach()
+        return (ambient * room + diffuse * lamp) / (ambient + diffuse)
+
+    @torch.no_grad()
+    def keep_light_possible(self) -> None:
+        self.light[:, :6].clamp_(min=0.02)
+        self.light[:, 2] = self.light[:, 1]  # one lamp: as strong in its highlight as in its light
+        self.hardness.clamp_(0, 1)
+
+
+_COPIES: WeakKeyDictionary[MorphableModel, dict[torch.device, MorphableModel]] = WeakKeyDictionary()
+
+
+def model_on(model: MorphableModel, device: torch.device) -> MorphableModel:
+    """The model itself where it lies there already, else a copy that is made once: perception keeps the one it knows."""
+    if model.mean.device == device:
+        return model
+    from copy import deepcopy
+
+    copies = _COPIES.setdefault(model, {})
+    if device not in copies:
+        copies[device] = deepcopy(model).to(device)
+    return copies[device]

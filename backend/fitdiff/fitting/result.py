@@ -1,0 +1,172 @@
+"""What comes out of a fit: the finished maps, and the avatar with its figures and its preview."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from ..avatar import Avatar, Hair, avatar_from_model, stored, stored_diffuse
+from ..avatar.convert import camera_to_avatar, light_to_avatar, maps_from_avatar
+from ..face.appearance import EYE_MAP
+from ..face.arkit import named, to_arkit
+from ..face.brows import brow_places
+from ..face.hairline import has_hairline
+from ..face.skin import relief
+from ..hair.brows import stored_brows
+from ..hair.scalp import hair_like_brows, photo_hair, stored_hair, with_photo_hair
+from ..perception.analyse import Analysis
+from ..render.atlas import Atlas
+from ..render.colour import to_linear
+from ..render.geometry import vertex_normals
+from ..render.preview import to_bytes
+from ..render.projection import HeadInPhoto, seen_texels
+from ..render.resize import resized
+from .evidence import Evidence
+from .finish import finished_albedo
+from .head import DARKEST, MAP_SIZE, PALEST, FitHead
+from .loss import metrics
+from .settings import FitSettings
+from .shine import own_shine
+from .tooth_shade import tooth_shade
+
+HAIR_UNSEEN = (
+    "The photo does not show the hair: it is given the brows' colour and a usual hairline.",
+    "The photo does not show the hair, and the brows are too pale to go by: the head is bald.",
+)
+
+
+class Finished(NamedTuple):
+    """What an avatar shows: its maps, 8 bits, its hair, and what of them was guessed."""
+
+    maps: dict[str, np.ndarray]
+    hair: Hair | None
+    notes: tuple[str, ...]
+
+
+@torch.no_grad()
+def finished_maps(head: FitHead, evidence: Evidence, photo: Tensor, size: int) -> Finished:
+    """photo (1, 3, H, W) sRGB, all of it; the skin's maps are of this size."""
+    atlas = head.atlas if size == MAP_SIZE else Atlas(head.model.topology, size)
+    prior, fitted = head.prior(size), head.albedo()
+    seen = _explained(head, evidence, photo)
+    albedo = finished_albedo(seen, prior, fitted, head.beyond(), head.likeness, atlas).clamp(DARKEST, PALEST)
+    painted = head.maps(albedo, _relief(head, albedo, prior), EYE_MAP)
+    specular, found, notes = painted["skin"].specular, None, []
+    if head.likeness > 0:
+        shade = tooth_shade(evidence.photo, evidence.inside, evidence.tone, head.rendered())
+        whiter = painted["teeth"].diffuse * shade.view(1, 3, 1, 1)
+        painted["teeth"] = painted["teeth"]._replace(diffuse=whiter.clamp(max=PALEST))
+        places = torch.from_numpy(brow_places(head.model.topology, size)).to(albedo)[None, None]
+        specular = own_shine(specular, albedo, places)
+        found = photo_hair(seen, fitted, head.model, head.atlas)
+        if found is None and has_hairline(head.model.topology):
+            found = hair_like_brows(albedo, head.model)
+            notes.append(HAIR_UNSEEN[found is None])
+        if found is not None:
+            albedo = with_photo_hair(albedo, found, head.model, head.likeness)
+    hair, where = stored_hair(found, head.model, size)
+    maps = {
+        "diffuse": _stored_colour(albedo),
+        "specular": stored(specular[0, 0].cpu().numpy()),
+        "normal": stored((0.5 + 0.5 * painted["skin"].normal)[0].permute(1, 2, 0).cpu().numpy()),
+    }
+    others = {f"{name}_diffuse": _stored_colour(painted[name].diffuse) for name in ("eyes", "teeth", "mouth")}
+    return Finished(maps | others | where, hair, tuple(notes))
+
+
+def _explained(head: FitHead, evidence: Evidence, photo: Tensor) -> HeadInPhoto:
+    vertices, rendering = head.vertices(), head.rendered()
+    return HeadInPhoto(
+        photo=photo,
+        camera=head.camera(),
+        window=head.window(),
+        skin=evidence.skin,
+        features=torch.maximum(evidence.eyes, evidence.mouth),
+        face=rendering.face,
+        fitted=rendering.image,
+        vertices=vertices[0],
+        normals=vertex_normals(vertices, head.renderer.mesh)[0],
+        triangles=head.renderer.mesh.triangles,
+    )
+
+
+@torch.no_grad()
+def shown_texels(head: FitHead, evidence: Evidence) -> Tensor:
+    """(1, 1, MAP_SIZE, MAP_SIZE) how far the photo shows each texel."""
+    seen = _explained(head, evidence, evidence.photo)
+    return seen_texels(seen, head.atlas, torch.maximum(seen.skin, seen.features))
+
+
+def _relief(head: FitHead, albedo: Tensor, prior: Tensor) -> Tensor:
+    """A drawn skin brings its own; what the photo adds to its colour adds to it."""
+    if head.drawn is None:
+        return relief(albedo)
+    added = relief(albedo / prior) * albedo.new_tensor([1.0, 1.0, 0.0]).view(1, 3, 1, 1)
+    return F.normalize(resized(head.drawn.normal.to(albedo), albedo.shape[-1]) + added, dim=1)
+
+
+@torch.no_grad()
+def avatar_of(
+    head: FitHead,
+    evidence: Evidence,
+    analysis: Analysis,
+    finished: Finished,
+    engine: str,
+    seed: int,
+    settings: FitSettings,
+) -> Avatar:
+    identity, expression, gaze = (values[0].cpu() for values in (head.identity, head.expression, head.gaze))
+    maps, hair, notes = finished
+    brows, where = stored_brows(head.model, maps["diffuse"])
+    avatar = avatar_from_model(
+        analysis.model,
+        identity=identity,
+        expression=expression,
+        gaze=gaze,
+        arkit=named(to_arkit(analysis.model, expression.numpy())),
+        light=light_to_avatar(head.light[0].tolist()),
+        camera=camera_to_avatar(head.camera().to("cpu")),
+        maps=maps | where,
+        hair=hair,
+        brows=brows,
+        engine=engine,
+        seed=seed,
+        settings=flattened(asdict(settings)),
+        metrics=metrics(head, evidence),
+        preview=_preview(head, analysis.photo.pixels, maps, settings.preview_side),
+        photo=analysis.photo.pixels,
+    )
+    return replace(avatar, notes=notes)
+
+
+def _preview(head: FitHead, pixels: np.ndarray, maps: dict[str, np.ndarray], side: int) -> np.ndarray:
+    """(H, W, 3) uint8: the head with its finished maps over the photo, no side longer than this."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, side / max(width, height))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    small = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.LANCZOS))
+    background = to_linear(torch.from_numpy(small.transpose(2, 0, 1).copy())[None].to(head.device) / 255.0)
+    view = head.camera().resized(size)
+    rendering = head.renderer(head.vertices(), maps_from_avatar(maps, head.light), view, head.light, head.shade)
+    return to_bytes(rendering.over(background))[0]
+
+
+def _stored_colour(linear: Tensor) -> np.ndarray:
+    return stored_diffuse(linear[0].permute(1, 2, 0).cpu().numpy())
+
+
+def flattened(settings: dict) -> dict:
+    """Nested settings flattened to names with dots, as the manifest keeps them."""
+    flat: dict = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": v for inner, v in flattened(value).items()}
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,20 @@
+"""How long a fit goes on, when what joins it, and how large its maps become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .loss import Weights
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    steps: int = 150
+    resolution: int = 512  # of the finished maps
+    likeness: float = 1.0
+    weights: Weights = field(default_factory=Weights)
+    identity_from: float = 0.25  # share of the steps after which the recogniser joins
+    residual_from: float = 0.2  # share of the steps after which the residual is let go
+    occlusion_every: int = 40  # steps between looks at what shades what
+    preview_every: int = 25
+    preview_side: int = 1024

@@ -1,0 +1,1 @@
+"""The trained generator: people drawn from noise, varied, completed, and held against a photo."""

@@ -1,0 +1,105 @@
+"""An avatar folder's head in our own renderer: as the photo had it, from elsewhere, or under another light. No face
+model needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..avatar import Avatar
+from ..avatar.convert import camera_from_avatar, light_from_avatar, maps_from_avatar
+from ..render.camera import Camera
+from ..render.colour import to_linear
+from ..render.preview import clay, to_bytes
+from ..render.renderer import Renderer, Rendering
+from ..render.shadows import Shadows
+from ..topology import Topology
+
+BACKDROP = (0.13, 0.14, 0.16)  # sRGB, as behind the pictures that Blender's side makes
+SUPERSAMPLE = 2
+MARGIN = 1.25  # of the head's larger side
+
+
+class Head:
+    """An avatar in its fitted expression, ready to be drawn any number of times."""
+
+    def __init__(self, avatar: Avatar) -> None:
+        self.avatar, self.topology = avatar, _topology(avatar)
+        self.vertices = torch.from_numpy(posed(avatar)).float()  # (V, 3) metres
+        self.renderer = Renderer(self.topology)
+        self.maps = maps_from_avatar(avatar.maps, self.vertices)
+
+    @cached_property
+    def shadows(self) -> Shadows:
+        return Shadows(self.topology, self.vertices, self.renderer.mesh)
+
+    @torch.no_grad()
+    def draw(self, camera: Camera, light: list[float] | None = None, shadowed: bool = False) -> Rendering:
+        """Under its own nine light numbers or these; shadowed: less what the head itself hides of the light."""
+        numbers = torch.tensor([light or light_from_avatar(self.avatar)])
+        shade = self.shadows.under(numbers) if shadowed else None
+        return self.renderer(self.vertices[None], self.maps, camera, numbers, shade)
+
+    def turned(self, camera: Camera, degrees: float) -> Camera:
+        """What this camera sees once the head has turned to its own left, about its middle."""
+        return camera.turned(float(np.radians(degrees)), self.vertices)
+
+
+@torch.no_grad()
+def picture(
+    avatar: Avatar,
+    side: int = 512,
+    light: list[float] | None = None,
+    turn: float = 0.0,
+    bare: bool = False,
+    shadowed: bool = True,
+) -> np.ndarray:
+    """(side, side, 3) uint8 sRGB: the fitted expression from the avatar's camera, under its own nine light numbers or
+    these; the head turned by degrees to its own left; bare: the form alone, in clay and a studio's light;
+    shadowed: with the head's own shadows, as Blender would show it, or as the nine numbers alone say."""
+    head, camera = Head(avatar), portrait(avatar, side)
+    camera = head.turned(camera, turn) if turn else camera
+    if bare:
+        return clay(head.vertices, head.topology, side, supersample=SUPERSAMPLE, camera=camera, renderer=head.renderer)
+    rendering = head.draw(camera.resized((side * SUPERSAMPLE,) * 2), light, shadowed)
+    over = rendering.over(backdrop())
+    return to_bytes(torch.nn.functional.avg_pool2d(over, SUPERSAMPLE))[0]
+
+
+def backdrop() -> Tensor:
+    """(1, 3, 1, 1) linear."""
+    return to_linear(torch.tensor(BACKDROP).view(1, 3, 1, 1))
+
+
+def posed(avatar: Avatar) -> np.ndarray:
+    """(V, 3) metres: neutral, the sliders where they start, and what no slider says."""
+    mesh = avatar.mesh
+    weights = np.array([avatar.manifest.arkit.get(name, 0.0) for name in mesh.shape_key_names])
+    moved = mesh.vertices + np.einsum("k,kvc->vc", weights, mesh.shape_keys.astype(np.float64))
+    return moved if mesh.fit_residual is None else moved + mesh.fit_residual
+
+
+def portrait(avatar: Avatar, side: int) -> Camera:
+    """The square round the head that `blender_fitdiff.demo` cuts out too, so that both pictures lie on each other."""
+    camera = camera_from_avatar(avatar)
+    height, width = camera.size
+    points = camera.project(torch.tensor(avatar.mesh.vertices)[None]).screen[0].double().numpy()
+    low, high = points.min(0), points.max(0)
+    size = np.array([width, height])
+    has_photo = avatar.photo is not None
+    length = (high - low).max() * MARGIN
+    length = max(8, int(np.ceil(min(length, size.max()) if has_photo else length)))
+    corner = np.round((low + high) / 2 - length / 2)
+    if has_photo:
+        corner = np.where(size >= length, np.clip(corner, 0, np.maximum(size - length, 0)), corner)
+    moved = camera.principal - torch.from_numpy(corner).float()[None]
+    return replace(camera, principal=moved, size=(length, length)).resized((side, side))
+
+
+def _topology(avatar: Avatar) -> Topology:
+    mesh = avatar.mesh
+    return Topology(mesh.quads, mesh.uv, mesh.uv_quads, mesh.quad_region)
