@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ class Jobs:
     ) -> None:
         """send(body, key) writes to the client; post(act) has the server's loop call act."""
         self._command, self._times, self._send, self._post = command, times, send, post
-        self.waiting: deque[Job] = deque()
+        self.waiting: OrderedDict[int | str, Job] = OrderedDict()  # by id, the next one first
         self.running: Job | None = None
         self.worker: Child | None = None
         self._releases: list[int | str] = []
@@ -65,23 +65,19 @@ class Jobs:
 
     def add(self, job: Job) -> None:
         """Raises FitDiffError id-in-use or queue-full."""
-        if job.id in self.ids():
+        if job.id in self.waiting or (self.running and self.running.id == job.id):
             raise FitDiffError("id-in-use", f"A job with the id {job.id!r} is not done yet.")
         if len(self.waiting) >= MOST_WAITING:
             raise FitDiffError("queue-full", f"{MOST_WAITING} jobs are waiting already: wait for some of them.")
-        self.waiting.append(job)
+        self.waiting[job.id] = job
         self._advance()
-
-    def ids(self) -> set[int | str]:
-        return {job.id for job in (*self.waiting, *([self.running] if self.running else []))}
 
     def cancel(self, id: int | str) -> str:
         """What the job was doing: `waiting` (it is answered at once), `running` (it will be) or `unknown`."""
-        for job in self.waiting:
-            if job.id == id:
-                self.waiting.remove(job)
-                self._fail(job, _cancelled())
-                return "waiting"
+        job = self.waiting.pop(id, None)
+        if job:
+            self._fail(job, _cancelled())
+            return "waiting"
         if self.running is None or self.running.id != id:
             return "unknown"
         if self.running.cancelled is None and self.worker:
@@ -97,7 +93,7 @@ class Jobs:
         self._dismiss()
 
     def cancel_all(self) -> None:
-        for id in self.ids():
+        for id in [*self.waiting, *([self.running.id] if self.running else [])]:
             self.cancel(id)
 
     @property
@@ -128,7 +124,7 @@ class Jobs:
 
     def _advance(self) -> None:
         while self.waiting and not self.running and not (self.worker and self.worker.leaving):
-            job = self.waiting.popleft()
+            _, job = self.waiting.popitem(last=False)
             if self.worker is None and not self._hire(job):
                 continue
             assert self.worker is not None

@@ -26,6 +26,7 @@ from ..reconstruction import ENGINES, MOST_STEPS, RESOLUTIONS, Order
 from ..sampling import Sampling, Variation
 from ..weight_files import runs
 from . import child, framing, messages, stdio
+from .calls import Calls
 from .jobs import Job, Jobs, Times
 from .lifeline import when_parent_dies
 from .outbox import Outbox
@@ -44,7 +45,7 @@ log = logging.getLogger(__name__)
 class Server:
     def __init__(self, descriptors: tuple[int, int], worker: list[str], times: Times) -> None:
         self._in, out = descriptors
-        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._calls = Calls()
         self._outbox = Outbox(out, lambda: self._post(self._stop))
         self._jobs = Jobs(worker, times, self._outbox.put, self._post)
         self._decoder = framing.Decoder(framing.REQUEST_LIMIT)
@@ -59,7 +60,7 @@ class Server:
         stdio.reader("client", self._in, self._take, lambda: self._post(self._ended))
         while not self._stopping:
             try:
-                call = self._calls.get(timeout=TICK if self._jobs.worker else None)
+                call = self._calls.next(timeout=TICK if self._jobs.worker else None)
             except queue.Empty:
                 self._jobs.tick()
                 continue
@@ -68,19 +69,19 @@ class Server:
         for process in list(self._doctors):
             process.kill()
         self._jobs.stop(FAREWELL)
-        while not self._calls.empty():
-            self._calls.get()()
+        for _ in range(len(self._calls)):  # not what a client sends from now on
+            self._calls.next()()
         self._outbox.flush(FAREWELL)
 
     # --- from other threads -------------------------------------------------------------------------------------------
 
     def _post(self, call: Callable[[], None]) -> None:
-        self._calls.put(call)
+        self._calls.add(call)
 
     def _take(self, data: bytes) -> None:
         self._outbox.wait_for_room()
         for found in self._decoder.feed(data):
-            self._post(lambda found=found: self._received(found))  # type: ignore[misc]
+            self._calls.add_request(lambda found=found: self._received(found))  # type: ignore[misc]
 
     # --- in the loop --------------------------------------------------------------------------------------------------
 
