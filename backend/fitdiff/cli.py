@@ -12,13 +12,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from rich.console import Console
 
-from . import __version__
+from . import __version__, streams
 from .errors import FitDiffError
 from .failures import explained
+from .terminal import HarmlessConsole, one_line
 
 # Modules of fitdiff/commands, in the order in which --help lists them.
 COMMANDS: tuple[str, ...] = (
@@ -138,20 +139,18 @@ def build_parser(argv: list[str]) -> argparse.ArgumentParser:
 
 
 @contextlib.contextmanager
-def _clean_stdout(restore: bool) -> Iterator[TextIO]:
+def _clean_stdout(restore: bool) -> Iterator[int]:
     """Send everything that anybody prints to stderr, libraries' own writes to file descriptor 1 included.
 
-    Gives the real stdout. A process that is about to end must not restore it: C libraries flush their buffers at exit.
+    Gives the real stdout's descriptor. A process that is about to end must not restore it: C libraries flush their
+    buffers at exit.
     """
     sys.stdout.flush()
     real = os.dup(1)
     os.dup2(2, 1)
     try:
-        with (
-            os.fdopen(os.dup(real), "w", encoding="utf-8", newline="\n") as out,
-            contextlib.redirect_stdout(sys.stderr),
-        ):
-            yield out
+        with contextlib.redirect_stdout(sys.stderr):
+            yield real
     finally:
         if restore:
             os.dup2(real, 1)
@@ -181,26 +180,52 @@ def _run(argv: list[str], console: Console, debug: bool) -> tuple[int, dict]:
         code, failure = _failure(error, argv, debug)
         if isinstance(error, _UsageError):
             console.print(error.usage.rstrip(), markup=False, highlight=False)
-        console.print(f"fitdiff: {failure.sentence}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, failure.sentence)
         return code, {"error": failure.to_json()}
+
+
+def _say(console: Console, sentence: str) -> None:
+    console.print(f"fitdiff: {one_line(sentence)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _encoded(answer: dict) -> bytes:
+    """One line of JSON in UTF-8. A file name that is no text is spelled in escapes, as Python's own json reads them."""
+    try:
+        return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(answer, allow_nan=False).encode() + b"\n"
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Raises OSError."""
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line and give its exit code; sys.argv when argv is None."""
+    closed = streams.open_missing()
     words = sys.argv[1:] if argv is None else argv
     as_json, debug = "--json" in words, "--debug" in words
     if not as_json:
-        return _run(words, Console(stderr=True), debug)[0]
+        return _run(words, HarmlessConsole(stderr=True), debug)[0]
+    if streams.STDOUT in closed:
+        _say(HarmlessConsole(stderr=True), "stdout is closed, so there is no place for the answer of --json: open it.")
+        return CANNOT_WRITE
     with _clean_stdout(restore=argv is not None) as out:
-        code, payload = _run(words, Console(stderr=True), debug)
+        console = HarmlessConsole(stderr=True)
+        code, payload = _run(words, console, debug)
         try:
-            text = json.dumps(payload, ensure_ascii=False, allow_nan=False)
+            answer = _encoded(payload)
         except (TypeError, ValueError) as error:  # a command's fault: an array, or a NaN, in its answer
             code, failure = _failure(error, words, debug)
-            text = json.dumps({"error": failure.to_json()}, ensure_ascii=False)
-        with contextlib.suppress(BrokenPipeError):  # the reader has gone; the exit code still tells
-            out.write(text + "\n")
-            out.flush()
+            answer = _encoded({"error": failure.to_json()})
+        try:
+            _write_all(out, answer)
+        except OSError as error:
+            done = "The command has done its work, but its" if code == OK else "The"
+            _say(console, f"{done} answer could not be written to stdout: {error.strerror}.")
+            code = code or CANNOT_WRITE
     return code
 
 

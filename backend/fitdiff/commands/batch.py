@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ..errors import FitDiffError
 from ..reconstruction import Order
+from ..terminal import one_line
 from .reconstruct import add_settings
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    folder, out = (Path(os.path.abspath(path)) for path in (args.folder, args.out))
+    _refuse_names_not_in_utf8(folder, out)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from ..batch import photos
     from ..batch.journal import Journal
     from ..batch.run import Batch, Plan
 
-    folder, out = (Path(os.path.abspath(path)) for path in (args.folder, args.out))
     settings = {name: getattr(args, name) for name in Order.__struct_fields__ if name not in OWN}
     found = photos.find(folder, out)
     if not found.photos:
@@ -75,6 +77,14 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     return {"out": str(out), "counts": counts, "skipped": dict(found.skipped), "failed": failures}
 
 
+def _refuse_names_not_in_utf8(*folders: Path) -> None:
+    """Before any work: workers are told of them, and the report tells of them, in JSON."""
+    for folder in folders:
+        if str(folder) != str(folder).encode("utf-8", "ignore").decode():
+            sentence = f"The path “{one_line(str(folder))}” is not in UTF-8, as a batch needs it: rename the folder."
+            raise FitDiffError("usage", sentence)
+
+
 def _open(out: Path, journal: Any) -> Any:
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -99,9 +109,8 @@ def _pool(args: argparse.Namespace, batch: Any, photos: int) -> Any:
 
 def _line(entry: Entry) -> str:
     name = entry.photo + (f", face {entry.asked}" if entry.asked else "")
-    if entry.error:
-        return f"{name}: {entry.error['message']}"
-    return f"{name}: {entry.verdict} fit, {entry.seconds:.1f} s"
+    became = entry.error["message"] if entry.error else f"{entry.verdict} fit, {entry.seconds:.1f} s"
+    return one_line(f"{name}: {became}")
 
 
 def _count(text: str) -> int:

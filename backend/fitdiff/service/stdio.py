@@ -7,6 +7,8 @@ import sys
 import threading
 from collections.abc import Callable
 
+from ..streams import open_missing
+
 CHUNK = 1 << 16
 
 
@@ -15,11 +17,8 @@ def take() -> tuple[int, int]:
 
     What libraries or C code write to stdout goes to stderr from now on, and what they read is empty.
     """
+    open_missing()
     nowhere = os.open(os.devnull, os.O_RDWR)
-    try:
-        os.fstat(2)
-    except OSError:  # started without a stderr
-        os.dup2(nowhere, 2)
     ours = os.dup(0), os.dup(1)
     os.dup2(nowhere, 0)
     os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""A client that asks faster than it can be answered: what waits is bounded, and an answer costs the same however long the queue."""
+"""A client that asks faster than it can be answered: what waits is bounded, and no answer takes longer for it."""
 
 from __future__ import annotations
 
