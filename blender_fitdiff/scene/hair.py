@@ -14,6 +14,7 @@ from .brows import grow_brows
 from .lashes import grow_lashes
 from .lids import Opening
 from .mesh import UV_LAYER, to_blender
+from .modifier_inputs import find_input, read_input, write_input
 from .nodes import load_image, node_tree
 from .reader import AvatarFolder
 from .strands import Strands, grow
@@ -91,23 +92,22 @@ def _strands_on(
 def length_of(hair: bpy.types.Object) -> float | None:
     """Metres; None where the artist took the modifier away that keeps it."""
     found = _length_input(hair)
-    return None if found is None else float(found[0].get(found[1], 0.0))
+    return None if found is None else read_input(*found)
 
 
 def set_length(hair: bpy.types.Object, length: float) -> None:
     found = _length_input(hair)
     if found is not None:
-        found[0][found[1]] = min(max(length, 0.0), LONGEST)
+        write_input(*found, min(max(length, 0.0), LONGEST))
         hair.update_tag()
 
 
 def _length_input(hair: bpy.types.Object) -> tuple[bpy.types.Modifier, str] | None:
-    """The modifier, and the name by which it keeps its input."""
+    """The modifier that keeps the length, and the identifier of its input."""
     for modifier in hair.modifiers:
-        if modifier.type == "NODES" and modifier.node_group is not None:
-            socket = modifier.node_group.interface.items_tree.get(LENGTH)
-            if socket is not None:
-                return modifier, socket.identifier
+        identifier = find_input(modifier, LENGTH)
+        if identifier is not None:
+            return modifier, identifier
     return None
 
 
