@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ENTER, INIT, LOOP, CONTEXT = "main_python_enter", "WM_init", "WM_main", "BPY_context_get"
+# As compiled before 5.2 and, in the namespace `blender`, from then on.
 MANGLED = {
-    ENTER: (b"_Z17main_python_enteriPPKc",),
-    INIT: (b"_Z7WM_initP8bContextiPPKc",),
-    LOOP: (b"_Z7WM_mainP8bContext",),
-    CONTEXT: (b"_Z15BPY_context_getv", b"BPY_context_get"),
-    "G": (b"G",),
+    ENTER: (b"_Z17main_python_enteriPPKc", b"_ZN7blender17main_python_enterEiPPKc"),
+    INIT: (b"_Z7WM_initP8bContextiPPKc", b"_ZN7blender7WM_initEPNS_8bContextEiPPKc"),
+    LOOP: (b"_Z7WM_mainP8bContext", b"_ZN7blender7WM_mainEPNS_8bContextE"),
+    CONTEXT: (b"_Z15BPY_context_getv", b"BPY_context_get", b"_ZN7blender15BPY_context_getEv"),
+    "G": (b"G", b"_ZN7blender1GE"),
     "PyInit_bpy": (b"PyInit_bpy",),
 }
 PROTECTION = 7  # read, write, execute
