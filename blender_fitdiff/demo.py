@@ -23,6 +23,7 @@ from .portrait import portrait
 from .rendering.engines import use_cycles
 from .rendering.pictures import BACKDROP, over, pixels, render, save
 from .scene.camera import build_camera
+from .scene.colours import working_colour
 from .scene.environment import build_hdri_world, hdris
 from .scene.importer import import_avatar
 from .scene.nodes import background_of
@@ -138,7 +139,7 @@ def sun(
 ) -> list[bpy.types.ID]:
     """A sun seen from the head in direction `towards` (head space: x to its left, y up, z forward)."""
     data = bpy.data.lights.new(name, "SUN")
-    data.energy, data.color, data.angle = strength, colour, math.radians(degrees)
+    data.energy, data.color, data.angle = strength, working_colour(colour), math.radians(degrees)
     lamp = bpy.data.objects.new(name, data)
     x, y, z = towards
     lamp.rotation_euler = Vector((x, -z, y)).to_track_quat("Z", "Y").to_euler()
@@ -150,7 +151,7 @@ def world(scene: bpy.types.Scene, colour: tuple[float, float, float], strength: 
     """The same light from everywhere, in place of the scene's own."""
     made = bpy.data.worlds.new("relight")
     background = background_of(made)
-    background.inputs["Color"].default_value = (*colour, 1.0)
+    background.inputs["Color"].default_value = (*working_colour(colour), 1.0)
     background.inputs["Strength"].default_value = strength
     scene.world = made
     return made

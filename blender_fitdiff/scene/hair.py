@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from .brows import grow_brows
+from .colours import working_colour
 from .lashes import grow_lashes
 from .lids import Opening
 from .mesh import UV_LAYER, to_blender
@@ -181,7 +182,7 @@ def build_hair_material(name: str, colour: tuple[float, float, float]) -> bpy.ty
     tree.nodes.clear()
     own = tree.nodes.new("ShaderNodeRGB")
     own.name = own.label = COLOUR
-    own.outputs["Color"].default_value = (*colour, 1.0)
+    own.outputs["Color"].default_value = (*working_colour(colour), 1.0)
     each, spread, tinted = (
         tree.nodes.new(kind) for kind in ("ShaderNodeHairInfo", "ShaderNodeMapRange", "ShaderNodeVectorMath")
     )

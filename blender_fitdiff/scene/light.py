@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from .colours import working_colour
 from .mesh import to_blender
 from .nodes import background_of
 from .reader import Light
@@ -29,7 +30,7 @@ def build_sun(name: str, light: Light) -> bpy.types.Object:
     sun = bpy.data.lights.new(name, "SUN")
     sun.energy = math.pi * light.diffuse
     sun[ESTIMATE] = sun.energy
-    sun.color = light.colour
+    sun.color = working_colour(light.colour)
     sun.angle = SUN_ANGLE
     sun.specular_factor = light.specular / light.diffuse if light.diffuse > 0 else 0.0
     lamp = bpy.data.objects.new(name, sun)
@@ -46,6 +47,6 @@ def build_world(name: str, light: Light) -> bpy.types.World:
     world = bpy.data.worlds.new(name)
     world[ESTIMATE] = light.ambient
     background = background_of(world)
-    background.inputs["Color"].default_value = (*light.colour, 1.0)
+    background.inputs["Color"].default_value = (*working_colour(light.colour), 1.0)
     background.inputs["Strength"].default_value = light.ambient
     return world

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from .arrays import REGIONS, MeshArrays
+from .colours import working_colour
 from .eyes import Cornea, add_cornea, add_film
 from .mesh import UV_LAYER
 from .nodes import load_image, node_tree
@@ -74,7 +75,7 @@ def build_material(
     principled.location = (0, 0)
     tree.get_output_node("ALL").location = (300, 0)
     sockets = principled.inputs
-    sockets["Base Color"].default_value = (*look.colour, 1.0)
+    sockets["Base Color"].default_value = (*working_colour(look.colour), 1.0)
     sockets["Roughness"].default_value = look.roughness
     sockets["Specular IOR Level"].default_value = look.specular
     sockets["IOR"].default_value = 1.5  # the index at which a specular map's 0.5 means 4 %
