@@ -9,6 +9,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..errors import FitDiffError
 from ..scene.importer import import_avatar
+from ..scene.view import view_note
 
 
 class FITDIFF_OT_import_avatar(bpy.types.Operator, ImportHelper):
@@ -58,7 +59,7 @@ class FITDIFF_OT_import_avatar(bpy.types.Operator, ImportHelper):
         except FitDiffError as error:
             self.report({"ERROR"}, error.sentence)
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Imported {imported.collection.name}")
+        self.report({"INFO"}, f"Imported {imported.collection.name}. {view_note(context.scene)}".strip())
         return {"FINISHED"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 
 import bpy
@@ -22,6 +21,7 @@ from .nodes import load_image
 from .ownership import owned
 from .reader import AvatarFolder, read_avatar
 from .shape_keys import add_shape_keys
+from .view import use_neutral_view
 from .viewport import show_textured
 
 
@@ -112,8 +112,4 @@ def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: Avata
     render.hair_type = "STRIP"  # EEVEE's other way makes every hair a pixel wide at least
     render.film_transparent = True  # or the world would hide the photo
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
-    with suppress(TypeError):  # a studio's own colour configuration may call it otherwise
-        scene.view_settings.view_transform = (
-            "Standard"  # AgX and Filmic change the colours that were fitted to the photo
-        )
-        scene.view_settings.look = "None"
+    use_neutral_view(scene)

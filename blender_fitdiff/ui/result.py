@@ -11,6 +11,7 @@ from ..scene import controls
 from ..scene.gallery import is_shown, other_lamps
 from ..scene.heads import active_head, heads, the_head
 from ..scene.shape_keys import FIT_RESIDUAL, START
+from ..scene.view import view_note
 from .panel import InSidebar
 from .parts import sentence
 from .state import choices
@@ -46,6 +47,8 @@ class FITDIFF_PT_head(_OfHead, bpy.types.Panel):
             layout.label(text=f"Made in {wording.duration(last.seconds)}", icon="SORTTIME")
             if last.verdict != "good":
                 sentence(layout, context, "The photo was hard to read: compare the head with it.", "INFO")
+        if note := view_note(context.scene):
+            sentence(layout, context, note, "INFO")
         column = layout.column(align=True)  # side by side, their words are cut off in Blender 5.0's sidebar
         whose = "Head's" if controls.photo_state(the_head(context)) is None else "Photo's"
         column.operator("fitdiff.back_to_photo", text=f"{whose} Camera", icon="CAMERA_DATA")

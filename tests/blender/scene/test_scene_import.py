@@ -7,6 +7,7 @@ import json
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -16,6 +17,7 @@ from mathutils import Matrix, Vector
 
 import blender_fitdiff
 from blender_fitdiff.errors import FitDiffError
+from blender_fitdiff.operators.import_avatar import FITDIFF_OT_import_avatar
 from blender_fitdiff.scene.importer import import_avatar
 from blender_fitdiff.scene.ownership import KINDS
 from blender_fitdiff.scene.shape_keys import FIT_RESIDUAL
@@ -224,6 +226,27 @@ def test_the_scene_is_left_alone_when_asked(make_folder):
     assert scene.view_settings.view_transform == "AgX"
     import_avatar(make_folder("other"), match_photo=True)
     assert scene.view_settings.view_transform == "Standard"
+
+
+@pytest.mark.parametrize("view", ["AgX", "Filmic", "ACES 2.0"])
+def test_a_view_that_changes_colours_is_told_after_an_import(make_folder, view):
+    def reported(match_photo: bool) -> str:
+        told: list[str] = []
+        settings = {"subdivision": 0, "replace": True, "pack": True, "show": False, "match_photo": match_photo}
+        operator = SimpleNamespace(
+            filepath=str(folder), report=lambda kinds, text: told.append(f"{kinds} {text}"), **settings
+        )
+        assert FITDIFF_OT_import_avatar.execute(operator, bpy.context) == {"FINISHED"}
+        return told[0]
+
+    folder = make_folder()
+    scene = bpy.context.scene
+    try:
+        scene.view_settings.view_transform = view
+    except TypeError:
+        pytest.skip(f"this Blender has no {view}")
+    assert f"view, {view}, changes colours" in reported(match_photo=False)
+    assert reported(match_photo=True) == "{'INFO'} Imported FitDiff Ada."
 
 
 def test_the_operator_does_what_the_function_does(make_folder):

@@ -306,6 +306,15 @@ def test_a_head_without_a_photo_is_not_said_to_have_one(head, room, photo):
     assert "light" not in room.pictures.shown
 
 
+def test_a_view_that_changes_colours_is_told(head):
+    told = "choose Standard in Render Properties"
+    assert told not in draw(result.FITDIFF_PT_head).texts()  # the import has chosen it
+    bpy.context.scene.view_settings.view_transform = "AgX"
+    words = " ".join(draw(result.FITDIFF_PT_head).texts().split())
+    assert "view, AgX, changes colours" in words
+    assert told in words
+
+
 def test_a_second_head_is_offered_and_lamps_are_named(head, make_folder):
     import_avatar(make_folder("Bea"))
     lamp = bpy.data.objects.new("Key light", bpy.data.lights.new("Key light", "POINT"))
