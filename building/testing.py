@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
+import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from . import places
 from .assets import ensure_assets
 from .blenders import NO_BLENDER, PYTEST, Blender, ensure_blenders
 from .environments import Environment, ensure_backend
-from .parts import Part, run_beside, run_part, summarise
+from .parts import Part, run_beside, run_part, slug, summarise
 from .places import IN_CI, ROOT
 from .steps import FAILED, child_environment, say, step
 from .wheels import make_wheels
 
-BACKEND_PART = "pytest: backend"
+# Rooms of tests/backend that run beside the others: what people call, and what starts processes.
+COMMANDS = ("avatar", "batch", "cli", "evaluation", "photo", "service", "training")
+WINDOW = "tests/blender/window"
 
 
 def lint(options: argparse.Namespace) -> int:
@@ -28,22 +31,22 @@ def lint(options: argparse.Namespace) -> int:
 
 def test(options: argparse.Namespace) -> int:
     """lint, then every test that this machine can run; words after -- go to pytest"""
+    began = time.monotonic()
     backend = ensure_backend(options)
     blenders = ensure_blenders(options, widest=True)
     ensure_assets(backend, evaluation=True)
     if not options.rest or any("client" in word for word in options.rest):
         make_wheels(options)  # the installer's tests install it
-    parts = test_parts(backend, blenders, options.rest)
+    shutil.rmtree(shared(), ignore_errors=True)
     if options.rest:
-        results = [run_part(part) for part in parts]
-    else:  # Blender's parts wait for renders, the backend's for processes: side by side they take half the time
-        beside = [*packaging_parts(blenders), *(part for part in parts if part.name != BACKEND_PART)]
-        results = run_beside([*lint_parts(backend), *(part for part in parts if part.name == BACKEND_PART)], beside)
+        results = [run_part(part) for part in chosen_parts(backend, blenders, options.rest)]
+    else:
+        results = run_beside(all_parts(backend, blenders))
     if not blenders:
         say(f"\n{NO_BLENDER}")
         if IN_CI:  # there a test that silently does not run would be taken for one that passed
             return FAILED
-    return summarise(results)
+    return summarise(results, began)
 
 
 def lint_parts(backend: Environment, fix: bool = False) -> list[Part]:
@@ -64,39 +67,78 @@ def packaging_parts(blenders: list[Blender]) -> list[Part]:
     if not blenders:
         return []
     chosen = [] if blenders[0].is_python else ["--blender", str(blenders[0].program)]
-    command = [sys.executable, str(ROOT / "build.py"), "extension", *chosen]
-    return [Part("the extension's zip", command, child_environment())]
+    return [command_part("the extension's zip", "extension", *chosen)]
 
 
-def test_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -> list[Part]:
-    """pytest in every environment; paths among the person's words go to the environment that they belong to."""
+def command_part(name: str, *words: str) -> Part:
+    return Part(name, [sys.executable, str(ROOT / "build.py"), *words], child_environment())
+
+
+def all_parts(backend: Environment, blenders: list[Blender]) -> list[Part]:
+    """Everything, the longest first, so that two at once end together.
+
+    Blenders after the first leave out what is marked `once`: it says the same in each of them.
+    """
+    commands = [f"tests/backend/{room}" for room in COMMANDS]
+    engines = ["tests/backend", *(f"--ignore={path}" for path in commands)]
+    parts = [
+        backend_part("backend", backend, engines),
+        backend_part("commands and client", backend, [*commands, "tests/build", "tests/client"]),
+    ]
+    for number, blender in enumerate(blenders):
+        if number == 0:
+            parts.append(blender_part(blender, backend, ["tests/blender", f"--ignore={WINDOW}"]))
+            parts.append(blender_part(blender, backend, [WINDOW], "window"))
+        else:
+            parts.append(blender_part(blender, backend, ["tests/blender", "-m", "not once"]))
+    return [*parts, command_part("lint", "lint"), *packaging_parts(blenders)]
+
+
+def chosen_parts(backend: Environment, blenders: list[Blender], rest: list[str]) -> list[Part]:
+    """pytest with the person's words; paths among them go to the environment that they belong to."""
     paths = [word for word in rest if (ROOT / word.split("::")[0]).exists()]
-    both = str(ROOT / "tests" / "client")
-    for_blender = [path for path in paths if {"blender", "client"} & set(Path(path).parts[:2])]
-    for_backend = [path for path in paths if "blender" not in Path(path).parts[:2]]
     words = [word for word in rest if word not in paths]
+    for_blender = [path for path in paths if "blender" in Path(path).parts[:2]]
+    for_backend = [path for path in paths if path not in for_blender]
     parts = []
     if for_backend or not paths:
-        own = child_environment(PYTHONPATH=str(ROOT / "backend"))
-        chosen = for_backend or [str(ROOT / "tests" / "backend"), str(ROOT / "tests" / "build"), both]
-        run = Blender("backend", backend.python, is_python=True).command
-        parts.append(pytest_part("backend", run, [*chosen, *words], own, bool(rest)))
+        everything = ["tests/backend", "tests/build", "tests/client"]
+        parts.append(backend_part("backend", backend, [*(for_backend or everything), *words], may_be_empty=True))
     for blender in blenders if for_blender or not paths else []:
-        if not blender.is_python:
-            blender = with_pytest(blender, backend)
-        arguments = [*(for_blender or [str(ROOT / "tests" / "blender"), both]), *words]
-        # Some of them hold the scene against the engine itself.
-        own = {**blender.environment(), "FITDIFF_BACKEND_PYTHON": str(backend.python)}
-        parts.append(pytest_part(blender.name, blender.command, arguments, own, bool(rest)))
+        where = [*(for_blender or ["tests/blender"]), *words]
+        parts.append(blender_part(blender, backend, where, may_be_empty=True))
     return parts
 
 
-def pytest_part(
-    name: str, run: Callable[..., list[str]], words: list[str], environment: dict[str, str], selected: bool
+def shared() -> Path:
+    return places.CACHE / "tests-shared"
+
+
+def backend_part(name: str, backend: Environment, words: list[str], may_be_empty: bool = False) -> Part:
+    run = Blender(name, backend.python, is_python=True).command
+    return pytest_part(name, run, words, child_environment(PYTHONPATH=str(ROOT / "backend")), may_be_empty)
+
+
+def blender_part(
+    blender: Blender, backend: Environment, words: list[str], what: str = "", may_be_empty: bool = False
 ) -> Part:
-    report = places.CACHE / "reports" / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.xml"
+    if not blender.is_python:
+        blender = with_pytest(blender, backend)
+    # Some tests hold the scene against the engine itself; what it makes for them is made once for all Blenders.
+    own = {
+        **blender.environment(),
+        "FITDIFF_BACKEND_PYTHON": str(backend.python),
+        "FITDIFF_TESTS_SHARED": str(shared()),
+    }
+    return pytest_part(f"{blender.name} {what}".strip(), blender.command, words, own, may_be_empty)
+
+
+def pytest_part(
+    name: str, run: Callable[..., list[str]], words: list[str], environment: dict[str, str], may_be_empty: bool
+) -> Part:
+    report = places.CACHE / "reports" / f"{slug(name)}.xml"
     command = run("pytest", *words, f"--junit-xml={report}")
-    return Part(f"pytest: {name}", command, environment, ROOT, report, selected)
+    return Part(f"pytest: {name}", command, environment, ROOT, report, may_be_empty)
 
 
 def with_pytest(blender: Blender, backend: Environment) -> Blender:

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTING = "FITDIFF_BACKEND_PYTHON"
+SHARED = "FITDIFF_TESTS_SHARED"  # a folder that build.py empties before its Blenders run
 
 
 def find_backend() -> Path:

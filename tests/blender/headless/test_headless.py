@@ -300,6 +300,7 @@ def test_blender_knows_the_command(make_folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_the_script_itself_with_the_real_engine(make_folder, tmp_path):
     """batch.py as a program, over a photo with a face, a photo without, a file that is none, and an avatar."""
     photos = tmp_path / "photos"

@@ -138,7 +138,15 @@ def test_eevee_is_tried_by_another_process_first(head, monkeypatch, trouble):
     assert everything() == before
 
 
+def test_eevee_has_its_name_and_settings(monkeypatch):
+    monkeypatch.setattr(engines, "eevee_trouble", lambda: "")
+    engines.use_eevee(bpy.context.scene, 3)
+    assert bpy.context.scene.render.engine == engines.eevee_id()
+    assert bpy.context.scene.eevee.taa_render_samples == 3
+
+
 @pytest.mark.slow
+@pytest.mark.once
 def test_eevee_renders_where_it_can(head):
     """The one test that draws with EEVEE: in software it takes its time."""
     if trouble := engines.eevee_trouble():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import bpy
@@ -24,7 +26,7 @@ from blender_fitdiff.scene.corners import ACROSS, LINES
 from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar
 from blender_fitdiff.scene.lashes import LOWER, POINTS, UPPER
 
-from ..backend_python import ROOT, backend_environment, find_backend, find_photo
+from ..backend_python import ROOT, SHARED, backend_environment, find_backend, find_photo
 from .test_scene_import import positions, turned
 
 SIDE = 128
@@ -51,19 +53,34 @@ def fitdiff(*words: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def made_up(tmp_path_factory) -> Path:
-    """A random person, as the engine's own face model has them."""
-    folder = tmp_path_factory.mktemp("made_up") / "person"
-    fitdiff("-m", "fitdiff.cli", "model", "random", "--seed", "3", "--out", str(folder))
-    return folder
+def made_once(tmp_path_factory) -> Callable[..., Path]:
+    """made_once(name, command): what `command(target)` makes; once for all the Blenders of one `build.py test`."""
+    given = os.environ.get(SHARED)
+    folder = Path(given) if given else tmp_path_factory.mktemp("engine")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def make(name: str, command: Callable[[str], list[str]]) -> Path:
+        if not (folder / name).exists():
+            with tempfile.TemporaryDirectory(dir=folder) as aside:
+                fitdiff(*command(str(Path(aside, name))))
+                with contextlib.suppress(OSError):  # another Blender was quicker
+                    Path(aside, name).rename(folder / name)
+        return folder / name
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def reconstructed(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("reconstructed") / "astronaut"
+def made_up(made_once) -> Path:
+    """A random person, as the engine's own face model has them."""
+    return made_once("person", lambda out: ["-m", "fitdiff.cli", "model", "random", "--seed", "3", "--out", out])
+
+
+@pytest.fixture(scope="session")
+def reconstructed(made_once) -> Path:
     photo = str(find_photo("astronaut.png"))
-    fitdiff("-m", "fitdiff.cli", "reconstruct", photo, "--engine", "landmarks", "--out", str(folder))
-    return folder
+    words = ["-m", "fitdiff.cli", "reconstruct", photo, "--engine", "landmarks", "--out"]
+    return made_once("astronaut", lambda out: [*words, out])
 
 
 @pytest.fixture(params=["made_up", "reconstructed"])
@@ -71,9 +88,8 @@ def avatar(request) -> Path:
     return request.getfixturevalue(request.param)
 
 
-def test_points_shapes_camera_and_light_are_the_engines(avatar, tmp_path):
-    fitdiff("-c", SAID, str(avatar), str(tmp_path / "said.npz"))
-    with np.load(tmp_path / "said.npz") as said:
+def test_points_shapes_camera_and_light_are_the_engines(avatar, made_once):
+    with np.load(made_once(f"{avatar.name}.npz", lambda out: ["-c", SAID, str(avatar), out])) as said:
         imported = import_avatar(avatar, subdivision=0)
         keys = imported.head.data.shape_keys.key_blocks
         count = len(said["neutral"])  # what the importer adds in the eyes' corners comes after
@@ -154,10 +170,10 @@ def skin_mask(imported: ImportedAvatar, scene: bpy.types.Scene) -> np.ndarray:
     return np.logical_and.reduce([np.roll(mask, shift, (0, 1)) for shift in shifts])
 
 
-def test_cycles_shows_what_the_engine_shows(avatar, tmp_path):
+def test_cycles_shows_what_the_engine_shows(avatar, made_once):
     """docs/shading.md says what the scene adds: shadows, flesh, water, pores. All of it is on here."""
-    picture = tmp_path / "own.png"
-    fitdiff("-m", "fitdiff.cli", "relight", str(avatar), "--out", str(picture), "--size", str(SIDE))
+    words = ["-m", "fitdiff.cli", "relight", str(avatar), "--size", str(SIDE), "--out"]
+    picture = made_once(f"{avatar.name}.png", lambda out: [*words, out])
     own = pixels(bpy.data.images.load(str(picture)))[..., :3]
     imported = import_avatar(avatar)
     scene = bpy.context.scene

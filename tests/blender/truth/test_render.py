@@ -8,6 +8,8 @@ import pytest
 
 from .render import photograph
 
+pytestmark = pytest.mark.once  # maintainers take these pictures, with one Blender
+
 
 @pytest.mark.parametrize("number", [0, 3])  # a wall, one of Blender's panoramas (a wall where it lacks them)
 def test_photograph(make_folder, number):

@@ -19,6 +19,8 @@ from .subjects import photograph, surround
 
 WANTED = {"group": "warm", "aside": 40.0, "colour": [1.3, 1.0, 0.6], "level": 0.8, "bump": 0.2, "subsurface": 0.003}
 
+pytestmark = pytest.mark.once  # maintainers take these pictures, with one Blender
+
 
 def lone_lamp(height: int = 64, row: int = 40, column: int = 70) -> np.ndarray:
     """(H, 2 H, 3) dim everywhere but for one spot."""

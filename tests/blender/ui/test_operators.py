@@ -113,6 +113,7 @@ def test_without_an_engine_the_button_says_so(registered, photo):
     assert heads(bpy.context.scene) == []
 
 
+@pytest.mark.once
 def test_the_button_against_the_real_engine_and_its_plain_twin(engine):
     photo = find_photo("obama.jpg")
     choices().engine = "landmarks"
@@ -128,6 +129,7 @@ def test_the_button_against_the_real_engine_and_its_plain_twin(engine):
     assert [one.collection.name for one in heads(bpy.context.scene)] == ["FitDiff obama"]  # it took the other's place
 
 
+@pytest.mark.once
 def test_a_photo_without_a_face_is_told_in_a_sentence(engine, photo):
     find_photo("obama.jpg")  # or there are no weights to look with
     with pytest.raises(RuntimeError, match="No face was found"):

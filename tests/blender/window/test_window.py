@@ -11,7 +11,6 @@ from pathlib import Path
 import bpy
 import pytest
 
-from building.places import IN_CI
 from tests.blender.backend_python import SETTING, find_backend, find_photo
 from tests.blender.extension.packed import BLENDER, packed_extension
 
@@ -19,10 +18,10 @@ from . import display
 from .stage import Performance, perform
 from .windowed import Places, Refused, read_places
 
-NEWEST = (5, 0)  # of those that the tests have for one Python
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="screens that nobody sees are an X server's"
-)
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="screens that nobody sees are an X server's"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +52,6 @@ def test_another_library_is_refused_in_a_sentence(tmp_path):
 
 @pytest.fixture(scope="module")
 def performed(tmp_path_factory) -> Performance:
-    if IN_CI and bpy.app.version < NEWEST:
-        pytest.skip("CI opens the newest version's window; `build.py test tests/blender/window` those of all")
     if missing := display.missing():
         pytest.skip(f"no screen to open a window on: {' and '.join(missing)} are not installed")
     engine, photo = find_backend(), find_photo("obama.jpg")
