@@ -61,6 +61,8 @@ def test_build_needs_only_the_standard_library():
 ROOMS = {
     "__version__": set(),
     "errors": set(),
+    "streams": set(),
+    "terminal": set(),
     "progress": set(),
     "topology": set(),
     "enlarge": set(),
@@ -180,6 +182,7 @@ ROOMS = {
     "service": {
         "__version__",
         "errors",
+        "streams",
         "progress",
         "devices",
         "weight_files",
@@ -206,6 +209,7 @@ ROOMS = {
     "commands": {
         "__version__",
         "errors",
+        "terminal",
         "progress",
         "progress_bar",
         "devices",
@@ -230,7 +234,7 @@ ROOMS = {
         "service",
         "batch",
     },
-    "cli": {"__version__", "errors", "failures", "commands"},
+    "cli": {"__version__", "errors", "streams", "terminal", "failures", "commands"},
 }
 
 
