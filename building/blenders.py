@@ -4,30 +4,50 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import places
-from .environments import Environment, ensure
-from .interpreters import find_python
+from .environments import STAMP, Environment, ensure
+from .interpreters import find_pythons
 from .places import IN_CI, ROOT
 from .steps import MISSING, USAGE, Problem, child_environment, say, step
 
-# bpy exists for two Pythons only. The first name is the everyday environment, the others widen the tests.
-BPY: dict[tuple[int, int], dict[str, tuple[str, ...]]] = {
-    (3, 11): {
-        "bpy": ("bpy==5.0.1", "numpy==1.26.4"),
-        "bpy-4.5": ("bpy==4.5.15", "numpy==1.26.4"),
-        "bpy-4.2": ("bpy==4.2.23", "numpy==1.26.4"),
-    },
-    (3, 13): {"bpy": ("bpy==5.2.3", "numpy==2.5.5")},
-}
+
+@dataclass(frozen=True)
+class Bpy:
+    """A Blender as a package, which exists for one Python only."""
+
+    version: str
+    python: tuple[int, int]
+    numpy: str
+    lts: bool = False
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return tuple(map(int, self.version.split(".")))
+
+
+# Newest first. To support the next Blender, add its line. The newest of those whose Python is here is the everyday one,
+# and the only one that opens its window in tests; every LTS here is tested beside it.
+BPY = (
+    Bpy("5.3.0", (3, 13), "2.5.5"),
+    Bpy("5.2.3", (3, 13), "2.5.5", lts=True),
+    Bpy("5.0.1", (3, 11), "1.26.4"),
+    Bpy("4.5.15", (3, 11), "1.26.4", lts=True),
+    Bpy("4.2.23", (3, 11), "1.26.4", lts=True),
+)
+BPY_PYTHONS = tuple(dict.fromkeys(bpy.python for bpy in BPY))
+EVERYDAY = "bpy"  # the environment of the newest; the others are called bpy-5.2 and so on
 PYTEST = "pytest==9.2.0"
 OLDEST_BLENDER = (4, 2)
+NO_INTEL_MAC = (5, 0)  # from this version on there is no package for Macs with Intel's processors
 NO_BLENDER = (
     "Blender's part was left out, because neither Python 3.11 or 3.13 nor Blender 4.2+ was found: "
     "install one of them (or give --blender PATH) and run this again."
@@ -77,45 +97,64 @@ class Blender:
 
 def installed_blender(given: Path | None) -> Blender | None:
     """Blender 4.2+ as told by --blender, on the PATH, or where its installers put it."""
-    places = [given] if given else [Path(found) for found in [shutil.which("blender")] if found]
+    programs = [given] if given else [Path(found) for found in [shutil.which("blender")] if found]
     if not given:
-        places.append(Path("/Applications/Blender.app/Contents/MacOS/Blender"))
-        programs = Path(os.environ.get("PROGRAMFILES", "/nonexistent")) / "Blender Foundation"
-        places += sorted(programs.glob("Blender */blender.exe"), reverse=True)
-    for place in places:
+        programs.append(Path("/Applications/Blender.app/Contents/MacOS/Blender"))
+        folder = Path(os.environ.get("PROGRAMFILES", "/nonexistent")) / "Blender Foundation"
+        programs += sorted(folder.glob("Blender */blender.exe"), reverse=True)
+    for program in programs:
         try:
-            done = subprocess.run([str(place), "--version"], capture_output=True, text=True, timeout=120, check=False)
+            done = subprocess.run([str(program), "--version"], capture_output=True, text=True, timeout=120, check=False)
         except (OSError, subprocess.TimeoutExpired):
             continue
         found = re.search(r"Blender (\d+)\.(\d+)\S*", done.stdout)
         if found and (int(found[1]), int(found[2])) >= OLDEST_BLENDER:
-            return Blender(found[0], place, is_python=False)
+            return Blender(found[0], program, is_python=False)
     if given:
         raise Problem(f"{given} is not a Blender 4.2 or newer that runs: give --blender the program's own path.", USAGE)
     return None
 
 
 def ensure_blenders(options: argparse.Namespace, widest: bool) -> list[Blender]:
-    """What runs bpy here, the everyday one first; all of them when `widest`. Empty when there is none."""
+    """What runs bpy here, the everyday one first; all that tests run in when `widest`. Empty when there is none."""
     given = installed_blender(options.blender) if options.blender else None
     if given and not widest:
         return [given]
-    found = find_python(tuple(BPY))
+    pythons = find_pythons(BPY_PYTHONS)
+    packages = tested(pythons)
     blenders = [given] if given else []
-    if found:
-        python, version = found
+    if packages:
         system_libraries(options)
         if widest:
             window_programs(options)
-        for name, packages in BPY[version].items():
-            if name == "bpy" or widest:
-                environment = ensure(
-                    Environment(name, ((*packages, PYTEST),), ("bpy", "numpy", "pytest")), (version,), python
-                )
-                blenders.append(Blender(packages[0].replace("==", " "), environment.python, is_python=True))
+        for name, bpy in packages.items() if widest else [(EVERYDAY, packages[EVERYDAY])]:
+            requirements = (f"bpy=={bpy.version}", f"numpy=={bpy.numpy}", PYTEST)
+            environment = Environment(name, (requirements,), ("bpy", "numpy", "pytest"))
+            ensure(environment, (bpy.python,), pythons[bpy.python])
+            blenders.append(Blender(f"bpy {bpy.version}", environment.python, is_python=True))
+        if widest:
+            tell_unused(packages)
     elif not given and (installed := installed_blender(None)):
         blenders.append(installed)
     return blenders
+
+
+def tested(pythons: Container[tuple[int, int]]) -> dict[str, Bpy]:
+    """Environment's name -> its Blender, for the Pythons that are here: the newest, then the LTS versions below it."""
+    intel_mac = sys.platform == "darwin" and platform.machine() == "x86_64"
+    here = [bpy for bpy in BPY if bpy.python in pythons and not (intel_mac and bpy.numbers >= NO_INTEL_MAC)]
+    chosen = {EVERYDAY: here[0]} if here else {}
+    for bpy in here[1:]:
+        if bpy.lts:
+            chosen[f"{EVERYDAY}-{bpy.numbers[0]}.{bpy.numbers[1]}"] = bpy
+    return chosen
+
+
+def tell_unused(used: Container[str]) -> None:
+    """Name environments that an earlier version of this table made: they hold 1 GB each, and nothing runs in them."""
+    made = [folder.name for folder in sorted(places.VENVS.glob(f"{EVERYDAY}*")) if (folder / STAMP).is_file()]
+    if unused := [name for name in made if name not in used]:
+        say(f"Note: no longer used, and safe to delete: {', '.join(f'.venvs/{name}' for name in unused)}.")
 
 
 def one_blender(options: argparse.Namespace) -> Blender:

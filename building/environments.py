@@ -21,6 +21,7 @@ from .steps import MISSING, Problem, child_environment, say, step
 BACKEND_PYTHONS = tuple(
     sorted(((3, minor) for minor in range(10, 15)), key=lambda version: version != sys.version_info[:2])
 )
+STAMP = "fitdiff-stamp.json"  # in an environment's folder, written last
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Environment:
 
     @property
     def stamp(self) -> Path:
-        return self.folder / "fitdiff-stamp.json"
+        return self.folder / STAMP
 
     def requirements(self) -> str:
         return hashlib.sha256(json.dumps([self.installs, self.depends]).encode()).hexdigest()

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from . import places
-from .blenders import BPY, Blender, one_blender
+from .blenders import BPY_PYTHONS, Blender, one_blender
 from .downloads import PIP
 from .files import files_of
 from .interpreters import find_python
@@ -120,7 +120,7 @@ def pack(blender: Blender, folder: Path, name: str) -> Path:
 
 
 def extension(options: argparse.Namespace) -> int:
-    """the installable zip in dist/; --offline [3.13]: with every package for this platform and that Python"""
+    """the installable zip in dist/; --offline [3.11]: with every package for this platform and that Python"""
     words = [word for word in options.rest if word != "--offline"]
     offline = "--offline" in options.rest
     if words and not (offline and len(words) == 1 and re.fullmatch(r"3\.\d+", words[0])):
@@ -129,7 +129,7 @@ def extension(options: argparse.Namespace) -> int:
     stage_extension(stage, folder)
     name = f"fitdiff-{project_version()}"
     if offline:
-        versions = (tuple(map(int, words[0].split("."))),) if words else tuple(BPY)
+        versions = (tuple(map(int, words[0].split("."))),) if words else BPY_PYTHONS
         found = find_python(versions)  # type: ignore[arg-type]
         if found is None:
             wanted = ", ".join(".".join(map(str, version)) for version in versions)

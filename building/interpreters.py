@@ -47,6 +47,12 @@ def candidates(version: tuple[int, int]) -> Iterator[Path]:
             yield Path(done.stdout.strip())
 
 
+def find_pythons(versions: tuple[tuple[int, int], ...]) -> dict[tuple[int, int], Path]:
+    """A working interpreter of each of these versions that is here."""
+    found = [find_python((version,)) for version in versions]
+    return {version: python for python, version in filter(None, found)}
+
+
 def find_python(versions: tuple[tuple[int, int], ...]) -> tuple[Path, tuple[int, int]] | None:
     """The first working interpreter of these versions, in their order."""
     for version in versions:

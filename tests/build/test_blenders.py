@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from building import blenders, places, steps
+from building import blenders, environments, places, steps
 
 from .stand_ins import build, posix_only, program
 
@@ -33,6 +33,73 @@ def test_an_installed_blender_gets_module_and_words_from_inside(tmp_path):
     assert command[command.index("--python-exit-code") + 1] != "0"
     done = subprocess.run([sys.executable, "-c", command[-1]], capture_output=True, text=True, check=True)
     assert done.stdout.split(" ", 1) == ["__main__", "['a b', \"it's\"]\n"]
+
+
+BOTH = {(3, 11): Path("python3.11"), (3, 13): Path("python3.13")}
+
+
+@pytest.mark.parametrize(
+    ("pythons", "expected"),
+    [
+        (BOTH, {"bpy": "5.3.0", "bpy-5.2": "5.2.3", "bpy-4.5": "4.5.15", "bpy-4.2": "4.2.23"}),
+        ({(3, 11)}, {"bpy": "5.0.1", "bpy-4.5": "4.5.15", "bpy-4.2": "4.2.23"}),
+        ({(3, 13)}, {"bpy": "5.3.0", "bpy-5.2": "5.2.3"}),
+        ({(3, 12)}, {}),
+    ],
+)
+def test_every_python_gets_the_newest_and_the_lts_versions(monkeypatch, pythons, expected):
+    monkeypatch.setattr(blenders.sys, "platform", "linux")
+    chosen = blenders.tested(pythons)
+    assert {name: bpy.version for name, bpy in chosen.items()} == expected
+    assert [bpy.numbers for bpy in chosen.values()] == sorted((bpy.numbers for bpy in chosen.values()), reverse=True)
+
+
+def test_a_mac_with_an_intel_processor_gets_what_there_is_for_it(monkeypatch):
+    monkeypatch.setattr(blenders.sys, "platform", "darwin")
+    monkeypatch.setattr(blenders.platform, "machine", lambda: "x86_64")
+    chosen = blenders.tested(BOTH)
+    assert {name: bpy.version for name, bpy in chosen.items()} == {"bpy": "4.5.15", "bpy-4.2": "4.2.23"}
+    monkeypatch.setattr(blenders.platform, "machine", lambda: "arm64")
+    assert blenders.tested(BOTH)["bpy"].version == "5.3.0"
+
+
+@pytest.fixture
+def made(monkeypatch) -> list[tuple[str, tuple[str, ...], Path]]:
+    """Environments that were asked for: name, requirements, Python; none is made."""
+    asked = []
+    monkeypatch.setattr(blenders, "system_libraries", lambda options: None)
+    monkeypatch.setattr(blenders, "window_programs", lambda options: None)
+    monkeypatch.setattr(
+        blenders, "ensure", lambda one, versions, python: asked.append((one.name, one.installs[0], python))
+    )
+    monkeypatch.setattr(
+        blenders, "find_pythons", lambda versions: {version: BOTH[version] for version in versions if version in BOTH}
+    )
+    return asked
+
+
+def test_each_environment_is_made_with_its_own_python(made):
+    everyday = blenders.ensure_blenders(build.parse(["demo"]), widest=False)
+    assert [blender.name for blender in everyday] == ["bpy 5.3.0"]
+    assert made == [("bpy", ("bpy==5.3.0", "numpy==2.5.5", blenders.PYTEST), Path("python3.13"))]
+    found = blenders.ensure_blenders(build.parse(["test"]), widest=True)
+    assert [blender.name for blender in found] == ["bpy 5.3.0", "bpy 5.2.3", "bpy 4.5.15", "bpy 4.2.23"]
+    assert [(name, python.name) for name, _, python in made[1:]] == [
+        ("bpy", "python3.13"),
+        ("bpy-5.2", "python3.13"),
+        ("bpy-4.5", "python3.11"),
+        ("bpy-4.2", "python3.11"),
+    ]
+    assert [blender.program.parents[1].name for blender in found] == [name for name, *_ in made[1:]]
+
+
+def test_environments_that_nothing_runs_in_any_more_are_named(made, capsys):
+    for name in ("bpy", "bpy-4.2", "bpy-5.1", "bpy-mine"):
+        (places.VENVS / name).mkdir()
+    for name in ("bpy", "bpy-4.2", "bpy-5.1"):
+        (places.VENVS / name / environments.STAMP).touch()
+    blenders.ensure_blenders(build.parse(["test"]), widest=True)
+    assert "safe to delete: .venvs/bpy-5.1.\n" in capsys.readouterr().out
 
 
 @posix_only

@@ -119,6 +119,15 @@ def test_pyenv_versions_are_found_without_a_shim(monkeypatch, tmp_path):
     assert interpreters.find_python(((3, 99), (3, 13))) == (good, (3, 13))
 
 
+@posix_only
+def test_every_version_that_is_here_is_found(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    good = program(tmp_path / "pyenv" / "versions" / "3.13.9" / "bin" / "python", "echo 3 13")
+    other = program(tmp_path / "bin" / "python3.98", "echo 3 98")
+    assert interpreters.find_pythons(((3, 98), (3, 99), (3, 13))) == {(3, 98): other, (3, 13): good}
+
+
 def test_no_interpreter_is_one_sentence_and_code_4(monkeypatch):
     monkeypatch.setattr(environments, "find_python", lambda versions: None)
     with pytest.raises(steps.Problem, match=r"No usable Python of 3\.11, 3\.13 was found") as caught:
