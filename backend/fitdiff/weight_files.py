@@ -41,8 +41,3 @@ def find_trained(name: str) -> Path | None:
     """A network of FitDiff's own training: the user's file comes before the one that FitDiff ships."""
     shipped = ASSETS / name
     return find(name) or (shipped if shipped.is_file() else None)
-
-
-def runs(engine: str) -> bool:
-    """Whether the files are here that this engine has and others do not need."""
-    return engine != "diffusion" or all(find_trained(name) for name in (AUTOENCODER, DENOISER))

@@ -1,4 +1,4 @@
-"""What an artist may ask for, and what the engine is told. Needs no bpy."""
+"""What an artist may ask for, and what the service is told. Needs no bpy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import FitDiffError
+from .engines import ASSUMED, Engine, offered
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 
@@ -24,57 +25,21 @@ class Choice:
     description: str
 
 
-ENGINES = {
-    choice.id: choice
-    for choice in (
-        Choice(
-            "diffusion", "Diffusion", "Draws a person from the learned model, guided by the photo: the best likeness"
-        ),
-        Choice("fit", "Direct Fit", "Fits shape, skin and light to the photo, without the learned model"),
-        Choice("landmarks", "Instant Landmarks", "A quick draft: the face's shape and pose, in average skin"),
-    )
-}
-DEFAULT_ENGINES = ("diffusion", "fit", "landmarks")  # until the engine itself has said what it has
-
-QUALITIES = {
-    "draft": Choice("draft", "Draft", "50 steps, maps of 512 pixels"),
-    "standard": Choice("standard", "Standard", "150 steps, maps of 512 pixels"),
-    "fine": Choice("fine", "Fine", "150 steps, maps of 1024 pixels"),
-    "finest": Choice("finest", "Finest", "300 steps, maps of 2048 pixels"),
-}
-_SAMPLING = {"draft": 25, "standard": 50, "fine": 50, "finest": 100}  # steps of the diffusion engine
-_SETTINGS = {
-    "draft": {"steps": 50, "resolution": 512},
-    "standard": {"steps": 150, "resolution": 512},
-    "fine": {"steps": 150, "resolution": 1024},
-    "finest": {"steps": 300, "resolution": 2048},
-}
+QUALITIES = {"draft": "Draft", "standard": "Standard", "fine": "Fine", "finest": "Finest"}
 
 
-def engine_choices(offered: tuple[str, ...] | None) -> list[Choice]:
-    """Of the engines that this installation has; None while that is unknown."""
-    return [ENGINES.get(name, Choice(name, name.title(), "")) for name in offered or DEFAULT_ENGINES]
-
-
-def quality_choices(engine: str, resolutions: tuple[int, ...] | None) -> list[Choice]:
-    """None for an engine that has nothing to choose."""
-    if engine == "landmarks":
-        return []
+def quality_choices(engine: Engine, resolutions: tuple[int, ...] | None) -> list[Choice]:
+    """Empty for an engine that has nothing to choose."""
     return [
-        replace(choice, description=f"{settings['steps']} steps, maps of {settings['resolution']} pixels")
-        for choice in QUALITIES.values()
-        if (settings := _settings(engine, choice.id)) and (resolutions is None or settings["resolution"] in resolutions)
+        Choice(name, title, f"{settings['steps']} steps, maps of {settings['resolution']} pixels")
+        for name, title in QUALITIES.items()
+        if (settings := engine.settings(name)) and (resolutions is None or settings["resolution"] in resolutions)
     ]
 
 
-def _settings(engine: str, quality: str) -> dict[str, int]:
-    settings = _SETTINGS[quality]
-    return settings | {"steps": _SAMPLING[quality]} if engine == "diffusion" else settings
-
-
-def has_chance(engine: str) -> bool:
-    """Whether another seed gives another head."""
-    return engine != "landmarks"
+def kind(engine: Engine, quality: str) -> str:
+    """What takes about equally long on one machine."""
+    return f"{engine.name}/{quality}" if engine.qualities else engine.name
 
 
 @dataclass(frozen=True)
@@ -83,7 +48,7 @@ class Order:
 
     photo: Path
     out: Path
-    engine: str = DEFAULT_ENGINES[0]
+    engine: Engine = next(iter(ASSUMED.values()))
     quality: str = "standard"
     face: int | None = None
     face_model: str = ""
@@ -97,14 +62,12 @@ class Order:
 
     @property
     def kind(self) -> str:
-        """What takes about equally long on one machine."""
-        return self.engine if self.engine == "landmarks" else f"{self.engine}/{self.quality}"
+        return kind(self.engine, self.quality)
 
     def options(self) -> dict[str, Any]:
-        """As the engine's protocol has them."""
-        told: dict[str, Any] = {"engine": self.engine, "seed": self.seed, "overwrite": True}
-        if self.engine != "landmarks":
-            told |= _settings(self.engine, self.quality)
+        """As the service's protocol has them."""
+        told: dict[str, Any] = {"engine": self.engine.name, "seed": self.seed, "overwrite": True}
+        told |= self.engine.settings(self.quality)
         if self.face is not None:
             told["face"] = self.face
         if self.face_model:
@@ -131,9 +94,9 @@ class Draw:
 
 
 def can_draw(about: Mapping[str, Any] | None) -> bool:
-    """Whether the engine, by what it says of itself, draws people: it needs the diffusion model for that."""
+    """Whether the service, by what it says of itself, draws people: an engine with a model of them is needed for that."""
     told = about["capabilities"] if about else {}
-    return "sample" in told.get("methods", ()) and "diffusion" in told.get("engines", ())
+    return "sample" in told.get("methods", ()) and any(one.draws_people for one in offered(about).values())
 
 
 def person_folder(heads: Path, seed: int) -> Path:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..desk.orders import Draw, has_chance, is_of, person_folder
+from ..desk.orders import Draw, is_of, person_folder
 from ..errors import FitDiffError
 from ..making import draw_head, make_head, place_head
 from ..scene.heads import active_head
@@ -156,7 +156,7 @@ class FITDIFF_OT_another_seed(bpy.types.Operator):
         if head is not None and not is_of(Path(head.folder), Path(bpy.path.abspath(chosen.photo))):
             cls.poll_message_set("This head was not made from the photo above")
             return False
-        return bool(chosen.photo) and has_chance(chosen.engine) and not studio().desk.working
+        return bool(chosen.photo) and chosen.chosen_engine().chance and not studio().desk.working
 
     def invoke(self, _context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         choices().seed += 1

@@ -94,9 +94,9 @@ def draw_order(layout: bpy.types.UILayout, context: bpy.types.Context, room: Stu
     column.use_property_split, column.use_property_decorate = True, False
     column.prop(chosen, "engine")
     resolutions = tuple(room.about["capabilities"]["resolutions"]) if room.about else None
-    if orders.quality_choices(chosen.engine, resolutions):
+    if orders.quality_choices(chosen.chosen_engine(), resolutions):
         column.prop(chosen, "quality")
-    if orders.has_chance(chosen.engine):
+    if chosen.chosen_engine().chance:
         column.prop(chosen, "seed")
     told = cost(chosen.engine, chosen.quality) or "Not yet timed on this machine"
     sentence(layout, context, told, "SORTTIME")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
 
-from ..desk import orders, wording
+from ..desk import engines, orders, wording
+from ..desk.engines import Engine
 from ..desk.orders import Order
 from ..errors import FitDiffError
 from . import places
@@ -31,10 +31,14 @@ def _offered(key: str) -> tuple | None:
     return tuple(about["capabilities"].get(key, ())) or None if about else None
 
 
+def engines_offered() -> dict[str, Engine]:
+    return engines.offered(studio().about)
+
+
 def cost(engine: str, quality: str) -> str:
     """What such an order took here before, in words; empty where nothing is known."""
-    order = Order(Path(), Path(), engine=engine, quality=quality)
-    return wording.cost(studio().desk.costs.typical(order.kind))
+    known = engines_offered().get(engine)
+    return wording.cost(studio().desk.costs.typical(orders.kind(known, quality))) if known else ""
 
 
 def _described(text: str, cost: str) -> str:
@@ -42,25 +46,28 @@ def _described(text: str, cost: str) -> str:
 
 
 def _engines(_self: Any, _context: Any) -> list[tuple]:
-    chosen = orders.engine_choices(_offered("engines"))
-    # By numbers that stay: what is chosen is kept by its number, and the list grows when the engine has told what it has.
-    known = [*orders.ENGINES, *(one.id for one in chosen if one.id not in orders.ENGINES)]
+    chosen = engines_offered().values()
+    # By numbers that stay: what is chosen is kept by its number, and the list changes when the service has told what it has.
+    known = [*engines.ASSUMED, *(one.name for one in chosen if one.name not in engines.ASSUMED)]
     return _menu(
         "engine",
         [
-            (one.id, one.name, _described(one.description, cost(one.id, "standard")), known.index(one.id))
+            (one.name, one.title, _described(one.about, cost(one.name, "standard")), known.index(one.name))
             for one in chosen
         ],
     )
 
 
 def _qualities(self: Any, _context: Any) -> list[tuple]:
-    chosen = orders.quality_choices(self.engine, _offered("resolutions")) or list(orders.QUALITIES.values())
+    engine = self.chosen_engine()
+    chosen = orders.quality_choices(engine, _offered("resolutions")) or [
+        orders.Choice(name, title, "") for name, title in orders.QUALITIES.items()
+    ]
     numbers = list(orders.QUALITIES)
     return _menu(
         "quality",
         [
-            (one.id, one.name, _described(one.description, cost(self.engine, one.id)), numbers.index(one.id))
+            (one.id, one.name, _described(one.description, cost(engine.name, one.id)), numbers.index(one.id))
             for one in chosen
         ],
     )
@@ -126,6 +133,11 @@ class FitDiffChoices(bpy.types.PropertyGroup):
         if not self.is_property_set("engine"):
             self.engine = engine
 
+    def chosen_engine(self) -> Engine:
+        """The best that there is, where the chosen one is not there."""
+        offered = engines_offered()
+        return offered.get(self.engine) or next(iter(offered.values()))
+
     def order(self) -> Order:
         """Raises FitDiffError for a photo that cannot be used."""
         photo = orders.checked_photo(bpy.path.abspath(self.photo))
@@ -133,7 +145,7 @@ class FitDiffChoices(bpy.types.PropertyGroup):
         return Order(
             photo=photo,
             out=orders.avatar_folder(places.heads_folder(), photo, self.seed, face),
-            engine=self.engine or orders.DEFAULT_ENGINES[0],
+            engine=self.chosen_engine(),
             quality=self.quality or "standard",
             face=face,
             face_model=places.preferences().face_model,

@@ -122,8 +122,6 @@ ROOMS = {
         "perception",
         "avatar",
         "engines",
-        "fitting",
-        "generation",
     },
     "sampling": {
         "errors",
@@ -185,7 +183,6 @@ ROOMS = {
         "streams",
         "progress",
         "devices",
-        "weight_files",
         "atomic_write",
         "failures",
         "engines",

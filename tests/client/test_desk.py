@@ -10,6 +10,7 @@ from blender_fitdiff.backend.job import Job
 from blender_fitdiff.desk import orders, wording
 from blender_fitdiff.desk.costs import KEPT, Costs
 from blender_fitdiff.desk.desk import CANCELLING, IDLE, LOOKING, MADE, WORKING, Desk
+from blender_fitdiff.desk.engines import ASSUMED, Engine, offered
 from blender_fitdiff.desk.orders import Order
 from blender_fitdiff.errors import FitDiffError
 
@@ -169,10 +170,10 @@ def test_people_are_drawn_only_where_the_model_is():
 
 def test_each_engine_has_its_own_steps(photo, tmp_path):
     def steps(engine: str) -> int:
-        return orders.Order(photo, tmp_path, engine=engine, quality="finest").options()["steps"]
+        return orders.Order(photo, tmp_path, engine=ASSUMED[engine], quality="finest").options()["steps"]
 
     assert (steps("fit"), steps("diffusion")) == (300, 100)
-    finest = orders.quality_choices("diffusion", None)[-1]
+    finest = orders.quality_choices(ASSUMED["diffusion"], None)[-1]
     assert finest.description == "100 steps, maps of 2048 pixels"
 
 
@@ -300,14 +301,22 @@ def test_photos_of_one_name_get_folders_of_their_own(tmp_path):
 
 
 def test_orders_ask_only_for_what_an_engine_knows(photo, tmp_path):
-    quick = Order(photo, tmp_path, engine="landmarks", quality="finest", face_model="mine")
+    quick = Order(photo, tmp_path, engine=ASSUMED["landmarks"], quality="finest", face_model="mine")
     assert quick.options() == {"engine": "landmarks", "seed": 0, "overwrite": True, "face_model": "mine"}
     assert quick.kind == "landmarks"
     fine = Order(photo, tmp_path, quality="fine", seed=4)
     assert (fine.options()["resolution"], fine.kind, fine.name) == (1024, "diffusion/fine", "Ada 4")
-    assert [one.id for one in orders.quality_choices("fit", (512,))] == ["draft", "standard"]
-    assert orders.quality_choices("landmarks", None) == []
-    assert [one.name for one in orders.engine_choices(("fit", "later"))] == ["Direct Fit", "Later"]
+    assert [one.id for one in orders.quality_choices(ASSUMED["fit"], (512,))] == ["draft", "standard"]
+    assert orders.quality_choices(ASSUMED["landmarks"], None) == []
+
+
+def test_the_menu_shows_what_the_service_tells_of_its_engines():
+    told = {"capabilities": {"engines": ["fit", "later"]}}
+    assert [one.title for one in offered(told).values()] == ["Direct Fit", "Later"]  # a service that tells names alone
+    later = {"name": "later", "title": "Later On", "about": "", "qualities": {}, "chance": False, "draws_people": True}
+    told["capabilities"]["engineCards"] = [later | {"news": 1}]
+    assert offered(told)["later"] == Engine("later", "Later On", chance=False, draws_people=True)
+    assert offered(None) is ASSUMED
 
 
 def test_durations_are_told_as_people_do():

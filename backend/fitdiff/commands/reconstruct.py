@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from ..devices import DEVICES
-from ..reconstruction import ENGINES, GUIDANCES, MOST_STEPS, RESOLUTIONS, STACKS, Order
+from ..engines.registry import ENGINES
+from ..reconstruction import GUIDANCES, MOST_STEPS, RESOLUTIONS, STACKS, Order
 
 HELP = "turn a photo into an avatar folder"
 
@@ -23,36 +24,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """What an avatar is made with, for one photo as for many."""
-    parser.add_argument("--engine", choices=ENGINES, help=f"default: {ENGINES[0]}, where it runs; else {ENGINES[1]}")
+    best, second, *_ = ENGINES
+    parser.add_argument("--engine", choices=ENGINES, help=f"default: {best}, where it runs; else {second}")
     parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
     parser.add_argument(
         "--likeness",
         metavar="0..1",
         type=_share,
         default=1.0,
-        help="how much of the photo's own skin to keep (fit, diffusion)",
+        help=f"how much of the photo's own skin to keep {heeded('likeness')}",
     )
     parser.add_argument(
-        "--resolution", type=int, choices=RESOLUTIONS, default=512, help="of the maps, texels (fit, diffusion)"
+        "--resolution", type=int, choices=RESOLUTIONS, default=512, help=f"of the maps, texels {heeded('resolution')}"
     )
+    usual = ", ".join(f"{card.steps} ({card.name})" for card in ENGINES.values() if card.steps)
+    parser.add_argument("--steps", type=_steps, help=f"of the sampling or the optimisation; default: {usual}")
     parser.add_argument(
-        "--steps", type=_steps, help="of the optimisation, default 150 (fit); of the sampling, default 50 (diffusion)"
-    )
-    parser.add_argument(
-        "--guidance", choices=GUIDANCES, default="default", help="default, the paper's, or none (diffusion)"
+        "--guidance",
+        choices=GUIDANCES,
+        default="default",
+        help=f"FitDiff's own (default), the paper's, or none {heeded('guidance')}",
     )
     parser.add_argument(
         "--guidance-scale",
         metavar="S",
         type=_scale,
         default=75.0,
-        help="of the paper's guidance; default 75 (diffusion)",
+        help=f"of the paper's guidance; default 75 {heeded('guidance_scale')}",
     )
     parser.add_argument("--stack", choices=STACKS, default="embedded", help="of networks that look at the photo")
     parser.add_argument(
         "--device", choices=DEVICES, default=DEVICES[0], help="default: a graphics card where there is one"
     )
     parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
+
+
+def heeded(option: str) -> str:
+    """The engines that an option means something to, as a help text names them."""
+    return f"({', '.join(card.name for card in ENGINES.values() if option in card.options)})"
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:

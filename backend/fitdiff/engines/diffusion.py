@@ -22,6 +22,7 @@ from ..diffusion.latent import places
 from ..diffusion.prediction import Predictor, displaced
 from ..diffusion.samplers import Step
 from ..errors import FitDiffError
+from ..face.model import MorphableModel
 from ..face.skin import SkinBasis, load_skin
 from ..fitting.deshade import deshade
 from ..fitting.head import Start
@@ -30,6 +31,7 @@ from ..fitting.settings import FitSettings
 from ..fitting.solve import Fit
 from ..generation.generator import Generator
 from ..generation.photo_energy import PhotoEnergy, usable
+from ..perception import Perception
 from ..perception.analyse import Analysis
 from ..perception.pose_fit import refuse_unclear
 from ..progress import Progress, Report, silent
@@ -59,6 +61,19 @@ class DiffusionSettings:
     settling_alone: float = 0.005  # the same where no likeness pass brings back what that takes of the person
     warm: float = 0.7  # share of the schedule at which a sampling begins that has the landmarks' head to begin with
     parted: bool = False  # shape and reflectance from a sampling each, for comparison (the paper's Table 5)
+
+
+def check(model: MorphableModel, perception: Perception) -> None:
+    """Raises FitDiffError where the model's weights are missing, damaged, or of another face."""
+    Generator.load(perception).refuse_other_faces(model)
+
+
+def settings(
+    steps: int, likeness: float, resolution: int, guidance: Guidance, guidance_scale: float
+) -> DiffusionSettings:
+    return DiffusionSettings(
+        steps=steps, guidance=guidance, scale=guidance_scale, likeness=likeness, resolution=resolution
+    )
 
 
 def reconstruct(

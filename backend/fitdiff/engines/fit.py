@@ -9,13 +9,23 @@ from __future__ import annotations
 import time
 
 from ..avatar import Avatar
+from ..face.model import MorphableModel
 from ..fitting.settings import FitSettings
 from ..fitting.solve import Fit
+from ..perception import Perception
 from ..perception.analyse import Analysis
 from ..perception.pose_fit import refuse_unclear
 from ..progress import Report, silent
 
 NAME = "fit"
+
+
+def check(model: MorphableModel, perception: Perception) -> None:
+    """It takes any face, and needs no weights of its own."""
+
+
+def settings(steps: int, likeness: float, resolution: int) -> FitSettings:
+    return FitSettings(steps=steps, resolution=resolution, likeness=likeness)
 
 
 def reconstruct(

@@ -19,6 +19,7 @@ from ..fitting.initial_light import initial_light
 from ..fitting.iris_colour import iris_colour
 from ..fitting.light_guess import UNKNOWN, LightGuess
 from ..fitting.light_hints import light_hints
+from ..perception import Perception
 from ..perception.analyse import Analysis, crop_camera
 from ..perception.gaze import gaze_of
 from ..perception.pose_fit import refuse_unclear
@@ -36,6 +37,14 @@ STAGES = ("camera and shape", "skin and light", "eyes and expression", "picture"
 @dataclass(frozen=True)
 class LandmarkSettings:
     preview_side: int = 1024  # pixels, long side of the picture over the photo
+
+
+def check(model: MorphableModel, perception: Perception) -> None:
+    """It takes any face, and needs no weights of its own."""
+
+
+def settings() -> LandmarkSettings:
+    return LandmarkSettings()
 
 
 def reconstruct(

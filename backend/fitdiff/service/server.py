@@ -19,12 +19,12 @@ from typing import Any
 import msgspec
 
 from .. import __version__, devices
+from ..engines import registry
 from ..errors import FitDiffError
 from ..failures import explained
 from ..inspection import Inspection
-from ..reconstruction import ENGINES, MOST_STEPS, RESOLUTIONS, Order
+from ..reconstruction import MOST_STEPS, RESOLUTIONS, Order
 from ..sampling import Sampling, Variation
-from ..weight_files import runs
 from . import child, framing, messages, stdio
 from .calls import Calls
 from .jobs import Job, Jobs, Times
@@ -200,7 +200,8 @@ class Server:
 def capabilities() -> dict[str, Any]:
     """What can be asked for. The engine that comes first is the default; one whose weights are not here is left out."""
     return {
-        "engines": [engine for engine in ENGINES if runs(engine)],
+        "engines": [card.name for card in registry.here()],
+        "engineCards": [card.to_json() for card in registry.here()],
         "resolutions": list(RESOLUTIONS),
         "devices": list(devices.DEVICES),
         "mostSteps": MOST_STEPS,

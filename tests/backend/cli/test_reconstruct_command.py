@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 
+import msgspec
 import pytest
 import torch
 from rich.console import Console
 
 from fitdiff import cli, weight_files
 from fitdiff.commands.reconstruct import order_of
-from fitdiff.engines import diffusion, fit, landmarks
+from fitdiff.engines import diffusion, fit, landmarks, registry
 from fitdiff.face.model import MorphableModel
 from fitdiff.face.registry import load_face_model
 from fitdiff.fitting.settings import FitSettings
 from fitdiff.perception import Perception
 from fitdiff.progress import Progress
 from fitdiff.progress_bar import progress_bar
-from fitdiff.reconstruction import ENGINES, Order, _engine, best_engine
+from fitdiff.reconstruction import Order
 
 WORDS = ["reconstruct", "photo.jpg", "--out", "head"]
 
@@ -36,7 +38,8 @@ def called(monkeypatch):
 
 def engine_of(*words: str):
     order = order_of(cli.build_parser(["reconstruct"]).parse_args([*WORDS, *words]))
-    return _engine(order, order.engine or ENGINES[0])
+    name = order.engine or next(iter(registry.ENGINES))
+    return lambda analysis, report: registry.run(name, analysis, msgspec.structs.asdict(order), order.seed, report)
 
 
 def test_without_options_it_is_the_diffusion_engine_with_its_own_settings(called):
@@ -46,15 +49,15 @@ def test_without_options_it_is_the_diffusion_engine_with_its_own_settings(called
 
 def test_the_best_engine_is_one_that_runs_here_and_knows_the_face(monkeypatch, tmp_path):
     model, perception = load_face_model(None), Perception.load()
-    assert best_engine(model, perception) == ("diffusion", None)
+    assert registry.best(model, perception) == ("diffusion", None)
     stranger = MorphableModel.__new__(MorphableModel)
     torch.nn.Module.__init__(stranger)
     stranger.name = "lsfm"
-    engine, why = best_engine(stranger, perception)
-    assert engine == "fit" and why.startswith("Made by the direct fit. ") and "lsfm" in why
+    engine, why = registry.best(stranger, perception)
+    assert engine == "fit" and why.startswith("Made by Direct Fit. ") and "lsfm" in why
     monkeypatch.setattr(weight_files, "ASSETS", tmp_path)
     monkeypatch.setattr(weight_files, "folders", lambda: [tmp_path])
-    engine, why = best_engine(model, perception)
+    engine, why = registry.best(model, perception)
     assert engine == "fit" and "not installed" in why
 
 
@@ -65,12 +68,34 @@ def test_options_reach_the_engines(called):
     engine_of("--engine", "landmarks", "--seed", "4")("analysis", print)
     settings = FitSettings(steps=7, resolution=1024, likeness=0.25)
     assert called[0] == ("fit", ("analysis", settings, 3, print), {})
-    assert called[1] == ("landmarks", ("analysis",), {"seed": 4, "report": print})
+    assert called[1] == ("landmarks", ("analysis", landmarks.LandmarkSettings(), 4, print), {})
     engine_of("--engine", "diffusion", "--guidance", "paper", "--guidance-scale", "40", "--likeness", "0")(
         "analysis", print
     )
     own = diffusion.DiffusionSettings(guidance="paper", scale=40.0, likeness=0.0)
     assert called[2] == ("diffusion", ("analysis", own, 0, print), {})
+
+
+def test_every_engine_has_a_card_and_a_file_that_agree():
+    for name, card in registry.ENGINES.items():
+        module = card.module()
+        assert module.NAME == name == card.name
+        assert list(inspect.signature(module.settings).parameters) == list(card.options)
+        assert list(inspect.signature(module.check).parameters) == ["model", "perception"]
+        assert not card.steps or card.qualities["standard"].steps == card.steps
+    told = {name: card.to_json() for name, card in registry.ENGINES.items()}
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_what_the_panel_assumes_until_the_service_has_spoken_is_so(extension):
+    desk = extension("desk.engines")
+    told = {
+        "capabilities": {
+            "engines": list(registry.ENGINES),
+            "engineCards": [c.to_json() for c in registry.ENGINES.values()],
+        }
+    }
+    assert desk.offered(told) == desk.ASSUMED
 
 
 def test_every_engine_has_steps_of_its_own(called):

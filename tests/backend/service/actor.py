@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 
 from fitdiff.atomic_write import atomic_folder
+from fitdiff.engines.registry import ENGINES
 from fitdiff.errors import FitDiffError
 from fitdiff.progress import Progress, Report
-from fitdiff.reconstruction import ENGINES, STEPS, Order
+from fitdiff.reconstruction import Order
 from fitdiff.service import worker
 from fitdiff.service.jobs import Times
 from fitdiff.service.server import serve
@@ -34,7 +35,7 @@ def play(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
     part = Path(order.photo).name
     if part in PARTS:
         PARTS[part](order)
-    steps = order.steps or STEPS[order.engine or ENGINES[0]]
+    steps = order.steps or ENGINES[order.engine or next(iter(ENGINES))].steps
     for step in range(1, steps + 1):
         time.sleep(20 * STEP if part == "slow" else STEP)
         report(Progress("fitting", step, steps, noise() if part == "pictures" else None))

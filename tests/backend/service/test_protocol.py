@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fitdiff import __version__
+from fitdiff.engines.registry import ENGINES
 from fitdiff.errors import FitDiffError
 from fitdiff.progress import Progress
-from fitdiff.reconstruction import ENGINES
 from fitdiff.service import lifeline, messages
 from fitdiff.service.framing import REQUEST_LIMIT, encode
 from fitdiff.service.progress import PREVIEW_BYTES, PREVIEW_SIDE, Meter, png
@@ -37,6 +37,9 @@ def test_the_greeting_says_what_this_service_can_do(wire):
     about = wire.about
     assert (about["protocolVersion"], about["version"]) == (1, __version__)
     assert about["capabilities"]["engines"] == list(ENGINES)  # the first is the default
+    cards = about["capabilities"]["engineCards"]
+    assert [card["name"] for card in cards] == list(ENGINES)
+    assert cards[0]["qualities"]["fine"] == {"steps": 50, "resolution": 1024} and cards[0]["draws_people"]
     assert about["capabilities"]["resolutions"] == [512, 1024, 2048]
     assert sorted(about["capabilities"]["methods"]) == sorted(METHODS)
     assert about["device"]["kind"] == "cpu"
