@@ -123,7 +123,7 @@ def test_the_button_against_the_real_engine_and_its_plain_twin(engine):
     assert bpy.context.scene.camera == made.camera
     points = _points(made)
     order = choices().order()
-    assert order.engine == "landmarks"
+    assert order.engine.name == "landmarks"
     twin = make_head(order, places.engine_python(), places.log_folder())
     np.testing.assert_allclose(_points(twin), points, atol=1e-6)
     assert [one.collection.name for one in heads(bpy.context.scene)] == ["FitDiff obama"]  # it took the other's place
