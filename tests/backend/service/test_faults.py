@@ -1,6 +1,6 @@
 """What the service survives. After each fault: nothing half written, its client told, no process left.
 
-The figures of docs/reliability.md come from here and from test_real_engine.py; they are printed, not asserted.
+Figures are printed, not asserted.
 """
 
 from __future__ import annotations

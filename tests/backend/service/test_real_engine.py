@@ -22,7 +22,7 @@ from ..photos import PHOTOS
 from .places import full_disk
 from .wire import REAL, Wire, gone, wait_until
 
-MOMENTS = int(os.environ.get("FITDIFF_KILLS", "2"))  # docs/reliability.md tells of 10; each takes some seconds
+MOMENTS = int(os.environ.get("FITDIFF_KILLS", "2"))  # each takes some seconds
 linux = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="looks at processes through /proc")
 
 
