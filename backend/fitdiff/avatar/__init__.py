@@ -2,7 +2,7 @@
 
 from .build import avatar_from_model
 from .folder import read_avatar, read_manifest, refuse_to_lose, write_avatar
-from .images import linear_from_srgb, srgb_from_linear, stored, stored_diffuse
+from .images import stored, stored_diffuse
 from .manifest import Camera, FaceModel, Hair, Latent, Light, Manifest
 from .mesh import AvatarMesh
 from .result import Avatar
@@ -17,11 +17,9 @@ __all__ = [
     "Light",
     "Manifest",
     "avatar_from_model",
-    "linear_from_srgb",
     "read_avatar",
     "read_manifest",
     "refuse_to_lose",
-    "srgb_from_linear",
     "stored",
     "stored_diffuse",
     "write_avatar",

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..colour import linear_from_srgb
 from ..render.camera import Camera
 from ..render.maps import UNPAINTED, Maps
-from . import Avatar, Light, linear_from_srgb, stored, stored_diffuse
+from . import Avatar, Light, stored, stored_diffuse
 from . import Camera as StoredCamera
 
 EYE_SIZE = 512  # texels of a stored eye map: the iris is an eighth of it

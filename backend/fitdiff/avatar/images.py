@@ -10,24 +10,13 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from ..colour import srgb_from_linear
 from .manifest import broken
 
 SIDE_LIMIT = 16384
 PIXEL_LIMIT = 1 << 26  # 8192 x 8192
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3}  # PNG colour type -> channels: grey and RGB are all that an avatar holds
-
-
-def srgb_from_linear(linear: np.ndarray) -> np.ndarray:
-    """Linear [0, 1] -> sRGB [0, 1], any shape, float32."""
-    x = np.clip(np.asarray(linear, np.float32), 0, 1)
-    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.power(x, 1 / 2.4) - 0.055)
-
-
-def linear_from_srgb(encoded: np.ndarray) -> np.ndarray:
-    """sRGB [0, 1] -> linear [0, 1], any shape, float32."""
-    x = np.asarray(encoded, np.float32)
-    return np.where(x <= 0.04045, x / 12.92, np.power((x + 0.055) / 1.055, 2.4))
 
 
 def stored(data: np.ndarray, bits: int = 8) -> np.ndarray:

@@ -43,7 +43,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     import torch
 
     from ..atomic_write import atomic_folder
-    from ..avatar.images import encode, linear_from_srgb, stored, stored_diffuse
+    from ..avatar.images import encode, stored, stored_diffuse
+    from ..colour import linear_from_srgb
     from ..generation.complete import complete
     from ..generation.generator import Generator
     from ..perception import Perception

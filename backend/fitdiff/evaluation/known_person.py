@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_closing
 
-from ..avatar import Avatar, linear_from_srgb, read_avatar
+from ..avatar import Avatar, read_avatar
 from ..avatar.convert import camera_from_avatar
+from ..colour import linear_from_srgb
 from ..errors import FitDiffError
 from ..face import texels
 from ..face.appearance import lips_mask

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..avatar import linear_from_srgb
+from ..colour import linear_from_srgb
 from ..face.appearance import SCLERA
 from ..perception.analyse import Analysis
 from ..perception.gaze import OPEN, openness

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..avatar import Hair, linear_from_srgb
+from ..avatar import Hair
+from ..colour import linear_from_srgb
 from ..face.brow_hair import brow_hair
 from ..face.model import MorphableModel
 from .scalp import hair_map

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
+from ..colour import linear_from_srgb
 from . import regions
 from .covers import with_margin
 from .regions import Crop, Mask, PosedHead, polygon
-from .skin_model import Layout, covered, linear, log_colour, log_contrast, skin_probability
+from .skin_model import Layout, covered, log_colour, log_contrast, skin_probability
 from .types import Face
 
 CHANNELS = ("skin", "brows", "lips", "eyes", "mouth_inner", "face")
@@ -131,7 +132,7 @@ def face_mask(
     beside = np.clip(uncovered * 3.0, 0, 1) * support  # a brow under a fringe has hair on all sides: it goes as well
     # Parts meet in shared pixels, so they are added: a maximum would leave a seam between them.
     face_wide = np.minimum(skin + np.minimum(brows + lips, 1) * beside, 1 - np.maximum(eyes, mouth))
-    tone = np.median(linear(image)[sure], axis=0) if sure.any() else np.full(3, 0.2)
+    tone = np.median(linear_from_srgb(image)[sure], axis=0) if sure.any() else np.full(3, 0.2)
     return FaceMask(
         crop=crop,
         skin=skin.astype(np.float32),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..colour import linear_from_srgb
 from .regions import Mask
 
 DARKNESS = 0.004  # linear; added before logarithms so that black noise is no colour
@@ -116,7 +117,7 @@ def _disc(radius: int) -> NDArray[np.bool_]:
 
 def log_colour(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """(h, w, 3) sRGB 0..1 -> (h, w, 3): log green, log red over green, log blue over green, of linear light."""
-    logs = np.log(linear(image) + DARKNESS)
+    logs = np.log(linear_from_srgb(image) + DARKNESS)
     return np.stack([logs[..., 1], logs[..., 0] - logs[..., 1], logs[..., 2] - logs[..., 1]], -1)
 
 
@@ -125,10 +126,6 @@ def log_contrast(image: NDArray[np.float32]) -> Mask:
     green = log_colour(image)[..., 0]
     fine = green - ndimage.gaussian_filter(green, 1.5)
     return (0.5 * np.log(ndimage.gaussian_filter(fine * fine, 3.0) + 1e-5)).astype(np.float32)
-
-
-def linear(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
 def _slides_with(size: int, normal: NDArray[np.float32] | None) -> NDArray[np.float32]:

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
+from ..colour import linear_from_srgb, srgb_from_linear
 from ..perception.analyse import analyse
 from ..perception.landmark_basis import FACE_OVAL
 from ..perception.regions import LEFT_EYE, RIGHT_EYE, SURE_SKIN
-from ..perception.skin_model import linear
 from ..perception.types import Face
 from ..photo import open_photo
 
@@ -83,7 +83,7 @@ class Canvas:
     @cached_property
     def light(self) -> Array:
         """(H, W, 3) linear."""
-        return linear((self.pixels / 255).astype(np.float32)).astype(np.float64)
+        return linear_from_srgb(self.pixels / 255).astype(np.float64)
 
     def within(self, distance: Array, soft: float = 0.0) -> Array:
         """Signed distance to an outline, below 0 inside -> how much of each pixel lies inside; soft: as far again."""
@@ -307,9 +307,7 @@ def outlined(canvas: Canvas, points: Array) -> Array:
 
 def encoded(light: Array) -> NDArray[np.uint8]:
     """Linear -> uint8 sRGB."""
-    light = np.clip(light, 0, 1)
-    value = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.round(255 * value).astype(np.uint8)
+    return np.round(255 * srgb_from_linear(light, np.float64)).astype(np.uint8)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,13 +1,11 @@
-"""Between linear light and what pictures store (sRGB)."""
+"""Between linear light and sRGB for tensors, with gradients; for arrays see the package's colour.py."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
+from ..colour import DARK, DARK_SRGB
 from .arithmetic import limited
-
-DARK = 0.0031308  # linear: below it sRGB is a straight line
-DARK_SRGB = 0.04045
 
 
 def to_srgb(linear: Tensor) -> Tensor:

@@ -15,15 +15,14 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from torch import Tensor
 
+from ..colour import linear_from_srgb, srgb_from_linear
 from ..perception.covers import SIDE, Window
 from ..pictures.covered_photos import capsule, stroke
 from .photographs import compressed
 
 Array = NDArray[np.floating]
 
-LINEAR = np.where(
-    np.arange(256) <= 10, np.arange(256) / 255 / 12.92, ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4
-).astype(np.float32)
+LINEAR = linear_from_srgb(np.arange(256) / 255, np.float64).astype(np.float32)
 RIGHT_EYE_ENDS, LEFT_EYE_ENDS = (33, 133), (362, 263)
 RIGHT_TEMPLE, LEFT_TEMPLE = 127, 356
 CHEEKS = (50, 280)
@@ -379,9 +378,7 @@ def lesson(image: NDArray[np.uint8], marks: Array, random: np.random.Generator) 
             COVERS[paint_it](sheet)
     if random.random() < 0.12:
         shadow(sheet)
-    value = np.clip(sheet.light, 0, 1)
-    value = np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1 / 2.4) - 0.055)
-    return value.astype(np.float32), (1 - sheet.left).astype(np.float32)
+    return srgb_from_linear(sheet.light, np.float64).astype(np.float32), (1 - sheet.left).astype(np.float32)
 
 
 def _mirrored(marks: Array, side: int) -> Array:

@@ -193,9 +193,7 @@ def test_sixteen_bits_with_every_row_filter_that_is_known(line_filter):
     assert np.array_equal(images.decode(data, "x"), pixels)
 
 
-def test_srgb_there_and_back():
-    values = np.linspace(0, 1, 256)
-    assert np.abs(av.linear_from_srgb(av.srgb_from_linear(values)) - values).max() < 1e-6
+def test_what_a_map_holds_of_values():
     assert av.stored_diffuse(np.array([0.0, 0.21404114, 1.0])).tolist() == [0, 128, 255]
     assert av.stored(np.array([0.0, 0.5, 2.0]), 16).tolist() == [0, 32768, 65535]
 

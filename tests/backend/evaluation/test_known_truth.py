@@ -11,6 +11,7 @@ from PIL import Image
 
 from fitdiff.avatar import Light, read_avatar
 from fitdiff.cli import main
+from fitdiff.colour import linear_from_srgb
 from fitdiff.evaluation import kept, known_person, known_truth, subjects, truth_report
 from fitdiff.evaluation.hard_views import HARD
 from fitdiff.evaluation.known_person import Ground, Subject
@@ -68,7 +69,7 @@ def test_errors_that_were_put_in_are_found(subject, ground):
     avatar = subject.avatar
     light = Light(ambient=0.4, diffuse=0.7, specular=0.7, colour=(1.0, 1.0, 1.0), direction=(0.8, 0.4, -0.5))
     maps = {**avatar.maps, "specular": np.full((8, 8), 51, np.uint8)}
-    linear = known_person.linear_from_srgb(avatar.maps["diffuse"] / 255.0) / 2
+    linear = linear_from_srgb(avatar.maps["diffuse"] / 255.0) / 2
     maps["diffuse"] = (255 * to_srgb(torch.from_numpy(linear)).numpy() + 0.5).astype(np.uint8)
     turned = np.array([[0, 0, 1.0], [0, 1, 0], [-1, 0, 0]])  # the head's axes by a quarter, and its camera with them
     camera = avatar.manifest.camera

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fitdiff.avatar import linear_from_srgb
+from fitdiff.colour import linear_from_srgb
 from fitdiff.engines import landmarks
 from fitdiff.face.appearance import IRIS_ANGLE
 from fitdiff.fitting.iris_colour import RING, iris_colour

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from fitdiff.colour import srgb_from_linear
 from fitdiff.face.appearance import SCLERA
 from fitdiff.fitting.light_hints import LightHints, eye_white, light_hints
 from fitdiff.perception.regions import LEFT_EYE, RIGHT_EYE
@@ -25,9 +26,7 @@ def painted(
     draw = ImageDraw.Draw(picture)
 
     def seen(albedo: object) -> tuple[int, ...]:
-        linear = np.clip(np.asarray(albedo) * light, 0, 1)
-        srgb = np.where(linear < 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-        return tuple(int(v) for v in np.rint(255 * srgb))
+        return tuple(int(v) for v in np.rint(255 * srgb_from_linear(np.asarray(albedo) * light)))
 
     draw.rectangle((0, 0, 240, 120), fill=seen(SKIN))
     irises = []

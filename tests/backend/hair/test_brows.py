@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fitdiff.avatar import linear_from_srgb
+from fitdiff.colour import linear_from_srgb
 from fitdiff.face import embedded
 from fitdiff.face.brow_hair import brow_hair
 from fitdiff.generation.random_person import random_person

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fitdiff.avatar import linear_from_srgb
+from fitdiff.colour import linear_from_srgb
 from fitdiff.face import embedded
 from fitdiff.face.appearance import Paint, head_maps
 from fitdiff.face.hairline import growth

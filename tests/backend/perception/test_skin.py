@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from fitdiff.colour import srgb_from_linear
 from fitdiff.perception.regions import LEFT_EYE, OVAL, RIGHT_EYE, Crop, PosedHead, lids_opened, polygon, raised_oval
 from fitdiff.perception.skin import CHANNELS, FaceMask, face_mask, guided_filter
 from fitdiff.perception.types import Face
@@ -63,8 +64,7 @@ class Drawn:
             self.truth = self.truth * (1 - mask)
         image *= np.exp(ndimage.gaussian_filter(rng.normal(0, grain, (SIDE, SIDE)), 1.2))[..., None]
         image = np.clip(image + rng.normal(0, 0.002, image.shape), 0, 1)
-        encoded = np.where(image <= 0.0031308, 12.92 * image, 1.055 * np.maximum(image, 1e-9) ** (1 / 2.4) - 0.055)
-        self.pixels = (encoded * 255 + 0.5).astype(np.uint8)
+        self.pixels = (srgb_from_linear(image, np.float64) * 255 + 0.5).astype(np.uint8)
         flat = np.concatenate([points, np.zeros((468, 1))], 1).astype(np.float32)
         box = (*points.min(0), *points.max(0))
         self.face = Face(tuple(float(v) for v in box), 1.0, np.zeros((6, 2), np.float32), flat, flat[:68, :2], 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fitdiff.perception.skin_model import linear
+from fitdiff.colour import linear_from_srgb
 from fitdiff.perception.types import Face
 from fitdiff.pictures.covered_photos import COVERS, DARK_SHARE, WARM, Canvas, cheek, covers
 
@@ -66,7 +66,7 @@ def test_the_rest_of_the_photo_is_untouched(painted, name):
 
 def test_light_from_one_side_falls_off_to_what_it_says(painted):
     face, made = painted
-    before, after = linear(photo() / 255), linear(made["side"].picture / 255)
+    before, after = linear_from_srgb(photo() / 255), linear_from_srgb(made["side"].picture / 255)
     at = face.landmarks468[:, :2].astype(int)
     lit, dark = at[454], at[234]
     bright = after[lit[1], lit[0]] / before[lit[1], lit[0]]
@@ -78,8 +78,8 @@ def test_light_from_one_side_falls_off_to_what_it_says(painted):
 def test_a_hand_has_the_colour_of_the_cheeks_and_dark_gaps(painted):
     face, made = painted
     tone = cheek(Canvas(photo(), face.landmarks468[:, :2].astype(np.float64)))
-    assert tone == pytest.approx(linear(np.array(SKIN) / 255), rel=0.03)
-    seen = linear(made["hand"].picture[made["hand"].where > 0.99] / 255.0)
+    assert tone == pytest.approx(linear_from_srgb(np.array(SKIN) / 255), rel=0.03)
+    seen = linear_from_srgb(made["hand"].picture[made["hand"].where > 0.99] / 255.0)
     typical = np.median(seen, axis=0)
     assert typical == pytest.approx(tone, rel=0.25)
     assert typical / typical.sum() == pytest.approx(tone / tone.sum(), abs=0.02)

@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from fitdiff import cli
-from fitdiff.avatar import Avatar, linear_from_srgb, read_avatar, write_avatar
+from fitdiff.avatar import Avatar, read_avatar, write_avatar
 from fitdiff.avatar.convert import light_from_avatar
+from fitdiff.colour import linear_from_srgb
 from fitdiff.commands.relight import LIGHTS
 from fitdiff.face import embedded
 from fitdiff.generation.random_person import KEY_LIGHT, random_person

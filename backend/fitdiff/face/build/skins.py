@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
+from ...colour import linear_from_srgb
 from ...render.atlas import Atlas
 from ...topology import REGIONS
 from ..embedded import load
@@ -139,8 +140,7 @@ def _smooth(pictures: np.ndarray) -> np.ndarray:
 
 
 def _linear(path: Path) -> np.ndarray:
-    srgb = np.asarray(Image.open(path).convert("RGB"), np.float64) / 255
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return linear_from_srgb(np.asarray(Image.open(path).convert("RGB")) / 255, np.float64)
 
 
 if __name__ == "__main__":
