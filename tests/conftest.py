@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# Before numpy or torch load their thread pools (torch takes its count from OMP_NUM_THREADS at import): a test machine
-# has few cores and may run several suites at once.
+# Before numpy or torch load their thread pools (torch takes its count from OMP_NUM_THREADS at import). One each: a test
+# machine has few cores and runs two suites at once, and threads that wait for each other's core cost up to ten times
+# the work. What threads change is tested where a test sets their number itself.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(_name, "2")
+    os.environ.setdefault(_name, "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _ROOT = Path(__file__).resolve().parent.parent

@@ -33,4 +33,5 @@ def find_photo(name: str) -> Path:
 
 def backend_environment() -> dict[str, str]:
     """The engine that is tested is this checkout's, whichever its interpreter has installed."""
-    return {"PYTHONPATH": str(ROOT / "backend"), "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    return {"PYTHONPATH": str(ROOT / "backend"), **threads}

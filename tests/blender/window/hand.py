@@ -23,6 +23,7 @@ Play = Generator[None, None, Any]
 PATIENCE = 240.0  # seconds for what takes moments on a quiet machine
 STEP = 9  # pixels between two looks: less than half of a button's height
 BORDER = 18  # pixels at a region's lower end: a mouse there drags the border instead
+LOOK = 0.05  # seconds between two looks at what is waited for: to read the screen costs a core's time
 SETTLE = 3  # rounds of the main loop after the mouse has moved, until the button under it knows
 TRIES = 12
 AGAIN = 40.0  # seconds after which an artist clicks once more
@@ -82,7 +83,7 @@ class Hand:
         while not (found := happens()):
             if time.monotonic() > end:
                 raise AssertionError(f"within {seconds:.0f} s it did not happen that {what}")
-            yield
+            yield from self.wait(LOOK)
         return found
 
     def rounds(self, count: int = SETTLE) -> Iterator[None]:
@@ -91,6 +92,7 @@ class Hand:
 
     def wait(self, seconds: float) -> Iterator[None]:
         end = time.monotonic() + seconds
+        yield
         while time.monotonic() < end:
             yield
 
@@ -99,7 +101,7 @@ class Hand:
         last, since = self.screen(), time.monotonic()
         end = since + PATIENCE
         while time.monotonic() - since < seconds:
-            yield
+            yield from self.wait(LOOK)
             now = self.screen()
             if not np.array_equal(now, last):
                 last, since = now, time.monotonic()
@@ -198,7 +200,7 @@ class Hand:
             yield from self.click(name, region, across)
             end = time.monotonic() + AGAIN
             while not happens() and time.monotonic() < end:
-                yield
+                yield from self.wait(LOOK)
         yield from self.until(happens, what)
 
     def hover(self, name: str, region: bpy.types.Region, across: float = 0.5) -> Play:

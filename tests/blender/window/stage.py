@@ -30,7 +30,7 @@ def perform(
     program: Path,
     *,
     size: tuple[int, int] = (1280, 800),
-    timeout: float = 600.0,
+    timeout: float = 1800.0,
     settings: dict[str, str] | None = None,
     folder: Path | None = None,
     **wanted: Any,
