@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,6 +172,7 @@ def _run(argv: list[str], console: Console, debug: bool) -> tuple[int, dict]:
     """(exit code, the object for --json) of one command line; never raises."""
     try:
         args = build_parser(argv).parse_args(argv)
+        args.command_line = shlex.join(["fitdiff", *argv])
         module = importlib.import_module(f"{__package__}.commands.{args.command}")
         result: dict = module.run(args, console)
         return OK, result

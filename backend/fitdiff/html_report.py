@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import html
 import io
 import json
-import os
-import platform
 import re
 import statistics
 from collections.abc import Iterable, Mapping
@@ -16,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
-from . import __version__
 from .errors import FitDiffError
 
 STYLE = """
@@ -28,20 +23,6 @@ h1,h2{font-weight:600}h2{margin-top:2.5rem;overflow-wrap:anywhere}img{max-width:
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .9rem;text-align:right;border-bottom:1px solid #3a3b3f}
 td:first-child,th:first-child{text-align:left}.guide{color:#999}p{max-width:75ch}small{color:#999}
 """
-
-
-def provenance() -> dict[str, Any]:
-    """When and on what a report was made."""
-    return {
-        "fitdiff_version": __version__,
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": {
-            "system": platform.system(),
-            "processors": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        },
-    }
 
 
 def opening(title: str, about: Mapping[str, Any]) -> list[str]:

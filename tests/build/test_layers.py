@@ -74,7 +74,7 @@ ROOMS = {
     "tensor_files": {"errors"},
     "failure_log": {"__version__"},
     "failures": {"errors", "failure_log"},
-    "html_report": {"__version__", "errors"},
+    "html_report": {"errors"},
     "progress_bar": {"progress"},
     "photo": {"errors"},
     "networks": {"enlarge"},
@@ -152,6 +152,7 @@ ROOMS = {
         "face.build",
     },
     "evaluation": {
+        "__version__",
         "errors",
         "progress",
         "weight_files",

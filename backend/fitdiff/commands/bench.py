@@ -35,7 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> dict:
-    return BENCHMARKS[args.benchmark].run(args, console)
+    """The benchmark's own fields beside what every report says of its machine."""
+    from fitdiff.evaluation.provenance import provenance
+
+    about = {"format": "fitdiff-bench", "version": 1, "benchmark": args.benchmark, **provenance(args.command_line)}
+    return about | BENCHMARKS[args.benchmark].run(args, console)
 
 
 def _positive(text: str) -> int:

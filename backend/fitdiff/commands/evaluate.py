@@ -81,9 +81,8 @@ def _on_photos(
                 return bar.show
 
             results.append(judge_photo(path, engines, contest, model, show, against))
-            about = write_report(
-                args.out, results, engines, contest, model.topology
-            )  # each time: a run that is stopped leaves all it had
+            # Each time: a run that is stopped leaves all it had.
+            about = write_report(args.out, results, engines, contest, model.topology, args.command_line)
     if all(result.error for result in results):
         failure = results[0].error
         raise FitDiffError(failure["code"], failure["message"], details=failure.get("details"))
@@ -131,7 +130,7 @@ def _on_truth(
 
                 results.append(judge_subject(place, ground, engines, contest, kept, show))
     finally:  # a run that is stopped leaves all it had
-        about = truth_report.write_report(args.out, results, engines, contest) if results else {}
+        about = truth_report.write_report(args.out, results, engines, contest, args.command_line) if results else {}
     shown = {
         "face mm": "shape.overall",
         "normals degrees": "normals",

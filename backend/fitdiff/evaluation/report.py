@@ -15,6 +15,7 @@ from ..pictures.contact_sheet import Row, contact_sheet
 from ..topology import Topology
 from . import metrics
 from .engine_variants import Contest
+from .provenance import provenance
 from .real_photos import PhotoResult
 from .recognisers import extra_is_there, networks
 from .shape_distances import distances
@@ -55,14 +56,14 @@ OTHER_ROWS = (
 
 
 def report(
-    results: Sequence[PhotoResult], engines: Sequence[str], contest: Contest, topology: Topology
+    results: Sequence[PhotoResult], engines: Sequence[str], contest: Contest, topology: Topology, command: str = ""
 ) -> dict[str, Any]:
     """The object that report.json holds. Every number is a figure of one photo or a median of them; null: no figure."""
     known = networks(Perception.load())
     return {
         "format": "fitdiff-evaluation",
         "version": 1,
-        **html_report.provenance(),
+        **provenance(command),
         "settings": {"engines": list(engines), "steps": contest.steps, "seed": contest.seed},
         "networks": {
             name: {"measure": metrics.measure_of(network), "same_person": network.same_person}
@@ -140,10 +141,15 @@ def sheet(result: PhotoResult) -> np.ndarray:
 
 
 def write_report(
-    folder: Path, results: Sequence[PhotoResult], engines: Sequence[str], contest: Contest, topology: Topology
+    folder: Path,
+    results: Sequence[PhotoResult],
+    engines: Sequence[str],
+    contest: Contest,
+    topology: Topology,
+    command: str = "",
 ) -> dict[str, Any]:
     """Write all of it; gives report.json's object."""
-    about = report(results, engines, contest, topology)
+    about = report(results, engines, contest, topology, command)
     sheets = {entry["sheet"]: sheet(result) for entry, result in zip(about["photos"], results) if entry["sheet"]}
     flat = {
         photo["photo"]: {name: figures_of(one, about["networks"]) for name, one in photo["engines"].items()}

@@ -15,6 +15,7 @@ from ..pictures.contact_sheet import Row, contact_sheet
 from .engine_variants import Contest
 from .hard_views import HARD
 from .known_truth import SubjectResult
+from .provenance import provenance
 from .subjects import LIGHTS
 from .truth_pictures import CAPTIONS
 
@@ -90,13 +91,15 @@ def medians(results: Sequence[SubjectResult], engine: str) -> dict[str, Any]:
     return {path: html_report.spread(flat[path] for flat in flats) for path in figures_of({})}
 
 
-def report(results: Sequence[SubjectResult], engines: Sequence[str], contest: Contest) -> dict[str, Any]:
+def report(
+    results: Sequence[SubjectResult], engines: Sequence[str], contest: Contest, command: str = ""
+) -> dict[str, Any]:
     """The object that truth.json holds."""
     known = [result for result in results if not result.error]
     return {
         "format": "fitdiff-evaluation-truth",
         "version": 1,
-        **html_report.provenance(),
+        **provenance(command),
         "settings": {"engines": list(engines), "steps": contest.steps, "seed": contest.seed},
         "people": [
             {
@@ -144,9 +147,9 @@ def overview(results: Sequence[SubjectResult], engines: Sequence[str]) -> np.nda
 
 
 def write_report(
-    folder: Path, results: Sequence[SubjectResult], engines: Sequence[str], contest: Contest
+    folder: Path, results: Sequence[SubjectResult], engines: Sequence[str], contest: Contest, command: str = ""
 ) -> dict[str, Any]:
-    about = report(results, engines, contest)
+    about = report(results, engines, contest, command)
     sheets = {entry["sheet"]: sheet(result) for entry, result in zip(about["people"], results) if entry["sheet"]}
     everybody = overview(results, engines)
     if everybody is not None:

@@ -33,6 +33,7 @@ def test_the_answer_for_programs(capfd: pytest.CaptureFixture) -> None:
     assert main(command) == 0
     answer = json.loads(capfd.readouterr().out)
     assert set(answer) >= FIELDS
+    assert answer["command"] == "fitdiff " + " ".join(command)
     assert answer["faces"] == len(load().topology.triangles)
     assert answer["forward_ms"] > 0 < answer["backward_ms"]
     assert answer["device"] == "cpu" and answer["floor_ms"] is None
