@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import bpy
+from mathutils import Matrix
 
 from ..errors import FitDiffError
 from .heads import Head
-from .material import PORES
+from .plain_materials import plain_materials
+from .units import metres_per_unit
 
 USD = (".usd", ".usda", ".usdc", ".usdz")
+PLACED = ("location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle", "scale")
 FORMATS = {"glb": ".glb", "usd": ".usdc", "fbx": ".fbx"}
 
 
 def export_head(head: Head, path: Path) -> Path:
     """By the path's ending: .glb or .gltf, .usd, .usda, .usdc or .usdz, .fbx. The selection is put back.
 
-    All keep the mesh, texture coordinates, shape keys and the maps, USD the hair, lashes and brows that are shown as well;
-    light that travels through flesh and the relief of eyes and pores belong to Blender's shader and stay behind.
+    All keep the mesh in its true size, texture coordinates, shape keys with their weights and the maps, USD the hair, lashes
+    and brows that are shown as well; light that travels through flesh and the relief of eyes and pores belong to Blender's
+    shader and stay behind. No file tells of the folders of this machine.
     """
     exporter = _EXPORTERS.get(path.suffix.lower())
     if exporter is None:
@@ -29,7 +34,8 @@ def export_head(head: Head, path: Path) -> Path:
         raise FitDiffError("export-format", sentence)
     grown = [head.hair, head.lashes, head.brows] if path.suffix.lower() in USD else []
     hair = [strands for strands in grown if strands is not None]
-    with _selected(head, hair), _bare_normals(head):
+    coat = path.suffix.lower() != ".fbx"
+    with _selected(head, hair), _in_metres(head), plain_materials(head, hair, coat=coat):
         try:
             exporter(path)
         except (RuntimeError, OSError) as error:
@@ -64,24 +70,26 @@ def _usd(path: Path) -> None:
     if not bpy.app.build_options.usd or not _is_there(bpy.ops.wm, "usd_export"):
         sentence = "This build of Blender cannot write USD: use a Blender from blender.org, or export a .glb."
         raise FitDiffError("usd-unavailable", sentence)
-    _call(
-        bpy.ops.wm.usd_export,
-        filepath=str(path),
-        selected_objects_only=True,
-        export_animation=False,
-        export_shapekeys=True,
-        export_uvmaps=True,
-        export_normals=True,
-        export_materials=True,
-        generate_preview_surface=True,
-        export_textures=True,
-        export_textures_mode="NEW",
-        overwrite_textures=True,
-        relative_paths=True,
-        export_lights=False,
-        export_cameras=False,
-        convert_world_material=False,
-    )
+    with _one_frame(bpy.context.scene):
+        _call(
+            bpy.ops.wm.usd_export,
+            filepath=str(path),
+            selected_objects_only=True,
+            export_animation=True,  # or the weights of the shapes are left out
+            export_custom_properties=False,  # they name the avatar's folder
+            export_shapekeys=True,
+            export_uvmaps=True,
+            export_normals=True,
+            export_materials=True,
+            generate_preview_surface=True,
+            export_textures=True,
+            export_textures_mode="NEW",
+            overwrite_textures=True,
+            relative_paths=True,
+            export_lights=False,
+            export_cameras=False,
+            convert_world_material=False,
+        )
 
 
 def _fbx(path: Path) -> None:
@@ -101,6 +109,16 @@ def _fbx(path: Path) -> None:
         path_mode="COPY",
         embed_textures=True,
     )
+    _forget_folder(path)
+
+
+def _forget_folder(path: Path) -> None:
+    """The pictures lie inside the file, which names them by whole paths as well: those become relative ones of equal
+    length."""
+    folder = os.fsencode(os.path.abspath(path.parent) + os.sep)
+    media = os.fsencode(f"{path.stem}.fbm{os.sep}")
+    here = os.fsencode(f".{os.sep}") * (len(folder) // 2) + os.fsencode(os.sep) * (len(folder) % 2)
+    path.write_bytes(path.read_bytes().replace(folder + media, here + media))
 
 
 _EXPORTERS = {
@@ -125,21 +143,30 @@ def _call(operator: Callable[..., set[str]], **words: Any) -> None:
 
 
 @contextmanager
-def _bare_normals(head: Head) -> Iterator[None]:
-    """Exporters look for a normal map right at the shader's input, where the relief of pores sits: it steps aside."""
-    links = []
-    for material in head.materials:
-        nodes = material.node_tree.nodes if material.node_tree else {}
-        bend, pores = nodes.get("Normal Map"), nodes.get(PORES)
-        if bend is not None and pores is not None and bend.outputs["Normal"].is_linked:
-            links += [(material.node_tree, bend, link.to_socket, pores) for link in pores.outputs["Normal"].links]
+def _one_frame(scene: bpy.types.Scene) -> Iterator[None]:
+    """Animation is this moment alone."""
+    span = scene.frame_start, scene.frame_end
+    scene.frame_start = scene.frame_end = scene.frame_current
     try:
-        for tree, bend, socket, _ in links:
-            tree.links.new(bend.outputs["Normal"], socket)
         yield
     finally:
-        for tree, _, socket, pores in links:
-            tree.links.new(pores.outputs["Normal"], socket)
+        scene.frame_start, scene.frame_end = span
+
+
+@contextmanager
+def _in_metres(head: Head) -> Iterator[None]:
+    """Exporters differ in what they make of a scene's own unit: for them it is a metre, and the head as large as it is."""
+    units, thing, metres = bpy.context.scene.unit_settings, head.mesh, metres_per_unit(bpy.context.scene)
+    unit, placed = units.scale_length, {name: getattr(thing, name)[:] for name in PLACED}
+    try:
+        units.scale_length = 1.0
+        if metres != 1.0:
+            thing.matrix_world = Matrix.Scale(metres, 4) @ thing.matrix_world
+        yield
+    finally:
+        units.scale_length = unit
+        for name, values in placed.items():
+            setattr(thing, name, values)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 from .arrays import REGIONS, MeshArrays
 from .mesh import UV_LAYER
 
+FILM = "Film"  # the node that says where the water mirrors
 MIDDLE = (1.5, 0.5, 0.0)  # of the eyes' tile, where the pupil is
 CORNEA_ANGLE = math.radians(24.0)  # from the pupil to where the cornea meets the white, seen from the eyeball's centre
 CORNEA = 0.26  # how far the cornea stands out of the ball, and
@@ -54,7 +55,7 @@ def add_film(tree: bpy.types.NodeTree, principled: bpy.types.Node) -> None:
     mirrored, split, weight = (tree.nodes.new(f"ShaderNode{kind}") for kind in ("TexCoord", "SeparateXYZ", "MapRange"))
     for node, place in ((mirrored, -660), (split, -480), (weight, -300)):
         node.location = (place, -860)
-    weight.name = weight.label = "Film"
+    weight.name = weight.label = FILM
     weight.interpolation_type = "SMOOTHSTEP"
     for socket, value in zip(("From Min", "From Max", "To Min", "To Max"), MIRRORED, strict=True):
         weight.inputs[socket].default_value = value

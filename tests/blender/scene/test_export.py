@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
+import struct
+import zipfile
 from pathlib import Path
 
 import bpy
@@ -16,6 +20,7 @@ from blender_fitdiff.scene.export import export_head
 from blender_fitdiff.scene.heads import Head, active_head
 from blender_fitdiff.scene.importer import import_avatar
 from tests import synthetic_head
+from tests.avatar_folders import ABOUT, BROWS, HAIR
 
 from .test_material import round_eyes
 from .test_scene_import import positions, turned
@@ -112,11 +117,167 @@ def test_usd_keeps_lashes_and_brows_that_are_shown(request, tmp_path, folder, gr
     )
 
 
+@pytest.fixture
+def grown(make_folder) -> Head:
+    """A head with hair, lashes and brows."""
+    maps = {**synthetic_head.maps(), "hair": synthetic_head.hair_map(), "brows": synthetic_head.brows_map()}
+    import_avatar(make_folder(about={"hair": HAIR, "brows": BROWS}, maps=maps, **synthetic_head.lidded()))
+    return active_head(bpy.context)
+
+
+def strand_colours(head: Head) -> dict[str, list[float]]:
+    """Of hair, lashes and brows, by the name of their material."""
+    materials = [strands.data.materials[0] for strands in (head.hair, head.lashes, head.brows)]
+    return {one.name: list(one.node_tree.nodes["Colour"].outputs["Color"].default_value)[:3] for one in materials}
+
+
+def material_values(usda: str, material: str) -> dict[str, list[float]]:
+    """The numbers at the inputs of a material's UsdPreviewSurface."""
+    (block,) = re.findall(rf'def Material "{material}"\n.*?UsdPreviewSurface"(.*?)\n            }}', usda, re.DOTALL)
+    found = re.findall(r"inputs:(\w+) = \(?([^()\n]*)\)?\n", block)
+    return {name: [float(number) for number in numbers.split(",")] for name, numbers in found}
+
+
+@WITHOUT_USD
+def test_usd_strands_have_their_colour(grown, tmp_path):
+    expected = strand_colours(grown)
+    assert sorted(round(sum(colour), 3) for colour in expected.values()) == sorted(
+        [0.35, round(sum(BROWS["colour"]) * 0.55, 3), round(0.35 * 0.125, 3)]
+    )
+    before = material_state(grown)
+    told = export_head(grown, tmp_path / "head.usda").read_text()
+    for name, colour in expected.items():
+        assert material_values(told, name.replace(" ", "_"))["diffuseColor"] == pytest.approx(colour, abs=1e-6)
+    assert material_state(grown) == before
+    assert "displayColor" not in grown.hair.data.attributes
+    read_back(export_head(grown, tmp_path / "head.usdc"))
+    strands = [thing for thing in bpy.data.objects if thing.type == "CURVES"]
+    found = [first_value(thing.data.attributes["displayColor"])[:3] for thing in strands]  # it imports no material
+    assert np.allclose(sorted(found), sorted(expected.values()), atol=1e-6)
+
+
+def first_value(attribute: bpy.types.Attribute) -> list[float]:
+    return list(getattr(attribute.data[0], "color" if attribute.data_type == "FLOAT_COLOR" else "vector"))
+
+
+def shown_points(thing: bpy.types.Object) -> np.ndarray:
+    """(V, 3) in the world, with shape keys and all."""
+    evaluated = thing.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    points = np.empty(3 * len(evaluated.data.vertices), np.float32)
+    evaluated.data.vertices.foreach_get("co", points)
+    matrix = np.array(evaluated.matrix_world)
+    return points.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+@pytest.mark.parametrize("suffix", [".glb", pytest.param(".usdc", marks=WITHOUT_USD), ".fbx"])
+def test_the_expression_is_kept(head, tmp_path, suffix):
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end, scene.frame_current = 10, 40, 25
+    head.mesh.data.shape_keys.key_blocks["shape21"].value = 0.4
+    expected = shown_points(head.mesh)
+    made = export_head(head, tmp_path / f"head{suffix}")
+    assert (scene.frame_start, scene.frame_end, scene.frame_current) == (10, 40, 25)
+    thing = read_back(made)
+    bpy.context.scene.frame_set(25)
+    keys = {key.name: key.value for key in thing.data.shape_keys.key_blocks[1:]}
+    weights = {**ABOUT["arkit"], "shape21": 0.4}
+    assert [weight for name, weight in keys.items() if name.startswith("shape")] == pytest.approx(
+        [weights.get(name, 0.0) for name in HEAD["shape_key_names"].tolist()]
+    )
+    ours, off = nearest(shown_points(thing), expected)
+    assert off.max() < 1e-5
+    assert set(ours) == set(range(len(expected)))
+
+
+@WITHOUT_USD
+def test_usd_says_the_weights(head, tmp_path):
+    told = export_head(head, tmp_path / "head.usda").read_text()
+    (names,) = re.findall(r"def SkelAnimation.*?blendShapes = \[(.*?)\]", told, re.DOTALL)
+    ((frame, numbers),) = re.findall(r"blendShapeWeights.timeSamples = {\s*(\d+): \[(.*?)\]", told)
+    weights = dict(zip(re.findall(r'"(.*?)"', names), map(float, numbers.split(",")), strict=True))
+    assert int(frame) == bpy.context.scene.frame_current
+    assert {name: weight for name, weight in weights.items() if weight} == pytest.approx(
+        {**ABOUT["arkit"], "FitDiff_Residual": 1.0}
+    )
+
+
+@pytest.mark.parametrize("pack", [True, False])
+@pytest.mark.parametrize(
+    "suffix", [*(pytest.param(usd, marks=WITHOUT_USD) for usd in (".usda", ".usdz")), ".glb", ".gltf", ".fbx"]
+)
+def test_no_file_tells_of_this_machines_folders(make_folder, tmp_path, suffix, pack):
+    import_avatar(make_folder(), pack=pack)
+    (tmp_path / "out").mkdir()
+    path = export_head(active_head(bpy.context), tmp_path / "out" / f"head{suffix}")
+    whole = path.read_bytes()
+    if suffix == ".usdz":
+        with zipfile.ZipFile(path) as archive:
+            assert all(not name.startswith("/") for name in archive.namelist())
+            whole += b"".join(archive.read(name) for name in archive.namelist())
+    for told in (str(tmp_path), tmp_path.name, bpy.app.tempdir):
+        assert told.encode() not in whole
+    if suffix == ".usda":
+        pictures = re.findall(r"asset inputs:file = @(.*?)@", whole.decode())
+        assert len(pictures) == 6
+        assert all(one.startswith("./textures/") and (path.parent / one).is_file() for one in pictures)
+
+
+def glb_json(path: Path) -> dict:
+    data = path.read_bytes()
+    length = struct.unpack_from("<I", data, 12)[0]
+    return json.loads(data[20 : 20 + length])
+
+
+def test_eyes_shine_in_a_glb(head, tmp_path):
+    told = glb_json(export_head(head, tmp_path / "head.glb"))
+    (eyes,) = (one for one in told["materials"] if one["name"].endswith(" eyes"))
+    coat = eyes["extensions"]["KHR_materials_clearcoat"]
+    assert coat == pytest.approx({"clearcoatFactor": 1.0, "clearcoatRoughnessFactor": 0.02})
+    # As in Blender, the film of water is all that mirrors: two glossy layers would turn pupils grey.
+    assert eyes["extensions"]["KHR_materials_specular"] == {"specularFactor": 0}
+
+
+@WITHOUT_USD
+def test_eyes_shine_in_usd(head, tmp_path):
+    told = material_values(export_head(head, tmp_path / "head.usda").read_text(), "FitDiff_Ada_eyes")
+    assert (told["clearcoat"], told["clearcoatRoughness"]) == ([1.0], [0.02])
+
+
+def test_eyes_shine_in_an_fbx(head, tmp_path):
+    """FBX knows no coat: the surface shines as the coat did."""
+    thing = read_back(export_head(head, tmp_path / "head.fbx"))
+    eyes = next(material for material in thing.data.materials if "eyes" in material.name)
+    shader = eyes.node_tree.nodes["Principled BSDF"]
+    assert shader.inputs["Specular IOR Level"].default_value * 0.08 == pytest.approx((0.376 / 2.376) ** 2, rel=1e-3)
+    assert shader.inputs["Roughness"].default_value == pytest.approx(0.02, abs=1e-3)
+    teeth = next(material for material in thing.data.materials if "teeth" in material.name)
+    assert teeth.node_tree.nodes["Principled BSDF"].inputs["Specular IOR Level"].default_value == pytest.approx(0.5)
+
+
 def graph(head: Head) -> list[set]:
     return [
         {(link.from_node.name, link.to_node.name, link.to_socket.name) for link in material.node_tree.links}
         for material in head.materials
     ]
+
+
+def material_state(head: Head) -> list:
+    """Every link and every number of the head's materials and of its strands'."""
+    strands = [one.data.materials[0] for one in (head.hair, head.lashes, head.brows) if one is not None]
+    state = []
+    for material in [*head.materials, *strands]:
+        links = {(link.from_node.name, link.to_node.name, link.to_socket.name) for link in material.node_tree.links}
+        sockets = [socket for node in material.node_tree.nodes for socket in node.inputs]
+        values = [np.array(one.default_value).tolist() for one in sockets if hasattr(one, "default_value")]
+        state.append((links, [value for value in values if not isinstance(value, str)]))
+    return state
+
+
+@pytest.mark.parametrize("suffix", [".glb", pytest.param(".usdc", marks=WITHOUT_USD), ".fbx"])
+def test_materials_are_put_back(head, tmp_path, suffix):
+    before = material_state(head)
+    export_head(head, tmp_path / f"head{suffix}")
+    assert material_state(head) == before
 
 
 def test_an_fbx_carries_its_maps(head, tmp_path):
