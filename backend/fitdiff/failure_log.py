@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import tempfile
 import time
 import traceback
 from pathlib import Path
 
 from . import __version__
+from .user_folders import log_folder
 
 KEPT = 20
-
-
-def log_folder() -> Path:
-    """FITDIFF_LOG_DIR, or the place where this system keeps a program's logs."""
-    chosen = os.environ.get("FITDIFF_LOG_DIR")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", tempfile.gettempdir())) / "FitDiff" / "logs"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Logs" / "FitDiff"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "fitdiff" / "log"
 
 
 def write_failure_log(error: BaseException, argv: list[str]) -> Path | None:

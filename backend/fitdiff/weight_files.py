@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
+
+from .user_folders import weights_folder
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 PACKAGED = ASSETS / "weights"
@@ -14,18 +15,7 @@ AUTOENCODER, DENOISER = "autoencoder.safetensors", "denoiser.safetensors"
 def folders() -> list[Path]:
     """Where weights are looked for, in this order: FITDIFF_WEIGHTS, the user's folder, the package's assets."""
     places = [Path(place).expanduser() for place in os.environ.get("FITDIFF_WEIGHTS", "").split(os.pathsep) if place]
-    return [*places, user_folder(), PACKAGED]
-
-
-def user_folder() -> Path:
-    """The folder of this user for weights, by the platform's custom; it need not exist."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))
-    return base / "fitdiff" / "weights"
+    return [*places, weights_folder(), PACKAGED]
 
 
 def find(*file_names: str) -> Path | None:

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 
 from fitdiff import __version__
-from fitdiff.failure_log import log_folder
 from fitdiff.health import assets, machine, self_test
 from fitdiff.health.finding import Finding, again
+from fitdiff.user_folders import log_folder
 
 HELP = "look at this machine and at FitDiff's parts, try them out, and say what is wrong and what helps"
 

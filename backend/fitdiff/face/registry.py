@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from pathlib import Path
 
 import torch
 
 from ..errors import FitDiffError
+from ..user_folders import data_folder
 from . import embedded
 from .geometry import vertex_landmarks
 from .ict import is_ict, load_ict
@@ -20,18 +19,6 @@ from .storage import load_model, save_model
 EMBEDDED = "embedded"
 SUFFIX = ".safetensors"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-
-
-def data_folder() -> Path:
-    """FITDIFF_DATA_DIR, or the place where this system keeps what a user has installed into a program."""
-    chosen = os.environ.get("FITDIFF_DATA_DIR")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "FitDiff" / "data"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "FitDiff"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "fitdiff"
 
 
 def imported_faces() -> dict[str, Path]:
