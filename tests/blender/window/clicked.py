@@ -25,7 +25,6 @@ def play(hand: Hand, tell: Callable[..., None], *, zip_file: str, photo: str, ou
     install(zip_file)
     bpy.context.scene.eevee.taa_samples = 1  # no graphics card draws here
     tell(enabled=NAME in bpy.context.preferences.addons)
-    yield from hand.until(lambda: hand.screen().std() > 5, "Blender's window is drawn")
     yield from open_sidebar(hand)
     yield from choose_photo(hand, photo)
     tell(**(yield from make_and_cancel(hand)))

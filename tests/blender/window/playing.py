@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import gpu
 
 from .hand import Hand, Play
 
@@ -40,10 +41,24 @@ def start() -> None:
         hand = Hand()
         play = importlib.import_module(asked["module"]).play(hand, tell, **asked["wanted"])
         bpy.context.preferences.view.show_splash = False
-        bpy.app.timers.register(functools.partial(_turn, hand, tell, play), persistent=True)
+        turn = functools.partial(_turn, hand, tell, _when_drawn(hand, play))
+        bpy.app.timers.register(turn, persistent=True)
     except Exception:
         tell(trouble=traceback.format_exc())
         os._exit(FAILED)
+
+
+def _when_drawn(hand: Hand, play: Play) -> Play:
+    """The play, once the window is drawn and says nothing that has to be answered first."""
+    yield from hand.until(lambda: hand.screen().std() > 5, "Blender's window is drawn")
+    wanted = getattr(bpy.context.preferences.system, "gpu_backend", "OPENGL")
+    if (
+        gpu.platform.backend_type_get() != wanted
+    ):  # a dialog tells that there is no Vulkan here (from 5.3 on the default)
+        yield from hand.still()
+        yield from hand.press_key(hand.region("WINDOW"), "Return")
+        yield from hand.still()
+    yield from play
 
 
 def _turn(hand: Hand, tell: Told, play: Play) -> float | None:

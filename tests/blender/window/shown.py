@@ -33,7 +33,6 @@ def play(
     folder = Path(out)
     bpy.context.preferences.view.ui_scale = UI_SCALE
     install(zip_file)
-    yield from hand.until(lambda: hand.screen().std() > 5, "Blender's window is drawn")
     yield from open_sidebar(hand)
     if "two" in photos:
         yield from choose_photo(hand, photos["two"], faces=2)
