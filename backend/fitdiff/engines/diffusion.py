@@ -25,6 +25,7 @@ from ..errors import FitDiffError
 from ..face.model import MorphableModel
 from ..face.skin import SkinBasis, load_skin
 from ..fitting.deshade import deshade
+from ..fitting.evidence import read_evidence
 from ..fitting.head import Start
 from ..fitting.result import flattened
 from ..fitting.settings import FitSettings
@@ -88,7 +89,7 @@ def reconstruct(
         raise FitDiffError("usage-steps", f"The diffusion engine knows {most} steps at most: ask for fewer.")
     refuse_unclear(analysis.pose)
     started = time.perf_counter()
-    energy = PhotoEnergy(analysis, generator)
+    energy = PhotoEnergy(read_evidence(analysis), generator)
     ready = time.perf_counter()
     z = (sample_parted if settings.parted else sample)(energy, generator, settings, seed, report)
     sampled = time.perf_counter()
@@ -113,7 +114,7 @@ def sample(
     noise: Tensor | None = None,
 ) -> Tensor:
     """Algorithm 1: (1, 4288) in natural units. The condition is what the recogniser says of the photo (line 1)."""
-    condition = generator.condition(energy.analysis.conditioning)
+    condition = generator.condition(energy.evidence.analysis.conditioning)
     plain = generator.predictor(condition, settings.classifier_free)
     noise = seeded(generator, seed) if noise is None else noise
 
@@ -153,7 +154,7 @@ def sample_parted(
     shape = block("identity", "expression")
     own, stranger = seeded(generator, seed), seeded(generator, seed + STRANGER)
     shaped = sample(energy, generator, settings, seed, report, torch.where(shape, own, stranger))
-    anew = PhotoEnergy(energy.analysis, generator)  # shadows are the other head's
+    anew = PhotoEnergy(energy.evidence, generator)  # shadows are the other head's
     skinned = sample(anew, generator, settings, seed, report, torch.where(shape, stranger, own))
     return torch.where(shape, shaped, skinned)
 
@@ -180,7 +181,7 @@ def warm(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> tuple[T
     sight: the landmarks' shape and expression, and light and tone of skin that together give the photo's colours."""
     guess = suggested(plain, generator)
     whole = generator.statistics.restore(guess)
-    pose = energy.analysis.pose
+    pose = energy.evidence.analysis.pose
     shape, expression = (torch.as_tensor(values).to(whole)[None] for values in (pose.identity, pose.expression))
     seen = join(split(whole)._replace(identity=shape, expression=expression))
     light, skin = energy.initial_light(seen)
@@ -192,11 +193,11 @@ def warm(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> tuple[T
 def guided(predict: Predictor, energy: PhotoEnergy, generator: Generator, settings: DiffusionSettings) -> Predictor:
     if settings.guidance == "paper":
         return through_denoiser(
-            predict, generator.schedule, lambda clean: energy.paper(energy.draw(clean)), settings.scale
+            predict, generator.schedule, lambda clean: energy.paper_energy(energy.draw(clean)), settings.scale
         )
     if settings.guidance == "default":
         return corrected(
-            predict, generator.schedule, lambda clean: energy.ours(energy.draw(clean)), settings.corrections
+            predict, generator.schedule, lambda clean: energy.fit_energy(energy.draw(clean)), settings.corrections
         )
     return predict
 
@@ -205,13 +206,13 @@ def likeness_pass(
     energy: PhotoEnergy, generator: Generator, z: Tensor, settings: DiffusionSettings, seed: int, report: Report
 ) -> Fit:
     """The direct engine's own stages from the sampled head on; with likeness 0 it is left as it is."""
-    parts, analysis = split(z), energy.analysis
+    parts, evidence = split(z), energy.evidence
     with torch.no_grad():
         skin = generator.skin(z)
         if settings.likeness > 0:
-            plain = generator.predictor(generator.condition(analysis.conditioning))
+            plain = generator.predictor(generator.condition(evidence.analysis.conditioning))
             usual = generator.decoded(generator.statistics.restore(suggested(plain, generator)))
-            skin = skin._replace(diffuse=deshade(skin.diffuse, usual.diffuse, energy.model, energy.renderer.mesh))
+            skin = skin._replace(diffuse=deshade(skin.diffuse, usual.diffuse, evidence.model, energy.renderer.mesh))
     basis = load_skin()
     start = Start(
         identity=parts.identity,
@@ -223,7 +224,7 @@ def likeness_pass(
     )
     steps = min(settings.likeness_steps, 2 * settings.steps)
     own = FitSettings(steps=steps, resolution=settings.resolution, likeness=settings.likeness)
-    head = Fit(analysis, own, start)
+    head = Fit(evidence, own, start)
     if settings.likeness > 0:
         head.solve(seed, report)
     return head

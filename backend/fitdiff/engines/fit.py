@@ -10,6 +10,7 @@ import time
 
 from ..avatar import Avatar
 from ..face.model import MorphableModel
+from ..fitting.evidence import read_evidence
 from ..fitting.settings import FitSettings
 from ..fitting.solve import Fit
 from ..perception import Perception
@@ -35,7 +36,7 @@ def reconstruct(
     settings = settings or FitSettings()
     refuse_unclear(analysis.pose)
     started = time.perf_counter()
-    fit = Fit(analysis, settings)
+    fit = Fit(read_evidence(analysis), settings)
     ready = time.perf_counter()
     fit.solve(seed, report)
     solved = time.perf_counter()

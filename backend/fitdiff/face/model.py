@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -75,3 +78,16 @@ class MorphableModel(torch.nn.Module):
 
 
 __all__ = ["LandmarkSet", "MorphableModel", "Topology"]
+
+
+_COPIES: WeakKeyDictionary[MorphableModel, dict[torch.device, MorphableModel]] = WeakKeyDictionary()
+
+
+def model_on(model: MorphableModel, device: torch.device) -> MorphableModel:
+    """The model itself where it lies there already, else a copy that is made once: perception keeps the one it knows."""
+    if model.mean.device == device:
+        return model
+    copies = _COPIES.setdefault(model, {})
+    if device not in copies:
+        copies[device] = deepcopy(model).to(device)
+    return copies[device]

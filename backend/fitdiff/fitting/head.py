@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..face.appearance import BROWN, OILY, SCLERA, Paint, gloss, head_maps, oily_parts
-from ..face.model import MorphableModel
 from ..face.skin import SkinBasis, load_skin
-from ..perception.analyse import Analysis, crop_camera
-from ..perception.gaze import gaze_of
-from ..perception.regions import Crop
+from ..perception.analyse import crop_camera
 from ..render.arithmetic import limited
 from ..render.atlas import Atlas
 from ..render.camera import Camera, rotation_from_axis_angle
@@ -23,6 +19,7 @@ from ..render.maps import Maps
 from ..render.renderer import Renderer, Rendering
 from ..render.resize import resized
 from ..render.shadows import Shaded, Shadows, softened
+from .evidence import Evidence
 from .iris_colour import iris_colour
 from .residual import Residual, without_glow
 
@@ -49,10 +46,9 @@ class Start:
 class FitHead:
     """The numbers are leaves that an optimiser may move; everything else follows from them. All on one device."""
 
-    def __init__(self, analysis: Analysis, start: Start | None = None, likeness: float = 1.0) -> None:
-        pose, self.device, self.drawn = analysis.pose, analysis.perception.device, start
-        self.model = model_on(analysis.model, self.device)
-        self.crop: Crop = analysis.mask.crop
+    def __init__(self, evidence: Evidence, start: Start | None = None, likeness: float = 1.0) -> None:
+        analysis, self.device, self.drawn = evidence.analysis, evidence.device, start
+        pose, self.model, self.crop = analysis.pose, evidence.model, evidence.crop
         self.posed = pose.camera()
         self.likeness = likeness
         self.renderer = Renderer(self.model.topology).to(self.device)
@@ -61,11 +57,10 @@ class FitHead:
         self._oily = self._fixed(oily_parts(self.model.topology, MAP_SIZE))[:, None]
 
         self.identity, self.expression = self._free(pose.identity[None]), self._free(pose.expression[None])
-        self.gaze = self._free(gaze_of(analysis.face, pose, analysis.model)[None])
-        self.gaze_start = self.gaze.detach().clone()
+        self.gaze = self._free(evidence.gaze)
         self.turn, self.shift = self._free(np.zeros(3)), self._free(np.zeros(3))
         self.skin = self._free(np.zeros((1, self.basis.count)))
-        eyes = iris_colour(analysis.photo.pixels, analysis.face, analysis.mask.tone)
+        eyes = iris_colour(analysis.photo.pixels, analysis.face, evidence.tone)
         self.iris, self.sclera = self._free([BROWN] if eyes is None else eyes[None]), self._free([SCLERA])
         self.iris_start = self.iris.detach().clone()
         self.shine = self._free([0.0])  # log factor of the whole gloss: a highlight's strength is the skin's
@@ -168,18 +163,3 @@ class FitHead:
         self.light[:, :6].clamp_(min=0.02)
         self.light[:, 2] = self.light[:, 1]  # one lamp: as strong in its highlight as in its light
         self.hardness.clamp_(0, 1)
-
-
-_COPIES: WeakKeyDictionary[MorphableModel, dict[torch.device, MorphableModel]] = WeakKeyDictionary()
-
-
-def model_on(model: MorphableModel, device: torch.device) -> MorphableModel:
-    """The model itself where it lies there already, else a copy that is made once: perception keeps the one it knows."""
-    if model.mean.device == device:
-        return model
-    from copy import deepcopy
-
-    copies = _COPIES.setdefault(model, {})
-    if device not in copies:
-        copies[device] = deepcopy(model).to(device)
-    return copies[device]

@@ -1,56 +1,30 @@
-"""What a fit pays, as one number that falls as head and photo come to agree. terms.py has the single terms."""
+"""The direct fit's loss: the shared energy of energy.py, the head looked at from elsewhere, and priors of what only a fit
+solves for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..face.appearance import SCLERA
 from ..perception.facemesh import MIRROR
 from ..render.camera import Camera
-from ..render.colour import to_linear, to_srgb
+from ..render.colour import to_srgb
 from ..render.maps import Maps
-from ..render.renderer import Rendering
-from ..topology import REGIONS
 from . import terms
-from .evidence import Evidence, in_mirror, on_grey
-from .expected_shape import ExpectedShape
+from .energy import Weights, drawn_over, picture_energy, prior_energy
+from .evidence import Evidence, in_mirror
 from .head import ORDINARY_HARDNESS, FitHead
 from .parallel_loss import Begin, Part, at_once, together, worked_out
-from .residual import ResidualPriors, residual_prior
+from .residual import residual_prior
 
-ELSEWHERE_SIZE = 192  # pixels of the turned head's picture: recognisers look at no more than 150
+OTHER_VIEW_SIZE = 192  # pixels of the turned head's picture: recognisers look at no more than 150
 GREY = 0.21  # linear: behind the turned head
 
 
-@dataclass(frozen=True)
-class Weights:
-    photo: float = 5000.0
-    landmarks: float = 60 / 0.02**2
-    landmarks_end: float = 0.3  # what is left of it in the last step
-    identity: float = 60.0
-    elsewhere: float = 300.0  # the same recogniser, on the head turned and relit
-    shape: float = 0.4
-    expression: float = 2.0
-    skin: float = 2.0
-    light: float = 20.0
-    uneven: float = 30.0  # on a room that is brighter from one side than from another
-    uneven_tint: float = 300.0
-    shine: float = 20.0
-    hardness: float = 20.0  # of the lamp's shadow
-    gaze: float = 200.0
-    iris: float = 0.5  # on how far its brightness, in logs, and
-    iris_tint: float = 5.0  # its colour leave what was seen at first
-    sclera: float = 100.0  # on its tint
-    sclera_level: float = 4.0
-    residual: ResidualPriors = field(default_factory=ResidualPriors)
-
-
-class View(NamedTuple):
+class OtherView(NamedTuple):
     """From where else the recogniser looks, and in what light."""
 
     yaw: float  # radians
@@ -63,14 +37,9 @@ class FitLoss:
     identity_from: the share of the steps after which it joins."""
 
     def __init__(
-        self,
-        evidence: Evidence,
-        expected: ExpectedShape,
-        weights: Weights,
-        chance: torch.Generator,
-        identity_from: float = 0.0,
+        self, evidence: Evidence, weights: Weights, chance: torch.Generator, identity_from: float = 0.0
     ) -> None:
-        self.evidence, self.expected, self.weights = evidence, expected, weights
+        self.evidence, self.weights = evidence, weights
         self.chance, self.identity_from = chance, identity_from
 
     def __call__(self, head: FitHead, step: int, share: float, begin: Begin = at_once) -> tuple[Tensor, Tensor]:
@@ -83,9 +52,9 @@ class FitLoss:
             camera.translation,
             *(x for own in maps.values() for x in own if x is not None),
         ]
-        known = share >= self.identity_from and bool(self.weights.identity)
+        recognise = share >= self.identity_from and bool(self.weights.identity)
         # Without a mesh nobody knows where the turned face has its eyes.
-        view = self.any_view(head.light) if known and "facemesh468" in self.evidence.landmarks else None
+        view = self.any_view(head.light) if recognise and "facemesh468" in self.evidence.landmarks else None
 
         def beside() -> list[Part]:
             parts = [worked_out(self._priors(head), head.numbers())]
@@ -96,60 +65,38 @@ class FitLoss:
 
         others = begin(beside)
         rendering = head.renderer(vertices, maps, camera, head.light, head.shade)
-        rendered = to_srgb(rendering.over(to_linear(self.evidence.photo)))
-        loss = self._photometric(rendering, rendered) + self._landmarks(head, vertices, camera, share)
-        if known:
-            loss = loss + self.weights.identity * self._likeness(rendering, rendered, alone=bool(step % 2))
+        drawn = drawn_over(self.evidence, rendering, vertices, camera)
+        loss = picture_energy(
+            drawn,
+            self.evidence,
+            self.weights,
+            landmarks_share=1 - (1 - self.weights.landmarks_end) * share,
+            own_eyes=True,
+            recognise=recognise,
+            alone=bool(step % 2),
+        )
         here = worked_out(loss, [*shared, head.light, head.uneven, head.hardness])
-        return together([here, *others()]), rendered.detach()
+        return together([here, *others()]), drawn.picture.detach()
 
-    def _photometric(self, rendering: Rendering, rendered: Tensor) -> Tensor:
-        evidence = self.evidence
-        seen = torch.maximum(visible_mask(evidence, rendering), 0.5 * evidence.eyes * rendering.alpha.detach())
-        return self.weights.photo * terms.photometric(rendered, evidence.photo, seen)
-
-    def _landmarks(self, head: FitHead, vertices: Tensor, camera: Camera, share: float) -> Tensor:
-        evidence = self.evidence
-        decay = 1 - (1 - self.weights.landmarks_end) * share
-        each = [
-            terms.landmarks(
-                camera.project(head.model.landmarks(vertices, name)).screen[0],
-                wanted,
-                evidence.trust(name),
-                evidence.unit,
-            )
-            for name, wanted in evidence.landmarks.items()
-        ]
-        return self.weights.landmarks * decay * torch.stack(each).mean()
-
-    def _likeness(self, rendering: Rendering, rendered: Tensor, alone: bool) -> Tensor:
-        """The recogniser on the head in the photo's view, over the photo or on grey."""
-        evidence = self.evidence
-        mask = (evidence.skin + evidence.eyes).clamp(max=1) * rendering.alpha
-        # It would colour the iris to be pleased. Outlines mix: with the pixels beside them no gradient is left.
-        eyes = F.max_pool2d((rendering.buffer("region") == REGIONS.index("eyes")).float(), 3, 1, 1) > 0
-        rendered = torch.where(eyes, rendered.detach(), rendered)
-        shown = rendered * mask + (0.5 if alone else evidence.photo) * (1 - mask)
-        features = evidence.recogniser.embed(shown, evidence.mesh_points).embedding
-        return terms.cosine(features, evidence.known.alone if alone else evidence.known.whole)
-
-    def elsewhere(self, head: FitHead, vertices: Tensor, maps: dict[str, Maps], camera: Camera, view: View) -> Tensor:
+    def elsewhere(
+        self, head: FitHead, vertices: Tensor, maps: dict[str, Maps], camera: Camera, view: OtherView
+    ) -> Tensor:
         """The recogniser on the head alone, turned at random and lit at random: a likeness that only holds in the photo's
         own view is paint."""
-        known, recogniser = self.evidence.known, self.evidence.recogniser
-        maps = maps | {"eyes": maps["eyes"].detached()}  # as above
-        camera = camera.turned(view.yaw, vertices[0].detach()).resized((ELSEWHERE_SIZE,) * 2)
+        recogniser, wanted = self.evidence.recogniser, self.evidence.whole
+        maps = maps | {"eyes": maps["eyes"].detached()}  # it would recolour the irises
+        camera = camera.turned(view.yaw, vertices[0].detach()).resized((OTHER_VIEW_SIZE,) * 2)
         rendering = head.renderer(vertices, maps, camera, view.light)
         points = camera.project(head.model.landmarks(vertices, "facemesh468")).screen.detach()
         picture = to_srgb(rendering.over(vertices.new_full((1, 3, 1, 1), GREY)))
         if view.mirrored:  # the mirror image is as much this person
-            picture, points = picture.flip(3), in_mirror(points, ELSEWHERE_SIZE)
-            return terms.cosine(recogniser.embed(picture, points[:, MIRROR]).embedding, known.mirrored)
-        return terms.cosine(recogniser.embed(picture, points).embedding, known.whole)
+            picture, wanted = picture.flip(3), self.evidence.mirrored
+            points = in_mirror(points, OTHER_VIEW_SIZE)[:, MIRROR]
+        return terms.cosine(recogniser.embed(picture, points).embedding, wanted.embedding)
 
-    def any_view(self, like: Tensor) -> View:
+    def any_view(self, like: Tensor) -> OtherView:
         yaw, light = self._between(-0.6, 0.6), self._any_light(like)
-        return View(yaw, light, mirrored=bool(torch.rand((), generator=self.chance) < 0.5))
+        return OtherView(yaw, light, mirrored=bool(torch.rand((), generator=self.chance) < 0.5))
 
     def _any_light(self, like: Tensor) -> Tensor:
         """(1, 9): from a hard lamp to none at all, from anywhere in front."""
@@ -166,43 +113,15 @@ class FitLoss:
         white = (head.sclera.clamp(min=0.02) / head.sclera.new_tensor([SCLERA])).log()
         iris = (head.iris.clamp(min=0.004) / head.iris_start).log()
         return (
-            weights.shape * self.expected.cost(head.identity)
-            + weights.expression * terms.expression_prior(head.expression)
+            prior_energy(head.identity, head.expression, head.light, self.evidence, weights)
             + weights.skin * head.skin.square().sum()
-            + weights.light * terms.light_prior(head.light, self.evidence.hints)
             + residual_prior(head.residual.coarse(), weights.residual, head.unsure)
             + terms.uneven_prior(head.uneven, weights.uneven, weights.uneven_tint)
             + weights.shine * (head.shine.square().sum() + head.oil.square().sum())
             + weights.hardness * (head.hardness - ORDINARY_HARDNESS).square().sum()
-            + weights.gaze * (head.gaze - head.gaze_start).square().sum()
+            + weights.gaze * (head.gaze - self.evidence.gaze).square().sum()
             + weights.sclera * (white - white.mean()).square().sum()
             + weights.sclera_level * white.mean().square()
             + weights.iris_tint * (iris - iris.mean()).square().sum()
             + weights.iris * iris.mean().square()
         )
-
-
-def visible_mask(evidence: Evidence, rendering: Rendering) -> Tensor:
-    """(1, 1, h, h): skin in the photo and on the head, which does not merely graze the line of sight."""
-    surface = rendering.surface
-    front = (surface.normal * surface.view).sum(1).detach()
-    flat = evidence.skin.new_zeros(rendering.face.numel())
-    flat[rendering.pixel] = ((front - 0.12) / 0.35).clamp(0, 1) * (surface.region == 0)
-    return evidence.skin * flat.view(1, 1, *rendering.face.shape[1:])
-
-
-@torch.no_grad()
-def metrics(head: FitHead, evidence: Evidence) -> dict[str, float]:
-    """How far they agree, as an avatar tells."""
-    rendering = head.rendered()
-    rendered = to_srgb(rendering.over(to_linear(evidence.photo)))
-    mask = (evidence.skin + evidence.eyes).clamp(max=1) * rendering.alpha
-    features = evidence.recogniser.embed(on_grey(rendered, mask), evidence.mesh_points).embedding
-    name, wanted = next(iter(evidence.landmarks.items()))
-    projected = head.window().project(head.model.landmarks(head.vertices(), name)).screen[0]
-    missed = (projected - wanted).norm(dim=1)[evidence.trust(name) >= 1]
-    return {
-        "identity_guide": 1 - float(terms.cosine(features, evidence.known.alone)),
-        "photometric": float(terms.photometric(rendered, evidence.photo, visible_mask(evidence, rendering))),
-        "landmarks_mean_percent": 100 * float(missed.mean()) / evidence.unit,
-    }

@@ -20,17 +20,16 @@ from ..face.hairline import has_hairline
 from ..face.skin import relief
 from ..hair.brows import stored_brows
 from ..hair.scalp import hair_like_brows, photo_hair, stored_hair, with_photo_hair
-from ..perception.analyse import Analysis
 from ..render.atlas import Atlas
 from ..render.colour import to_linear
 from ..render.geometry import vertex_normals
 from ..render.preview import to_bytes
 from ..render.projection import HeadInPhoto, seen_texels
 from ..render.resize import resized
+from .energy import drawn_over, metrics
 from .evidence import Evidence
 from .finish import finished_albedo
 from .head import DARKEST, MAP_SIZE, PALEST, FitHead
-from .loss import metrics
 from .settings import FitSettings
 from .shine import own_shine
 from .tooth_shade import tooth_shade
@@ -50,11 +49,11 @@ class Finished(NamedTuple):
 
 
 @torch.no_grad()
-def finished_maps(head: FitHead, evidence: Evidence, photo: Tensor, size: int) -> Finished:
-    """photo (1, 3, H, W) sRGB, all of it; the skin's maps are of this size."""
+def finished_maps(head: FitHead, evidence: Evidence, size: int) -> Finished:
+    """The skin's maps are of this size."""
     atlas = head.atlas if size == MAP_SIZE else Atlas(head.model.topology, size)
     prior, fitted = head.prior(size), head.albedo()
-    seen = _explained(head, evidence, photo)
+    seen = _in_photo(head, evidence, evidence.analysis.image)
     albedo = finished_albedo(seen, prior, fitted, head.beyond(), head.likeness, atlas).clamp(DARKEST, PALEST)
     painted = head.maps(albedo, _relief(head, albedo, prior), EYE_MAP)
     specular, found, notes = painted["skin"].specular, None, []
@@ -80,7 +79,7 @@ def finished_maps(head: FitHead, evidence: Evidence, photo: Tensor, size: int) -
     return Finished(maps | others | where, hair, tuple(notes))
 
 
-def _explained(head: FitHead, evidence: Evidence, photo: Tensor) -> HeadInPhoto:
+def _in_photo(head: FitHead, evidence: Evidence, photo: Tensor) -> HeadInPhoto:
     vertices, rendering = head.vertices(), head.rendered()
     return HeadInPhoto(
         photo=photo,
@@ -99,7 +98,7 @@ def _explained(head: FitHead, evidence: Evidence, photo: Tensor) -> HeadInPhoto:
 @torch.no_grad()
 def shown_texels(head: FitHead, evidence: Evidence) -> Tensor:
     """(1, 1, MAP_SIZE, MAP_SIZE) how far the photo shows each texel."""
-    seen = _explained(head, evidence, evidence.photo)
+    seen = _in_photo(head, evidence, evidence.photo)
     return seen_texels(seen, head.atlas, torch.maximum(seen.skin, seen.features))
 
 
@@ -115,12 +114,12 @@ def _relief(head: FitHead, albedo: Tensor, prior: Tensor) -> Tensor:
 def avatar_of(
     head: FitHead,
     evidence: Evidence,
-    analysis: Analysis,
     finished: Finished,
     engine: str,
     seed: int,
     settings: FitSettings,
 ) -> Avatar:
+    analysis = evidence.analysis
     identity, expression, gaze = (values[0].cpu() for values in (head.identity, head.expression, head.gaze))
     maps, hair, notes = finished
     brows, where = stored_brows(head.model, maps["diffuse"])
@@ -138,7 +137,7 @@ def avatar_of(
         engine=engine,
         seed=seed,
         settings=flattened(asdict(settings)),
-        metrics=metrics(head, evidence),
+        metrics=metrics(drawn_over(evidence, head.rendered(), head.vertices(), head.window()), evidence),
         preview=_preview(head, analysis.photo.pixels, maps, settings.preview_side),
         photo=analysis.photo.pixels,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .loss import Weights
+from .energy import Weights
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,18 @@ import math
 import torch
 
 from ..avatar import Avatar
-from ..perception.analyse import Analysis
 from ..progress import Progress, Report, silent
 from ..render.colour import to_linear, to_srgb
 from ..render.preview import to_bytes
 from ..render.shadows import Shaded
-from .evidence import Evidence, read_evidence
-from .expected_shape import expected_shape
+from .evidence import Evidence
 from .head import FitHead, Start
 from .initial_light import initial_light
-from .loss import FitLoss, visible_mask
+from .loss import FitLoss
 from .parallel_loss import second_thread
 from .result import avatar_of, finished_maps, shown_texels
 from .settings import FitSettings
+from .terms import visible_mask
 
 SETTLING = 60  # steps
 
@@ -32,10 +31,9 @@ class Fit:
     """One photo being explained by one head: begin, solve, take the avatar. Other engines hand in the head that they have
     drawn: the likeness pass on it is to `solve` from there, and without likeness it may be left as it is."""
 
-    def __init__(self, analysis: Analysis, settings: FitSettings, start: Start | None = None) -> None:
-        self.analysis, self.settings = analysis, settings
-        self.evidence = read_evidence(analysis)
-        self.head = FitHead(analysis, start, settings.likeness)
+    def __init__(self, evidence: Evidence, settings: FitSettings, start: Start | None = None) -> None:
+        self.evidence, self.settings = evidence, settings
+        self.head = FitHead(evidence, start, settings.likeness)
         if start is None or settings.likeness > 0:
             begin_light(self.head, self.evidence)
 
@@ -45,12 +43,11 @@ class Fit:
 
     def loss(self, seed: int) -> FitLoss:
         chance = torch.Generator().manual_seed(seed)
-        expected, settings = expected_shape(self.analysis), self.settings
-        return FitLoss(self.evidence, expected, settings.weights, chance, settings.identity_from)
+        return FitLoss(self.evidence, self.settings.weights, chance, self.settings.identity_from)
 
     def avatar(self, seed: int = 0, engine: str = "fit") -> Avatar:
-        finished = finished_maps(self.head, self.evidence, self.analysis.image, self.settings.resolution)
-        return avatar_of(self.head, self.evidence, self.analysis, finished, engine, seed, self.settings)
+        finished = finished_maps(self.head, self.evidence, self.settings.resolution)
+        return avatar_of(self.head, self.evidence, finished, engine, seed, self.settings)
 
 
 @torch.no_grad()

@@ -1,18 +1,33 @@
-"""What a fit pays for, one small function each; loss.py holds the weights."""
+"""What a head pays for disagreeing with a photo, one function for each term. energy.py adds them up with their weights."""
 
 from __future__ import annotations
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from ..render.renderer import Rendering
+from ..topology import REGIONS
+from .evidence import Evidence
 from .light_hints import LightHints
 
+GRAZING, FULL = 0.12, 0.47  # cosine to the camera from which on skin counts at all, and counts whole
 
-def photometric(rendered: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
+
+def visible_mask(evidence: Evidence, rendering: Rendering) -> Tensor:
+    """(1, 1, h, h): skin in the photo and on the head, which does not merely graze the line of sight."""
+    surface = rendering.surface
+    front = (surface.normal * surface.view).sum(1).detach()
+    flat = evidence.skin.new_zeros(rendering.face.numel())
+    flat[rendering.pixel] = ((front - GRAZING) / (FULL - GRAZING)).clamp(0, 1) * (surface.region == 0)
+    return evidence.skin * flat.view(1, 1, *rendering.face.shape[1:])
+
+
+def photometric(picture: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
     """Charbonnier distance of two sRGB pictures (1, 3, H, W) under a soft mask (1, 1, H, W)."""
-    distance = ((rendered - photo).square() + 1e-4).sqrt()
+    distance = ((picture - photo).square() + 1e-4).sqrt()
     return (distance * mask).sum() / (3 * mask.sum() + 1.0)
 
 
@@ -24,7 +39,24 @@ def landmarks(projected: Tensor, seen: Tensor, weight: Tensor, unit: float, scal
 
 def cosine(features: Tensor, wanted: Tensor) -> Tensor:
     """1 - cosine of two embeddings (1, D)."""
-    return 1 - torch.nn.functional.cosine_similarity(features, wanted).mean()
+    return 1 - F.cosine_similarity(features, wanted).mean()
+
+
+def face_mask(evidence: Evidence, rendering: Rendering) -> Tensor:
+    """(1, 1, h, h): the face as the recogniser is shown it, skin and eyes."""
+    return (evidence.skin + evidence.eyes).clamp(max=1) * rendering.alpha
+
+
+def likeness(picture: Tensor, rendering: Rendering, evidence: Evidence, alone: bool, spare_eyes: bool) -> Tensor:
+    """The recogniser on the head in the photo's view: over the photo, or alone on grey. picture (1, 3, h, h) sRGB."""
+    mask = face_mask(evidence, rendering)
+    if spare_eyes:
+        # It would recolour the irises. Outlines mix: with the pixels beside them no gradient is left.
+        eyes = F.max_pool2d((rendering.buffer("region") == REGIONS.index("eyes")).float(), 3, 1, 1) > 0
+        picture = torch.where(eyes, picture.detach(), picture)
+    shown = picture * mask + (0.5 if alone else evidence.photo) * (1 - mask)
+    wanted = evidence.alone if alone else evidence.whole
+    return cosine(evidence.recogniser.embed(shown, evidence.mesh_points).embedding, wanted.embedding)
 
 
 def expression_prior(expression: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from fitdiff import devices
 from fitdiff.engines import diffusion, fit, landmarks
 from fitdiff.errors import FitDiffError
-from fitdiff.fitting.head import model_on
+from fitdiff.face.model import model_on
 from fitdiff.fitting.settings import FitSettings
 from fitdiff.perception import Perception
 from fitdiff.perception.analyse import Analysis

@@ -8,6 +8,7 @@ from fitdiff.diffusion.latent import LENGTH, places
 from fitdiff.engines import diffusion
 from fitdiff.engines.diffusion import DiffusionSettings
 from fitdiff.errors import FitDiffError
+from fitdiff.fitting.evidence import read_evidence
 from fitdiff.generation import people
 from fitdiff.generation.complete import complete
 from fitdiff.generation.generator import DENOISER, Generator
@@ -72,7 +73,7 @@ def test_parted_each_half_is_of_a_sampling_that_had_another_other_half(
 ):
     """The noise of each half is the same as when they are sampled together."""
     settings = DiffusionSettings(steps=2, likeness=0.0, guidance=guidance)
-    energy, begun, ended = PhotoEnergy(photo_analysis, generator), [], []
+    energy, begun, ended = PhotoEnergy(read_evidence(photo_analysis), generator), [], []
     plain = diffusion.sample_ddim
 
     def watched(predict, noise, *rest):
@@ -146,7 +147,7 @@ def test_it_stops_where_it_is_told(photo_analysis):
 
 
 def test_the_energies_fall_towards_the_photo(photo_analysis, generator):
-    energy = PhotoEnergy(photo_analysis, generator)
+    energy = PhotoEnergy(read_evidence(photo_analysis), generator)
     pose = photo_analysis.pose
     posed = generator.statistics.mean.clone()[None]
     posed[0, 4096:4254], posed[0, 4254:4279] = torch.tensor(pose.identity), torch.tensor(pose.expression)
@@ -154,27 +155,29 @@ def test_the_energies_fall_towards_the_photo(photo_analysis, generator):
         right = energy.draw(generator.statistics.standardise(posed))
         posed[0, 4096:4254] += 2.0
         wrong = energy.draw(generator.statistics.standardise(posed))
-        assert energy.paper(right) < energy.paper(wrong)
-        assert energy.ours(right) < energy.ours(wrong)
+        assert energy.paper_energy(right) < energy.paper_energy(wrong)
+        assert energy.fit_energy(right) < energy.fit_energy(wrong)
 
 
 def test_the_first_light_explains_the_photo_with_the_skin_that_goes_with_it(photo_analysis, generator):
     """Whatever skin the model suggests: in that light and tone, the bare skin's middle colour is the photo's."""
-    energy, pose = PhotoEnergy(photo_analysis, generator), photo_analysis.pose
+    energy, pose = PhotoEnergy(read_evidence(photo_analysis), generator), photo_analysis.pose
     z = generator.statistics.mean.clone()[None]
     z[0, 4096:4254], z[0, 4254:4279] = torch.tensor(pose.identity), torch.tensor(pose.expression)
     light, skin = energy.initial_light(z)
     with torch.no_grad():
         drawn = energy.draw(generator.statistics.standardise(torch.cat([z[:, :-9], light], 1)), skin)
         guessed = energy.draw(generator.statistics.standardise(z))
-    bare = torch.from_numpy(photo_analysis.mask.skin > 0.9)[None, None] & (drawn.rendering.alpha > 0.99)
+    bare = torch.from_numpy(photo_analysis.mask.skin > 0.9)[None, None] & (drawn.head.rendering.alpha > 0.99)
 
     def off(picture):
-        middle = (to_linear(one).permute(0, 2, 3, 1)[bare[:, 0]].median(0).values for one in (picture, energy.photo))
+        middle = (
+            to_linear(one).permute(0, 2, 3, 1)[bare[:, 0]].median(0).values for one in (picture, energy.evidence.photo)
+        )
         return (next(middle) / next(middle)).log()
 
-    assert (off(drawn.picture) - off(drawn.picture).mean()).abs().max() < 0.1  # its hue
-    assert off(drawn.picture).mean().abs() < 0.35 < off(guessed.picture).mean().abs()  # its brightness
+    assert (off(drawn.head.picture) - off(drawn.head.picture).mean()).abs().max() < 0.1  # its hue
+    assert off(drawn.head.picture).mean().abs() < 0.35 < off(guessed.head.picture).mean().abs()  # its brightness
 
 
 def test_more_steps_than_the_schedule_has_are_refused(photo_analysis):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fitdiff.fitting import loss, solve
+from fitdiff.fitting.evidence import read_evidence
 from fitdiff.fitting.parallel_loss import at_once, second_thread, together, worked_out
 from fitdiff.fitting.settings import FitSettings
 
@@ -74,7 +75,7 @@ def test_whoever_stops_leaves_no_work_and_no_thread_behind():
 
 @pytest.fixture
 def one_fit(photo_analysis):
-    one = solve.Fit(photo_analysis, FitSettings(steps=4, identity_from=0.0))
+    one = solve.Fit(read_evidence(photo_analysis), FitSettings(steps=4, identity_from=0.0))
     one.solve()
     return one
 
