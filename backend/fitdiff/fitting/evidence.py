@@ -51,15 +51,8 @@ class Evidence:
         return self.analysis.perception.identity
 
     def trust(self, name: str) -> Tensor:
-        """(N,) how far each landmark of a set is believed; 1 is ordinary."""
-        weight = torch.ones(len(self.landmarks[name]), device=self.device)
-        if name == "facemesh468":
-            weight[list(FACE_OVAL)] = CONTOUR
-            weight[[*LIPS_OUTER, *LIPS_INNER]] = LIPS
-        else:
-            weight[:17] = CONTOUR
-            weight[48:68] = LIPS
-        return weight
+        """(N,) how far each landmark of a set is believed."""
+        return trust(name, self.landmarks[name])
 
     @cached_property
     def hints(self) -> LightHints:
@@ -89,6 +82,18 @@ class Evidence:
     @torch.no_grad()
     def _recognised(self, picture: Tensor) -> IdentityFeatures:
         return self.recogniser.embed(picture, self.mesh_points)
+
+
+def trust(name: str, points: Tensor) -> Tensor:
+    """The set's name, its points (N, 2) -> (N,) how far each of them is believed; 1 is ordinary."""
+    weight = torch.ones(len(points), device=points.device)
+    if name == "facemesh468":
+        weight[list(FACE_OVAL)] = CONTOUR
+        weight[[*LIPS_OUTER, *LIPS_INNER]] = LIPS
+    else:
+        weight[:17] = CONTOUR
+        weight[48:68] = LIPS
+    return weight
 
 
 def read_evidence(analysis: Analysis) -> Evidence:
