@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image, ImageCms
+
+Conversion = Callable[[Image.Image], Image.Image]
 
 BACKGROUND = 128
 """sRGB grey behind transparent pixels. Mid grey, not white: a cut-out's soft hair edge then blends into something that
@@ -14,21 +17,58 @@ is as far from light skin as from dark skin, and the recogniser's "nothing here"
 _PROFILE_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
 
-def simplify(image: Image.Image) -> Image.Image:
-    """A decoded picture -> the same in mode L, RGB, RGBA or CMYK at 8 bits, not yet colour managed."""
+STRIP = 4_000_000  # pixels that are converted at once: the copies of a whole large picture would take gigabytes
+
+
+def simplify(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A decoded picture -> the same in mode L, RGB, RGBA or CMYK at 8 bits and in this size, not yet colour managed."""
+    convert = _conversion(image)
+    # Halves, thirds, ... are averaged strip by strip; what is left of the way, less than half, is resampled.
+    factor = max(1, min(image.width // size[0], image.height // size[1]))
+    if convert is None and factor == 1:
+        reduced = image
+    else:
+        reduced = _by_strips(image, factor, convert)
+    if reduced.size == size:
+        return reduced
+    box = (0.0, 0.0, image.width / factor, image.height / factor)
+    return reduced.resize(size, Image.Resampling.LANCZOS, box)
+
+
+def _by_strips(image: Image.Image, factor: int, convert: Conversion | None) -> Image.Image:
+    whole: Image.Image | None = None
+    for top, strip in _strips(image, factor):
+        strip = strip if convert is None else convert(strip)
+        strip = strip.reduce(factor) if factor > 1 else strip
+        if whole is None:
+            whole = Image.new(strip.mode, (strip.width, -(-image.height // factor)))
+        whole.paste(strip, (0, top // factor))
+    assert whole is not None  # no decoder gives a picture without rows
+    return whole
+
+
+def _strips(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """(first row, rows) from top to bottom; all but the last have a multiple of so many rows."""
+    rows = max(1, STRIP // (image.width * multiple)) * multiple
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _conversion(image: Image.Image) -> Conversion | None:
+    """What brings a strip of this picture to a mode that is worked in; None where it is in one."""
     mode = image.mode
     if mode in ("L", "RGB", "RGBA", "CMYK"):
-        if mode in ("L", "RGB") and "transparency" in image.info:
-            return image.convert("RGBA")
-        return image
+        seen_through = mode in ("L", "RGB") and "transparency" in image.info
+        return (lambda strip: strip.convert("RGBA")) if seen_through else None
     if mode.startswith("I;16") or mode in ("I", "F"):
-        return Image.fromarray(_to_bytes(np.asarray(image)))
+        white = _white(image)
+        return lambda strip: Image.fromarray(_to_bytes(np.asarray(strip), white))
     if mode in ("P", "PA", "La", "LA", "RGBa"):
         has_alpha = mode != "P" or "transparency" in image.info
-        return image.convert("RGBA" if has_alpha else "RGB")
+        return lambda strip: strip.convert("RGBA" if has_alpha else "RGB")
     if mode == "LAB":
-        return _lab_to_rgb(image)
-    return image.convert("L" if mode == "1" else "RGB")
+        return _lab_to_rgb
+    return lambda strip: strip.convert("L" if mode == "1" else "RGB")
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:
@@ -38,21 +78,32 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
     return converted
 
 
-def _to_bytes(values: np.ndarray) -> np.ndarray:
-    """(H, W) wide integers or floats -> uint8, by the smallest customary range that holds them.
+def _white(image: Image.Image) -> float:
+    """What counts as white in a picture of wide integers or floats: the smallest customary value that none exceeds.
 
     Floats up to 1 are taken as display values 0..1: a one-channel float file carries no word on its encoding, and what
     scanning and masking tools write there is display referred.
     """
-    numbers = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    highest = float(numbers.max(initial=0.0))
-    if values.dtype.kind == "f" and highest <= 1.001:
-        white = 1.0
-    elif values.dtype == np.uint16:
-        white = 65535.0
-    else:
-        white = next((w for w in (255.0, 65535.0) if highest <= w), max(highest, 1.0))
-    return np.clip(numbers * (255.0 / white) + 0.5, 0, 255).astype(np.uint8)
+    if image.mode.startswith("I;16"):
+        return 65535.0
+    highest = max(float(_finite(np.asarray(strip)).max(initial=0.0)) for _, strip in _strips(image))
+    if image.mode == "F" and highest <= 1.001:
+        return 1.0
+    return next((white for white in (255.0, 65535.0) if highest <= white), max(highest, 1.0))
+
+
+def _to_bytes(values: np.ndarray, white: float) -> np.ndarray:
+    """(H, W) wide integers or floats -> uint8."""
+    scaled = _finite(values) * np.float32(255.0 / white)
+    scaled += 0.5
+    return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    numbers = values.astype(np.float32, copy=False)
+    if np.isfinite(numbers.min(initial=0.0)) and np.isfinite(numbers.max(initial=0.0)):  # either is NaN where any is
+        return numbers
+    return np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def to_srgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> Image.Image:

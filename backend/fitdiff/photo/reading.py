@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import stat
 import unicodedata
 import warnings
 from dataclasses import dataclass
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..errors import FitDiffError
-from . import colour, sniff
+from ..regular_file import NotAFile, TooLarge, read_regular
+from . import colour, sniff, work
 from .focal import focal_in_pixels
 
-_EXIF_DIRECTORY = 0x8769
+_EXIF_DIRECTORY, _ORIENTATION = 0x8769, 0x0112
 _DNG_VERSION, _NEW_SUBFILE_TYPE = 50706, 254
 
 
@@ -115,18 +115,18 @@ def shown_name(path: str | os.PathLike[str]) -> str:
 
 
 def _read(path: str | os.PathLike[str], name: str, limits: Limits) -> bytes:
-    """The whole file, after asking what it is: only regular files are opened, and no open or read can block."""
     try:
-        _require_regular(os.stat(path).st_mode, name)
-        flags = os.O_RDONLY
-        for flag in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
-            flags |= getattr(os, flag, 0)
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            status = os.fstat(file.fileno())
-            _require_regular(status.st_mode, name)  # again: the path may have been exchanged in between
-            if status.st_size > limits.bytes:
-                raise _too_many_bytes(name, status.st_size, limits)
-            data = file.read(status.st_size)
+        data = read_regular(path, limits.bytes)
+    except TooLarge as problem:
+        raise FitDiffError(
+            "photo-too-large",
+            f"“{name}” is {problem.size / 2**20:,.0f} MB and FitDiff reads photos up to {limits.bytes / 2**20:,.0f} MB:"
+            " save a smaller copy, for example as JPEG.",
+            data={"bytes": problem.size, "limit": limits.bytes},
+        ) from problem
+    except NotAFile as problem:
+        why = "choose one photo inside it." if problem.what == "a folder" else "choose a photo file."
+        raise sniff.unreadable(name, f"is {problem.what}: {why}") from problem
     except FileNotFoundError as problem:
         raise FitDiffError(
             "photo-missing", f"There is no file “{name}”: it was moved, renamed or not saved yet.", details=str(problem)
@@ -150,23 +150,6 @@ def _read(path: str | os.PathLike[str], name: str, limits: Limits) -> bytes:
     return data
 
 
-def _require_regular(mode: int, name: str) -> None:
-    if stat.S_ISREG(mode):
-        return
-    if stat.S_ISDIR(mode):
-        raise sniff.unreadable(name, "is a folder: choose one photo inside it.")
-    raise sniff.unreadable(name, "is a device or a pipe, not a file: choose a photo file.")
-
-
-def _too_many_bytes(name: str, size: int, limits: Limits) -> FitDiffError:
-    return FitDiffError(
-        "photo-too-large",
-        f"“{name}” is {size / 2**20:,.0f} MB and FitDiff reads photos up to {limits.bytes / 2**20:,.0f} MB: save a"
-        " smaller copy, for example as JPEG.",
-        data={"bytes": size, "limit": limits.bytes},
-    )
-
-
 def _open(data: bytes, kind: str, name: str) -> Image.Image:
     """Read the header only. Pillow gets the one decoder that the first bytes named, never its own guess."""
     if kind != "HEIF":
@@ -181,46 +164,51 @@ def _open(data: bytes, kind: str, name: str) -> Image.Image:
 
 
 def _decode(data: bytes, kind: str, name: str, limits: Limits, notes: list[str]) -> Photo:
+    held = work.contents(kind, data, name)
     with _open(data, kind, name) as image:
-        width, height = image.size
-        if width * height > limits.pixels:
-            raise FitDiffError(
-                "photo-too-large",
-                f"“{name}” has {width} x {height} pixels and FitDiff reads up to {limits.pixels / 1e6:,.0f} million:"
-                " save a smaller copy.",
-                data={"width": width, "height": height, "limit": limits.pixels},
-            )
-        sniff.check_plausible(kind, data, width, height, name)
-        _require_single_picture(image, kind, name, notes)
+        original = image.size
+        work.check(kind, data, held, image, limits.pixels, name)
+        work.drop_huge_exif(image)
+        _require_single_picture(image, kind, held.pages, name, notes)
         icc = image.info.get("icc_profile")
         tags = _tags(image)
         if kind == "JPEG":
             # The decoder can give 1/2, 1/4, 1/8 for almost nothing; the rest of the way is resampled below.
-            image.draft(None, _reduced((width, height), limits.long_side))
+            image.draft(None, _reduced(original, limits.long_side))
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        if upright.size != image.size:
-            width, height = height, width
-    picture = colour.simplify(upright)
-    size = _reduced((width, height), limits.long_side)
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    pixels = np.array(colour.to_srgb(picture, icc, notes))  # a copy of our own: torch wants to be able to write
-    focal, source = focal_in_pixels(tags, *size)
-    scale = max(size) / max(width, height)
-    return Photo(pixels, focal, source, kind, (width, height), scale, tuple(notes))
+        if kind != "JPEG":
+            original = image.size  # a TIFF turns while it is loaded
+        stored = colour.simplify(image, _reduced(original, limits.long_side))
+        upright = _turned(stored, image)  # after it was reduced, so that only a small picture exists twice
+    if upright.size != stored.size:
+        original = original[::-1]
+    pixels = np.array(colour.to_srgb(upright, icc, notes))  # a copy of our own: torch wants to be able to write
+    focal, source = focal_in_pixels(tags, *upright.size)
+    scale = max(upright.size) / max(original)
+    return Photo(pixels, focal, source, kind, original, scale, tuple(notes))
 
 
-def _require_single_picture(image: Image.Image, kind: str, name: str, notes: list[str]) -> None:
-    frames = int(getattr(image, "n_frames", 1))
-    if kind in ("PNG", "WEBP") and frames > 1:
+def _turned(picture: Image.Image, source: Image.Image) -> Image.Image:
+    """The picture as the source's orientation tag wants it seen."""
+    try:
+        orientation = source.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - a damaged EXIF block must not cost the photo
+        return picture
+    exif = picture.getexif()
+    exif.clear()
+    exif[_ORIENTATION] = orientation
+    return ImageOps.exif_transpose(picture)
+
+
+def _require_single_picture(image: Image.Image, kind: str, pages: int, name: str, notes: list[str]) -> None:
+    if kind in ("PNG", "WEBP") and (frames := int(getattr(image, "n_frames", 1))) > 1:
         raise sniff.unreadable(name, f"is an animation of {frames} pictures: save one of them and choose that file.")
     if kind == "TIFF":
         tags: Any = getattr(image, "tag_v2", {})
         if _DNG_VERSION in tags or int(tags.get(_NEW_SUBFILE_TYPE, 0)) & 1:
             raise sniff.unreadable(name, "is a camera raw file: develop it to TIFF or JPEG and choose that file.")
-        if frames > 1:
-            notes.append(f"the first of {frames} pages was read")
+        if pages > 1:
+            notes.append(f"the first of {pages} pages was read")
 
 
 def _tags(image: Image.Image) -> dict[int, Any]:

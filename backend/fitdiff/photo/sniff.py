@@ -8,10 +8,6 @@ from ..errors import FitDiffError
 
 ACCEPTED = "JPEG, PNG, WebP, TIFF or HEIC"
 
-MOST_SCANS = 200  # of a JPEG; cameras write 1 and progressive encoders about 10, a bomb writes thousands
-PIXELS_PER_BYTE = {"PNG": 8 * 1040, "JPEG": 600}
-"""The most that the formats can pack: zlib 1032 to 1 at 1 bit a pixel, JPEG no less than a bit for 8 x 8 pixels."""
-
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2"}
 _SEQUENCE_BRANDS = {b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"}
 
@@ -89,15 +85,3 @@ def _iso_media(head: bytes, name: str) -> str:
     if major == b"crx ":
         raise _stranger(name, "a camera raw file")
     raise unreadable(name, "is a video: save one frame of it as a picture and choose that file.")
-
-
-def check_plausible(kind: str, data: bytes, width: int, height: int, name: str) -> None:
-    """Refuse headers that promise more than the file can hold, before memory is set aside for it."""
-    if kind == "JPEG" and data.count(b"\xff\xda") > MOST_SCANS:
-        raise unreadable(name, "is a JPEG made of far too many passes to be a photo: save it again in an editor.")
-    if width * height > len(data) * PIXELS_PER_BYTE.get(kind, width * height):
-        raise unreadable(
-            name,
-            f"claims {width} x {height} pixels but holds only {len(data):,} bytes, so it is damaged or was cut off:"
-            " get a fresh copy.",
-        )

@@ -41,12 +41,18 @@ def _good(kind: str = "JPEG", **options: object) -> bytes:
     return encode(Image.fromarray(picture()), kind, **options)
 
 
-def _png(width: int, height: int, body: bytes = b"\0" * 100, extra: bytes = b"") -> bytes:
+def _png(
+    width: int, height: int, body: bytes = b"\0" * 100, extra: bytes = b"", depth: int = 8, colour: int = 2
+) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
+
+
+def _noise(size: int) -> bytes:
+    return np.random.default_rng(7).bytes(size)
 
 
 def _text_bomb() -> bytes:
@@ -82,6 +88,61 @@ def _tiff_claiming(width: int, height: int) -> bytes:
     )
 
 
+def _jpeg_of_199_large_scans() -> bytes:
+    """3 KB of scans, each over 11,570 x 11,570 pixels, and comments that make up the bytes that such a size needs."""
+    data = _good(progressive=True)
+    last, count = data.rindex(b"\xff\xda"), data.count(b"\xff\xda")
+    large = bytearray(data[:last] + data[last:-2] * (199 - count + 1) + b"\xff\xd9")
+    at = large.index(b"\xff\xc2") + 5
+    large[at : at + 4] = struct.pack(">HH", 11_570, 11_570)
+    return bytes(large[:2]) + (b"\xff\xfe\xff\xff" + bytes(0xFFFD)) * 4 + bytes(large[2:])
+
+
+def _jpeg_of_many_segments(segment: bytes, count: int) -> bytes:
+    data = _good()
+    return data[:2] + segment * count + data[2:]
+
+
+def _png_of_many_chunks() -> bytes:
+    data, time = _good("PNG"), b"tIME" + bytes(7)
+    at = data.index(b"IDAT") - 4
+    return data[:at] + (struct.pack(">I", 7) + time + struct.pack(">I", zlib.crc32(time))) * 150_000 + data[at:]
+
+
+def _tiff(entries: list[tuple[int, int, int, int]], width: int = 1, height: int = 1, following: int = 0) -> bytes:
+    """A grey TIFF of one strip with these entries more; `following` is where its second directory lies."""
+    shape = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 1, 8),
+        (262, 3, 1, 1),
+        (273, 4, 1, 8),
+        (278, 4, 1, height),
+    ]
+    held = sorted([*shape, (279, 4, 1, width * height), *entries])
+    packed = b"".join(struct.pack("<HHII", *entry) for entry in held)
+    return b"II*\0" + struct.pack("<IH", 8, len(held)) + packed + struct.pack("<I", following)
+
+
+def _tiff_of_many_directories() -> bytes:
+    """80,000 directories without an entry; each says where the next one lies."""
+    start = len(_tiff([]))
+    places = start + 6 * np.arange(1, 80_001)
+    places[-1] = 0
+    chain = np.zeros(80_000, [("entries", "<u2"), ("next", "<u4")])
+    chain["next"] = places
+    return _tiff([], following=start) + chain.tobytes()
+
+
+def _tiff_of_many_numbers(where: str) -> bytes:
+    """A million fractions, in the first directory or in the one of EXIF."""
+    at = len(_tiff([(40_000, 5, 1, 0)]))
+    if where == "first":
+        return _tiff([(40_000, 5, 1_000_000, at)]) + bytes(8_000_000)
+    exif = struct.pack("<HHHIII", 1, 37_386, 5, 1_000_000, at + 18, 0)
+    return _tiff([(0x8769, 4, 1, at)]) + exif + bytes(8_000_000)
+
+
 def _raw_tiff() -> bytes:
     return _good("TIFF", tiffinfo={50706: b"\x01\x04\x00\x00"})
 
@@ -95,7 +156,7 @@ U, L, M = "photo-unreadable", "photo-too-large", "photo-missing"
 _file("empty", U, "empty", "a.jpg", lambda: b"")
 _file("one byte", U, "no picture", "a.jpg", lambda: b"\xff")
 _file("zeros", U, "no picture", "a.png", lambda: bytes(5000))
-_file("noise", U, "no picture", "a.png", lambda: np.random.default_rng(7).bytes(5000))
+_file("noise", U, "no picture", "a.png", lambda: _noise(5000))
 _file("text renamed to jpg", U, "text", "a.jpg", lambda: b"Dear diary, today I renamed a file.\n" * 30)
 _file("web page", U, "web page", "a.jpg", lambda: b"<!DOCTYPE html><html><body>404</body></html>")
 _file("SVG", U, "SVG", "a.svg", lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
@@ -128,6 +189,27 @@ _file("PNG with a broken checksum", U, "damaged", "a.png", lambda: _good("PNG").
 _file("JPEG bomb by header", L, "million", "a.jpg", lambda: _jpeg_claiming(65_000, 65_000))
 _file("JPEG that lies about its size", U, "claims", "a.jpg", lambda: _jpeg_claiming(4_000, 4_000))
 _file("JPEG of many scans", U, "passes", "a.jpg", _jpeg_of_many_scans)
+_file("JPEG of 199 scans over a large picture", U, "passes", "a.jpg", _jpeg_of_199_large_scans)
+_file("JPEG of many comments", U, "pieces", "a.jpg", lambda: _jpeg_of_many_segments(b"\xff\xfe\0\2", 60_000))
+_file(
+    "JPEG with rubbish between its segments",
+    U,
+    "pieces",
+    "a.jpg",
+    lambda: _jpeg_of_many_segments(b"\xff\xfe\0\2?", 60_000),
+)
+_file("PNG of many chunks", U, "pieces", "a.png", _png_of_many_chunks)
+_file(
+    "PNG of 16 bits that unpacks to a gigabyte",
+    L,
+    "unpacks",
+    "a.png",
+    lambda: _png(11_000, 11_000, _noise(20_000), b"", 16, 6),
+)
+_file("TIFF of many directories", U, "pages", "a.tif", _tiff_of_many_directories)
+_file("TIFF of many numbers", U, "tags", "a.tif", lambda: _tiff_of_many_numbers("first"))
+_file("TIFF of many numbers in its EXIF", U, "tags", "a.tif", lambda: _tiff_of_many_numbers("exif"))
+_file("TIFF that holds a large JPEG", L, "JPEG", "a.tif", lambda: _tiff([(259, 3, 1, 7)], 8_000, 8_000))
 _file("TIFF bomb by header", L, "million", "a.tif", lambda: _tiff_claiming(100_000, 100_000))
 _file("TIFF that lies about its size", U, "damaged", "a.tif", lambda: _tiff_claiming(8_000, 8_000))
 

@@ -33,6 +33,7 @@ edits = st.lists(
         st.tuples(st.just("set32"), st.floats(0, 0.3), st.sampled_from([0, 1, 255, 2**15, 2**31 - 1, 2**32 - 1])),
         st.tuples(st.just("cut"), st.floats(0, 1), st.integers(1, 64)),
         st.tuples(st.just("repeat"), st.floats(0, 1), st.integers(1, 64)),
+        st.tuples(st.just("many"), st.floats(0, 1), st.integers(1, 64)),
         st.tuples(st.just("end"), st.floats(0.05, 1), st.just(0)),
     ),
     min_size=1,
@@ -53,6 +54,8 @@ def mutate(data: bytes, changes: list[tuple[str, float, int]]) -> bytes:
             del result[at : at + value]
         elif what == "repeat":
             result[at:at] = result[at : at + value] * 3
+        elif what == "many":
+            result[at:at] = result[at : at + value] * 300
         else:
             del result[at:]
     return bytes(result)
