@@ -8,32 +8,64 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .atomic_write import atomic_file
 from .errors import FitDiffError
 
 
-def checksum(tensors: dict[str, Tensor]) -> str:
+def checksum(tensors: Mapping[str, Tensor | np.ndarray]) -> str:
     """sha256 over names, types, shapes and bytes, in the order of names: independent of a file's layout."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        array = tensors[name].detach().cpu().contiguous().numpy()
+        array = _plain(tensors[name]).numpy()
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
     return digest.hexdigest()
 
 
-def write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+def write(path: Path, tensors: Mapping[str, Tensor | np.ndarray], header: Mapping[str, str]) -> str:
+    """Write a whole file with the tensors' checksum in its header, which is given back. Equal input, equal bytes."""
+    held = {name: _plain(tensor) for name, tensor in tensors.items()}
+    digest = checksum(held)
+    write_unchecked(path, held, {**header, "sha256": digest})
+    return digest
+
+
+def write_unchecked(path: Path, tensors: Mapping[str, Tensor | np.ndarray], header: Mapping[str, str]) -> None:
+    """Write a whole file without a checksum: for training, which writes gigabytes and reads them once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    save_file(tensors, temporary, metadata=header)
-    temporary.chmod(0o644)  # the writer makes it private; packages and other users read it too
-    os.replace(temporary, path)
+    with atomic_file(path) as half_done:
+        save_file({name: _plain(tensors[name]) for name in sorted(tensors)}, half_done, metadata=dict(header))
+        _sort_header(half_done)
+        half_done.chmod(0o644)  # the writer makes it private; packages and other users read it too
+
+
+def _plain(tensor: Tensor | np.ndarray) -> Tensor:
+    """On the CPU, as it lies in a file."""
+    found = torch.from_numpy(np.require(tensor, requirements=["C", "W"])) if isinstance(tensor, np.ndarray) else tensor
+    return found.detach().cpu().contiguous()
+
+
+def _sort_header(path: Path) -> None:
+    """The library writes the header's text entries in a random order; sorted, equal files have equal bytes."""
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        if "__metadata__" not in header:
+            return
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= length
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 def opened(path: Path, advice: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -57,7 +57,7 @@ def test_build_needs_only_the_standard_library():
         assert not set(_imports(path)) - set(sys.stdlib_module_names) - {"building"}, path
 
 
-KNOWN_TO_ALL = {"colour", "user_folders"}
+KNOWN_TO_ALL = {"colour", "user_folders", "atomic_write", "tensor_files"}
 # A room, and the rooms (or single files of a room) that it may know beside itself. A room stands below all that know it.
 ROOMS = {
     "__version__": set(),

@@ -107,10 +107,9 @@ def _save(
         # Vectors are small, and some, as the schedule's, need all their digits.
         held = {name: t.half() if t.is_floating_point() and t.dim() > 1 else t for name, t in held.items()}
     held |= {name: tensor.detach().cpu().float().contiguous() for name, tensor in (kept or {}).items()}
-    card = Card(what, trained_on, LICENCE, steps, tensor_files.checksum(held), details)
-    facts = {name: str(value) for name, value in dataclasses.asdict(card).items() if name != "details"}
-    tensor_files.write(path, held, {**facts, "details": json.dumps(details), **header})
-    return card
+    facts = {"what": what, "trained_on": trained_on, "licence": LICENCE, "steps": str(steps)}
+    digest = tensor_files.write(path, held, {**facts, "details": json.dumps(details), **header})
+    return Card(what, trained_on, LICENCE, steps, digest, details)
 
 
 def _read(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, str], Card]:

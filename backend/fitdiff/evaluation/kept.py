@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from .. import weight_files
+from ..atomic_write import atomic_file
 from ..avatar import Avatar, read_avatar, write_avatar
 from ..errors import FitDiffError
 from ..generation.generator import located
@@ -51,9 +51,8 @@ class Kept:
         note.unlink(missing_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_avatar(avatar, place, overwrite=True)
-        partial = note.with_suffix(".partial")
-        partial.write_text(json.dumps({"key": key, "seconds": seconds}) + "\n", encoding="utf-8")
-        os.replace(partial, note)
+        with atomic_file(note) as half_done:
+            half_done.write_text(json.dumps({"key": key, "seconds": seconds}) + "\n", encoding="utf-8")
         return avatar, seconds
 
 

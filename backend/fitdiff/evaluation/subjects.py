@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from ..atomic_write import atomic_file
 from ..avatar import Avatar, Light, avatar_from_model, stored, write_avatar
 from ..avatar.convert import camera_to_avatar, maps_to_avatar
 from ..face import embedded, texels
@@ -122,9 +122,8 @@ def make(folder: Path, people: int, seed: int = SEED, views: Sequence[View | Non
         avatar, truth, lit = person(model, number, float(melanin[number]), float(yaws[number]), random, view)
         write_avatar(avatar, place / "avatar", overwrite=True)
         (place / "scene.json").write_text(json.dumps(asdict(lit), indent=1) + "\n", encoding="utf-8")
-        partial = place / "truth.partial.npz"
-        np.savez_compressed(partial, allow_pickle=False, **truth)
-        os.replace(partial, place / "truth.npz")  # last: a person without it is made again
+        with atomic_file(place / "truth.npz") as half_done, open(half_done, "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **truth)  # last: a person without it is made again
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@ and relief that go with it."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 from torch import Tensor
 
+from .. import tensor_files
 from ..enlarge import enlarged
 from ..errors import FitDiffError
 from ..render.arithmetic import limited, unit
@@ -120,28 +120,8 @@ def save_basis(path: Path, mean: np.ndarray, components: np.ndarray) -> None:
         "what": "FitDiff skin basis: log linear albedo over the embedded face's skin tile",
         "origins": "MakeHuman base skins (CC0-1.0), resampled; pigment components are FitDiff's own",
         "licence": "CC0-1.0",
-        "sha256": _digest(tensors),
     }
-    save_file(tensors, path, header)
-
-
-def verify(path: Path) -> None:
-    """Hold a skin file's tensors against the sha256 in its header."""
-    with safe_open(path, framework="np") as file:
-        header = file.metadata() or {}
-    found = _digest(load_file(path))
-    if found != header.get("sha256"):
-        raise FitDiffError(
-            "asset-skin",
-            "FitDiff's skin file is damaged; install FitDiff again.",
-            details=f"sha256 {found}, the header says {header.get('sha256')}",
-        )
-
-
-def _digest(tensors: dict[str, np.ndarray]) -> str:
-    return hashlib.sha256(
-        b"".join(np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors))
-    ).hexdigest()
+    tensor_files.write(path, tensors, header)
 
 
 def _resized(maps: Tensor, size: int) -> Tensor:

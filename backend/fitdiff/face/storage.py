@@ -20,9 +20,7 @@ stored to 0.3 micrometres everywhere, where float16 would round the same displac
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar, overload
@@ -31,8 +29,8 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load as parse_safetensors
-from safetensors.numpy import save as encode_safetensors
 
+from .. import tensor_files
 from ..errors import FitDiffError
 from ..topology import REGIONS, LandmarkSet, Topology
 from .model import MorphableModel
@@ -70,21 +68,10 @@ def save_model(
     for key, array in (model.extras if extras is None else extras).items():
         tensors[f"extra.{key}"] = np.asarray(array)
 
-    tensors = {key: np.ascontiguousarray(tensors[key]) for key in sorted(tensors)}
-    digest = _digest(tensors)
     metadata = {str(key): str(value) for key, value in header.items()}
-    metadata |= {"format": FORMAT, "version": VERSION, "name": model.name, "licence": model.licence, "sha256": digest}
+    metadata |= {"format": FORMAT, "version": VERSION, "name": model.name, "licence": model.licence}
     metadata["arkit"] = json.dumps(list(model.arkit_names))
-
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(_sorted_metadata(encode_safetensors(tensors, metadata)))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return digest
+    return tensor_files.write(Path(path), tensors, metadata)
 
 
 @overload
@@ -299,7 +286,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise _unreadable(repr(error)) from error
     tensors = {name: tensors[name] for name in sorted(tensors)}
-    if _digest(tensors) != metadata.get("sha256"):
+    if tensor_files.checksum(tensors) != metadata.get("sha256"):
         raise _unreadable("the sha256 in the header is not that of the tensors")
     return metadata, tensors
 
@@ -316,25 +303,6 @@ def _checked_metadata(metadata: object) -> dict[str, str]:
             details=f"version {metadata.get('version')!r}, expected {VERSION}",
         )
     return metadata
-
-
-def _digest(tensors: Mapping[str, np.ndarray]) -> str:
-    """sha256 over name, type, shape and bytes of every tensor in the order of their names."""
-    sha = hashlib.sha256()
-    for name, array in tensors.items():
-        sha.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        sha.update(np.ascontiguousarray(array).data)
-    return sha.hexdigest()
-
-
-def _sorted_metadata(blob: bytes) -> bytes:
-    """The library writes the header's text entries in a random order: sorted, equal models are equal files."""
-    length = int.from_bytes(blob[:8], "little")
-    header = json.loads(blob[8 : 8 + length])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + blob[8 + length :]
 
 
 def _narrow(indices: np.ndarray) -> np.ndarray:

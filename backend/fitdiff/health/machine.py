@@ -18,7 +18,7 @@ from .finding import Finding, again
 # What the work needs; a machine below it gets advice, not a refusal.
 MEMORY_WANTED = 4 * 1024**3
 DISK_WANTED = 2 * 1024**3
-PACKAGES = ("torch", "numpy", "scipy", "numba", "PIL", "pillow_heif", "safetensors", "msgspec", "trimesh")
+PACKAGES = ("torch", "numpy", "scipy", "numba", "PIL", "pillow_heif", "safetensors", "msgspec")
 # Packages outside the core, by the extra that brings them.
 EXTRAS = {
     "research": ("insightface", "face_alignment", "lpips", "onnx2torch", "h5py"),

@@ -53,9 +53,7 @@ GET_EVALUATION = "Run `python3 build.py assets --evaluation` in the project's fo
 
 def save(tensors: dict[str, Tensor], path: Path, what: str, origin: str, licence: str) -> None:
     """Write a weights file with its card; the file appears whole or not at all."""
-    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = {"what": what, "origin": origin, "licence": licence, "sha256": tensor_files.checksum(held)}
-    tensor_files.write(path, held, header)
+    tensor_files.write(path, tensors, {"what": what, "origin": origin, "licence": licence})
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], Card]:

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..tensor_files import damaged, opened, write
+from ..tensor_files import damaged, opened, write_unchecked
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Everything a run needs to go on as if it had never stopped."""
-    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write(path, held, {"facts": json.dumps(facts)})
+    write_unchecked(path, tensors, {"facts": json.dumps(facts)})
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

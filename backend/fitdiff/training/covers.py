@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from .. import tensor_files
@@ -59,9 +59,7 @@ def photograph(folder: Path, people: int, views: int = 2, seed: int = SEED, repo
                 shot = studio.shoot(who, skin, how)
                 images.append((shot.image * 255).round().to(torch.uint8))
                 marks.append(shot.landmarks)
-        partial = path.with_name(path.name + ".partial")
-        save_file({"image": torch.cat(images), "landmarks": torch.cat(marks)}, partial)
-        partial.replace(path)
+        tensor_files.write_unchecked(path, {"image": torch.cat(images), "landmarks": torch.cat(marks)}, {})
 
 
 class Windows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
@@ -166,7 +164,6 @@ def save(network: CoverNetwork, path: Path, found: dict[str, float]) -> None:
         for name, tensor in network.state_dict().items()
     }
     header = {
-        "sha256": tensor_files.checksum(tensors),
         "what": "FitDiff: what lies before a face, segmented",
         "origins": "learned on people that FitDiff makes up, photographs and paints things before",
         "licence": "CC0-1.0",

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
+from .. import tensor_files
 from ..diffusion import Parts, join
 from ..diffusion.conditioning import as_condition
 from ..errors import FitDiffError
@@ -155,9 +156,7 @@ NAMES = ("latent", "embedding", "camera", "points", "map0", "map1", "map2")
 
 
 def _store(path: Path, columns: list[Tensor]) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    save_file({name: column.contiguous() for name, column in zip(NAMES, columns, strict=True)}, temporary)
-    temporary.replace(path)
+    tensor_files.write_unchecked(path, dict(zip(NAMES, columns, strict=True)), {})
 
 
 def shards(folder: Path) -> Iterator[dict[str, Tensor]]:

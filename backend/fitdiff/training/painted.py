@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
+from .. import tensor_files
 from ..errors import FitDiffError
 from ..perception.types import IdentityNetwork
 from ..progress import Progress, Report, silent
@@ -54,9 +55,8 @@ def write(
                 number = min(at_once, people - start)
                 parts.append(_kept(crowd.people(first + shard * SHARD + start, number, views)))
                 report(Progress("painting and photographing people", shard * SHARD + start + number, count))
-            temporary = path.with_name(path.name + ".partial")
-            save_file({name: torch.cat([part[name] for part in parts]) for name in parts[0]}, temporary)
-            temporary.replace(path)
+            columns = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+            tensor_files.write_unchecked(path, columns, {})
         done += people
     return done
 

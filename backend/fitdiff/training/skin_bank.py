@@ -7,7 +7,6 @@ log albedo without its tone, in 8-bit steps: broad shape of all skins, fine deta
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from torch import Tensor
 
+from .. import tensor_files
 from ..errors import FitDiffError
 from ..face.skin import MEAN_SIZE, load_skin
 
@@ -100,9 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
     broad = everything - everything.mean((2, 3), keepdim=True) - (mean - mean.mean((2, 3), keepdim=True))
     broad = torch.nn.functional.interpolate(broad, (BROAD_SIDE, BROAD_SIDE), mode="area")
     tensors = {"broad": _encoded(broad, BROAD_REACH), "fine": _encoded(sharp - blur(sharp, 5.0), FINE_REACH)}
-    digest = hashlib.sha256(b"".join(np.ascontiguousarray(tensors[name]).tobytes() for name in sorted(tensors)))
     header = {"what": "skins for training", "origins": "MakeHuman base skins", "licence": "CC0-1.0"}
-    save_file(tensors, options.out, {**header, "sha256": digest.hexdigest()})
+    tensor_files.write(options.out, tensors, header)
     sys.stderr.write(f"{options.out}: {len(broad)} skins, {len(sharp)} of them sharp, {MEAN_SIZE} texels\n")
     return 0
 
