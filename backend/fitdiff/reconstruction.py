@@ -14,6 +14,7 @@ import msgspec
 
 from .devices import Device, choose
 from .engines import registry
+from .threads import one_thread_per_operation
 
 if TYPE_CHECKING:
     from .perception.pose import PoseFit
@@ -77,6 +78,7 @@ class Outcome:
         }
 
 
+@one_thread_per_operation()
 def reconstruct(order: Order, report: Report) -> Outcome:
     """Run it. Stages of unknown length are reported with a total of 0. What `report` raises ends it, nothing written."""
     from .avatar import refuse_to_lose, write_avatar

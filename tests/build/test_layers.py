@@ -66,6 +66,7 @@ ROOMS = {
     "errors": set(),
     "streams": set(),
     "terminal": set(),
+    "threads": set(),
     "progress": set(),
     "topology": set(),
     "enlarge": set(),
@@ -88,7 +89,7 @@ ROOMS = {
     "hair": {"render", "face", "avatar"},
     "pictures": {"errors", "topology", "photo", "render", "face", "perception", "avatar"},
     "face.build": {"errors", "topology", "render", "face", "perception", "pictures"},
-    "fitting": {"progress", "enlarge", "topology", "render", "face", "perception", "avatar", "hair"},
+    "fitting": {"threads", "progress", "enlarge", "topology", "render", "face", "perception", "avatar", "hair"},
     "generation": {
         "errors",
         "progress",
@@ -119,6 +120,7 @@ ROOMS = {
     },
     "reconstruction": {
         "errors",
+        "threads",
         "progress",
         "devices",
         "photo",
@@ -156,6 +158,7 @@ ROOMS = {
     "evaluation": {
         "__version__",
         "errors",
+        "threads",
         "progress",
         "weight_files",
         "html_report",
@@ -211,6 +214,7 @@ ROOMS = {
     "commands": {
         "__version__",
         "errors",
+        "threads",
         "terminal",
         "progress",
         "progress_bar",

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from fitdiff.errors import FitDiffError
 
+from ..threads import one_thread_per_operation
+
 if TYPE_CHECKING:
     from ..evaluation.engine_variants import Contest
     from ..face.model import MorphableModel
@@ -37,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
 
 
+@one_thread_per_operation()
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..evaluation import engine_variants
     from ..face.registry import load_face_model

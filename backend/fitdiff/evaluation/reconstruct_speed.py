@@ -16,6 +16,7 @@ from ..perception import Perception
 from ..perception.analyse import analyse
 from ..photo import open_photo
 from ..progress import Progress
+from ..threads import given, one_thread_per_operation
 from .engine_variants import Contest, run
 
 
@@ -28,6 +29,7 @@ class Round:
     first_preview: float | None  # after the start; None where the engine shows nothing
 
 
+@one_thread_per_operation()
 def time_round(
     photo: Path, engine: str, contest: Contest, model: MorphableModel, device: torch.device | str = "cpu"
 ) -> Round:
@@ -69,7 +71,7 @@ def summary(rounds: list[Round], device: torch.device | str = "cpu") -> dict[str
         "stages_s": {name: statistics.median(one.stages[name] for one in rounds) for name in rounds[0].stages},
         "rounds": len(rounds),
         "peak_mib": peak_memory(),
-        "threads": torch.get_num_threads(),
+        "threads": given(),
         "device": str(device),
     }
 

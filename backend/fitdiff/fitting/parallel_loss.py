@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from ..threads import given, one_thread_per_operation
+
 Found = TypeVar("Found")
 Work = Callable[[], Found]
 Begin = Callable[[Work[list["Part"]]], Work[list["Part"]]]
@@ -66,16 +68,14 @@ def at_once(work: Work[Found]) -> Work[Found]:
 
 @contextmanager
 def second_thread(device: torch.device) -> Iterator[Begin]:
-    """Work that is begun runs in a thread of its own while this lasts, each with half of torch's threads: twice the cores on
-    one small tensor are hardly faster than one. At once where there is one core, and on a device with its own queue."""
-    threads = torch.get_num_threads()
-    if device.type != "cpu" or threads < 2:
+    """Work that is begun runs in a thread of its own while this lasts. At once where one thread is given, and on a device
+    with its own queue."""
+    if device.type != "cpu" or given() < 2:
         yield at_once
         return
-    torch.set_num_threads(threads // 2)
-    pool = ThreadPoolExecutor(1, "fitdiff-beside")
-    try:
-        yield lambda work: pool.submit(work).result
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)
+    with one_thread_per_operation():
+        pool = ThreadPoolExecutor(1, "fitdiff-beside")
+        try:
+            yield lambda work: pool.submit(work).result
+        finally:
+            pool.shutdown(cancel_futures=True)

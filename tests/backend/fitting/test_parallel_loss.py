@@ -9,6 +9,7 @@ from fitdiff.fitting import loss, solve
 from fitdiff.fitting.evidence import read_evidence
 from fitdiff.fitting.parallel_loss import at_once, second_thread, together, worked_out
 from fitdiff.fitting.settings import FitSettings
+from fitdiff.threads import given, one_thread_per_operation
 
 CPU = torch.device("cpu")
 
@@ -41,14 +42,22 @@ def test_parts_together_are_the_whole(threads):
     torch.testing.assert_close(found, torch.autograd.grad(2 * whole, leaves))
 
 
-def test_a_second_thread_shares_the_cores_and_gives_them_back(threads):
+def test_a_second_thread_is_there_where_two_are_given_and_each_operation_takes_one(threads):
     with second_thread(CPU) as begin:
-        assert torch.get_num_threads() == max(1, threads // 2)
+        assert torch.get_num_threads() == 1
         seen = begin(lambda: (threading.current_thread() is threading.main_thread(), torch.get_num_threads()))()
-    assert seen == (threads == 1, max(1, threads // 2))  # alone, nobody is asked
+    assert seen == (threads == 1, 1)  # alone, nobody is asked
     assert torch.get_num_threads() == threads
     with second_thread(torch.device("meta")) as begin:
         assert begin is at_once
+
+
+def test_the_number_that_is_given_is_remembered_while_operations_take_one(threads):
+    with one_thread_per_operation(), one_thread_per_operation():
+        assert (given(), torch.get_num_threads()) == (threads, 1)
+        with second_thread(CPU) as begin:
+            assert (begin is at_once) == (threads == 1)
+    assert (given(), torch.get_num_threads()) == (threads, threads)
 
 
 def test_whoever_stops_leaves_no_work_and_no_thread_behind():
