@@ -98,7 +98,7 @@ def portrait_camera(head: Head, scene: bpy.types.Scene) -> bpy.types.Object:
     """
     source = head.camera
     data = source.data.copy() if source is not None else bpy.data.cameras.new("FitDiff portrait")
-    data.sensor_fit, data.clip_start = "HORIZONTAL", 0.01
+    data.sensor_fit = "HORIZONTAL"
     for picture in list(data.background_images):
         data.background_images.remove(picture)
     camera = bpy.data.objects.new("FitDiff portrait", data)
@@ -112,6 +112,8 @@ def portrait_camera(head: Head, scene: bpy.types.Scene) -> bpy.types.Object:
         distance = 6 * max((corner - middle).length for corner in corners)
         camera.matrix_world = _from_the_front(middle, distance)
         data.lens = 100.0
+    furthest = max((corner - camera.matrix_world.translation).length for corner in corners)
+    data.clip_start, data.clip_end = furthest / 1000, max(data.clip_end, 2 * furthest)
     scene.render.resolution_x = scene.render.resolution_y = 1000
     scene.view_layers[0].update()
     mesh, turn = head.mesh.data, head.mesh.matrix_world

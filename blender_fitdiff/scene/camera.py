@@ -14,24 +14,25 @@ STANDPOINT = "fitdiff_standpoint"
 """Custom property of the camera: its matrix (rows), lens, shifts, and the photo's width and height."""
 
 
-def build_camera(name: str, camera: Camera, photo: bpy.types.Image | None) -> bpy.types.Object:
+def build_camera(name: str, camera: Camera, photo: bpy.types.Image | None, *, metre: float = 1.0) -> bpy.types.Object:
     """Blender's lens and shift are in units of the sensor's width when the fit is horizontal, whatever the aspect.
 
     A shift to the right moves the picture to the left, and up moves it down: the principal point (pixels, y down) gives
-    shift_x = (width / 2 - x) / width and shift_y = (y - height / 2) / width.
+    shift_x = (width / 2 - x) / width and shift_y = (y - height / 2) / width. `metre`: in the scene's units.
     """
     data = bpy.data.cameras.new(name)
     data.sensor_fit, data.sensor_width = "HORIZONTAL", SENSOR_MM
     data.lens = camera.focal_px * SENSOR_MM / camera.width
     data.shift_x = (camera.width / 2 - camera.principal[0]) / camera.width
     data.shift_y = (camera.principal[1] - camera.height / 2) / camera.width
-    data.clip_start = 0.01
+    data.clip_start, data.clip_end = 0.01 * metre, 100.0 * metre
     if photo is not None:
         background = data.background_images.new()
         background.image, background.alpha, background.frame_method = photo, 1.0, "FIT"
         data.show_background_images = True
     standing = bpy.data.objects.new(name, data)
     matrix = pose(camera)
+    matrix.translation *= metre
     standing.matrix_world = matrix
     numbers = [value for row in matrix for value in row]
     standing[STANDPOINT] = [*numbers, data.lens, data.shift_x, data.shift_y, float(camera.width), float(camera.height)]

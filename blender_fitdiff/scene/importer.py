@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from .nodes import load_image
 from .ownership import owned
 from .reader import AvatarFolder, read_avatar
 from .shape_keys import add_shape_keys
+from .units import metres_per_unit
 from .view import use_neutral_view
 from .viewport import show_textured
 
@@ -61,12 +63,14 @@ def import_avatar(
     pack         keep the maps inside the .blend
     show         switch the 3D view so that the head is seen with its maps, with match_photo through the photo's camera
 
+    The head has its true size in the scene's own unit, as do its camera and its light.
+
     Raises FitDiffError and leaves the file as it was when the folder cannot be used.
     """
     avatar = path if isinstance(path, AvatarFolder) else read_avatar(path)
     scene = scene or bpy.context.scene
     with owned(str(avatar.path), replace=replace):
-        imported = _build(avatar, name or avatar.name, subdivision=subdivision, pack=pack)
+        imported = _build(avatar, name or avatar.name, 1 / metres_per_unit(scene), subdivision=subdivision, pack=pack)
         scene.collection.children.link(imported.collection)
         if match_photo:
             _match_photo(scene, imported, avatar)
@@ -75,14 +79,19 @@ def import_avatar(
     return imported
 
 
-def _build(avatar: AvatarFolder, name: str, *, subdivision: int, pack: bool) -> ImportedAvatar:
+def _build(avatar: AvatarFolder, name: str, metre: float, *, subdivision: int, pack: bool) -> ImportedAvatar:
+    """`metre`: in the scene's units. The meshes stay in metres and the head's object is scaled; what shaders take in world
+    units, and what stands beside the head, is scaled itself."""
     name = f"FitDiff {name}"
     openings = find_openings(avatar.mesh)
     arrays = with_corners(avatar.mesh, openings)
     mesh, regions = build_mesh(name, arrays)
     head = bpy.data.objects.new(name, mesh)
     materials = {}
-    size, cornea = size_of(avatar.mesh), find_cornea(avatar.mesh)
+    head.scale = (metre, metre, metre)
+    size, cornea = size_of(avatar.mesh) * metre, find_cornea(avatar.mesh)
+    if cornea is not None:
+        cornea = dataclasses.replace(cornea, radius=cornea.radius * metre)
     for region in regions:
         materials[region] = build_material(f"{name} {region}", region, avatar.maps, pack=pack, size=size, cornea=cornea)
         mesh.materials.append(materials[region])
@@ -92,8 +101,8 @@ def _build(avatar: AvatarFolder, name: str, *, subdivision: int, pack: bool) -> 
         modifier = head.modifiers.new("Subdivision", "SUBSURF")
         modifier.levels, modifier.render_levels = 0, subdivision
     photo = load_image(avatar.photo, f"{name} photo", srgb=True, pack=pack) if avatar.photo else None
-    sun = build_sun(f"{name} light", avatar.light)
-    camera = build_camera(f"{name} camera", avatar.camera, photo)
+    sun = build_sun(f"{name} light", avatar.light, metre=metre)
+    camera = build_camera(f"{name} camera", avatar.camera, photo, metre=metre)
     world = build_world(f"{name} ambient", avatar.light)
     hair = build_hair(f"{name} hair", head, avatar)
     lashes = build_lashes(f"{name} lashes", head, avatar, openings)

@@ -20,12 +20,12 @@ ESTIMATE = "fitdiff_estimate"
 """Custom property: the strength that the photo asks for, of a sun's data or of a world."""
 
 
-def build_sun(name: str, light: Light) -> bpy.types.Object:
+def build_sun(name: str, light: Light, *, metre: float = 1.0) -> bpy.types.Object:
     """FitDiff shades albedo * colour * (ambient + diffuse * max(n.l, 0)).
 
     A Lambert surface returns albedo / pi of the irradiance that reaches it, and a sun of strength S gives the
     irradiance S * max(n.l, 0). So S / pi = diffuse, that is S = pi * diffuse. Highlights: Cycles has no knob for them
-    per lamp, which is right for a physical light (specular = diffuse); EEVEE takes the ratio.
+    per lamp, which is right for a physical light (specular = diffuse); EEVEE takes the ratio. `metre`: in the scene's units.
     """
     sun = bpy.data.lights.new(name, "SUN")
     sun.energy = math.pi * light.diffuse
@@ -35,7 +35,7 @@ def build_sun(name: str, light: Light) -> bpy.types.Object:
     sun.specular_factor = light.specular / light.diffuse if light.diffuse > 0 else 0.0
     lamp = bpy.data.objects.new(name, sun)
     towards = Vector(to_blender(np.array(light.direction)).tolist())
-    lamp.location = towards * 0.6  # a sun shines from everywhere; this is where its icon is out of the way
+    lamp.location = towards * 0.6 * metre  # a sun shines from everywhere; this is where its icon is out of the way
     lamp.rotation_mode = "QUATERNION"
     lamp.rotation_quaternion = towards.to_track_quat("Z", "Y")  # lamps shine along their own -Z
     return lamp

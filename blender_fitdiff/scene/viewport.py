@@ -7,16 +7,19 @@ from collections.abc import Iterator
 import bpy
 
 from .close_up import fit_view
+from .units import metres_per_unit
 
 
 def show_textured(scene: bpy.types.Scene, head: bpy.types.Object, *, through_camera: bool) -> None:
     """In the largest 3D view of each window that shows this scene. Works without a window too, so that a file saved in
     the background opens like that; a process that has no screens at all is left alone."""
+    metre = 1 / metres_per_unit(scene)
     for area in _views(scene):
         space = area.spaces.active
         space.shading.type = "MATERIAL"
         space.shading.use_scene_lights = space.shading.use_scene_world = True
-        space.clip_start = min(space.clip_start, 0.01)
+        space.clip_start = min(space.clip_start, 0.01 * metre)
+        space.clip_end = max(space.clip_end, 100.0 * metre)
         if through_camera:
             look_through(area, scene, head)
 
