@@ -18,7 +18,9 @@ from fitdiff.face import embedded
 from ..perception.portraits import portrait
 
 HOSTILE = "<script>alert(1)</script>&\"'.jpg"
-KEYS = {"format", "version", "fitdiff_version", "date", "machine", "settings", "networks", "photos", "medians"} | {
+KEYS = {"format", "version", "fitdiff_version", "commit", "date", "command", "machine", "settings", "networks"} | {
+    "photos",
+    "medians",
     "between_photos",
     "shape_distances",
     "not_measured",
