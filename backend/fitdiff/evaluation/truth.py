@@ -2,7 +2,7 @@
 
 python -m fitdiff.evaluation.truth make DIR --scenes 16     one avatar folder and its truth for each scene
 python -m tests.blender.truth.render DIR                    (in Blender's Python) DIR/<scene>/photo.png
-python -m fitdiff.evaluation.truth measure DIR              the figures of docs/perception.md, and DIR/sheet.png
+python -m fitdiff.evaluation.truth measure DIR              how far perception is off, and DIR/sheet.png
 """
 
 from __future__ import annotations

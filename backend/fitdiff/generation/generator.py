@@ -121,7 +121,7 @@ def _find(name: str) -> Path:
         raise FitDiffError(
             "weights-missing",
             "The diffusion model is not installed here, so FitDiff cannot draw people from it: use the direct fit, or "
-            f"put {AUTOENCODER} and {DENOISER} into the weights folder (docs/diffusion.md).",
+            f"put {AUTOENCODER} and {DENOISER} into the weights folder (docs/model.md).",
             details=f"{name} not found in: {', '.join(map(str, weight_files.folders()))}",
             data={"name": name, "looked_in": [str(folder) for folder in weight_files.folders()]},
         )

@@ -86,7 +86,7 @@ def test_sliders_and_coefficients_agree_on_the_face(face: EmbeddedFace) -> None:
     meant, expression = on_face(weights, shapes), from_arkit(face, weights)
     fitted = on_face(expression, basis)
     sliders = on_face(to_arkit(face, expression), shapes)
-    # docs/face-model.md reports the same over 200 faces.
+    # `build.py face --report` does the same over 200 faces.
     assert millimetres(fitted - meant) < 0.25 * millimetres(meant)
     assert millimetres(sliders - fitted) < 0.15 * millimetres(meant)
     assert millimetres(sliders - meant) < 0.25 * millimetres(meant)

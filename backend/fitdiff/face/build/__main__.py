@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=ASSET)
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--check", action="store_true", help="compare with the committed file instead of replacing it")
-    action.add_argument("--report", action="store_true", help="measure the committed file, for docs/face-model.md")
+    action.add_argument("--report", action="store_true", help="measure the committed file")
     options = parser.parse_args(arguments)
     started = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""Measure the committed face, for docs/face-model.md: what its components reproduce, what shows, how fast it is."""
+"""Measure the committed face: what its components reproduce, what shows, how fast it is."""
 
 from __future__ import annotations
 
