@@ -1,0 +1,55 @@
+"""The docs: links lead somewhere, files that the two maps name are there, every room is on the map, and all of it is short."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .test_layers import ROOMS, ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+MAPS = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "scene.md"]
+MOST_WORDS = 20_000
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+SINGLE_FILES_SHOWN = {"errors", "progress", "topology", "colour", "devices", "atomic_write", "tensor_files"}
+
+
+def _anchors(page: Path) -> set[str]:
+    """Of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if not link.startswith(("http://", "https://")):
+            path, _, anchor = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), link
+            assert not anchor or anchor in _anchors(target), link
+
+
+@pytest.mark.parametrize("page", MAPS, ids=lambda page: page.name)
+def test_files_that_a_map_names_are_there(page):
+    sources = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("backend/fitdiff", "blender_fitdiff", "building", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    named = re.findall(r"`([\w/]+\.py)(?:::\w+)?`", page.read_text(encoding="utf-8"))
+    assert named
+    missing = [name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in [*sources, "build.py"])]
+    assert missing == []
+
+
+def test_every_room_is_on_the_map():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = {room for room in ROOMS if (ROOT / "backend" / "fitdiff" / room.replace(".", "/")).is_dir()}
+    assert [room for room in sorted(rooms | SINGLE_FILES_SHOWN) if not re.search(rf"\b{re.escape(room)}\b", text)] == []
+
+
+def test_all_docs_together_are_short():
+    assert sum(len(page.read_text(encoding="utf-8").split()) for page in PAGES) <= MOST_WORDS
