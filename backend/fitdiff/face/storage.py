@@ -1,6 +1,6 @@
 """One file per face: a safetensors file that holds a MorphableModel, and the only reader and writer of it.
 
-Layout (docs/face-model.md, "The file"). Tensors by name:
+Layout. Tensors by name:
 
     mean (V, 3) float32, metres
     identity | expression (N, V, 3) float32, or int16 steps with `<name>.scale` (N,) float32
