@@ -41,15 +41,15 @@ def sample_known(
     times = schedule.timesteps(steps)
     z = fresh()
     for index, t in enumerate(times):
-        here, after = schedule.kept(t), schedule.kept(times[index + 1] if index + 1 < steps else -1)
+        here, after = schedule.alpha_bar(t), schedule.alpha_bar(times[index + 1] if index + 1 < steps else -1)
         for number in range(rounds):
             if number:
                 z = (here / after) ** 0.5 * z + (1 - here / after) ** 0.5 * fresh()
             z = torch.where(kept, here**0.5 * known + (1 - here) ** 0.5 * fresh(), z)
-            clean, noise = predict(z, t)
-            clean = torch.where(kept, known, clean)
-            z = after**0.5 * clean + (1 - after) ** 0.5 * noise
-            callback(Step(index * rounds + number, steps * rounds, t, z, clean))
+            denoised, noise = predict(z, t)
+            denoised = torch.where(kept, known, denoised)
+            z = after**0.5 * denoised + (1 - after) ** 0.5 * noise
+            callback(Step(index * rounds + number, steps * rounds, t, z, denoised))
     return torch.where(kept, known, z)
 
 
@@ -66,12 +66,12 @@ def sample_near(
     times = [t for t in schedule.timesteps(steps) if t <= far * (schedule.config.steps - 1)]
     z = start + torch.zeros_like(fresh())
     for index, t in enumerate(times):
-        here, after = schedule.kept(t), schedule.kept(times[index + 1] if index + 1 < len(times) else -1)
+        here, after = schedule.alpha_bar(t), schedule.alpha_bar(times[index + 1] if index + 1 < len(times) else -1)
         if index == 0:
             z = here**0.5 * start + (1 - here) ** 0.5 * fresh()
-        clean, noise = predict(z, t)
-        z = after**0.5 * clean + (1 - after) ** 0.5 * noise
-        callback(Step(index, len(times), t, z, clean))
+        denoised, noise = predict(z, t)
+        z = after**0.5 * denoised + (1 - after) ** 0.5 * noise
+        callback(Step(index, len(times), t, z, denoised))
     return z
 
 

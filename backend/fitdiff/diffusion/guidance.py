@@ -25,11 +25,11 @@ def through_denoiser(predict: Predictor, schedule: Schedule, energy: Energy, sca
     def step(z: Tensor, t: int) -> Prediction:
         with torch.enable_grad():
             z = z.detach().requires_grad_()
-            clean, noise = predict(z, t)
-            (gradient,) = torch.autograd.grad(energy(clean), z)
-        kept = schedule.kept(t)
-        z, noise = z.detach(), noise.detach() + scale * (1 - kept) ** 0.5 * gradient
-        return Prediction((z - (1 - kept) ** 0.5 * noise) / kept**0.5, noise)
+            denoised, noise = predict(z, t)
+            (gradient,) = torch.autograd.grad(energy(denoised), z)
+        alpha_bar = schedule.alpha_bar(t)
+        z, noise = z.detach(), noise.detach() + scale * (1 - alpha_bar) ** 0.5 * gradient
+        return Prediction((z - (1 - alpha_bar) ** 0.5 * noise) / alpha_bar**0.5, noise)
 
     return step
 
@@ -69,7 +69,7 @@ def corrected(predict: Predictor, schedule: Schedule, energy: Energy, correction
         with torch.no_grad():
             plain, noise = predict(z, t)
         # Of what the last step added, a prediction from this noisy z_t knows about alpha_bar; the rest is put back.
-        found = plain + (1 - schedule.kept(t)) * added if added is not None else plain
+        found = plain + (1 - schedule.alpha_bar(t)) * added if added is not None else plain
         size = corrections.last + (1 - corrections.last) * (t / schedule.config.steps)
         rates = size * corrections.rates(found)
         for _ in range(corrections.count):

@@ -13,7 +13,7 @@ from .schedule import Schedule
 
 
 class Prediction(NamedTuple):
-    clean: Tensor  # z0 as far as can be told from z_t
+    denoised: Tensor  # z0 as far as can be told from z_t
     noise: Tensor  # the rest
 
 
@@ -53,8 +53,8 @@ def displaced(predict: Predictor, by: Tensor, schedule: Schedule) -> Predictor:
     """The same people, every one of them moved `by` (B or 1, 4288): for what is known of somebody beside the condition."""
 
     def elsewhere(z: Tensor, t: int) -> Prediction:
-        clean, noise = predict(z - schedule.kept(t) ** 0.5 * by, t)
-        return Prediction(clean + by, noise)
+        denoised, noise = predict(z - schedule.alpha_bar(t) ** 0.5 * by, t)
+        return Prediction(denoised + by, noise)
 
     return elsewhere
 

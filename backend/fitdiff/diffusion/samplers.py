@@ -22,7 +22,7 @@ class Step(NamedTuple):
     total: int
     t: int  # where the step started
     z: Tensor  # (B, 4288) where it ended
-    clean: Tensor  # (B, 4288) what the prediction takes z0 to be: the preview
+    denoised: Tensor  # (B, 4288) what the prediction takes z0 to be: the preview
 
 
 Callback = Callable[[Step], None]
@@ -45,10 +45,10 @@ def sample_ddim(
     """Song et al. 2021, equation 12 with eta 0: no new noise on the way."""
     times = schedule.timesteps(steps)
     for index, t in enumerate(times):
-        clean, noise = predict(z, t)
-        kept = schedule.kept(times[index + 1] if index + 1 < steps else -1)
-        z = kept**0.5 * clean + (1 - kept) ** 0.5 * noise
-        callback(Step(index, steps, t, z, clean))
+        denoised, noise = predict(z, t)
+        alpha_bar = schedule.alpha_bar(times[index + 1] if index + 1 < steps else -1)
+        z = alpha_bar**0.5 * denoised + (1 - alpha_bar) ** 0.5 * noise
+        callback(Step(index, steps, t, z, denoised))
     return z
 
 
@@ -63,14 +63,14 @@ def sample_ddpm(
     """Ho et al. 2020, algorithm 2: the posterior's mean, and noise of the posterior's variance, at every step."""
     times = schedule.timesteps(steps)
     for index, t in enumerate(times):
-        clean, _ = predict(z, t)
-        kept, after = schedule.kept(t), schedule.kept(times[index + 1] if index + 1 < steps else -1)
-        ratio = kept / after
-        z = (after**0.5 * (1 - ratio) * clean + ratio**0.5 * (1 - after) * z) / (1 - kept)
+        denoised, _ = predict(z, t)
+        alpha_bar, after = schedule.alpha_bar(t), schedule.alpha_bar(times[index + 1] if index + 1 < steps else -1)
+        ratio = alpha_bar / after
+        z = (after**0.5 * (1 - ratio) * denoised + ratio**0.5 * (1 - after) * z) / (1 - alpha_bar)
         if index + 1 < steps:
             fresh = torch.randn(z.shape, generator=generator).to(z)
-            z = z + ((1 - after) / (1 - kept) * (1 - ratio)) ** 0.5 * fresh
-        callback(Step(index, steps, t, z, clean))
+            z = z + ((1 - after) / (1 - alpha_bar) * (1 - ratio)) ** 0.5 * fresh
+        callback(Step(index, steps, t, z, denoised))
     return z
 
 
@@ -82,25 +82,25 @@ def sample_dpm_solver(
     before: Tensor | None = None
     before_width = 0.0
     for index, t in enumerate(times):
-        clean, _ = predict(z, t)
-        kept = schedule.kept(t)
+        denoised, _ = predict(z, t)
+        alpha_bar = schedule.alpha_bar(t)
         if index + 1 == steps:
-            z = clean
+            z = denoised
         else:
-            after = schedule.kept(times[index + 1])
-            width = _log_ratio(after) - _log_ratio(kept)
-            aim = clean
+            after = schedule.alpha_bar(times[index + 1])
+            width = _log_ratio(after) - _log_ratio(alpha_bar)
+            aim = denoised
             if before is not None:
-                aim = clean + (clean - before) * (0.5 * width / before_width)
-            z = ((1 - after) / (1 - kept)) ** 0.5 * z - after**0.5 * math.expm1(-width) * aim
-            before, before_width = clean, width
-        callback(Step(index, steps, t, z, clean))
+                aim = denoised + (denoised - before) * (0.5 * width / before_width)
+            z = ((1 - after) / (1 - alpha_bar)) ** 0.5 * z - after**0.5 * math.expm1(-width) * aim
+            before, before_width = denoised, width
+        callback(Step(index, steps, t, z, denoised))
     return z
 
 
-def _log_ratio(kept: float) -> float:
+def _log_ratio(alpha_bar: float) -> float:
     """Half the logarithm of the signal-to-noise ratio: in it the equation is smooth."""
-    return 0.5 * math.log(kept / (1 - kept))
+    return 0.5 * math.log(alpha_bar / (1 - alpha_bar))
 
 
 SAMPLERS: dict[str, Sampler] = {"ddim": sample_ddim, "ddpm": sample_ddpm, "dpm": sample_dpm_solver}

@@ -45,33 +45,33 @@ class Schedule:
     def __init__(self, config: ScheduleConfig) -> None:
         self.config = config
         beta = np.linspace(config.first**0.5, config.last**0.5, config.steps) ** 2
-        kept = np.cumprod(1 - beta)
-        self.alpha_bar: np.ndarray = kept / (kept + config.shift**2 * (1 - kept))
+        alpha_bar = np.cumprod(1 - beta)
+        self.alpha_bars: np.ndarray = alpha_bar / (alpha_bar + config.shift**2 * (1 - alpha_bar))
 
     @cached_property
     def _table(self) -> Tensor:
-        return torch.from_numpy(self.alpha_bar).float()
+        return torch.from_numpy(self.alpha_bars).float()
 
-    def kept(self, t: int) -> float:
+    def alpha_bar(self, t: int) -> float:
         """alpha_bar, and 1 before the first step (t = -1)."""
-        return float(self.alpha_bar[t]) if t >= 0 else 1.0
+        return float(self.alpha_bars[t]) if t >= 0 else 1.0
 
     def rows(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """t (B,) int64 on the CPU -> what multiplies z0 and the noise, (B, 1) each on the device of `like`."""
-        kept = self._table[t][:, None].to(like.device, like.dtype)
-        return kept.sqrt(), (1 - kept).sqrt()
+        alpha_bar = self._table[t][:, None].to(like.device, like.dtype)
+        return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
-    def noisy(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+    def noisy(self, z0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """z_t of a batch (B, 4288), each at its own t (B,)."""
-        signal, spread = self.rows(t, clean)
-        return signal * clean + spread * noise
+        signal, spread = self.rows(t, z0)
+        return signal * z0 + spread * noise
 
-    def target(self, clean: Tensor, noise: Tensor, t: Tensor, predicts: Predicts) -> Tensor:
+    def target(self, z0: Tensor, noise: Tensor, t: Tensor, predicts: Predicts) -> Tensor:
         """What the network should say."""
         if predicts == "noise":
             return noise
-        signal, spread = self.rows(t, clean)
-        return signal * noise - spread * clean
+        signal, spread = self.rows(t, z0)
+        return signal * noise - spread * z0
 
     def resolve(self, said: Tensor, z: Tensor, t: Tensor, predicts: Predicts) -> tuple[Tensor, Tensor]:
         """What the network said of z_t -> (z0, noise)."""
@@ -79,8 +79,8 @@ class Schedule:
 
     def resolve_at(self, said: Tensor, z: Tensor, t: int, predicts: Predicts) -> tuple[Tensor, Tensor]:
         """The same where the whole batch is at one step."""
-        kept = self.kept(t)
-        return _resolve(said, z, kept**0.5, (1 - kept) ** 0.5, predicts)
+        alpha_bar = self.alpha_bar(t)
+        return _resolve(said, z, alpha_bar**0.5, (1 - alpha_bar) ** 0.5, predicts)
 
     def timesteps(self, count: int) -> list[int]:
         """The steps that a sampler of `count` steps takes, from the last one down."""

@@ -39,7 +39,7 @@ from ..progress import Progress, Report, silent
 
 NAME = "diffusion"
 DARKEST = 0.004
-STRANGER = 1 << 31  # from a person's seed to that of whom nobody asks for; CPU generators read 32 bits
+STRANGER = 1 << 31  # added to a seed, for a half that is thrown away; CPU generators read 32 bits
 
 Guidance = Literal["default", "paper", "none"]
 
@@ -58,10 +58,12 @@ class DiffusionSettings:
     resolution: int = 512
     shadows_every: int = 10
     preview_every: int = 5  # steps that nobody draws for guidance's sake
-    settling: float = 0.06  # share of the schedule from which the model tells the guided skin once more
-    settling_alone: float = 0.005  # the same where no likeness pass brings back what that takes of the person
-    warm: float = 0.7  # share of the schedule at which a sampling begins that has the landmarks' head to begin with
-    parted: bool = False  # shape and reflectance from a sampling each, for comparison (the paper's Table 5)
+    redenoise: float = 0.06  # share of the schedule whose noise is put on the guided texture before the last denoising
+    redenoise_alone: float = 0.005  # the same without a likeness pass, which would bring back what that takes away
+    landmarks_start: float = (
+        0.7  # share of the schedule at which sampling begins from the landmarks' head; 1: from noise
+    )
+    separate: bool = False  # shape and reflectance from a sampling each, for comparison (the paper's Table 5)
 
 
 def check(model: MorphableModel, perception: Perception) -> None:
@@ -91,7 +93,7 @@ def reconstruct(
     started = time.perf_counter()
     energy = PhotoEnergy(read_evidence(analysis), generator)
     ready = time.perf_counter()
-    z = (sample_parted if settings.parted else sample)(energy, generator, settings, seed, report)
+    z = (sample_separately if settings.separate else sample)(energy, generator, settings, seed, report)
     sampled = time.perf_counter()
     head = likeness_pass(energy, generator, z, settings, seed, report)
     alike = time.perf_counter()
@@ -120,21 +122,23 @@ def sample(
 
     def watch(step: Step) -> None:
         if settings.guidance == "default" and (step.number + 1) % settings.shadows_every == 0:
-            energy.look_at_shadows(step.clean)
+            energy.look_at_shadows(step.denoised)
         # Guidance has drawn every step anyway.
         shown = (
             settings.guidance != "none" or step.number % settings.preview_every == 0 or step.number + 1 == step.total
         )
-        report(Progress("sampling", step.number + 1, step.total, energy.preview(step.clean) if shown else None))
+        report(Progress("sampling", step.number + 1, step.total, energy.preview(step.denoised) if shown else None))
 
     with torch.no_grad():
-        if settings.guidance == "default" and settings.warm < 1:
-            suggested, start = warm(energy, generator, plain)
-            plain = displaced(plain, start - suggested, generator.schedule)
+        if settings.guidance == "default" and settings.landmarks_start < 1:
+            guess, start = start_from_landmarks(energy, generator, plain)
+            plain = displaced(plain, start - guess, generator.schedule)
             predict = guided(plain, energy, generator, settings)
-            z = sample_near(predict, start, lambda: noise, generator.schedule, settings.steps, settings.warm, watch)
-            share = settings.settling if settings.likeness > 0 else settings.settling_alone
-            z = settled(plain, z, generator, share)
+            z = sample_near(
+                predict, start, lambda: noise, generator.schedule, settings.steps, settings.landmarks_start, watch
+            )
+            share = settings.redenoise if settings.likeness > 0 else settings.redenoise_alone
+            z = redenoise_texture(plain, z, generator, share)
         else:
             predict = guided(plain, energy, generator, settings)
             z = sample_ddim(predict, noise, generator.schedule, settings.steps, watch)
@@ -146,11 +150,11 @@ def seeded(generator: Generator, seed: int) -> Tensor:
     return draw_noise(1, torch.Generator().manual_seed(seed), generator.statistics.mean)
 
 
-def sample_parted(
+def sample_separately(
     energy: PhotoEnergy, generator: Generator, settings: DiffusionSettings, seed: int, report: Report = silent
 ) -> Tensor:
-    """As if two models were asked: shape comes from one sampling and reflectance, with the light it is seen in, from
-    another. Each begins at the noise that `sample` gives it, and beside a stranger's other half, which is left away."""
+    """As two models would: shape from one sampling, reflectance and light from another. Each begins at the noise that
+    `sample` gives it; the other half of each is a stranger's, and thrown away."""
     shape = block("identity", "expression")
     own, stranger = seeded(generator, seed), seeded(generator, seed + STRANGER)
     shaped = sample(energy, generator, settings, seed, report, torch.where(shape, own, stranger))
@@ -159,27 +163,27 @@ def sample_parted(
     return torch.where(shape, shaped, skinned)
 
 
-def settled(plain: Predictor, z: Tensor, generator: Generator, share: float) -> Tensor:
-    """Guidance's last steps go where no noise is left for the model to object: its skin is told once more from a little
-    of it, which takes away what no person has. Shape and light stay as the photo wanted them."""
+def redenoise_texture(plain: Predictor, z: Tensor, generator: Generator, share: float) -> Tensor:
+    """Re-noise the texture slightly and denoise it once, which removes what guidance has painted and no person has. Shape
+    and light stay as the photo wanted them. share: of the schedule, how much noise; 0 leaves z as it is."""
     if not share:
         return z
     step = round(share * generator.schedule.config.steps)
     texture = places()["texture"]
     z = z.clone()
-    z[:, texture] = plain(generator.schedule.kept(step) ** 0.5 * z, step).clean[:, texture]
+    z[:, texture] = plain(generator.schedule.alpha_bar(step) ** 0.5 * z, step).denoised[:, texture]
     return z
 
 
-def suggested(plain: Predictor, generator: Generator) -> Tensor:
-    """(1, 4288) standardised: whom the condition alone suggests."""
-    return plain(torch.zeros_like(generator.statistics.mean)[None], generator.schedule.config.steps - 1).clean
+def condition_mean(plain: Predictor, generator: Generator) -> Tensor:
+    """(1, 4288) standardised: the mean of the people whom the condition alone describes."""
+    return plain(torch.zeros_like(generator.statistics.mean)[None], generator.schedule.config.steps - 1).denoised
 
 
-def warm(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> tuple[Tensor, Tensor]:
-    """(1, 4288) standardised, twice: whom the condition alone suggests, and the same person as the photo has them at first
-    sight: the landmarks' shape and expression, and light and tone of skin that together give the photo's colours."""
-    guess = suggested(plain, generator)
+def start_from_landmarks(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> tuple[Tensor, Tensor]:
+    """(1, 4288) standardised, twice: the condition's mean, and the same with what the photo shows at first sight: shape and
+    expression from landmarks, and the light and tone of skin that together give the photo's colours."""
+    guess = condition_mean(plain, generator)
     whole = generator.statistics.restore(guess)
     pose = energy.evidence.analysis.pose
     shape, expression = (torch.as_tensor(values).to(whole)[None] for values in (pose.identity, pose.expression))
@@ -193,11 +197,11 @@ def warm(energy: PhotoEnergy, generator: Generator, plain: Predictor) -> tuple[T
 def guided(predict: Predictor, energy: PhotoEnergy, generator: Generator, settings: DiffusionSettings) -> Predictor:
     if settings.guidance == "paper":
         return through_denoiser(
-            predict, generator.schedule, lambda clean: energy.paper_energy(energy.draw(clean)), settings.scale
+            predict, generator.schedule, lambda denoised: energy.paper_energy(energy.draw(denoised)), settings.scale
         )
     if settings.guidance == "default":
         return corrected(
-            predict, generator.schedule, lambda clean: energy.fit_energy(energy.draw(clean)), settings.corrections
+            predict, generator.schedule, lambda denoised: energy.fit_energy(energy.draw(denoised)), settings.corrections
         )
     return predict
 
@@ -205,13 +209,13 @@ def guided(predict: Predictor, energy: PhotoEnergy, generator: Generator, settin
 def likeness_pass(
     energy: PhotoEnergy, generator: Generator, z: Tensor, settings: DiffusionSettings, seed: int, report: Report
 ) -> Fit:
-    """The direct engine's own stages from the sampled head on; with likeness 0 it is left as it is."""
+    """The direct fit, begun at the sampled head; with likeness 0 the head stays as it is."""
     parts, evidence = split(z), energy.evidence
     with torch.no_grad():
         skin = generator.skin(z)
         if settings.likeness > 0:
             plain = generator.predictor(generator.condition(evidence.analysis.conditioning))
-            usual = generator.decoded(generator.statistics.restore(suggested(plain, generator)))
+            usual = generator.decoded(generator.statistics.restore(condition_mean(plain, generator)))
             skin = skin._replace(diffuse=deshade(skin.diffuse, usual.diffuse, evidence.model, energy.renderer.mesh))
     basis = load_skin()
     start = Start(

@@ -21,8 +21,8 @@ DIFFUSION: dict[str, dict[str, Any]] = {
     "label": {"guidance": "none", "likeness": 0.0},
     "cfg2": {"guidance": "none", "classifier_free": 3.0, "likeness": 0.0},
     "cfg9": {"guidance": "none", "classifier_free": 10.0, "likeness": 0.0},
-    "parted": {"guidance": "paper", "likeness": 0.0, "parted": True},
-    "parted-label": {"guidance": "none", "likeness": 0.0, "parted": True},
+    "parted": {"guidance": "paper", "likeness": 0.0, "separate": True},
+    "parted-label": {"guidance": "none", "likeness": 0.0, "separate": True},
 }
 """The diffusion engine, and what its parts do alone: our guidance, the paper's, the condition (the paper's "label only"),
 and classifier-free guidance with w = 2 and 9 as Ho and Salimans count, where 0 is the condition alone. Parted: `paper` and

@@ -26,13 +26,13 @@ SHARE = 0.5  # of it is taken: nine numbers of light cannot explain all that a r
 
 
 @torch.no_grad()
-def deshade(skin: Tensor, suggested: Tensor, model: MorphableModel, mesh: MeshTables) -> Tensor:
-    """skin, suggested (1, 3, S, S) linear -> skin in the same tone with less shading. mesh: the model's."""
+def deshade(skin: Tensor, unguided: Tensor, model: MorphableModel, mesh: MeshTables) -> Tensor:
+    """skin, unguided (1, 3, S, S) linear -> skin in the same tone with less shading. mesh: the model's."""
     atlas = Atlas(model.topology, SIZE)
     rest = model.vertices(*(skin.new_zeros(1, count) for count in (model.identity_count, model.expression_count)))
     normals = vertex_normals(rest, mesh)[0]
     covered = atlas.covered.to(skin.device)
-    apart = [resized(maps, SIZE).clamp(min=DARKEST).log().mean(1)[0][covered] for maps in (skin, suggested)]
+    apart = [resized(maps, SIZE).clamp(min=DARKEST).log().mean(1)[0][covered] for maps in (skin, unguided)]
     told = _told(model, atlas, normals)
     slope = _slope(atlas.gather(normals), apart[0] - apart[1], told)
     shading = SHARE * (normals @ slope)[:, None]

@@ -79,18 +79,18 @@ class Prior(nn.Module):
         """What a denoiser that predicts noise or velocity says, (B, D)."""
         return self.put(*self.resolved(z, t, at, shown), t, predicts)
 
-    def put(self, clean: Tensor, noise: Tensor, t: Tensor, predicts: str) -> Tensor:
+    def put(self, z0: Tensor, noise: Tensor, t: Tensor, predicts: str) -> Tensor:
         """z0 and noise as noise or velocity."""
         kept = self.kept[t.long()][:, None]
-        return noise if predicts == "noise" else kept.sqrt() * noise - (1 - kept).sqrt() * clean
+        return noise if predicts == "noise" else kept.sqrt() * noise - (1 - kept).sqrt() * z0
 
     def resolved(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
         """What z_t is made of, (B, D) each: the mean of z0, and of the noise."""
         kept = self.kept[t.long()][:, None]
-        clean = self.clean(z, t, at, shown)
-        return clean, (z - kept.sqrt() * clean) / (1 - kept).sqrt()
+        denoised = self.denoised(z, t, at, shown)
+        return denoised, (z - kept.sqrt() * denoised) / (1 - kept).sqrt()
 
-    def clean(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor) -> Tensor:
+    def denoised(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor) -> Tensor:
         """E[z0 | z_t] (B, D), for z_t (B, D) at steps t (B,)."""
         kept = self.kept[t.long()].double()[:, None]
         noise = self.levels.double() * kept + 1 - kept  # (B, LEVELS) variance of z_t off the directions
@@ -115,12 +115,12 @@ class Prior(nn.Module):
             # What the directions leave unexplained, place by place.
             rest = off - kept.sqrt().float() * structured
             share = (kept.sqrt() * self.levels.double() / noise).float().gather(1, self.level.expand(len(z), -1))
-            clean = mean + structured + share * rest
+            denoised = mean + structured + share * rest
             if self.has_known:
-                clean = torch.where(shown[:, 0] > 0, clean, self._among_known(clean, z.float(), kept.float()))
-            return clean
+                denoised = torch.where(shown[:, 0] > 0, denoised, self._among_known(denoised, z.float(), kept.float()))
+            return denoised
 
-    def _among_known(self, clean: Tensor, z: Tensor, kept: Tensor) -> Tensor:
+    def _among_known(self, denoised: Tensor, z: Tensor, kept: Tensor) -> Tensor:
         """The same with the first directions from known people: each is as likely as z_t says, and pulls to itself."""
         basis = self.basis[:, : self.known.shape[1]]
         spread = (kept * self.width.square() + 1 - kept)[:, None]  # (B, 1, directions) variance of z_t about each
@@ -128,7 +128,7 @@ class Prior(nn.Module):
         likely = (-0.5 * (off.square() / spread).sum(2)).softmax(1)
         pulled = self.known + (kept.sqrt() * self.width.square())[:, None] / spread * off
         found = torch.einsum("bk,bkd->bd", likely, pulled)
-        texture, behind = clean[:, : self.texture], clean[:, self.texture :]
+        texture, behind = denoised[:, : self.texture], denoised[:, self.texture :]
         return torch.cat([texture + (found - texture @ basis) @ basis.T, behind], 1)
 
     def sums(self) -> Tensor:

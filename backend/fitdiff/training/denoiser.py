@@ -223,12 +223,12 @@ class DenoiserTask:
         noise = torch.randn(count, LENGTH, generator=here, device=device)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))  # for what the network forgets
         row, view, dropped = row.to(device), view.to(device), dropped.to(device)
-        clean = self.statistics.standardise(self.rows.latent[row, view])
+        z0 = self.statistics.standardise(self.rows.latent[row, view])
         condition = replaced(self.rows.condition(row, view), self.empty, dropped)
-        z = self.schedule.noisy(clean, noise, t)
+        z = self.schedule.noisy(z0, noise, t)
         with self.machine.mixed():
             said = self.network(z, t.to(device), condition, prior).float()
-        target = self.schedule.target(clean, noise, t, s.network.predicts)
+        target = self.schedule.target(z0, noise, t, s.network.predicts)
         each = (said - target).square()
         # Every block of the vector is heard: by their count alone the texture would drown the rest.
         loss = each.mean() + 0.1 * sum(each[:, place].mean() for name, place in places().items() if name != "texture")
@@ -236,9 +236,9 @@ class DenoiserTask:
         found = {"loss": each.mean(), **self._by_band(guessed_noise, noise, t)}
         for name, place in places().items():
             found[f"mse_{name}"] = each[:, place].mean()
-        signal = self.schedule.rows(t, clean)[0][:, 0].square() if s.by_signal else torch.ones(count, device=device)
+        signal = self.schedule.rows(t, z0)[0][:, 0].square() if s.by_signal else torch.ones(count, device=device)
         if s.vertices > 0:
-            made, true = (self.scene.vertices(self.statistics.restore(z)) for z in (guess, clean))
+            made, true = (self.scene.vertices(self.statistics.restore(z)) for z in (guess, z0))
             apart = losses.vertices(made, true)
             loss = loss + s.vertices * (signal * apart).mean()
             found["vertices"] = apart[: max(1, count // BANDS)].mean()

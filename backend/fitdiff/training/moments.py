@@ -62,7 +62,7 @@ def fit(prior: Prior, rows: Rows, statistics: Statistics, schedule: Schedule, em
     prior.feature_mean.copy_(seen.mean((0, 1)))
     prior.feature_scale.copy_(seen.std((0, 1)).clamp(min=1e-4))
     prior.empty.copy_(features(empty.embedding, empty.maps)[0])
-    prior.kept.copy_(torch.from_numpy(schedule.alpha_bar))
+    prior.kept.copy_(torch.from_numpy(schedule.alpha_bars))
     x = ((seen - prior.feature_mean) / prior.feature_scale).flatten(0, 1)
     y = torch.cat([prior.inwards(view) for view in z.flatten(0, 1).split(256)])
     owner = half.repeat_interleave(views).to(y.device)

@@ -93,18 +93,18 @@ def noise_loss(trained: TrainedDenoiser, rows: Rows, count: int, generator: torc
     for t in TIMES:
         total: dict[str, float] = {}
         for part in torch.arange(count, device=device).split(32):
-            clean = trained.statistics.standardise(rows.latent[part, first[part]])
+            z0 = trained.statistics.standardise(rows.latent[part, first[part]])
             given = network.prepare(rows.condition(part, first[part]))
             noise = draw_noise(len(part), generator).to(device)
             t_rows = torch.full((len(part),), t)
-            z = schedule.noisy(clean, noise, t_rows)
+            z = schedule.noisy(z0, noise, t_rows)
             says = {"denoiser": network(z, t_rows.to(device), given)}
             if network.config.prior:
                 says["gaussian"] = network.prior.said(z, t_rows.to(device), *given[-1], network.config.predicts)
             guesses = {
                 name: schedule.resolve(said, z, t_rows, network.config.predicts)[1] for name, said in says.items()
             }
-            guesses["mean"] = z / (1 - schedule.kept(t)) ** 0.5
+            guesses["mean"] = z / (1 - schedule.alpha_bar(t)) ** 0.5
             for name, guess in guesses.items():
                 total[name] = total.get(name, 0.0) + float((guess - noise).square().mean(1).sum())
         for name, value in total.items():

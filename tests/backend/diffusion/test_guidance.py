@@ -28,11 +28,11 @@ STRONG = 40.0  # variance along the tone, 1 in every other direction
 
 def exact(z, t):
     """The posterior mean of z0 where z0 is normal with covariance 1 + (STRONG - 1) tone tone'."""
-    kept = LITE.kept(t)
-    plain = kept**0.5 / (kept + 1 - kept) * z
-    along = kept**0.5 * STRONG / (kept * STRONG + 1 - kept) * (z @ TONE)
-    clean = plain + (along - plain @ TONE)[:, None] * TONE
-    return Prediction(clean, (z - kept**0.5 * clean) / (1 - kept) ** 0.5)
+    alpha_bar = LITE.alpha_bar(t)
+    plain = alpha_bar**0.5 / (alpha_bar + 1 - alpha_bar) * z
+    along = alpha_bar**0.5 * STRONG / (alpha_bar * STRONG + 1 - alpha_bar) * (z @ TONE)
+    denoised = plain + (along - plain @ TONE)[:, None] * TONE
+    return Prediction(denoised, (z - alpha_bar**0.5 * denoised) / (1 - alpha_bar) ** 0.5)
 
 
 def noise(count=1, seed=0):
@@ -40,8 +40,8 @@ def noise(count=1, seed=0):
 
 
 def towards(target, place):
-    def energy(clean):
-        return (clean[:, place] - target).square().mean()
+    def energy(denoised):
+        return (denoised[:, place] - target).square().mean()
 
     return energy
 
@@ -64,7 +64,7 @@ def test_the_papers_guidance_pulls_further_with_a_larger_scale():
     """As strong as a normal likelihood of half the prior's variance, it already ends at the target: the method takes z0 to
     be known better than it is, and overshoots the posterior's two thirds."""
     place = PLACES["light"]
-    likelihood = lambda clean: 0.5 * (clean[:, place] - 1.0).square().sum() / 0.5  # noqa: E731
+    likelihood = lambda denoised: 0.5 * (denoised[:, place] - 1.0).square().sum() / 0.5  # noqa: E731
     start = noise(64, seed=3)
     means = []
     for scale in (0.0, 0.3, 1.0):
@@ -78,7 +78,7 @@ def test_the_papers_guidance_pulls_further_with_a_larger_scale():
 
 @pytest.mark.parametrize("guide", ["paper", "ours"])
 def test_no_gradient_and_no_noise_change_is_no_guidance(guide):
-    still = lambda clean: 0.0 * clean.sum()  # noqa: E731
+    still = lambda denoised: 0.0 * denoised.sum()  # noqa: E731
     if guide == "paper":
         predict = through_denoiser(exact, LITE, still, 75.0)
     else:
@@ -90,11 +90,11 @@ def test_displaced_people_are_the_same_people_moved():
     """Sampled from equal noise they differ by the way alone, and what is said of a z_t still adds up to it."""
     by, z = 0.7 * noise(seed=3), noise(2)
     moved = displaced(exact, by, LITE)
-    first = LITE.kept(LITE.timesteps(10)[0]) ** 0.5
+    first = LITE.alpha_bar(LITE.timesteps(10)[0]) ** 0.5
     there, here = sample_ddim(moved, z, LITE, 10), sample_ddim(exact, z - first * by, LITE, 10)
     assert (there - here - by).abs().max() < 1e-3
-    kept, said = LITE.kept(400), moved(z, 400)
-    assert (kept**0.5 * said.clean + (1 - kept) ** 0.5 * said.noise - z).abs().max() < 1e-4
+    alpha_bar, said = LITE.alpha_bar(400), moved(z, 400)
+    assert (alpha_bar**0.5 * said.denoised + (1 - alpha_bar) ** 0.5 * said.noise - z).abs().max() < 1e-4
 
 
 def test_what_is_known_comes_back_and_the_rest_goes_with_it():

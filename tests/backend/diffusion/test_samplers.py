@@ -36,9 +36,9 @@ LITE = Schedule(ScheduleConfig.lite())
 
 def exact(z, t):
     """For normal data of this mean and spread the best prediction is known."""
-    kept = LITE.kept(t)
-    clean = MEAN + kept**0.5 * SPREAD**2 / (kept * SPREAD**2 + 1 - kept) * (z - kept**0.5 * MEAN)
-    return Prediction(clean, (z - kept**0.5 * clean) / (1 - kept) ** 0.5)
+    alpha_bar = LITE.alpha_bar(t)
+    denoised = MEAN + alpha_bar**0.5 * SPREAD**2 / (alpha_bar * SPREAD**2 + 1 - alpha_bar) * (z - alpha_bar**0.5 * MEAN)
+    return Prediction(denoised, (z - alpha_bar**0.5 * denoised) / (1 - alpha_bar) ** 0.5)
 
 
 def gaussian(name, steps):
@@ -56,11 +56,11 @@ def test_a_gaussian_comes_out_as_it_should(name, steps):
 
 
 def test_the_solver_needs_fewer_steps_than_ddim():
-    kept = LITE.kept(999)
+    alpha_bar = LITE.alpha_bar(999)
     error = {}
     for name in ("ddim", "dpm"):
         z, found = gaussian(name, 15)
-        solution = MEAN + SPREAD * (z - kept**0.5 * MEAN) / (kept * SPREAD**2 + 1 - kept) ** 0.5
+        solution = MEAN + SPREAD * (z - alpha_bar**0.5 * MEAN) / (alpha_bar * SPREAD**2 + 1 - alpha_bar) ** 0.5
         error[name] = float((found - solution).std())
     assert error["dpm"] < 0.7 * error["ddim"]
 
@@ -82,7 +82,7 @@ def test_callbacks_see_every_step_and_can_stop(name):
         (2, 10, 799),
         (3, 10, 699),
     ]
-    assert seen[0].clean.shape == seen[0].z.shape == start().shape
+    assert seen[0].denoised.shape == seen[0].z.shape == start().shape
 
 
 def test_noise_is_the_seeds():
@@ -119,5 +119,5 @@ def test_classifier_free_guidance(predicts):
     assert (of[0.0].noise - of[1.0].noise).abs().max() > 1e-3
     stretched = of[0.0].noise + 3 * (of[1.0].noise - of[0.0].noise)
     assert torch.allclose(of[3.0].noise, stretched, atol=1e-4)
-    again = PAPER.noisy(of[3.0].clean, of[3.0].noise, torch.tensor([400, 400]))
+    again = PAPER.noisy(of[3.0].denoised, of[3.0].noise, torch.tensor([400, 400]))
     assert torch.allclose(again, z, atol=1e-4)

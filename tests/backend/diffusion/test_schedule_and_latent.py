@@ -9,25 +9,25 @@ from fitdiff.diffusion.latent import places
 
 def test_the_schedule_ends_in_noise():
     paper, lite = Schedule(ScheduleConfig.paper()), Schedule(ScheduleConfig.lite())
-    assert paper.alpha_bar[0] == pytest.approx(1 - 0.0015)
-    assert (paper.alpha_bar[1:] < paper.alpha_bar[:-1]).all() and paper.alpha_bar[-1] < 5e-4
-    assert lite.alpha_bar[0] > 0.99 and lite.alpha_bar[-1] < 1e-4
+    assert paper.alpha_bars[0] == pytest.approx(1 - 0.0015)
+    assert (paper.alpha_bars[1:] < paper.alpha_bars[:-1]).all() and paper.alpha_bars[-1] < 5e-4
+    assert lite.alpha_bars[0] > 0.99 and lite.alpha_bars[-1] < 1e-4
     shifted = Schedule(ScheduleConfig(shift=3.0))
-    ratio = [s.alpha_bar / (1 - s.alpha_bar) for s in (paper, shifted)]
+    ratio = [s.alpha_bars / (1 - s.alpha_bars) for s in (paper, shifted)]
     assert ratio[0] / ratio[1] == pytest.approx(9.0)
 
 
 @pytest.mark.parametrize("predicts", ["noise", "velocity"])
 def test_the_target_resolves_to_what_was_mixed(predicts):
     schedule, generator = Schedule(ScheduleConfig.lite()), torch.Generator().manual_seed(0)
-    clean, noise = torch.randn(2, 6, 40, generator=generator, dtype=torch.float64)
+    z0, noise = torch.randn(2, 6, 40, generator=generator, dtype=torch.float64)
     t = torch.tensor([0, 1, 250, 500, 750, 999])
-    z = schedule.noisy(clean, noise, t)
-    said = schedule.target(clean, noise, t, predicts)
+    z = schedule.noisy(z0, noise, t)
+    said = schedule.target(z0, noise, t, predicts)
     found = schedule.resolve(said, z, t, predicts)
-    assert torch.allclose(found[0], clean, atol=1e-4) and torch.allclose(found[1], noise, atol=1e-5)
+    assert torch.allclose(found[0], z0, atol=1e-4) and torch.allclose(found[1], noise, atol=1e-5)
     one = schedule.resolve_at(said[3:4], z[3:4], 500, predicts)
-    assert torch.allclose(one[0], clean[3:4], atol=1e-6) and torch.allclose(one[1], noise[3:4], atol=1e-6)
+    assert torch.allclose(one[0], z0[3:4], atol=1e-6) and torch.allclose(one[1], noise[3:4], atol=1e-6)
 
 
 def test_timesteps():

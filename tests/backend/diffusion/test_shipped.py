@@ -9,7 +9,7 @@ import fitdiff
 from fitdiff.diffusion import Schedule, draw_noise, predictor, sample_dpm_solver, split
 from fitdiff.diffusion.latent import places
 from fitdiff.diffusion.weights import load_autoencoder, load_denoiser
-from fitdiff.engines.diffusion import settled
+from fitdiff.engines.diffusion import redenoise_texture
 from fitdiff.generation.generator import Generator
 from fitdiff.networks.denoiser import Condition
 
@@ -83,10 +83,10 @@ def test_what_no_person_has_is_taken_from_a_guided_skin(shipped, nobody):
     z = trained.statistics.standardise(drawn(trained, nobody, 1, 3))
     spoilt = z.clone()
     spoilt[0, 64 * 30 + 30] += 8.0
-    whole = settled(plain, z, generator, 0.06)
-    mended = settled(plain, spoilt, generator, 0.06)
+    whole = redenoise_texture(plain, z, generator, 0.06)
+    mended = redenoise_texture(plain, spoilt, generator, 0.06)
     texture = places()["texture"]
     assert (mended - whole)[0, texture].norm() < 0.5 * (spoilt - z)[0, texture].norm()
     assert (whole - z)[0, texture].square().mean().sqrt() < 0.3 * z[0, texture].square().mean().sqrt()
     assert torch.equal(mended[:, 4096:], spoilt[:, 4096:])
-    assert torch.equal(settled(plain, spoilt, generator, 0.0), spoilt)
+    assert torch.equal(redenoise_texture(plain, spoilt, generator, 0.0), spoilt)

@@ -39,7 +39,7 @@ def generator(perception):
 @pytest.mark.parametrize("guidance", ["default", "paper", "none"])
 def test_every_guidance_gives_a_whole_avatar_and_says_each_step(photo_analysis, guidance):
     steps = []
-    settings = DiffusionSettings(steps=4, likeness=0.0, guidance=guidance, warm=1.0)
+    settings = DiffusionSettings(steps=4, likeness=0.0, guidance=guidance, landmarks_start=1.0)
     avatar = diffusion.reconstruct(photo_analysis, settings, 5, steps.append)
     assert [(step.stage, step.step, step.total) for step in steps] == [("sampling", k, 4) for k in (1, 2, 3, 4)]
     shown = [step.step for step in steps if step.preview is not None]
@@ -82,7 +82,7 @@ def test_parted_each_half_is_of_a_sampling_that_had_another_other_half(
         return ended[-1]
 
     monkeypatch.setattr(diffusion, "sample_ddim", watched)
-    found = generator.statistics.standardise(diffusion.sample_parted(energy, generator, settings, 5))
+    found = generator.statistics.standardise(diffusion.sample_separately(energy, generator, settings, 5))
     diffusion.sample(energy, generator, settings, 5)
     (shaped, skinned, together), (texture, light) = begun, (slice(0, 4096), slice(4279, 4288))
     shape = slice(4096, 4279)
@@ -116,7 +116,7 @@ def test_guidance_brings_the_landmarks_home(photo_analysis):
     """Networks that know nothing leave the shape to the guidance alone."""
     missed = {}
     for guidance in ("none", "default"):
-        settings = DiffusionSettings(steps=30, likeness=0.0, guidance=guidance, warm=1.0, preview_every=100)
+        settings = DiffusionSettings(steps=30, likeness=0.0, guidance=guidance, landmarks_start=1.0, preview_every=100)
         avatar = diffusion.reconstruct(photo_analysis, settings, 1)
         missed[guidance] = avatar.manifest.metrics["landmarks_mean_percent"]
     assert missed["default"] < 0.5 * missed["none"]
@@ -142,7 +142,7 @@ def test_it_stops_where_it_is_told(photo_analysis):
             raise FitDiffError("cancelled", "Cancelled.")
 
     with pytest.raises(FitDiffError) as stopped:
-        diffusion.reconstruct(photo_analysis, DiffusionSettings(steps=50, warm=1.0), 0, report)
+        diffusion.reconstruct(photo_analysis, DiffusionSettings(steps=50, landmarks_start=1.0), 0, report)
     assert stopped.value.code == "cancelled" and seen == [1, 2]
 
 

@@ -41,7 +41,7 @@ def filled(prior: Prior) -> Prior:
     prior.level.copy_(torch.randint(LEVELS, (TEXTURE + COEFFICIENTS,), generator=generator))
     prior.slope.copy_(0.1 * torch.randn(prior.slope.shape, generator=generator))
     prior.empty.copy_(features(*EMPTY)[0])
-    prior.kept.copy_(torch.from_numpy(SCHEDULE.alpha_bar))
+    prior.kept.copy_(torch.from_numpy(SCHEDULE.alpha_bars))
     prior.forget()
     return prior
 
@@ -78,8 +78,8 @@ def test_it_is_the_posterior_mean(network, t):
     )
     at, shown = prior.given(*mixed)
     assert shown.flatten().tolist() == [1, 1, 1, 0]
-    found = prior.clean(z, torch.full((4,), t), at, shown)
-    kept = SCHEDULE.kept(t)
+    found = prior.denoised(z, torch.full((4,), t), at, shown)
+    kept = SCHEDULE.alpha_bar(t)
     for number, row in enumerate((0, 1, 2, -1)):
         mean, covariance = written_out(prior, row)
         of_z = kept * covariance + (1 - kept) * torch.eye(80, dtype=torch.float64)
@@ -93,8 +93,8 @@ def test_what_it_says_resolves_to_what_it_means(predicts):
     filled(network.prior)
     z, t = torch.randn(3, 80, generator=torch.Generator().manual_seed(3)), torch.tensor([5, 300, 990])
     said = network(z, t, condition(3))
-    clean, _ = SCHEDULE.resolve(said, z, t, predicts)
-    assert torch.allclose(clean, network.prior.clean(z, t, *network.prior.given(*condition(3))), atol=1e-3)
+    denoised, _ = SCHEDULE.resolve(said, z, t, predicts)
+    assert torch.allclose(denoised, network.prior.denoised(z, t, *network.prior.given(*condition(3))), atol=1e-3)
 
 
 @pytest.mark.parametrize("sampler", [sample_ddim, sample_dpm_solver])
@@ -118,8 +118,8 @@ def test_samples_have_its_mean_and_covariance(network, sampler, row):
 def test_guidance_extrapolates_and_gradients_pass(network):
     z = torch.randn(2, 80, generator=torch.Generator().manual_seed(5), requires_grad=True)
     seen = Condition(condition(3).embedding[:2], tuple(m[:2] for m in condition(3).maps))
-    twice = predictor(network, SCHEDULE, seen, EMPTY, 2.0)(z, 500).clean
-    once, none = (predictor(network, SCHEDULE, seen, EMPTY, scale)(z, 500).clean for scale in (1.0, 0.0))
+    twice = predictor(network, SCHEDULE, seen, EMPTY, 2.0)(z, 500).denoised
+    once, none = (predictor(network, SCHEDULE, seen, EMPTY, scale)(z, 500).denoised for scale in (1.0, 0.0))
     assert torch.allclose(twice, 2 * once - none, atol=1e-4) and (once - none).abs().max() > 1e-2
     twice.square().sum().backward()
     assert (z.grad != 0).all()
@@ -169,8 +169,8 @@ def test_in_the_first_directions_it_is_a_sum_of_gaussians_about_known_people(net
     steps = torch.full((3,), t)
     at, shown = prior.given(*EMPTY)
     at, shown = at.expand(3, -1, -1), shown.expand(3, -1, -1)
-    found, before = prior.clean(z, steps, at, shown), plain.clean(z, steps, at, shown)
-    kept, grid = SCHEDULE.kept(t), torch.linspace(-6, 6, 4001, dtype=torch.float64)
+    found, before = prior.denoised(z, steps, at, shown), plain.denoised(z, steps, at, shown)
+    kept, grid = SCHEDULE.alpha_bar(t), torch.linspace(-6, 6, 4001, dtype=torch.float64)
     weight = torch.exp(-0.5 * ((grid[:, None] - prior.known[:, 0].double()) / 0.3).square()).sum(1)
     seen = (z[:, :TEXTURE] @ prior.basis[:, 0]).double()
     likely = torch.exp(-0.5 * (seen[:, None] - kept**0.5 * grid).square() / (1 - kept)) * weight
@@ -181,7 +181,7 @@ def test_in_the_first_directions_it_is_a_sum_of_gaussians_about_known_people(net
     assert torch.allclose(off, (off @ along)[:, None] * along, atol=1e-4)
     assert torch.equal(found[:, TEXTURE:], before[:, TEXTURE:])
     asked = prior.given(*condition(3))
-    assert torch.equal(prior.clean(z, steps, *asked), plain.clean(z, steps, *asked))
+    assert torch.equal(prior.denoised(z, steps, *asked), plain.denoised(z, steps, *asked))
 
 
 def test_a_photograph_unlike_all_drawn_ones_is_taken_for_the_farthest_of_them(network):

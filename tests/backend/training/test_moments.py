@@ -54,7 +54,7 @@ def test_directions_and_noise_are_found(fitted):
     assert worth.directions == pytest.approx(
         1 - 4096 * 0.05**2 / (SPREADS.square().sum().item() + 4096 * 0.05**2), abs=0.01
     )
-    assert torch.allclose(prior.kept, torch.from_numpy(Schedule(ScheduleConfig.lite()).alpha_bar).float())
+    assert torch.allclose(prior.kept, torch.from_numpy(Schedule(ScheduleConfig.lite()).alpha_bars).float())
 
 
 def test_the_condition_tells_what_it_tells(fitted):
