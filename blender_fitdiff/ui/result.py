@@ -10,6 +10,7 @@ from ..desk import wording
 from ..scene import controls
 from ..scene.gallery import is_shown, other_lamps
 from ..scene.heads import active_head, heads, the_head
+from ..scene.material import SOCKETS
 from ..scene.shape_keys import FIT_RESIDUAL, START
 from ..scene.view import view_note
 from .panel import InSidebar
@@ -119,7 +120,7 @@ class FITDIFF_PT_maps(_OfHead, bpy.types.Panel):
         layout, head = self.layout, the_head(context)
         switches = context.scene.fitdiff_switches
         row = layout.row(align=True)
-        for kind in ("diffuse", "specular", "normal"):
+        for kind in SOCKETS:
             cell = row.row(align=True)
             cell.enabled = controls.maps_state(head, kind) is not None
             cell.prop(switches, f"map_{kind}", toggle=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..colour import linear_from_srgb
 from ..render.camera import Camera
 from ..render.maps import UNPAINTED, Maps
+from ..skin_maps import SKIN_MAPS
 from . import Avatar, Light, stored, stored_diffuse
 from . import Camera as StoredCamera
 
@@ -19,40 +20,41 @@ EYE_SIZE = 512  # texels of a stored eye map: the iris is an eighth of it
 
 def maps_to_avatar(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:
     """The first person of what the renderer reads -> an avatar's 8-bit maps."""
-
-    def picture(values: Tensor) -> np.ndarray:
-        return values[0].detach().double().cpu().numpy().transpose(1, 2, 0)
-
-    skin = maps["skin"]
-    result = {
-        "diffuse": stored_diffuse(picture(skin.diffuse)),
-        "specular": stored(picture(skin.specular).mean(-1)),
-        "normal": stored(picture(skin.normal) * 0.5 + 0.5),
-    }
+    result = {name: map_to_avatar(name, getattr(maps["skin"], name)) for name in SKIN_MAPS}
     for region in ("eyes", "teeth", "mouth"):
         if region in maps:
-            result[f"{region}_diffuse"] = stored_diffuse(picture(maps[region].diffuse))
+            result[f"{region}_diffuse"] = map_to_avatar("diffuse", maps[region].diffuse)
     return result
+
+
+def map_to_avatar(name: str, values: Tensor) -> np.ndarray:
+    """The first of a batch (B, C, S, S), as the renderer reads it -> (S, S) or (S, S, 3) uint8, by the name's kind."""
+    picture = values[0].detach().double().cpu().numpy().transpose(1, 2, 0)
+    if SKIN_MAPS[name] == "colour":
+        return stored_diffuse(picture)
+    return stored(picture.mean(-1) if SKIN_MAPS[name] == "value" else picture * 0.5 + 0.5)
 
 
 def maps_from_avatar(maps: Mapping[str, np.ndarray], like: Tensor) -> dict[str, Maps]:
     """An avatar's 8-bit maps -> what the renderer reads, region by region."""
 
-    def picture(values: np.ndarray) -> Tensor:
-        values = values[..., None] if values.ndim == 2 else values
-        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None].to(like)
-
-    skin = Maps(
-        picture(linear_from_srgb(maps["diffuse"] / 255.0)),
-        picture(maps["specular"] / 255.0),
-        picture(maps["normal"] / 255.0 * 2 - 1),
-    )
-    result = {"skin": skin}
+    result = {"skin": Maps(**{name: map_from_avatar(name, maps[name], like) for name in SKIN_MAPS})}
     for region in ("eyes", "teeth", "mouth"):
         if f"{region}_diffuse" in maps:
-            diffuse = picture(linear_from_srgb(maps[f"{region}_diffuse"] / 255.0))
+            diffuse = map_from_avatar("diffuse", maps[f"{region}_diffuse"], like)
             result[region] = Maps.plain(*UNPAINTED[region], like=like)._replace(diffuse=diffuse)
     return result
+
+
+def map_from_avatar(name: str, pixels: np.ndarray, like: Tensor) -> Tensor:
+    """(S, S) or (S, S, 3) uint8 -> (1, C, S, S) as the renderer reads it, by the name's kind."""
+    values = pixels / 255.0
+    if SKIN_MAPS[name] == "colour":
+        values = linear_from_srgb(values)
+    elif SKIN_MAPS[name] == "direction":
+        values = values * 2 - 1
+    values = values[..., None] if values.ndim == 2 else values
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None].to(like)
 
 
 def camera_to_avatar(camera: Camera) -> StoredCamera:

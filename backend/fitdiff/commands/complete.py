@@ -10,6 +10,7 @@ from rich.console import Console
 
 from fitdiff.errors import FitDiffError
 
+from ..skin_maps import SKIN_MAPS
 from .sample import seed_of, within
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 HELP = "fill what a partial diffuse map lacks, and give it specular and normal maps"
 
-FILES = {"diffuse.png", "specular.png", "normal.png"}
+FILES = {f"{name}.png" for name in SKIN_MAPS}
 SIZES = (64, 4096)  # texels a side
 
 
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     import torch
 
     from ..atomic_write import atomic_folder
-    from ..avatar.images import encode, stored, stored_diffuse
+    from ..avatar.convert import map_to_avatar
+    from ..avatar.images import encode
     from ..colour import linear_from_srgb
     from ..generation.complete import complete
     from ..generation.generator import Generator
@@ -70,23 +72,18 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     with progress_bar(console) as bar:
         skin = complete(generator, partial, known, args.seed, args.steps, condition, bar.show)
 
-    def rows(values: torch.Tensor) -> np.ndarray:
-        return values[0].permute(1, 2, 0).double().numpy()
-
-    maps = {
-        "diffuse": stored_diffuse(rows(skin.diffuse)),
-        "specular": stored(rows(skin.specular)[..., 0]),
-        "normal": stored(0.5 + 0.5 * rows(skin.normal)),
-    }
+    maps = {name: map_to_avatar(name, getattr(skin, name)) for name in SKIN_MAPS}
     try:
         with atomic_folder(args.out) as folder:
             for name, pixels in maps.items():
-                (folder / f"{name}.png").write_bytes(encode(pixels, srgb=name == "diffuse"))
+                (folder / f"{name}.png").write_bytes(encode(pixels, srgb=SKIN_MAPS[name] == "colour"))
     except OSError as error:
         raise FitDiffError(
             "write-maps", f"{args.out} cannot be written: choose another place.", details=str(error)
         ) from error
-    console.print(f"{args.out}: diffuse.png, specular.png, normal.png", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{args.out}: {', '.join(f'{name}.png' for name in maps)}", markup=False, highlight=False, soft_wrap=True
+    )
     return {"maps": {name: str(args.out / f"{name}.png") for name in maps}, "kept": float((mask > 127).mean())}
 
 

@@ -24,6 +24,7 @@ from ..photo import open_photo
 from ..pictures.relight import Head, posed
 from ..render.camera import Camera
 from ..render.colour import to_srgb
+from ..skin_maps import MAP_NAMES
 from ..topology import REGIONS
 from . import map_figures
 from .neutral_likeness import Front
@@ -35,7 +36,6 @@ OVERSAMPLING = 3  # of the photo, while its pixels look for their texels
 FACING = 0.3  # cosine towards the camera below which skin counts as unseen
 BARE = 0.99  # of a texel's neighbourhood
 LIPS = 0.05
-MAPS = ("diffuse", "specular", "normal")
 
 
 class Ground:
@@ -109,7 +109,7 @@ class Subject:
         return {
             "shape": shape,
             "front": self.front.likeness(front),
-            "maps": {name: map_figures.likeness(maps[name], self.maps[name], self.seen) for name in MAPS},
+            "maps": {name: map_figures.likeness(maps[name], self.maps[name], self.seen) for name in MAP_NAMES},
             "normals": self._normals(head, camera),
             "light": float(map_figures.degrees(direction, truth)),
             "albedo": map_figures.albedo_error(albedo[0], albedo[1], self.skin),
@@ -128,7 +128,7 @@ class Subject:
 def stored_maps(avatar: Avatar) -> dict[str, NDArray[np.float64]]:
     """0..1 as they are stored, TEXELS a side; colours are mixed in linear light."""
     maps = {}
-    for name in MAPS:
+    for name in MAP_NAMES:
         values = avatar.maps[name] / np.iinfo(avatar.maps[name].dtype).max
         if name == "diffuse":
             linear = map_figures.resized(linear_from_srgb(values), TEXELS)

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..avatar import Avatar, Hair, avatar_from_model, stored, stored_diffuse
-from ..avatar.convert import camera_to_avatar, light_to_avatar, maps_from_avatar
+from ..avatar import Avatar, Hair, avatar_from_model
+from ..avatar.convert import camera_to_avatar, light_to_avatar, maps_from_avatar, maps_to_avatar
 from ..face.appearance import EYE_MAP
 from ..face.arkit import named, to_arkit
 from ..face.brows import brow_places
@@ -70,13 +70,8 @@ def finished_maps(head: FitHead, evidence: Evidence, size: int) -> Finished:
         if found is not None:
             albedo = with_photo_hair(albedo, found, head.model, head.likeness)
     hair, where = stored_hair(found, head.model, size)
-    maps = {
-        "diffuse": _stored_colour(albedo),
-        "specular": stored(specular[0, 0].cpu().numpy()),
-        "normal": stored((0.5 + 0.5 * painted["skin"].normal)[0].permute(1, 2, 0).cpu().numpy()),
-    }
-    others = {f"{name}_diffuse": _stored_colour(painted[name].diffuse) for name in ("eyes", "teeth", "mouth")}
-    return Finished(maps | others | where, hair, tuple(notes))
+    skin = painted["skin"]._replace(diffuse=albedo, specular=specular)
+    return Finished(maps_to_avatar(painted | {"skin": skin}) | where, hair, tuple(notes))
 
 
 def _in_photo(head: FitHead, evidence: Evidence, photo: Tensor) -> HeadInPhoto:
@@ -154,10 +149,6 @@ def _preview(head: FitHead, pixels: np.ndarray, maps: dict[str, np.ndarray], sid
     view = head.camera().resized(size)
     rendering = head.renderer(head.vertices(), maps_from_avatar(maps, head.light), view, head.light, head.shade)
     return to_bytes(rendering.over(background))[0]
-
-
-def _stored_colour(linear: Tensor) -> np.ndarray:
-    return stored_diffuse(linear[0].permute(1, 2, 0).cpu().numpy())
 
 
 def flattened(settings: dict) -> dict:

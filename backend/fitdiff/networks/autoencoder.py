@@ -16,13 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..enlarge import enlarged
+from ..skin_maps import MAP_NAMES
 from .precision import full
 from .quantizer import Codebook, Quantized
 
 DARKEST = 0.05  # sRGB whose logarithm is still told from darker ones
 ROUNDS = 2  # of going over what interpolation missed
 TILE = (2, 4)  # numbers of the latent after which the mosaic begins again
-MAPS = ("diffuse", "specular", "normal")
 
 
 @dataclass(frozen=True)
@@ -192,8 +192,8 @@ class Mosaic(nn.Module):
     def __init__(self, size: int, latent_side: int, detail: int, near: int) -> None:
         super().__init__()
         self.step, self.size = size // latent_side, size
-        self.register_buffer("weights", torch.zeros(4, 3 * len(MAPS)))
-        self.register_buffer("back", torch.zeros(3 * len(MAPS), 4))
+        self.register_buffer("weights", torch.zeros(4, 3 * len(MAP_NAMES)))
+        self.register_buffer("back", torch.zeros(3 * len(MAP_NAMES), 4))
         self.register_buffer("reading", torch.zeros(detail, latent_side**2))
         self.register_buffer("detail", torch.zeros(detail, 4, size // 2, size // 2))
         self.has_near, self.tile = near > 0, [number * self.step for number in TILE]
@@ -264,8 +264,8 @@ class Encoder(nn.Module):
         super().__init__()
         widths = [config.channels * m for m in config.multipliers]
         side = config.size // config.patch
-        self.branches = nn.ModuleList(EncoderBranch(config, widths[0], side) for _ in MAPS)
-        self.merge = nn.Conv2d(len(MAPS) * widths[0], widths[0], 1)
+        self.branches = nn.ModuleList(EncoderBranch(config, widths[0], side) for _ in MAP_NAMES)
+        self.merge = nn.Conv2d(len(MAP_NAMES) * widths[0], widths[0], 1)
         self.positions = _places(config, widths[0]) if len(widths) == 2 else None
         layers: list[nn.Module] = []
         width = widths[0]
@@ -307,7 +307,7 @@ class Decoder(nn.Module):
             if level > 1:
                 layers.append(Up(width))
         self.trunk = nn.Sequential(*layers)
-        self.branches = nn.ModuleList(DecoderBranch(config, width, widths[0], side) for _ in MAPS)
+        self.branches = nn.ModuleList(DecoderBranch(config, width, widths[0], side) for _ in MAP_NAMES)
 
     def forward(self, code: Tensor) -> Tensor:
         x = self.enter(code)

@@ -18,12 +18,12 @@ from ..networks import Autoencoder
 from ..networks.denoiser import Condition
 from ..perception.types import IdentityNetwork
 from ..progress import Progress, Report, silent
+from ..skin_maps import MAP_NAMES
 from .denoiser import Scene, portraits
 from .latents import Rows
 from .painted import Painted
 from .skin_bank import blur
 
-MAPS = ("diffuse", "specular", "normal")
 QUARTERS = 4
 SHOWN, SHOWN_SIDE = 4, 256  # people whose maps are shown as they are and as they come back, and how large
 PHOTOGRAPHED, IN_A_ROW = 12, 6  # photographs shown with a sample of each below
@@ -60,8 +60,8 @@ def autoencoder(
     return {
         "people": count,
         "sheet": out.name,
-        "psnr": dict(zip(MAPS, (psnr / count).tolist(), strict=True)),
-        "ssim": dict(zip(MAPS, (ssim / count).tolist(), strict=True)),
+        "psnr": dict(zip(MAP_NAMES, (psnr / count).tolist(), strict=True)),
+        "ssim": dict(zip(MAP_NAMES, (ssim / count).tolist(), strict=True)),
         "codes_used": float(used.float().mean()),
     }
 
