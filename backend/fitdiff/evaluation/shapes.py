@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.build.registration import Surface
+from ..face.closest import Surface
 from ..face.geometry import vertex_areas
 from ..topology import REGIONS, Topology
 

@@ -1,7 +1,7 @@
 """What lies before a face: glasses, hands, cloth, things. A small network of our own looks at an upright window around it.
 
 Where it finds nothing it says nothing: most photos show a face and no more, and their masks stay as they were to the last bit.
-`fitdiff.training.covers` teaches it.
+`training/build/covers.py` teaches it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Whose shape is it? The embedded face's identity from what two networks say of a photo: FaceMesh's 468 points in space
-and the recogniser's embedding, by one linear map learned on made-up people (`fitdiff.training.shape_guess`).
+and the recogniser's embedding, by one linear map learned on made-up people (training/build/shape_guess.py).
 
 The landmark network errs towards the usual face, and alike from point to point, so that its points alone hardly tell
 two people apart; the recogniser was trained to.

@@ -1,4 +1,4 @@
-"""The photographic skins as one file: python -m fitdiff.training.skin_bank --anny DIR --skins DIR --skins-512 DIR --out FILE.
+"""The photographic skins that training paints its people on; build/skin_bank.py makes their file.
 
 Training paints its people on these where the file is given, and on the smaller basis that ships where it is not. Held as
 log albedo without its tone, in 8-bit steps: broad shape of all skins, fine detail of the sharp ones.
@@ -6,8 +6,6 @@ log albedo without its tone, in 8-bit steps: broad shape of all skins, fine deta
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +15,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from .. import tensor_files
 from ..errors import FitDiffError
-from ..face.skin import MEAN_SIZE, load_skin
+from ..face.skin import load_skin
 
 BROAD_SIDE = 128
 BROAD_REACH, FINE_REACH = 2.5, 0.8  # of log albedo, what the 8-bit steps span
@@ -52,7 +49,7 @@ def load_bank(path: Path | None) -> SkinBank:
             f"{path} cannot be read as a bank of skins; docs/training.md says how to make one.",
             details=repr(error),
         ) from error
-    return SkinBank(_decoded(broad, BROAD_REACH), _decoded(fine, FINE_REACH), blurred)
+    return SkinBank(decoded(broad, BROAD_REACH), decoded(fine, FINE_REACH), blurred)
 
 
 def blur(pictures: Tensor, sigma: float) -> Tensor:
@@ -70,41 +67,10 @@ def blur(pictures: Tensor, sigma: float) -> Tensor:
     return pictures
 
 
-def _decoded(stored: np.ndarray, reach: float) -> Tensor:
+def decoded(stored: np.ndarray, reach: float) -> Tensor:
     return torch.from_numpy(stored.astype(np.float32) * (reach / 127))
 
 
-def _encoded(values: Tensor, reach: float) -> np.ndarray:
+def encoded(values: Tensor, reach: float) -> np.ndarray:
     # Contiguous: a file of safetensors holds memory as it lies, and skins come with their colours last.
     return (values / reach * 127).round().clamp(-127, 127).to(torch.int8).contiguous().numpy()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    from ..face.build.hm08 import Hm08
-    from ..face.build.skins import CROP_512, CROP_2048, DARKEST, _linear, resample
-
-    parser = argparse.ArgumentParser(prog="fitdiff.training.skin_bank", description=__doc__)
-    parser.add_argument("--anny", type=Path, required=True, help="the unpacked anny package's data folder")
-    parser.add_argument("--skins", type=Path, required=True, help="skins at 2048 scale, cropped at (1240, 256)")
-    parser.add_argument("--skins-512", type=Path, required=True, help="skins at 512 scale, cropped at (310, 64)")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    hm08 = Hm08.open(options.anny)
-    found = []
-    for folder, crop, scale in ((options.skins, CROP_2048, 2048), (options.skins_512, CROP_512, 512)):
-        skins = [resample(hm08, _linear(path), crop, scale) for path in sorted(folder.glob("*.png"))]
-        found.append(torch.from_numpy(np.log(np.maximum(skins, DARKEST))).permute(0, 3, 1, 2).float())
-    sharp, soft = found
-    mean = blur(load_skin().mean[None], 5.0)
-    everything = torch.cat([blur(sharp, 5.0), blur(soft, 5.0)])
-    broad = everything - everything.mean((2, 3), keepdim=True) - (mean - mean.mean((2, 3), keepdim=True))
-    broad = torch.nn.functional.interpolate(broad, (BROAD_SIDE, BROAD_SIDE), mode="area")
-    tensors = {"broad": _encoded(broad, BROAD_REACH), "fine": _encoded(sharp - blur(sharp, 5.0), FINE_REACH)}
-    header = {"what": "skins for training", "origins": "MakeHuman base skins", "licence": "CC0-1.0"}
-    tensor_files.write(options.out, tensors, header)
-    sys.stderr.write(f"{options.out}: {len(broad)} skins, {len(sharp)} of them sharp, {MEAN_SIZE} texels\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

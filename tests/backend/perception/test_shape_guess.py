@@ -14,7 +14,7 @@ from fitdiff.perception.landmark_basis import landmark_basis
 from fitdiff.perception.pose import Usual, solve_pose
 from fitdiff.perception.shape_guess import ASSET, REACH, features, guess_shape, load
 from fitdiff.photo import photo_from_pixels
-from fitdiff.training.shape_guess import learn, look_at_people, main
+from fitdiff.training.build.shape_guess import learn, look_at_people, main
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import torch
 
 from fitdiff.perception import covers as perception
 from fitdiff.perception.covers import SIDE
-from fitdiff.training import cover_lessons, covers
-from fitdiff.training.cover_lessons import Sheet
-from fitdiff.training.covers import LOOKS, Windows, main, photograph, teach
+from fitdiff.training.build import cover_lessons, covers
+from fitdiff.training.build.cover_lessons import Sheet
+from fitdiff.training.build.covers import LOOKS, Windows, main, photograph, teach
 
 from ..perception.canonical_face import POINTS
 

@@ -6,14 +6,14 @@ import torch
 from safetensors.numpy import load_file, save_file
 from scipy.ndimage import gaussian_filter
 
-from fitdiff.training.skin_bank import _decoded, _encoded, blur
+from fitdiff.training.skin_bank import blur, decoded, encoded
 
 
 def test_skins_come_back_as_they_were_stored(tmp_path):
     """Colours last in memory, as pictures are read: a file once held their texels in another order."""
     skins = torch.rand(2, 6, 5, 3, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2) - 0.5
-    save_file({"fine": _encoded(skins, 0.8)}, tmp_path / "skins.safetensors")
-    back = _decoded(load_file(tmp_path / "skins.safetensors")["fine"], 0.8)
+    save_file({"fine": encoded(skins, 0.8)}, tmp_path / "skins.safetensors")
+    back = decoded(load_file(tmp_path / "skins.safetensors")["fine"], 0.8)
     assert (back - skins).abs().max() <= 0.5 * 0.8 / 127 + 1e-6
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ...topology import REGIONS, LandmarkSet, Topology
+from ..closest import Surface
 from .ict import Ict, triangulate
-from .registration import Surface
 from .surface import OPEN_MOUTH, Head
 
 FACEMESH = Path(__file__).with_name("facemesh468.npz")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..arkit import ARKIT_NAMES, from_arkit, to_arkit
+from ..closest import Surface
 from ..embedded import EmbeddedFace, compose
 from ..people import random_expression, random_identity
 from ..storage import load_model
@@ -20,7 +21,7 @@ from .ict import Ict
 from .leaks import LeakCheck
 from .mouth import seal
 from .parts import build_inner
-from .registration import Surface, similarity
+from .registration import similarity
 from .statistics import artist_components
 from .surface import build_head
 

