@@ -3,15 +3,17 @@ the desk (desk/desk.py) does the first part while the artist goes on working, an
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bpy
 
 from .desk.orders import Draw, Order
 from .reconstruction import Engine
-from .scene.gallery import clear_the_way, show_only
-from .scene.heads import Head, head_of
+from .scene.gallery import clear_the_way
+from .scene.heads import Head, head_of, remember_making
 from .scene.importer import import_avatar
 from .scene.reader import AvatarFolder
 
@@ -29,13 +31,15 @@ def make_head(
     pack: bool = True,
 ) -> Head:
     """Raises FitDiffError and leaves the scene as it was."""
-    _engine_at_work(
+    took, told = _engine_at_work(
         python,
         logs,
         order.out,
         lambda engine: engine.reconstruct(order.photo, order.out, seconds=seconds, **order.options()),
     )
-    return place_head(order.out, order.name, scene=scene, subdivision=subdivision, pack=pack)
+    head = place_head(order.out, order.name, scene=scene, subdivision=subdivision, pack=pack)
+    remember_making(head, took, str(told.get("verdict", "good")))
+    return head
 
 
 def draw_head(
@@ -49,17 +53,24 @@ def draw_head(
     pack: bool = True,
 ) -> Head:
     """A random person as a head in the scene. Raises FitDiffError and leaves the scene as it was."""
-    _engine_at_work(
+    took, _ = _engine_at_work(
         python, logs, person.out, lambda engine: engine.sample(person.out, seconds=seconds, **person.options())
     )
-    return place_head(person.out, person.name, scene=scene, subdivision=subdivision, pack=pack)
+    head = place_head(person.out, person.name, scene=scene, subdivision=subdivision, pack=pack)
+    remember_making(head, took, "good")
+    return head
 
 
-def _engine_at_work(python: Path, logs: Path, out: Path, work: Callable[[Engine], object]) -> None:
+def _engine_at_work(
+    python: Path, logs: Path, out: Path, work: Callable[[Engine], dict[str, Any]]
+) -> tuple[float, dict[str, Any]]:
+    """How many seconds it took, and what the engine said."""
     engine = Engine(python, logs)
+    began = time.monotonic()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        work(engine)
+        told = work(engine)
+        return time.monotonic() - began, told
     finally:
         engine.stop()
 
@@ -78,6 +89,5 @@ def place_head(
     imported = import_avatar(folder, scene=scene, name=name, subdivision=subdivision, pack=pack)
     head = head_of(imported.collection)
     assert head is not None
-    show_only(scene, head)
     clear_the_way(scene, head)
     return head

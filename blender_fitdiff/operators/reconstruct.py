@@ -14,7 +14,7 @@ import bpy
 from ..desk.orders import Draw, is_of, person_folder
 from ..errors import FitDiffError
 from ..making import draw_head, make_head, place_head
-from ..scene.heads import active_head
+from ..scene.heads import active_head, remember_making
 from ..ui import places
 from ..ui.state import choices
 from ..ui.studio import can_place, redraw, studio, wake
@@ -182,11 +182,13 @@ class FITDIFF_OT_place_head(bpy.types.Operator):
         return not can_place()
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        folder = Path(self.folder)
+        folder, made = Path(self.folder), studio().desk.made
         try:
-            place_head(studio().ahead.take(folder) or folder, self.name, scene=context.scene, **_manner())
+            head = place_head(studio().ahead.take(folder) or folder, self.name, scene=context.scene, **_manner())
         except FitDiffError as error:
             return _failed(self, error)
+        if made is not None and made.folder == folder:
+            remember_making(head, made.seconds, made.verdict)
         return {"FINISHED"}
 
 

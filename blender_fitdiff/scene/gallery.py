@@ -9,15 +9,23 @@ from .camera import return_to_standpoint
 from .heads import Head, heads
 
 
-def is_shown(head: Head) -> bool:
-    return not head.collection.hide_render
-
-
-def show_only(scene: bpy.types.Scene, head: Head) -> None:
-    """This head with its light, world and camera; the others are hidden, in the view and in renders."""
+def show_only(scene: bpy.types.Scene, head: Head, *, as_in_photo: bool = True) -> None:
+    """The others are hidden, in the view and in renders; `as_in_photo`: the scene gets this head's world and camera."""
     for other in heads(scene):
         hidden = other.collection != head.collection
         other.collection.hide_viewport = other.collection.hide_render = hidden
+    if as_in_photo:
+        _use_world_and_camera(scene, head)
+    layer = bpy.context.view_layer
+    if layer is not None:
+        layer.update()  # what was just linked or shown is known to it from then on
+    if layer is not None and head.mesh.name in layer.objects and bpy.context.mode == "OBJECT":
+        for thing in layer.objects:
+            thing.select_set(thing == head.mesh)
+        layer.objects.active = head.mesh
+
+
+def _use_world_and_camera(scene: bpy.types.Scene, head: Head) -> None:
     if head.world is not None:
         scene.world = head.world
     if head.camera is not None:
@@ -25,13 +33,6 @@ def show_only(scene: bpy.types.Scene, head: Head) -> None:
         size = return_to_standpoint(head.camera)
         if size is not None:
             scene.render.resolution_x, scene.render.resolution_y = size
-    layer = bpy.context.view_layer
-    if layer is not None:
-        layer.update()  # what was just linked or shown is known to it from then on
-    if layer is not None and head.mesh.name in layer.objects:
-        for thing in layer.objects:
-            thing.select_set(thing == head.mesh)
-        layer.objects.active = head.mesh
 
 
 def clear_the_way(scene: bpy.types.Scene, head: Head) -> list[str]:

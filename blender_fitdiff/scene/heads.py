@@ -9,6 +9,7 @@ import bpy
 
 from .ownership import TAG
 
+SECONDS, VERDICT = "fitdiff_seconds", "fitdiff_verdict"  # custom properties of a head that was made in this Blender
 PARTS = ("mesh", "sun", "camera", "world", "hair", "lashes", "brows")
 
 
@@ -31,6 +32,20 @@ class Head:
         return str(self.collection.get(TAG, ""))
 
     @property
+    def is_shown(self) -> bool:
+        return not self.collection.hide_render
+
+    @property
+    def seconds(self) -> float | None:
+        """How long making it took; None where it was only imported."""
+        return float(self.collection[SECONDS]) if SECONDS in self.collection else None
+
+    @property
+    def verdict(self) -> str:
+        """What the engine said of the photo: `good`, or how far to trust the head."""
+        return str(self.collection.get(VERDICT, "good"))
+
+    @property
     def materials(self) -> list[bpy.types.Material]:
         return [material for material in self.mesh.data.materials if material is not None]
 
@@ -40,6 +55,10 @@ def remember(collection: bpy.types.Collection, **parts: bpy.types.ID | None) -> 
     for part in PARTS:
         if parts[part] is not None:
             collection[f"fitdiff_{part}"] = parts[part]
+
+
+def remember_making(head: Head, seconds: float, verdict: str) -> None:
+    head.collection[SECONDS], head.collection[VERDICT] = seconds, verdict
 
 
 def head_of(collection: bpy.types.Collection) -> Head | None:
@@ -63,8 +82,9 @@ def the_head(context: bpy.types.Context) -> Head:
 
 
 def active_head(context: bpy.types.Context) -> Head | None:
-    """The one that the active object belongs to, else the one imported last."""
+    """The one that the active object belongs to, else the one imported last; of those that are shown, if any is."""
     known = heads(context.scene)
+    known = [head for head in known if head.is_shown] or known
     active = context.view_layer.objects.active if context.view_layer else None
     for head in known:
         if active is not None and active.name in head.collection.all_objects:

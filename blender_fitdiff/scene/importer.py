@@ -11,9 +11,10 @@ import bpy
 from .camera import build_camera
 from .corners import with_corners
 from .eyes import find_cornea
+from .gallery import show_only
 from .groups import add_groups
 from .hair import build_brows, build_hair, build_lashes
-from .heads import remember
+from .heads import head_of, remember
 from .lids import find_openings
 from .light import build_sun, build_world
 from .material import build_material, size_of
@@ -63,7 +64,8 @@ def import_avatar(
     pack         keep the maps inside the .blend
     show         switch the 3D view so that the head is seen with its maps, with match_photo through the photo's camera
 
-    The head has its true size in the scene's own unit, as do its camera and its light.
+    Earlier heads of the scene stand in the same place: they stay in the file, hidden. The head has its true size in the
+    scene's own unit, as do its camera and its light.
 
     Raises FitDiffError and leaves the file as it was when the folder cannot be used.
     """
@@ -74,6 +76,9 @@ def import_avatar(
         scene.collection.children.link(imported.collection)
         if match_photo:
             _match_photo(scene, imported, avatar)
+    head = head_of(imported.collection)
+    assert head is not None
+    show_only(scene, head, as_in_photo=match_photo)
     if show:
         show_textured(scene, imported.head, through_camera=match_photo)
     return imported

@@ -16,7 +16,7 @@ class Pictures:
     def __init__(self) -> None:
         self._previews = bpy.utils.previews.new()
         self._names: dict[str, str] = {}
-        self._paths: dict[str, Path] = {}
+        self._files: dict[str, tuple[Path, int]] = {}
         self._until = 0.0
         self.count = 0
 
@@ -34,11 +34,16 @@ class Pictures:
             self.count += 1  # so that what has been decoded since is drawn
 
     def show(self, slot: str, path: Path) -> None:
-        """Take a file's picture into a slot; Blender decodes it in the background."""
-        if self._paths.get(slot) == path:
+        """Take a file's picture into a slot; Blender decodes it in the background. No file, no picture."""
+        try:
+            file = path, path.stat().st_mtime_ns  # a head that is made again has its picture in the same place
+        except OSError:
+            self.clear(slot)
+            return
+        if self._files.get(slot) == file:
             return
         self._previews.load(self._next(slot), str(path), "IMAGE")
-        self._paths[slot] = path
+        self._files[slot] = file
         self._until = time.monotonic() + LOADING
 
     def paint(self, slot: str, pixels: np.ndarray) -> None:
@@ -56,7 +61,7 @@ class Pictures:
 
     def clear(self, slot: str) -> None:
         name = self._names.pop(slot, None)
-        self._paths.pop(slot, None)
+        self._files.pop(slot, None)
         if name:
             del self._previews[name]
 

@@ -8,7 +8,7 @@ import bpy
 
 from ..desk import wording
 from ..scene import controls
-from ..scene.gallery import is_shown, other_lamps
+from ..scene.gallery import other_lamps
 from ..scene.heads import active_head, heads, the_head
 from ..scene.material import SOCKETS
 from ..scene.shape_keys import FIT_RESIDUAL, START
@@ -16,7 +16,6 @@ from ..scene.view import view_note
 from .panel import InSidebar
 from .parts import sentence
 from .state import choices
-from .studio import studio
 from .switches import show_own_light
 
 SLIDERS_SHOWN = 60
@@ -38,20 +37,20 @@ class FITDIFF_PT_head(_OfHead, bpy.types.Panel):
         if len(known) > 1:
             column = layout.column(align=True)
             for head in known:
-                icon = "HIDE_OFF" if is_shown(head) else "HIDE_ON"
+                icon = "HIDE_OFF" if head.is_shown else "HIDE_ON"
                 chosen = column.operator(
-                    "fitdiff.show_head", text=head.collection.name, icon=icon, depress=is_shown(head)
+                    "fitdiff.show_head", text=head.collection.name, icon=icon, depress=head.is_shown
                 )
                 chosen.collection = head.collection.name
-        last = studio().desk.last
-        if last is not None and str(last.folder) == the_head(context).folder:
-            layout.label(text=f"Made in {wording.duration(last.seconds)}", icon="SORTTIME")
-            if last.verdict != "good":
+        head = the_head(context)
+        if head.seconds is not None:
+            layout.label(text=f"Made in {wording.duration(head.seconds)}", icon="SORTTIME")
+            if head.verdict != "good":
                 sentence(layout, context, "The photo was hard to read: compare the head with it.", "INFO")
         if note := view_note(context.scene):
             sentence(layout, context, note, "INFO")
         column = layout.column(align=True)  # side by side, their words are cut off in Blender 5.0's sidebar
-        whose = "Head's" if controls.photo_state(the_head(context)) is None else "Photo's"
+        whose = "Head's" if controls.photo_state(head) is None else "Photo's"
         column.operator("fitdiff.back_to_photo", text=f"{whose} Camera", icon="CAMERA_DATA")
         column.operator("fitdiff.another_seed", icon="FILE_REFRESH")
 

@@ -69,11 +69,8 @@ def _hair_length(head: Head) -> float:
 
 def show_own_light(head: Head) -> None:
     """The engine's own picture of the head stands for the light that it was made in."""
-    pictures, picture = studio().pictures, Path(head.folder) / "preview.png"
-    if picture.is_file():
-        pictures.show(OWN_LIGHT, picture)
-    else:
-        pictures.clear(OWN_LIGHT)
+    pictures = studio().pictures
+    pictures.show(OWN_LIGHT, Path(head.folder) / "preview.png")
     if pictures.loading:
         wake()
 

@@ -12,6 +12,7 @@ from mathutils import Matrix
 from blender_fitdiff.errors import FitDiffError
 from blender_fitdiff.scene import controls
 from blender_fitdiff.scene.environment import hdris
+from blender_fitdiff.scene.gallery import show_only
 from blender_fitdiff.scene.heads import Head, active_head, heads
 from blender_fitdiff.scene.importer import import_avatar
 from blender_fitdiff.scene.nodes import background_of
@@ -154,6 +155,7 @@ def test_heads_are_found_by_what_they_are_not_by_their_names(make_folder):
     first, second = (import_avatar(make_folder(name)) for name in ("Ada", "Grace"))
     assert [head.mesh for head in heads(bpy.context.scene)] == [first.head, second.head]
     assert active_head(bpy.context).mesh == second.head
+    first.collection.hide_viewport = first.collection.hide_render = False
     bpy.context.view_layer.objects.active = first.head
     first.head.name, first.collection.name, first.world.name = "x", "y", "z"
     found = active_head(bpy.context)
@@ -161,3 +163,15 @@ def test_heads_are_found_by_what_they_are_not_by_their_names(make_folder):
     assert found.folder == str(first.source.path)
     bpy.data.objects.remove(first.head)
     assert [head.mesh for head in heads(bpy.context.scene)] == [second.head]
+
+
+def test_the_head_that_is_shown_is_the_active_one(make_folder):
+    first, second = (import_avatar(make_folder(name)) for name in ("Ada", "Grace"))
+    show_only(bpy.context.scene, heads(bpy.context.scene)[0])
+    bpy.context.view_layer.objects.active = None
+    assert active_head(bpy.context).mesh == first.head
+    show_only(bpy.context.scene, heads(bpy.context.scene)[1])
+    bpy.context.view_layer.objects.active = first.head  # hidden: chosen in the outliner, or left over
+    assert active_head(bpy.context).mesh == second.head
+    second.collection.hide_render = True
+    assert active_head(bpy.context).mesh == first.head  # none is shown: the active object decides

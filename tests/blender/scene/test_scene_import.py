@@ -18,6 +18,7 @@ from mathutils import Matrix, Vector
 import blender_fitdiff
 from blender_fitdiff.errors import FitDiffError
 from blender_fitdiff.operators.import_avatar import FITDIFF_OT_import_avatar
+from blender_fitdiff.scene.heads import active_head
 from blender_fitdiff.scene.importer import import_avatar
 from blender_fitdiff.scene.ownership import KINDS
 from blender_fitdiff.scene.shape_keys import FIT_RESIDUAL
@@ -193,6 +194,25 @@ def test_two_heads_side_by_side(make_folder):
     import_avatar(make_folder("Grace"))
     import_avatar(make_folder("Grace 2").parent / "Grace", replace=False)
     assert sorted(c.name for c in bpy.data.collections) == ["FitDiff Ada", "FitDiff Grace", "FitDiff Grace.001"]
+
+
+@pytest.mark.parametrize("match_photo", [True, False])
+def test_a_second_head_is_shown_alone(make_folder, match_photo):
+    scene = bpy.context.scene
+    import_avatar(make_folder("Ada"))
+    ada = active_head(bpy.context)
+    assert bpy.context.view_layer.objects.active == ada.mesh
+    import_avatar(make_folder("Bea"), match_photo=match_photo)
+    bea = active_head(bpy.context)
+    assert bea.collection.name == "FitDiff Bea"
+    assert (ada.is_shown, bea.is_shown) == (False, True)
+    assert not ada.mesh.visible_get()
+    assert not ada.sun.visible_get()
+    assert bea.mesh.visible_get()
+    assert bpy.context.view_layer.objects.active == bea.mesh
+    assert [thing for thing in bpy.context.view_layer.objects if thing.select_get()] == [bea.mesh]
+    shown = bea if match_photo else ada
+    assert (scene.camera, scene.world) == (shown.camera, shown.world)
 
 
 def test_what_the_artist_uses_elsewhere_survives_a_second_import(make_folder):

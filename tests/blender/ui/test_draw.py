@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,11 +13,13 @@ import numpy as np
 import pytest
 
 from blender_fitdiff.backend import install
+from blender_fitdiff.desk import wording
 from blender_fitdiff.desk.desk import CANCELLING, IDLE, LOOKING, MADE, WORKING
 from blender_fitdiff.desk.orders import Draw
 from blender_fitdiff.errors import FitDiffError
+from blender_fitdiff.making import place_head
 from blender_fitdiff.scene import controls
-from blender_fitdiff.scene.heads import active_head
+from blender_fitdiff.scene.heads import active_head, remember_making
 from blender_fitdiff.scene.importer import import_avatar
 from blender_fitdiff.ui import places, preferences, result, studio
 from blender_fitdiff.ui.panel import FITDIFF_PT_photo
@@ -304,6 +307,47 @@ def test_a_head_without_a_photo_is_not_said_to_have_one(head, room, photo):
     shutil.rmtree(head.folder)
     draw(result.FITDIFF_PT_light)
     assert "light" not in room.pictures.shown
+
+
+def test_the_lights_picture_is_the_shown_heads(registered, make_folder, room, photo):
+    """Another head's after an import, and a new one where a head is made again into the same folder."""
+    shown = []
+
+    def picture() -> str:
+        draw(result.FITDIFF_PT_light)
+        shown.append(room.pictures._names["light"])
+        return str(room.pictures._files["light"][0].parent.name)
+
+    ada, bea = make_folder("Ada"), make_folder("Bea")
+    for folder in (ada, bea):
+        shutil.copy(photo, folder / "preview.png")
+    import_avatar(ada)
+    assert picture() == "Ada"
+    import_avatar(bea)
+    assert picture() == "Bea"
+    assert bpy.ops.fitdiff.show_head(collection="FitDiff Ada") == {"FINISHED"}
+    assert picture() == "Ada"
+    assert picture() == "Ada"
+    assert shown[-1] == shown[-2]  # nothing has changed
+    os.utime(ada / "preview.png", ns=(1, 1))
+    assert picture() == "Ada"
+    assert shown[-1] != shown[-2]
+
+
+def test_each_head_says_how_long_it_took(registered, make_folder, room, photo):
+    ada = place_head(make_folder("Ada"), "Ada")
+    remember_making(ada, 65.0, "good")
+    bea = place_head(make_folder("Bea"), "Bea")
+    remember_making(bea, 7.0, "doubtful")
+    told = draw(result.FITDIFF_PT_head).texts()
+    assert f"Made in {wording.duration(7.0)}" in told
+    assert "hard to read" in told
+    assert bpy.ops.fitdiff.show_head(collection="FitDiff Ada") == {"FINISHED"}
+    told = draw(result.FITDIFF_PT_head).texts()
+    assert f"Made in {wording.duration(65.0)}" in told
+    assert "hard to read" not in told
+    import_avatar(make_folder("Cleo"))  # who knows how long
+    assert "Made in" not in draw(result.FITDIFF_PT_head).texts()
 
 
 def test_a_view_that_changes_colours_is_told(head):
