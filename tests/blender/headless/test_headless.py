@@ -95,9 +95,9 @@ def test_random_people_need_no_photo(stand_in, tmp_path):
     assert headless.run(["--random", "501", "--out", str(out)]) == headless.USAGE
 
 
-def report(out: Path) -> dict:
-    told = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    text = (out / "report.txt").read_text(encoding="utf-8")
+def report(out: Path, name: str = "report") -> dict:
+    told = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+    text = (out / f"{name}.txt").read_text(encoding="utf-8")
     assert "Traceback" not in text
     for head in told["heads"]:
         assert head["input"] in text
@@ -105,8 +105,8 @@ def report(out: Path) -> dict:
     return told
 
 
-def statuses(out: Path) -> list[tuple[str, str, list[str]]]:
-    heads = report(out)["heads"]
+def statuses(out: Path, name: str = "report") -> list[tuple[str, str, list[str]]]:
+    heads = report(out, name)["heads"]
     return [(Path(h["input"]).name, h["status"], [error["code"] for error in h["errors"]]) for h in heads]
 
 
@@ -175,16 +175,94 @@ def test_a_photo_that_takes_too_long_is_given_up(tmp_path, stand_in, monkeypatch
     assert statuses(out) == [("hang.jpg", "failed", ["backend-timeout"])]
 
 
-def test_earlier_work_is_kept_unless_asked(tmp_path, stand_in, make_folder):
-    words = [str(photo(tmp_path / "p", "good.jpg")), str(make_folder()), "--out", str(tmp_path / "out")]
+def test_earlier_work_and_its_report_are_kept_unless_asked(tmp_path, stand_in, make_folder, capfd):
+    out = tmp_path / "out"
+    words = [str(photo(tmp_path / "p", "good.jpg")), str(make_folder()), "--out", str(out)]
     words += ["--backend-python", str(stand_in), "--blend"]
     assert headless.run(words) == headless.DONE
-    first = (tmp_path / "out" / "good" / "head.blend").stat().st_mtime_ns
-    assert headless.run(words) == headless.NONE_DONE
-    assert [codes for _, _, codes in statuses(tmp_path / "out")] == [["output-exists"]] * 2
-    assert (tmp_path / "out" / "good" / "head.blend").stat().st_mtime_ns == first
+    blend = out / "good" / "head.blend"
+    first, reports = blend.stat().st_mtime_ns, [(out / f"report.{kind}").read_bytes() for kind in ("json", "txt")]
+    for _ in range(2):
+        assert headless.run(words) == headless.NONE_DONE
+        assert [codes for _, _, codes in statuses(out, "report-2")] == [["output-exists"]] * 2
+        assert "report-2.json" in capfd.readouterr().err
+    assert "--skip-existing" in report(out, "report-2")["heads"][0]["errors"][0]["message"]
+    assert blend.stat().st_mtime_ns == first
+    assert [(out / f"report.{kind}").read_bytes() for kind in ("json", "txt")] == reports
+    assert not (out / "report-3.json").exists()
     assert headless.run([*words, "--overwrite"]) == headless.DONE
-    assert (tmp_path / "out" / "good" / "head.blend").stat().st_mtime_ns != first
+    assert blend.stat().st_mtime_ns != first
+    assert [status for _, status, _ in statuses(out)] == ["done", "done"]
+
+
+def test_what_exists_can_be_skipped(tmp_path, stand_in, make_folder, monkeypatch):
+    monkeypatch.delenv(SETTING, raising=False)
+    out, photos = tmp_path / "out", tmp_path / "p"
+    words = [str(photo(photos, "good.jpg")), str(make_folder()), "--out", str(out), "--skip-existing"]
+    assert headless.run([*words, "--blend", "--backend-python", str(stand_in)]) == headless.DONE
+    first = {path: path.stat().st_mtime_ns for path in out.glob("*/**/*") if path.is_file()}
+    monkeypatch.setattr(headless, "installed_python", lambda: None)  # nobody is asked
+    assert headless.run([*words, "--blend"]) == headless.DONE
+    assert statuses(out) == [("good.jpg", "kept", []), ("Ada", "kept", [])]
+    assert {path: path.stat().st_mtime_ns for path in first} == first
+    assert {"avatar/avatar.json", "head.blend"} <= set(report(out)["heads"][0]["files"])
+    assert headless.run([*words, "--blend", "--glb"]) == headless.DONE  # only what is missing is made
+    assert statuses(out) == [("good.jpg", "done", []), ("Ada", "done", [])]
+    assert {path: path.stat().st_mtime_ns for path in first} == first
+    assert {path.parent.name for path in out.glob("*/head.glb")} == {"good", "Ada"}
+    assert not list(out.glob("report-*"))
+    # Another photo of that name is somebody else; a folder that no run made is the artist's.
+    (out / "notes").mkdir()
+    (out / "notes" / "diary.txt").write_text("mine")
+    words = [str(photo(tmp_path / "q", "good.jpg")), str(photo(photos, "notes.jpg")), str(photo(photos, "more.jpg"))]
+    words += ["--out", str(out), "--skip-existing", "--backend-python", str(stand_in)]
+    assert headless.run(words) == headless.SOME_FAILED
+    assert statuses(out, "report-2") == [
+        ("good.jpg", "done", []),
+        ("notes.jpg", "failed", ["output-exists"]),
+        ("more.jpg", "done", []),
+    ]
+    assert [status for _, status, _ in statuses(out)] == ["done", "done"]  # the first report still tells of its heads
+    assert (out / "good-2" / "avatar" / "avatar.json").is_file()
+    assert {path: path.stat().st_mtime_ns for path in first} == first
+    assert [path.name for path in (out / "notes").iterdir()] == ["diary.txt"]
+
+
+def test_an_input_keeps_its_folder_when_others_come_before_it(tmp_path, stand_in):
+    one, two = photo(tmp_path / "a", "me.jpg"), photo(tmp_path / "b", "me.jpg")
+    words = ["--out", str(tmp_path / "out"), "--backend-python", str(stand_in), "--skip-existing"]
+    assert headless.run([str(two), *words]) == headless.DONE
+    assert headless.run([str(one), str(two), *words]) == headless.DONE
+    found = {
+        Path(head["input"]).parent.name: (Path(head["folder"]).name, head["status"])
+        for head in report(tmp_path / "out")["heads"]
+    }
+    assert found == {"a": ("me-2", "done"), "b": ("me", "kept")}
+
+
+def test_a_path_that_is_not_there_is_said_to_be_that(tmp_path, make_folder, monkeypatch):
+    """Whatever else is missing, and although nothing can be made of it."""
+    monkeypatch.delenv(SETTING, raising=False)
+    monkeypatch.setattr(headless, "installed_python", lambda: None)
+    gone, empty = tmp_path / "gone.jpg", tmp_path / "empty"
+    empty.mkdir()
+    assert headless.run([str(gone), "--out", str(tmp_path / "out")]) == headless.NONE_DONE
+    (told,) = report(tmp_path / "out")["heads"]
+    assert told["errors"][0]["message"] == "“gone.jpg” is not there: check the path."
+    words = [str(gone), str(empty), str(photo(tmp_path / "p", "me.jpg")), "--out", str(tmp_path / "out")]
+    assert headless.run(words) == headless.NO_BACKEND
+    assert [codes for _, _, codes in statuses(tmp_path / "out")] == [["input-missing"]] * 2 + [["backend-missing"]]
+    assert "neither photos nor avatars" in report(tmp_path / "out")["heads"][1]["errors"][0]["message"]
+
+
+def test_a_run_that_asks_for_no_file_says_so(tmp_path, make_folder, stand_in, capfd):
+    out, ada = tmp_path / "out", str(make_folder())
+    assert headless.run([ada, "--out", str(out)]) == headless.USAGE
+    assert "--blend, --glb, --usd, --fbx or --render" in capfd.readouterr().err
+    assert not out.exists()
+    words = [str(photo(tmp_path / "p", "good.jpg")), ada, "--out", str(out), "--backend-python", str(stand_in)]
+    assert headless.run(words) == headless.SOME_FAILED
+    assert statuses(out) == [("good.jpg", "done", []), ("Ada", "failed", ["nothing-asked"])]
 
 
 def test_two_photos_of_one_name_stay_apart(tmp_path, stand_in):
@@ -212,7 +290,7 @@ def test_photos_alone_need_an_engine(tmp_path, make_folder, monkeypatch, capfd):
     picture = photo(tmp_path / "p", "me.jpg")
     assert headless.run([str(picture), "--out", str(tmp_path / "out")]) == headless.NO_BACKEND
     assert "--backend-python" in capfd.readouterr().err
-    words = [str(picture), str(make_folder()), "--out", str(tmp_path / "both")]
+    words = [str(picture), str(make_folder()), "--blend", "--out", str(tmp_path / "both")]
     assert headless.run(words) == headless.SOME_FAILED
     assert statuses(tmp_path / "both") == [("me.jpg", "failed", ["backend-missing"]), ("Ada", "done", [])]
     words = [str(picture), "--out", str(tmp_path / "out"), "--backend-python", str(tmp_path / "nowhere")]
@@ -246,6 +324,7 @@ def test_the_engine_that_the_extension_installed_is_found(tmp_path, stand_in, mo
         ["x.jpg", "--out", "{out}", "--size", "3"],
         ["x.jpg", "--out", "{out}", "--timeout", "0"],
         ["x.jpg", "--out", "{out}", "--steps", "many"],
+        ["x.jpg", "--out", "{out}", "--overwrite", "--skip-existing"],
     ],
 )
 def test_wrong_usage_is_one_sentence_and_makes_nothing(tmp_path, words, capfd):
@@ -258,7 +337,8 @@ def test_wrong_usage_is_one_sentence_and_makes_nothing(tmp_path, words, capfd):
 
 def test_a_place_that_cannot_be_written(tmp_path, make_folder):
     (tmp_path / "file").write_text("in the way")
-    assert headless.run([str(make_folder()), "--out", str(tmp_path / "file")]) == headless.CANNOT_WRITE
+    words = [str(make_folder()), "--blend", "--out", str(tmp_path / "file")]
+    assert headless.run(words) == headless.CANNOT_WRITE
 
 
 def test_interrupting_reports_what_is_done(tmp_path, make_folder, monkeypatch):
