@@ -109,18 +109,18 @@ def _configure_reconstruct(parser: argparse.ArgumentParser) -> None:
 
 def _reconstruct(args: argparse.Namespace, console: Console) -> dict:
     """One photo from file to avatar, in memory: nothing is written."""
-    from fitdiff.evaluation.engine_variants import Contest
+    from fitdiff.evaluation.engine_variants import RunSettings
     from fitdiff.evaluation.reconstruct_speed import Round, summary, time_round
     from fitdiff.face.registry import load_face_model
 
     device = _device(args.device)
-    contest = Contest(args.steps, args.resolution)
+    run_settings = RunSettings(args.steps, args.resolution)
     model = load_face_model()
     engines = [engine for engine in (args.engine, args.against) if engine]
     rounds: dict[str, list[Round]] = {engine: [] for engine in engines}
     for _ in range(args.repeats):
         for engine in engines:
-            rounds[engine].append(time_round(args.photo, engine, contest, model, device))
+            rounds[engine].append(time_round(args.photo, engine, run_settings, model, device))
     answers = {engine: summary(timed, device) for engine, timed in rounds.items()}
     for answer in answers.values():
         _tell(answer, console)

@@ -13,7 +13,7 @@ from fitdiff.errors import FitDiffError
 from ..threads import one_thread_per_operation
 
 if TYPE_CHECKING:
-    from ..evaluation.engine_variants import Contest
+    from ..evaluation.engine_variants import RunSettings
     from ..face.model import MorphableModel
 
 HELP = "measure how good the engines' heads are on photos"
@@ -53,18 +53,18 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         raise FitDiffError("usage-steps", "Fit and sampling take 1 to 2000 steps.")
     if not args.photos and args.truth is None:
         raise FitDiffError("usage-photos", "Name the photos to measure on, or people with known truth by --truth.")
-    contest = engine_variants.Contest(steps=args.steps, seed=args.seed)
+    run_settings = engine_variants.RunSettings(steps=args.steps, seed=args.seed)
     model = load_face_model(args.face_model)
     answer: dict[str, Any] = {}
     if args.photos:
-        answer |= _on_photos(args, engines, contest, model, console)
+        answer |= _on_photos(args, engines, run_settings, model, console)
     if args.truth is not None:
-        answer["truth"] = _on_truth(args, engines, contest, model, console)
+        answer["truth"] = _on_truth(args, engines, run_settings, model, console)
     return answer
 
 
 def _on_photos(
-    args: argparse.Namespace, engines: list[str], contest: Contest, model: MorphableModel, console: Console
+    args: argparse.Namespace, engines: list[str], run_settings: RunSettings, model: MorphableModel, console: Console
 ) -> dict[str, Any]:
     from ..evaluation.real_photos import Reference, judge_photo
     from ..evaluation.report import write_report
@@ -83,9 +83,9 @@ def _on_photos(
                 bar.stage(f"{name}: {engine}")
                 return bar.show
 
-            results.append(judge_photo(path, engines, contest, model, show, against))
+            results.append(judge_photo(path, engines, run_settings, model, show, against))
             # Each time: a run that is stopped leaves all it had.
-            about = write_report(args.out, results, engines, contest, model.topology, args.command_line)
+            about = write_report(args.out, results, engines, run_settings, model.topology, args.command_line)
     if all(result.error for result in results):
         failure = results[0].error
         raise FitDiffError(failure["code"], failure["message"], details=failure.get("details"))
@@ -112,16 +112,16 @@ def _on_photos(
 
 
 def _on_truth(
-    args: argparse.Namespace, engines: list[str], contest: Contest, model: MorphableModel, console: Console
+    args: argparse.Namespace, engines: list[str], run_settings: RunSettings, model: MorphableModel, console: Console
 ) -> dict[str, Any]:
     from ..evaluation import truth_report
-    from ..evaluation.kept import Kept
+    from ..evaluation.avatar_cache import AvatarCache
     from ..evaluation.known_person import Ground
     from ..evaluation.known_truth import judge_subject, subjects_in
     from ..progress_bar import progress_bar
 
     people, results = subjects_in(args.truth), []
-    ground, kept = Ground(model), Kept(args.out / "avatars")
+    ground, cache = Ground(model), AvatarCache(args.out / "avatars")
     try:
         with progress_bar(console) as bar:
             for place in people:
@@ -131,9 +131,11 @@ def _on_truth(
                     bar.stage(f"{name}: {engine}")
                     return bar.show
 
-                results.append(judge_subject(place, ground, engines, contest, kept, show))
+                results.append(judge_subject(place, ground, engines, run_settings, cache, show))
     finally:  # a run that is stopped leaves all it had
-        about = truth_report.write_report(args.out, results, engines, contest, args.command_line) if results else {}
+        about = (
+            truth_report.write_report(args.out, results, engines, run_settings, args.command_line) if results else {}
+        )
     shown = {
         "face mm": "shape.overall",
         "normals degrees": "normals",

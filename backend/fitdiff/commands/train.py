@@ -149,7 +149,7 @@ def _people(args: argparse.Namespace, console: Console) -> dict[str, Any]:
             if args.show == "photographs":
                 drawn.append(found.shots[0].image)
             elif args.show == "portraits":
-                drawn.append(plain(crowd.studio, found.genes, found.skin))
+                drawn.append(plain(crowd.photographer, found.genes, found.skin))
             else:
                 small = torch.nn.functional.interpolate(to_srgb(found.skin.diffuse), (208, 208), mode="area")
                 drawn.append(small)

@@ -34,7 +34,7 @@ RIGID = PoseSettings(identity_prior=1e8, expression_prior=1e8)
 
 
 @dataclass(frozen=True)
-class Contest:
+class RunSettings:
     """What every engine is run with. steps: None is each engine's own number."""
 
     steps: int | None = None
@@ -71,23 +71,23 @@ def guides(engine: str, analysis: Analysis) -> tuple[str, ...]:
     return (perception.identity.name,) if engine == "fit" else ()
 
 
-def run(engine: str, analysis: Analysis, contest: Contest, report: Report = silent) -> Avatar:
+def run(engine: str, analysis: Analysis, run_settings: RunSettings, report: Report = silent) -> Avatar:
     if engine == "fit":
-        own = FitSettings(resolution=contest.resolution)
-        settings = replace(own, steps=contest.steps or own.steps)
-        return fit.reconstruct(analysis, settings, contest.seed, report)
+        own = FitSettings(resolution=run_settings.resolution)
+        settings = replace(own, steps=run_settings.steps or own.steps)
+        return fit.reconstruct(analysis, settings, run_settings.seed, report)
     variant = _variant(engine)
     if variant is not None:
-        sampling = diffusion.DiffusionSettings(resolution=contest.resolution, **variant)
-        sampling = replace(sampling, steps=contest.steps or sampling.steps)
-        avatar = diffusion.reconstruct(analysis, sampling, contest.seed, report)
+        sampling = diffusion.DiffusionSettings(resolution=run_settings.resolution, **variant)
+        sampling = replace(sampling, steps=run_settings.steps or sampling.steps)
+        avatar = diffusion.reconstruct(analysis, sampling, run_settings.seed, report)
         return replace(avatar, manifest=with_fields(avatar.manifest, engine=engine))
     if engine == "landmarks":
-        return landmarks.reconstruct(analysis, seed=contest.seed, report=report)
-    return mean_face(analysis, contest, report)
+        return landmarks.reconstruct(analysis, seed=run_settings.seed, report=report)
+    return mean_face(analysis, run_settings, report)
 
 
-def mean_face(analysis: Analysis, contest: Contest, report: Report = silent) -> Avatar:
+def mean_face(analysis: Analysis, run_settings: RunSettings, report: Report = silent) -> Avatar:
     """Nobody's face where the photo's is: the mean shape, posed; light and skin tone as the landmark engine guesses."""
     photo = analysis.photo
     rigid = solve_pose(
@@ -101,5 +101,5 @@ def mean_face(analysis: Analysis, contest: Contest, report: Report = silent) -> 
     # The mean face meets nobody's landmarks: whether the photo is good enough was decided with a shape that may.
     same.pose = replace(rigid, verdict=analysis.pose.verdict, reasons=analysis.pose.reasons)
     same.mask = analysis.mask
-    avatar = landmarks.reconstruct(same, seed=contest.seed, report=report)
+    avatar = landmarks.reconstruct(same, seed=run_settings.seed, report=report)
     return replace(avatar, manifest=with_fields(avatar.manifest, engine="mean"))

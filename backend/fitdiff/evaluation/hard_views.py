@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class View:
+class HardView:
     """Angles in degrees; roll, distance and framing stay the person's own."""
 
     name: str
@@ -24,14 +24,14 @@ class View:
 
 
 HARD = (
-    View("ahead"),
-    View("turned 35", yaw=35.0),
-    View("turned 50", yaw=50.0),
-    View("turned 65", yaw=65.0),
-    View("turned 80", yaw=80.0),
-    View("from above 25", pitch=25.0),
-    View("from below 25", pitch=-25.0),
+    HardView("ahead"),
+    HardView("turned 35", yaw=35.0),
+    HardView("turned 50", yaw=50.0),
+    HardView("turned 65", yaw=65.0),
+    HardView("turned 80", yaw=80.0),
+    HardView("from above 25", pitch=25.0),
+    HardView("from below 25", pitch=-25.0),
     # A low sun square to the face: the lit cheek is two and a half times as bright as what looks ahead.
-    View("lit from the side", room="sunrise", aside=90.0, level=0.4),
-    View("in the dark", room="night", level=0.1),
+    HardView("lit from the side", room="sunrise", aside=90.0, level=0.4),
+    HardView("in the dark", room="night", level=0.1),
 )

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ..errors import FitDiffError
 from ..progress import Report, silent
 from . import truth_pictures
-from .engine_variants import Contest
-from .kept import Kept
+from .avatar_cache import AvatarCache
+from .engine_variants import RunSettings
 from .known_person import Ground, Subject
 from .neutral_likeness import Front
 
@@ -45,8 +45,8 @@ def judge_subject(
     folder: Path,
     ground: Ground,
     engines: Sequence[str],
-    contest: Contest,
-    kept: Kept,
+    run_settings: RunSettings,
+    cache: AvatarCache,
     report: Callable[[str], Report] = lambda engine: silent,
 ) -> SubjectResult:
     """A person or an engine that fails is a result too."""
@@ -58,7 +58,7 @@ def judge_subject(
     pictures = {"truth": truth_pictures.of_truth(subject)}
     for engine in engines:
         try:
-            avatar, seconds = kept.avatar(folder, engine, contest, lambda: subject.analysis, report(engine))
+            avatar, seconds = cache.avatar(folder, engine, run_settings, lambda: subject.analysis, report(engine))
             front = Front(avatar, ground.model, subject.neutral)
             figures[engine] = {"seconds": seconds, **subject.judge(avatar, front)}
             pictures[engine] = truth_pictures.of_avatar(subject, avatar, front)

@@ -24,9 +24,9 @@ from ..pictures.relight import Head
 from ..progress import Report, silent
 from ..render.colour import to_linear
 from . import metrics
-from .engine_variants import Contest, guides, run
+from .engine_variants import RunSettings, guides, run
 from .recognisers import networks
-from .views import FLAT, TURNS, Picture, Studio, View, as_bytes, views
+from .views import FLAT, TURNS, Picture, View, ViewRenderer, as_bytes, views
 
 SHEET_TURN = f"turned_{TURNS[-1]}"
 
@@ -73,7 +73,7 @@ class Reference:
 def judge_photo(
     path: Path,
     engines: Sequence[str],
-    contest: Contest,
+    run_settings: RunSettings,
     model: MorphableModel,
     report: Callable[[str], Report] = lambda engine: silent,
     against: Reference | None = None,
@@ -94,17 +94,17 @@ def judge_photo(
     results = {}
     for engine in engines:
         try:
-            results[engine] = judge_engine(engine, reference, contest, report(engine))
+            results[engine] = judge_engine(engine, reference, run_settings, report(engine))
         except FitDiffError as error:
             results[engine] = EngineResult({"error": error.to_json()})
     return PhotoResult(path.name, results, None, seconds, reference.whole)
 
 
-def judge_engine(engine: str, reference: Reference, contest: Contest, report: Report = silent) -> EngineResult:
+def judge_engine(engine: str, reference: Reference, run_settings: RunSettings, report: Report = silent) -> EngineResult:
     started = time.perf_counter()
-    avatar = run(engine, reference.analysis, contest, report)
+    avatar = run(engine, reference.analysis, run_settings, report)
     seconds = time.perf_counter() - started
-    studio = Studio(Head(avatar), reference.crop, reference.photo)
+    studio = ViewRenderer(Head(avatar), reference.crop, reference.photo)
     drawn = {view: studio.draw(view) for view in views(reference.lit_from_left)}
     judged = {view.name: judge_view(view, picture, reference) for view, picture in drawn.items()}
     best = {f"turned_{angle}": _better(judged, f"turned_{angle}") for angle in TURNS}

@@ -17,7 +17,7 @@ from ..perception.analyse import analyse
 from ..photo import open_photo
 from ..progress import Progress
 from ..threads import given, one_thread_per_operation
-from .engine_variants import Contest, run
+from .engine_variants import RunSettings, run
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Round:
 
 @one_thread_per_operation()
 def time_round(
-    photo: Path, engine: str, contest: Contest, model: MorphableModel, device: torch.device | str = "cpu"
+    photo: Path, engine: str, run_settings: RunSettings, model: MorphableModel, device: torch.device | str = "cpu"
 ) -> Round:
     """Perception's answers are made when first asked for: they are asked for here, so that engines start alike."""
     marks = [("", time.perf_counter())]
@@ -53,7 +53,7 @@ def time_round(
         if progress.preview is not None:
             previews.append(time.perf_counter())
 
-    avatar = run(engine, analysis, contest, watch)
+    avatar = run(engine, analysis, run_settings, watch)
     end = time.perf_counter()
     start = marks[0][1]
     stages = {name: at - before for (_, before), (name, at) in zip(marks, marks[1:], strict=False)}

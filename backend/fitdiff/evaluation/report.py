@@ -14,7 +14,7 @@ from ..perception.bundle import Perception
 from ..pictures.contact_sheet import Row, contact_sheet
 from ..topology import Topology
 from . import metrics
-from .engine_variants import Contest
+from .engine_variants import RunSettings
 from .provenance import provenance
 from .real_photos import PhotoResult
 from .recognisers import extra_is_there, networks
@@ -56,7 +56,11 @@ OTHER_ROWS = (
 
 
 def report(
-    results: Sequence[PhotoResult], engines: Sequence[str], contest: Contest, topology: Topology, command: str = ""
+    results: Sequence[PhotoResult],
+    engines: Sequence[str],
+    run_settings: RunSettings,
+    topology: Topology,
+    command: str = "",
 ) -> dict[str, Any]:
     """The object that report.json holds. Every number is a figure of one photo or a median of them; null: no figure."""
     known = networks(Perception.load())
@@ -64,7 +68,7 @@ def report(
         "format": "fitdiff-evaluation",
         "version": 1,
         **provenance(command),
-        "settings": {"engines": list(engines), "steps": contest.steps, "seed": contest.seed},
+        "settings": {"engines": list(engines), "steps": run_settings.steps, "seed": run_settings.seed},
         "networks": {
             name: {"measure": metrics.measure_of(network), "same_person": network.same_person}
             for name, network in known.items()
@@ -144,12 +148,12 @@ def write_report(
     folder: Path,
     results: Sequence[PhotoResult],
     engines: Sequence[str],
-    contest: Contest,
+    run_settings: RunSettings,
     topology: Topology,
     command: str = "",
 ) -> dict[str, Any]:
     """Write all of it; gives report.json's object."""
-    about = report(results, engines, contest, topology, command)
+    about = report(results, engines, run_settings, topology, command)
     sheets = {entry["sheet"]: sheet(result) for entry, result in zip(about["photos"], results) if entry["sheet"]}
     flat = {
         photo["photo"]: {name: figures_of(one, about["networks"]) for name, one in photo["engines"].items()}

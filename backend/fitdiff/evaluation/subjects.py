@@ -41,7 +41,7 @@ from ..face.people import random_expression, random_identity
 from ..face.skin import HAEMOGLOBIN, MELANIN, load_skin
 from ..pictures.relight import posed
 from ..render.camera import Camera, rotation_from_axis_angle
-from .hard_views import HARD, View
+from .hard_views import HARD, HardView
 
 SEED = 11
 SIZE = 384  # pixels, square
@@ -107,7 +107,7 @@ class Warp:
         return np.sum([np.cos(points @ w.T + phase) @ size for w, phase, size in self.waves], 0)
 
 
-def make(folder: Path, people: int, seed: int = SEED, views: Sequence[View | None] = (None,)) -> None:
+def make(folder: Path, people: int, seed: int = SEED, views: Sequence[HardView | None] = (None,)) -> None:
     """Persons that are there already stay. Skins from the palest to the darkest and yaws, evenly, in orders of their own,
     so that every light meets all of them. In each of `views` a person is the same; None is their own light and camera."""
     model = embedded.load()
@@ -133,7 +133,7 @@ def person(
     melanin: float,
     yaw: float,
     random: np.random.Generator,
-    view: View | None = None,
+    view: HardView | None = None,
 ) -> tuple[Avatar, dict[str, NDArray], Lit]:
     generator = torch.Generator().manual_seed(int(random.integers(2**62)))
     lit = light_of(number, random)

@@ -13,7 +13,7 @@ from .. import html_report
 from ..html_report import escaped, number
 from ..pictures.contact_sheet import Row, contact_sheet
 from ..skin_maps import MAP_NAMES
-from .engine_variants import Contest
+from .engine_variants import RunSettings
 from .hard_views import HARD
 from .known_truth import SubjectResult
 from .provenance import provenance
@@ -93,7 +93,7 @@ def medians(results: Sequence[SubjectResult], engine: str) -> dict[str, Any]:
 
 
 def report(
-    results: Sequence[SubjectResult], engines: Sequence[str], contest: Contest, command: str = ""
+    results: Sequence[SubjectResult], engines: Sequence[str], run_settings: RunSettings, command: str = ""
 ) -> dict[str, Any]:
     """The object that truth.json holds."""
     known = [result for result in results if not result.error]
@@ -101,7 +101,7 @@ def report(
         "format": "fitdiff-evaluation-truth",
         "version": 1,
         **provenance(command),
-        "settings": {"engines": list(engines), "steps": contest.steps, "seed": contest.seed},
+        "settings": {"engines": list(engines), "steps": run_settings.steps, "seed": run_settings.seed},
         "people": [
             {
                 "person": result.name,
@@ -148,9 +148,9 @@ def overview(results: Sequence[SubjectResult], engines: Sequence[str]) -> np.nda
 
 
 def write_report(
-    folder: Path, results: Sequence[SubjectResult], engines: Sequence[str], contest: Contest, command: str = ""
+    folder: Path, results: Sequence[SubjectResult], engines: Sequence[str], run_settings: RunSettings, command: str = ""
 ) -> dict[str, Any]:
-    about = report(results, engines, contest, command)
+    about = report(results, engines, run_settings, command)
     sheets = {entry["sheet"]: sheet(result) for entry, result in zip(about["people"], results) if entry["sheet"]}
     everybody = overview(results, engines)
     if everybody is not None:

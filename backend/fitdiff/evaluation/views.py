@@ -61,7 +61,7 @@ class Picture(NamedTuple):
     overlay: Tensor | None  # (1, 3, S, S) over the photo; None where the view is not the photo's
 
 
-class Studio:
+class ViewRenderer:
     """One avatar before the camera of its photo, in the square window that perception looked at."""
 
     def __init__(self, head: Head, crop: Crop, photo: Tensor) -> None:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..render.around import largest, smoothed
+from ..render.filters import largest, smoothed
 from ..topology import Topology
 from . import texels
 from .brows import brow_places, lid_margins

@@ -19,8 +19,8 @@ from .. import tensor_files
 from ..enlarge import enlarged
 from ..errors import FitDiffError
 from ..render.arithmetic import limited, unit
-from ..render.around import averaged
 from ..render.colour import to_linear, to_srgb
+from ..render.filters import averaged
 from .model import MorphableModel
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "skin.safetensors"

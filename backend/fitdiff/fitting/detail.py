@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..render.around import smoothed
+from ..render.filters import smoothed
 from ..render.projection import read_picture
 from .residual import DARKER
 

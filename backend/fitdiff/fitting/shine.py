@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..render.around import smoothed
+from ..render.filters import smoothed
 
 LINES = 1.2  # how much duller than open skin a line is, for its darkness in log albedo
 HAIR_DARKER = 0.25  # log albedo below the skin round it, from which on a texel of a brow is hair

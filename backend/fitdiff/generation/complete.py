@@ -12,7 +12,7 @@ from ..diffusion.samplers import Step
 from ..face.skin import MEAN_SIZE, load_skin, relief
 from ..networks.denoiser import Condition
 from ..progress import Progress, Report, silent
-from ..render.around import smoothed
+from ..render.filters import smoothed
 from ..render.spread import spread
 from .generator import Generator, Skin
 

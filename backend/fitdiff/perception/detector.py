@@ -33,7 +33,7 @@ class DetectorSettings:
 
 
 @dataclass(frozen=True)
-class View:
+class SearchWindow:
     """A square of the photo that the network looks at: centre and side in pixels, roll in radians."""
 
     x: float
@@ -82,7 +82,7 @@ class Detector:
 
         def again(*turns: float) -> list[tuple[float, Detection]]:
             """How upright a face stands in each view, times its score; and the face."""
-            pairs = self._look(patch, [View(size / 2, size / 2, self.network.size, turn) for turn in turns])
+            pairs = self._look(patch, [SearchWindow(size / 2, size / 2, self.network.size, turn) for turn in turns])
             placed = [(view, _placed(one, scale, x - scale * size / 2, y - scale * size / 2)) for view, one in pairs]
             close = [(view, one) for view, one in placed if overlap(one.box, found.box)[1] > 0.5]
             return [(one.score * math.cos(roll(one) - view.roll), one) for view, one in close]
@@ -96,8 +96,8 @@ class Detector:
         return best[1]
 
     @torch.no_grad()
-    def _look(self, image: Tensor, views: list[View]) -> list[tuple[View, Detection]]:
-        found: list[tuple[View, Detection]] = []
+    def _look(self, image: Tensor, views: list[SearchWindow]) -> list[tuple[SearchWindow, Detection]]:
+        found: list[tuple[SearchWindow, Detection]] = []
         for start in range(0, len(views), self.settings.batch):
             some = views[start : start + self.settings.batch]
             device = next(self.network.parameters()).device
@@ -110,10 +110,10 @@ class Detector:
         return found
 
     def _decode(
-        self, scores: Tensor, places: Tensor, to_image: Tensor, views: list[View]
-    ) -> list[tuple[View, Detection]]:
+        self, scores: Tensor, places: Tensor, to_image: Tensor, views: list[SearchWindow]
+    ) -> list[tuple[SearchWindow, Detection]]:
         size = self.network.size
-        found: list[tuple[View, Detection]] = []
+        found: list[tuple[SearchWindow, Detection]] = []
         for number, view in enumerate(views):
             keep = scores[number] > self.settings.score
             if not keep.any():
@@ -169,23 +169,23 @@ def overlap(first: tuple, second: tuple) -> tuple[float, float]:
     return common / (sum(areas) - common), common / max(min(areas), 1e-9)
 
 
-def _views(width: int, height: int) -> dict[str, list[View]]:
+def _views(width: int, height: int) -> dict[str, list[SearchWindow]]:
     """What each named look looks at, in a photo of this size."""
     longer = max(height, width)
-    whole = View(width / 2, height / 2, longer)
-    far = View(width / 2, height / 2, longer * 1.8)
+    whole = SearchWindow(width / 2, height / 2, longer)
+    far = SearchWindow(width / 2, height / 2, longer * 1.8)
     return {
         "whole": [whole],
         "halves": [far, *_tiles(width, height, longer / 2)],
-        "turned": [View(v.x, v.y, v.side, turn * QUARTER) for turn in (1, 2, 3) for v in (whole, far)],
+        "turned": [SearchWindow(v.x, v.y, v.side, turn * QUARTER) for turn in (1, 2, 3) for v in (whole, far)],
         "quarters": _tiles(width, height, longer / 4),
     }
 
 
-def _tiles(width: int, height: int, side: float) -> list[View]:
+def _tiles(width: int, height: int, side: float) -> list[SearchWindow]:
     """Squares that cover the photo, each overlapping its neighbours by half."""
     columns, rows = (_centres(length, side) for length in (width, height))
-    return [View(x, y, side) for y in rows for x in columns]
+    return [SearchWindow(x, y, side) for y in rows for x in columns]
 
 
 def _centres(length: float, side: float) -> list[float]:

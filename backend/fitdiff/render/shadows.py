@@ -8,8 +8,8 @@ from torch.nn.functional import grid_sample, normalize
 
 from ..topology import REGIONS, Topology
 from .arithmetic import limited
-from .around import smoothed
 from .atlas import Atlas
+from .filters import smoothed
 from .geometry import vertex_normals
 from .mesh import MeshTables
 from .occlusion import ambient_occlusion, cast_shadow, round_about, visibility

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .around import largest, smallest, smoothed
+from .filters import largest, smallest, smoothed
 
 
 def spread(residual: Tensor, seen: Tensor, mirrored: float = 0.35) -> Tensor:

@@ -54,12 +54,12 @@ class Rows(NamedTuple):
 class Source:
     """people (first, count) -> (maps (count, 9, S, S), one (Parts without texture, pictures, five points, camera) per view)."""
 
-    people: Callable[[int, int], tuple[Tensor, list[View]]]
+    people: Callable[[int, int], tuple[Tensor, list[PhotographedPeople]]]
     count: int
     says: str
 
 
-class View(NamedTuple):
+class PhotographedPeople(NamedTuple):
     identity: Tensor
     expression: Tensor
     light: Tensor
@@ -75,14 +75,14 @@ def packed(camera: Camera, side: int) -> Tensor:
 
 
 def made_up(crowd: Crowd, recogniser: IdentityNetwork, count: int, views: int) -> Source:
-    def people(first: int, number: int) -> tuple[Tensor, list[View]]:
+    def people(first: int, number: int) -> tuple[Tensor, list[PhotographedPeople]]:
         found = crowd.people(first, number, views)
-        side = crowd.studio.side
+        side = crowd.photographer.side
         seen = []
         for shot in found.shots:
             points = recogniser.five_points(shot.landmarks)  # type: ignore[attr-defined]
             seen.append(
-                View(
+                PhotographedPeople(
                     found.genes["identity"],
                     found.genes["expression"],
                     shot.light,

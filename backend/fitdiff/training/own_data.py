@@ -22,7 +22,7 @@ from ..errors import FitDiffError
 from ..perception.bundle import Perception
 from ..photo import open_photo
 from ..skin_maps import MAP_NAMES, SKIN_MAPS
-from .latents import Source, View
+from .latents import PhotographedPeople, Source
 from .synthetic import mirrored
 
 LENGTHS = {name: length for name, length in BLOCKS.items() if name != "texture"}
@@ -72,16 +72,16 @@ def source(folder: Path, perception: Perception, size: int, device: torch.device
     """The folder as the latents are made from; faces are looked for as in any photo."""
     people = people_of(folder)
 
-    def read(first: int, count: int) -> tuple[Tensor, list[View]]:
+    def read(first: int, count: int) -> tuple[Tensor, list[PhotographedPeople]]:
         chosen = people[first : first + count]
         maps = torch.stack([read_maps(person, size) for person in chosen]).to(device)
         rows = [_view(person, perception, device) for person in chosen]
-        return maps, [View(*(torch.cat(column) for column in zip(*rows, strict=True)))]
+        return maps, [PhotographedPeople(*(torch.cat(column) for column in zip(*rows, strict=True)))]
 
     return Source(read, len(people), f"{len(people)} people of {folder.name}")
 
 
-def _view(person: Path, perception: Perception, device: torch.device) -> View:
+def _view(person: Path, perception: Perception, device: torch.device) -> PhotographedPeople:
     numbers = _numbers(person / "person.json")
     photos = sorted(path for path in person.glob("photo.*"))
     if not photos:
@@ -103,7 +103,7 @@ def _view(person: Path, perception: Perception, device: torch.device) -> View:
     identity, expression, light = (
         torch.tensor([numbers[name]], dtype=torch.float32, device=device) for name in LENGTHS
     )
-    return View(
+    return PhotographedPeople(
         identity,
         expression,
         light,

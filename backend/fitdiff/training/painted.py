@@ -17,7 +17,7 @@ from .. import tensor_files
 from ..errors import FitDiffError
 from ..perception.types import IdentityNetwork
 from ..progress import Progress, Report, silent
-from .latents import Source, View, packed
+from .latents import PhotographedPeople, Source, packed
 from .synthetic import Crowd, MapPool, People, mirrored
 
 SHARD = 32  # people in a file: 50 MB of maps at 512 texels
@@ -124,7 +124,7 @@ class Painted:
     def source(self, recogniser: IdentityNetwork) -> Source:
         """What `latents.write` encodes; it asks for people by their number in the stream."""
 
-        def people(number: int, count: int) -> tuple[Tensor, list[View]]:
+        def people(number: int, count: int) -> tuple[Tensor, list[PhotographedPeople]]:
             first = number - self.facts["first"]
             images, marks = self.column("image", first, count), self.column("landmarks", first, count)
             light, cameras = self.column("light", first, count), self.column("camera", first, count)
@@ -133,7 +133,9 @@ class Painted:
             for view in range(images.shape[1]):
                 points = recogniser.five_points(marks[:, view])  # type: ignore[attr-defined]
                 crops = recogniser.crop(images[:, view].float() / 255, marks[:, view])
-                seen.append(View(identity, expression, light[:, view], crops, cameras[:, view], points / side))
+                seen.append(
+                    PhotographedPeople(identity, expression, light[:, view], crops, cameras[:, view], points / side)
+                )
             return self.maps(first, count), seen
 
         return Source(people, len(self), self.says)

@@ -140,7 +140,7 @@ def _colours(random: np.random.Generator, count: int) -> np.ndarray:
     return np.clip(grey * np.exp(random.normal(0, 0.3, (count, 3))), 0.005, 1.0)
 
 
-class Studio:
+class Photographer:
     """Renders a batch of people from one face model, on the canvas' device; no gradients."""
 
     def __init__(self, model: MorphableModel, canvas: Canvas, side: int = SIDE) -> None:
@@ -371,7 +371,7 @@ def _row(values: Tensor) -> Tensor:
     return values.view(-1, 1, 1, 1)
 
 
-def plain(studio: Studio, genes: Genes, skin: Skin) -> Tensor:
+def plain(photographer: Photographer, genes: Genes, skin: Skin) -> Tensor:
     """(B, 3, SIDE, SIDE) portraits with nothing in the way: a grey wall, a soft lamp, a little from the side."""
     count = len(skin.diffuse)
     shot = draw(0, 0, count)
@@ -386,4 +386,4 @@ def plain(studio: Studio, genes: Genes, skin: Skin) -> Tensor:
     still["clothes"] = torch.full((count, 3), 0.06)
     still["quality"] = torch.full((count,), 0.05)
     still["frame"], still["thing_place"] = shot["frame"], shot["thing_place"]
-    return studio.shoot(genes, skin, still).image
+    return photographer.shoot(genes, skin, still).image

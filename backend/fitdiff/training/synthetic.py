@@ -14,7 +14,7 @@ from . import genes, photographs
 from .canvas import Canvas
 from .genes import Genes
 from .paint import Skin, paint
-from .photographs import Shot, Studio
+from .photographs import Photographer, Shot
 from .skin_bank import load_bank
 
 HELD_OUT = 1 << 30
@@ -41,13 +41,13 @@ class Crowd:
         self.seed, self.size, self.device = seed, size, torch.device(device)
         self.model = model or load_face_model(None)
         self.canvas = Canvas(self.model, load_bank(skins), size, device)
-        self._studio: Studio | None = None
+        self._photographer: Photographer | None = None
 
     @property
-    def studio(self) -> Studio:
-        if self._studio is None:  # its shadows take a second, and maps alone do not need it
-            self._studio = Studio(self.model, self.canvas)
-        return self._studio
+    def photographer(self) -> Photographer:
+        if self._photographer is None:  # its shadows take a second, and maps alone do not need it
+            self._photographer = Photographer(self.model, self.canvas)
+        return self._photographer
 
     def maps(self, first: int, count: int) -> Tensor:
         """People first to first + count -> (count, 9, S, S) as the autoencoder reads them."""
@@ -57,7 +57,8 @@ class Crowd:
         drawn = genes.draw(self.seed, first, count)
         skin = paint(self.canvas, drawn)
         shots = [
-            self.studio.shoot(drawn, skin, photographs.draw(self.seed, first, count, view)) for view in range(views)
+            self.photographer.shoot(drawn, skin, photographs.draw(self.seed, first, count, view))
+            for view in range(views)
         ]
         return People(drawn, skin, shots)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from fitdiff.avatar import Light, read_avatar
 from fitdiff.cli import main
 from fitdiff.colour import linear_from_srgb
-from fitdiff.evaluation import kept, known_person, known_truth, subjects, truth_report
+from fitdiff.evaluation import avatar_cache, known_person, known_truth, subjects, truth_report
 from fitdiff.evaluation.hard_views import HARD
 from fitdiff.evaluation.known_person import Ground, Subject
 from fitdiff.evaluation.neutral_likeness import Front
@@ -20,7 +20,7 @@ from fitdiff.evaluation.shapes import FaceShape, reachable
 from fitdiff.evaluation.views import as_bytes
 from fitdiff.face import embedded
 from fitdiff.render.colour import to_srgb
-from fitdiff.render.projection import seen_texels
+from fitdiff.evaluation.known_person import seen_texels
 
 PEOPLE = 2
 DIRECTION = (0.5, 0.4, 0.8)
@@ -192,7 +192,7 @@ def test_the_command_measures_reports_and_goes_on(people, tmp_path, monkeypatch,
     def never(*_):
         raise AssertionError("made again")
 
-    monkeypatch.setattr(kept, "run", never)
+    monkeypatch.setattr(avatar_cache, "run", never)
     assert main(words) == 0  # nothing has changed: the avatars lie there
     again = json.loads((tmp_path / "truth.json").read_text(encoding="utf-8"))
     assert again["medians"] == about["medians"]
@@ -201,8 +201,8 @@ def test_the_command_measures_reports_and_goes_on(people, tmp_path, monkeypatch,
             people / "00",
             Ground(embedded.load()),
             ["mean"],
-            known_truth.Contest(seed=1),
-            kept.Kept(tmp_path / "avatars"),
+            known_truth.RunSettings(seed=1),
+            avatar_cache.AvatarCache(tmp_path / "avatars"),
         )
 
 
@@ -222,7 +222,7 @@ def test_an_engine_or_a_person_that_fails_stands_in_the_report(tmp_path):
             {"truth": dict.fromkeys(known_truth.truth_pictures.CAPTIONS, np.zeros((8, 8, 3), np.uint8))},
         ),
     ]
-    about = truth_report.report(results, ["fit", "mean"], known_truth.Contest())
+    about = truth_report.report(results, ["fit", "mean"], known_truth.RunSettings())
     assert about["medians"]["fit"]["shape.overall"] == {"count": 0}
     assert about["medians"]["mean"]["shape.overall"]["median"] == 2.5
     assert about["medians"]["mean"]["normals"] == {"count": 0}
@@ -251,7 +251,7 @@ def test_a_truth_that_is_not_whole_is_one_failed_person(people, tmp_path, ground
     shutil.copytree(people / "00", tmp_path / "00")
     (tmp_path / "00" / "lit.json").write_text("{")
     result = known_truth.judge_subject(
-        tmp_path / "00", ground, ["mean"], known_truth.Contest(), kept.Kept(tmp_path / "avatars")
+        tmp_path / "00", ground, ["mean"], known_truth.RunSettings(), avatar_cache.AvatarCache(tmp_path / "avatars")
     )
     assert result.error["code"] == "truth-broken" and result.engines == {}
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fitdiff.cli import main
 from fitdiff.evaluation import report
-from fitdiff.evaluation.engine_variants import Contest
+from fitdiff.evaluation.engine_variants import RunSettings
 from fitdiff.evaluation.real_photos import EngineResult, PhotoResult
 from fitdiff.evaluation.recognisers import networks
 from fitdiff.face import embedded
@@ -107,7 +107,7 @@ def test_the_page_names_the_guide_and_marks_what_is_missing(perception):
     results = [
         PhotoResult(name, {"fit": EngineResult(figures, neutral=head)}) for name, head in zip(names, heads, strict=True)
     ]
-    about = report.report(results, ["fit"], Contest(), model.topology)
+    about = report.report(results, ["fit"], RunSettings(), model.topology)
     assert about["medians"]["fit"]["dlib.photo.inside"] == {"count": 3, "median": 0.21, "min": 0.21, "max": 0.21}
     assert about["medians"]["fit"]["landmarks_percent"] == {"count": 0}
     page = report.page(about, {})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fitdiff.evaluation import provenance, report, results, truth_report
-from fitdiff.evaluation.engine_variants import Contest
+from fitdiff.evaluation.engine_variants import RunSettings
 from fitdiff.evaluation.known_truth import SubjectResult
 from fitdiff.evaluation.real_photos import EngineResult, PhotoResult
 from fitdiff.evaluation.shapes import PARTS
@@ -34,7 +34,7 @@ def photos_report(perception) -> dict:
     heads = [EngineResult(figures, neutral=scale * model.mean.numpy()) for scale in (1.0, 1.01)]
     photos = [PhotoResult(name, {"fit": head}) for name, head in zip(("ada.jpg", "ada2.jpg"), heads, strict=True)]
     failed = PhotoResult("nobody.jpg", {}, {"code": "no-face", "message": "No face."})
-    return report.report([*photos, failed], ["fit"], Contest(), model.topology, COMMAND)
+    return report.report([*photos, failed], ["fit"], RunSettings(), model.topology, COMMAND)
 
 
 def test_photos_have_their_command_machine_and_figures(perception, tmp_path):
@@ -58,7 +58,7 @@ def test_people_have_reachable_and_groups(tmp_path):
     found = {"fit": {"shape": {"overall": 2.5}, "albedo": {"delta_e": 7.25, "level": -0.5}, "seconds": 3.0}}
     picture = dict.fromkeys(["photo"], np.zeros((8, 8, 3), np.uint8))
     people = [SubjectResult(name, about, found, picture) for name in ("00", "01", "02")]
-    page = results.results_page({"truth": results.kept(truth_report.report(people, ["fit"], Contest(), "fitdiff"))})
+    page = results.results_page({"truth": results.kept(truth_report.report(people, ["fit"], RunSettings(), "fitdiff"))})
     assert "| whole face, vertex to vertex, mm | 2.50 (2.50 to 2.50) | 0.30 (0.30 to 0.30) |" in page
     assert "| direction of the light, degrees | – |  |" in page
     assert "| dim (3) | 2.50 | 7.2 | -0.50 |" in page and "| dark skin (1) |" in page

@@ -136,11 +136,11 @@ def test_a_camera_meters_the_face_and_leaves_the_light_true(crowd):
     found = {}
     for times in (0.05, 1.0, 8.0):
         light = torch.cat([times * shot["light"][:, :3], shot["light"][:, 3:]], 1)
-        metered = crowd.studio.shoot(drawn, skin, {**shot, "light": light})
+        metered = crowd.photographer.shoot(drawn, skin, {**shot, "light": light})
         factor = metered.light[:, :3] / light[:, :3]
         assert torch.allclose(factor, factor[:, :1].expand(-1, 3)) and torch.equal(metered.light[:, 3:], light[:, 3:])
         # The light that is kept renders that photograph again.
-        again = crowd.studio.shoot(drawn, skin, {**shot, "light": metered.light, "metering": torch.zeros(4)})
+        again = crowd.photographer.shoot(drawn, skin, {**shot, "light": metered.light, "metering": torch.zeros(4)})
         assert torch.allclose(again.image, metered.image, atol=0.01) and torch.equal(again.light, metered.light)
         found[times] = factor[:, 0]
     assert found[0.05].min() > 2 and found[8.0].max() < 0.5
@@ -154,8 +154,8 @@ def test_what_is_in_the_way_changes_the_photograph_only(crowd):
     shot = photographs.draw(crowd.seed, 0, 1)
     shot |= {name: torch.zeros_like(shot[name]) for name in ("blur", "grain", "thing", "glasses", "hair")}
     shot["quality"] = torch.full((1,), 0.01)
-    plain = crowd.studio.shoot(drawn, skin, shot)
-    worn = crowd.studio.shoot(drawn, skin, {**shot, "glasses": torch.ones(1)})
+    plain = crowd.photographer.shoot(drawn, skin, shot)
+    worn = crowd.photographer.shoot(drawn, skin, {**shot, "glasses": torch.ones(1)})
     eyes = worn.landmarks[0, [33, 133, 362, 263]].mean(0).round().long()
     changed = (worn.image - plain.image).abs().amax(1)[0] > 0.05
     assert changed[eyes[1] - 30 : eyes[1] + 30].sum() > 0.9 * changed.sum() > 20

@@ -25,7 +25,7 @@ from ...progress import Progress, Report, silent
 from ...progress_bar import progress_bar
 from .. import genes, photographs
 from ..paint import paint
-from ..photographs import Studio
+from ..photographs import Photographer
 from ..synthetic import Crowd
 from .cover_lessons import developed, lesson
 
@@ -40,7 +40,7 @@ def photograph(folder: Path, people: int, views: int = 2, seed: int = SEED, repo
     """Shards of (N, 3, SIDE, SIDE) uint8 sRGB photographs with nothing in the way, and (N, 468, 2) landmarks."""
     folder.mkdir(parents=True, exist_ok=True)
     crowd = Crowd(seed, size=256)
-    studio = Studio(crowd.model, crowd.canvas, side=SIDE)
+    photographer = Photographer(crowd.model, crowd.canvas, side=SIDE)
     for start in range(0, people, SHARD):
         report(Progress("photographing people", start, people))
         path = folder / f"{start // SHARD:05d}.safetensors"
@@ -56,7 +56,7 @@ def photograph(folder: Path, people: int, views: int = 2, seed: int = SEED, repo
                 for name in ("glasses", "thing", "blur", "grain", "tone"):
                     how[name] = torch.zeros_like(how[name])
                 how["quality"] = torch.full_like(how["quality"], 0.02)
-                shot = studio.shoot(who, skin, how)
+                shot = photographer.shoot(who, skin, how)
                 images.append((shot.image * 255).round().to(torch.uint8))
                 marks.append(shot.landmarks)
         tensor_files.write_unchecked(path, {"image": torch.cat(images), "landmarks": torch.cat(marks)}, {})

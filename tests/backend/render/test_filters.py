@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fitdiff.render.around import averaged, largest, smallest, smoothed
+from fitdiff.render.filters import averaged, largest, smallest, smoothed
 
 SIZES = [(24, 24), (17, 40)]
 RADII = [0, 1, 2, 5, 11, 16]

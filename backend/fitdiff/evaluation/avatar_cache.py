@@ -18,7 +18,7 @@ from ..generation.generator import located
 from ..perception import weights
 from ..perception.analyse import Analysis
 from ..progress import Report
-from .engine_variants import Contest, run
+from .engine_variants import RunSettings, run
 
 PACKAGE = Path(__file__).resolve().parent.parent
 OWN = ("evaluation/engine_variants.py",)  # of this room, what an engine's head depends on
@@ -26,18 +26,18 @@ OWN = ("evaluation/engine_variants.py",)  # of this room, what an engine's head 
 ASIDE = ("evaluation/", "commands/", "service/", "training/", "cli.py", "face/build/", "assets/weights/")
 
 
-class Kept:
+class AvatarCache:
     """A folder of avatars, <person>-<engine>, each beside a note of what it was made from."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def avatar(
-        self, person: Path, engine: str, contest: Contest, analysis: Callable[[], Analysis], report: Report
+        self, person: Path, engine: str, run_settings: RunSettings, analysis: Callable[[], Analysis], report: Report
     ) -> tuple[Avatar, float]:
         """The avatar and the seconds it took, made now unless it lies here and would come out the same."""
         place, note = (self.folder / f"{person.name}-{engine}{ending}" for ending in ("", ".json"))
-        key = _key(person / "photo.png", engine, contest)
+        key = _key(person / "photo.png", engine, run_settings)
         try:
             written = json.loads(note.read_text(encoding="utf-8"))
             if written["key"] == key:
@@ -46,7 +46,7 @@ class Kept:
             pass  # none, or not one of ours: make it
         looked_at = analysis()
         started = time.perf_counter()
-        avatar = run(engine, looked_at, contest, report)
+        avatar = run(engine, looked_at, run_settings, report)
         seconds = time.perf_counter() - started
         note.unlink(missing_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -56,8 +56,8 @@ class Kept:
         return avatar, seconds
 
 
-def _key(photo: Path, engine: str, contest: Contest) -> str:
-    words = [engine, json.dumps(asdict(contest), sort_keys=True), _everything_that_counts()]
+def _key(photo: Path, engine: str, run_settings: RunSettings) -> str:
+    words = [engine, json.dumps(asdict(run_settings), sort_keys=True), _everything_that_counts()]
     return hashlib.sha256(photo.read_bytes() + "\n".join(words).encode()).hexdigest()
 
 
