@@ -14,13 +14,12 @@ from fitdiff.cli import main
 from fitdiff.colour import linear_from_srgb
 from fitdiff.evaluation import avatar_cache, known_person, known_truth, subjects, truth_report
 from fitdiff.evaluation.hard_views import HARD
-from fitdiff.evaluation.known_person import Ground, Subject
+from fitdiff.evaluation.known_person import Ground, Subject, seen_texels
 from fitdiff.evaluation.neutral_likeness import Front
 from fitdiff.evaluation.shapes import FaceShape, reachable
 from fitdiff.evaluation.views import as_bytes
 from fitdiff.face import embedded
 from fitdiff.render.colour import to_srgb
-from fitdiff.evaluation.known_person import seen_texels
 
 PEOPLE = 2
 DIRECTION = (0.5, 0.4, 0.8)
