@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from ..errors import FitDiffError
+from ..regular_file import open_regular, read_regular
 from ..topology import REGIONS, LandmarkSet, Topology
 from .arkit import ARKIT_NAMES, expression_components
 from .geometry import mirror_map, vertex_landmarks
@@ -28,7 +29,8 @@ VERTICES, FACES = 26719, 26384
 KEPT_VERTICES, KEPT_FACES = 24591, 24692
 METRES = 0.01
 EXPRESSIONS = 25
-MAX_BYTES = 512 << 20
+MAX_BYTES, MAX_LINES = 64 << 20, 1_000_000  # of one OBJ; the release's have 3 MB and 140,000 lines
+MAX_MODES = 1000
 
 # The release's own table of polygon ranges: (end of the range, our region). Left and right keep their order.
 _RANGES = (
@@ -165,13 +167,14 @@ def _topology(arrays: IctArrays, mean: np.ndarray) -> Topology:
 
 def _read_npz(path: Path) -> IctArrays:
     try:
-        check_zip(path)
-        with np.load(path, allow_pickle=False) as file:
+        with open_regular(path) as file:
+            check_zip(file)
+            archive = np.load(file, allow_pickle=False)
             keys = ("neutral", "identity", "expression", "expression_names", "faces", "face_uv", "uv")
-            missing = [key for key in keys if key not in file.files]
+            missing = [key for key in keys if key not in archive.files]
             if missing:
-                raise _wrong(f"no {missing} in {file.files[:20]}")
-            held = {key: file[key] for key in keys}
+                raise _wrong(f"no {missing} in {archive.files[:20]}")
+            held = {key: archive[key] for key in keys}
     except FitDiffError:
         raise
     except Exception as error:  # a damaged zip can raise almost anything
@@ -229,9 +232,10 @@ def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
 
 def _lines(path: Path) -> list[bytes]:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise OSError("too large")
-        return path.read_bytes().splitlines()
+        data = read_regular(path, MAX_BYTES)
+        if data.count(b"\n") > MAX_LINES:
+            raise OSError("too many lines")
+        return data.splitlines()
     except OSError as error:
         raise _unreadable(path, repr(error)) from error
 
@@ -250,8 +254,8 @@ def _read_landmarks(folder: Path) -> np.ndarray | None:
     if not file.exists():
         return None
     try:
-        marks = np.array(json.loads(file.read_bytes())["idx_to_landmark_verts"], dtype=np.int64)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        marks = np.array(json.loads(read_regular(file, MAX_BYTES))["idx_to_landmark_verts"], dtype=np.int64)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _unreadable(file, repr(error)) from error
     if marks.shape != (68,) or marks.min() < 0 or marks.max() >= KEPT_VERTICES:
         raise _wrong("idx_to_landmark_verts")
@@ -285,8 +289,8 @@ def _check(arrays: IctArrays) -> None:
             raise _wrong(f"{name} is {array.shape}, not {want}")
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
             raise _wrong(f"{name} is not numbers")
-    if len(arrays.identity) == 0:
-        raise _wrong("no identity modes")
+    if not 0 < len(arrays.identity) <= MAX_MODES or len(arrays.expression) > MAX_MODES:
+        raise _wrong(f"{len(arrays.identity)} identity modes and {len(arrays.expression)} expressions")
     faces, corners = arrays.faces[:KEPT_FACES], arrays.face_uv[:KEPT_FACES]
     if faces.max() >= KEPT_VERTICES or faces[:, :3].min() < 0 or ((faces < 0) != (corners < 0)).any():
         raise _wrong("faces")

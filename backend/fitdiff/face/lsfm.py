@@ -29,13 +29,14 @@ import numpy as np
 import torch
 
 from ..errors import FitDiffError
+from ..regular_file import read_regular
 from ..topology import LandmarkSet, Topology
 from .geometry import cylindrical_uv, mirror_map, vertex_landmarks
 from .matfile import read_mat
 from .model import MorphableModel
 
 IDENTITIES, EXPRESSIONS = 158, 25
-MAX_VERTICES, MAX_TRIANGLES = 300_000, 600_000
+MAX_VERTICES, MAX_TRIANGLES, MAX_COMPONENTS = 300_000, 600_000, 10_000
 NORMALISED_SIZE = 0.26  # metres across, given to a model whose units cannot be told: about LSFM's full face
 
 _NAMES = {
@@ -88,7 +89,7 @@ def load_lsfm(
 def read_landmark_file(path: Path, vertices: int) -> np.ndarray:
     """68 0-based vertex indices in iBUG order: a JSON list, a JSON object with one (`ibug68`), or numbers in a text."""
     try:
-        text = path.read_text(encoding="utf-8")[: 1 << 20]
+        text = read_regular(path, 1 << 20).decode("utf-8")
         if path.suffix.lower() == ".json":
             held = json.loads(text)
             if isinstance(held, dict):
@@ -97,7 +98,7 @@ def read_landmark_file(path: Path, vertices: int) -> np.ndarray:
         else:
             numbers = [int(number) for number in re.findall(r"-?\d+", text)]
         marks = np.array(numbers, dtype=np.int64)
-    except (OSError, ValueError, TypeError, StopIteration, OverflowError) as error:
+    except (OSError, ValueError, TypeError, StopIteration, OverflowError, RecursionError) as error:
         raise _bad_landmarks(f"{path}: {error!r}") from error
     if marks.shape != (68,) or marks.min() < 0 or marks.max() >= vertices or len(set(numbers)) < 60:
         raise _bad_landmarks(f"{path}: {len(marks)} indices for {vertices} vertices")
@@ -113,11 +114,11 @@ def _read_model(path: Path) -> MatrixModel:
         if name not in held:
             raise _wrong(f"nothing that could be {name}; understood: {sorted(held)}")
     triangles = _triangles(held["triangles"])
-    mean = held["mean"].astype(np.float64)
+    mean = held["mean"]
+    if mean.size % 3 or not 100 <= mean.size // 3 <= MAX_VERTICES:
+        raise _wrong(f"a mean of {mean.size} numbers")
     mean = mean.T if mean.ndim == 2 and mean.shape[0] == 3 and mean.shape[1] > 3 else mean
-    flat = mean.reshape(-1)
-    if flat.size % 3 or not 100 <= flat.size // 3 <= MAX_VERTICES:
-        raise _wrong(f"a mean of {flat.size} numbers")
+    flat = mean.astype(np.float64).reshape(-1)
     count = flat.size // 3
     triangles = _zero_based(triangles, count)
     basis = _basis(held["components"], count)
@@ -130,7 +131,7 @@ def _read_model(path: Path) -> MatrixModel:
     if deviation is None and np.allclose(np.linalg.norm(basis[:5], axis=1), 1.0, atol=1e-3):
         raise _wrong("unit components without eigenvalues")
     expression = np.zeros((0, flat.size), np.float32)
-    split = int(held["ids"].reshape(-1)[0]) if "ids" in held else len(basis)
+    split = _count(held["ids"]) if "ids" in held else len(basis)
     if deviation is not None:
         basis = basis[: len(deviation)] * deviation[:, None]
     if split < len(basis):
@@ -138,7 +139,7 @@ def _read_model(path: Path) -> MatrixModel:
     elif "expression" in held:
         expression = _basis(held["expression"], count)
         scale = held.get("expression_deviation")
-        expression = expression if scale is None else expression[: scale.size] * scale.reshape(-1, 1)
+        expression = expression if scale is None else _scaled(expression, scale)
     model = MatrixModel(
         points(flat)[0],
         points(basis[:IDENTITIES]),
@@ -163,13 +164,13 @@ def _with_expression(model: MatrixModel, path: Path) -> MatrixModel:
         flat = _basis(basis, count)
     except FitDiffError as error:
         raise _wrong_expression(error.details) from error
-    deviation = held.get("expression_deviation")
-    if deviation is None and "variance" in held:
-        deviation = np.sqrt(np.maximum(held["variance"].astype(np.float64), 0.0))
+    deviation = held.get("expression_deviation", held.get("variance"))
     if deviation is not None:
-        if deviation.size < min(len(flat), EXPRESSIONS):
+        if not min(len(flat), EXPRESSIONS) <= deviation.size <= MAX_COMPONENTS:
             raise _wrong_expression(f"{deviation.size} deviations for {len(flat)} components")
-        flat = flat[: deviation.size] * deviation.reshape(-1, 1)
+        if "expression_deviation" not in held:
+            deviation = np.sqrt(np.maximum(deviation.astype(np.float64), 0.0))
+        flat = _scaled(flat, deviation)
     expression = flat[:EXPRESSIONS].reshape(-1, count, 3)
     extended = MatrixModel(
         model.mean, model.identity, expression, model.triangles, model.landmarks, (f"expression: {path.name}",)
@@ -196,21 +197,36 @@ def _basis(array: np.ndarray, count: int) -> np.ndarray:
         array = array.reshape(-1, array.shape[2])
     if array.ndim == 2 and array.shape[0] == 3 * count:
         array = array.T
-    if array.ndim != 2 or array.shape[1] != 3 * count or not 1 <= len(array) <= 10_000:
+    if array.ndim != 2 or array.shape[1] != 3 * count or not 1 <= len(array) <= MAX_COMPONENTS:
         raise _wrong(f"components {array.shape} for {count} vertices")
     return np.ascontiguousarray(array[: IDENTITIES + 100], dtype=np.float32)
 
 
 def _deviation(held: Mapping[str, np.ndarray], components: int) -> np.ndarray | None:
-    if "variance" in held:
-        deviation = np.sqrt(np.maximum(held["variance"].astype(np.float64).reshape(-1), 0.0))
-    elif "deviation" in held:
-        deviation = held["deviation"].astype(np.float64).reshape(-1)
-    else:
+    numbers = held.get("variance", held.get("deviation"))
+    if numbers is None:
         return None
-    if deviation.size < components or not np.isfinite(deviation).all():
-        raise _wrong(f"{deviation.size} eigenvalues for {components} components")
+    if not components <= numbers.size <= MAX_COMPONENTS:
+        raise _wrong(f"{numbers.size} eigenvalues for {components} components")
+    deviation = numbers.astype(np.float64).reshape(-1)
+    if "variance" in held:
+        deviation = np.sqrt(np.maximum(deviation, 0.0))
+    if not np.isfinite(deviation).all():
+        raise _wrong("eigenvalues that are not finite")
     return deviation[:components].astype(np.float32)
+
+
+def _count(array: np.ndarray) -> int:
+    """One whole number of at least 1."""
+    if array.size != 1 or not 1 <= float(array.reshape(-1)[0]) < 1e9:
+        raise _wrong("n_trunc_ids is no count")
+    return int(array.reshape(-1)[0])
+
+
+def _scaled(basis: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Components with a deviation each, as far as there are both."""
+    count = min(len(basis), deviation.size)
+    return basis[:count] * deviation.reshape(-1)[:count, None]
 
 
 def _triangles(array: np.ndarray) -> np.ndarray:

@@ -1,20 +1,30 @@
 """Numeric arrays out of MATLAB files (v5 through scipy, v7.3 through h5py) and npz, without trusting the file.
 
-Sizes are looked at before anything is read; nothing that could refer outside the file or hold code is followed.
+What all arrays together would take is counted before any memory is set aside; nothing that could refer outside the file
+or hold code is followed.
 """
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from ..errors import FitDiffError
+from ..regular_file import NotAFile, open_regular
+from . import mat5
 
-MAX_BYTES = 2 << 30
-MAX_NUMBERS = 200_000_000  # in one array; LSFM's components are 25 million, Basel's 32 million
+if TYPE_CHECKING:
+    import h5py
+
+MAX_BYTES = 2 << 30  # of a file
+MAX_UNPACKED = 1 << 30  # bytes of all arrays of an npz
+MAX_NUMBERS = 128 << 20  # in all arrays together; LSFM's components are 25 million, Basel's 32 million
+MAX_CHUNKS = 100_000  # of one HDF5 dataset
 
 
 def read_mat(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
@@ -22,34 +32,39 @@ def read_mat(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
 
     MATLAB's column-major arrays come as NumPy sees them through each library: v7.3 files have their axes reversed.
     """
-    if not path.is_file():
+    try:
+        with open_regular(path) as file:
+            size = path.stat().st_size
+            if size > MAX_BYTES:
+                raise _unreadable(path, f"{size} bytes")
+            start = file.read(520)
+            if path.suffix.lower() == ".npz":
+                return _read_npz(file, wanted)
+            if start[:10] == b"MATLAB 7.3" or b"\x89HDF\r\n\x1a\n" in (start[:8], start[512:520]):
+                return _read_hdf5(path, wanted)
+            return _read_v5(file, wanted)
+    except FileNotFoundError as error:
         raise FitDiffError(
             "face-model-missing", f"There is no file {path.name}; check the path of the face model.", details=str(path)
-        )
-    if path.stat().st_size > MAX_BYTES:
-        raise _unreadable(path, f"{path.stat().st_size} bytes")
-    try:
-        with path.open("rb") as file:
-            start = file.read(520)
-        if path.suffix.lower() == ".npz":
-            return _read_npz(path, wanted)
-        if start[:10] == b"MATLAB 7.3" or start[:8] == b"\x89HDF\r\n\x1a\n" or start[512:520] == b"\x89HDF\r\n\x1a\n":
-            return _read_hdf5(path, wanted)
-        return _read_v5(path, wanted)
+        ) from error
+    except NotAFile as error:
+        raise not_a_file(path, error) from error
+    except mat5.TooMuch as error:
+        raise _too_large(str(error)) from error
     except FitDiffError:
         raise
     except Exception as error:  # two parsers of other people's bytes: they raise nearly everything
         raise _unreadable(path, repr(error)) from error
 
 
-def _read_v5(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
-    from scipy.io import loadmat, whosmat
+def _read_v5(file: BinaryIO, wanted: Collection[str]) -> dict[str, np.ndarray]:
+    from scipy.io import loadmat
 
-    listed = whosmat(str(path))
-    names = [name for name, shape, kind in listed if name in wanted and _fits(name, shape)]
+    names = mat5.variables(file, wanted, MAX_NUMBERS)
     if not names:
         return {}
-    held = loadmat(str(path), variable_names=names)
+    file.seek(0)
+    held = loadmat(file, variable_names=names)
     found: dict[str, np.ndarray] = {}
     for name in names:
         array = np.asarray(held[name])
@@ -58,7 +73,7 @@ def _read_v5(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
             found |= {key: np.asarray(inner[key]) for key in array.dtype.names if key in wanted}
         elif not array.dtype.names:
             found[name] = array
-    return {name: array for name, array in found.items() if array.dtype.kind in "fiu" and _fits(name, array.shape)}
+    return {name: array for name, array in found.items() if array.dtype.kind in "fiu"}
 
 
 def _read_hdf5(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
@@ -72,49 +87,76 @@ def _read_hdf5(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
             details=repr(error),
         ) from error
 
-    found: dict[str, np.ndarray] = {}
-
-    def collect(group: h5py.Group) -> None:
-        for name in group:
-            if name not in wanted or not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                continue  # links lead elsewhere, perhaps to other files
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                collect(item)
-            elif not item.is_virtual and item.external is None and item.dtype.kind in "fiu" and _fits(name, item.shape):
-                found[name] = item[()]
-
     with h5py.File(path, "r") as file:
-        collect(file)
+        datasets = _datasets(file, wanted)
+        _require_few({name: _numbers_in(item) for name, item in datasets.items()})
+        return {name: item[()] for name, item in datasets.items()}
+
+
+def _datasets(group: h5py.Group, wanted: Collection[str], inside: bool = False) -> dict[str, h5py.Dataset]:
+    """Those of the file itself and of the groups in it that are wanted, which is how a struct is written.
+
+    Names are looked up, never listed, and groups in groups are left alone: links may form a graph without an end.
+    """
+    import h5py
+
+    found: dict[str, h5py.Dataset] = {}
+    for name in sorted(wanted):
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue  # there is none, or it leads elsewhere, perhaps to another file
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            found |= {} if inside else _datasets(item, wanted, inside=True)
+        elif not item.is_virtual and item.external is None and item.dtype.kind in "fiu" and item.shape is not None:
+            found[name] = item
     return found
 
 
-def _read_npz(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
-    check_zip(path)
-    with np.load(path, allow_pickle=False) as file:
-        found = {name: file[name] for name in file.files if name in wanted}
-    return {name: array for name, array in found.items() if array.dtype.kind in "fiu" and _fits(name, array.shape)}
+def _numbers_in(item: h5py.Dataset) -> int:
+    """How many 8-byte numbers reading a dataset needs room for: its own, or those of one chunk where that is larger."""
+    chunk = item.chunks or item.shape
+    chunks = math.prod(-(-length // step) for length, step in zip(item.shape, chunk, strict=True) if step)
+    if chunks > MAX_CHUNKS:
+        raise _too_large(f"{item.name} in {chunks} chunks")
+    return max(math.prod(item.shape), math.prod(chunk)) * max(1, item.dtype.itemsize // 8)
 
 
-def check_zip(path: Path) -> None:
-    """Raise ValueError for an npz that would unpack to more than any face model needs."""
-    with zipfile.ZipFile(path) as archive:
+def _read_npz(file: BinaryIO, wanted: Collection[str]) -> dict[str, np.ndarray]:
+    check_zip(file)
+    with np.load(file, allow_pickle=False) as held:
+        found = {name: held[name] for name in held.files if name in wanted}
+    _require_few({name: array.size for name, array in found.items()})
+    return {name: array for name, array in found.items() if array.dtype.kind in "fiu"}
+
+
+def check_zip(file: BinaryIO) -> None:
+    """Raise ValueError for an npz that would unpack to more than any face model needs; leaves the file at its start."""
+    with zipfile.ZipFile(file) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
-    if size > MAX_BYTES:
+    if size > MAX_UNPACKED:
         raise ValueError(f"unpacks to {size} bytes")
+    file.seek(0)
 
 
-def _fits(name: str, shape: tuple[int, ...]) -> bool:
-    numbers = 1
-    for length in shape:
-        numbers *= int(length)
-    if numbers > MAX_NUMBERS:
-        raise FitDiffError(
-            "face-model-wrong-layout",
-            "This file holds arrays far larger than any face model's; give the face model's own file.",
-            details=f"{name} {shape}",
-        )
-    return True
+def _require_few(numbers: dict[str, int]) -> None:
+    if sum(numbers.values()) > MAX_NUMBERS:
+        raise _too_large(f"{numbers}"[:2000])
+
+
+def _too_large(details: str) -> FitDiffError:
+    return FitDiffError(
+        "face-model-wrong-layout",
+        "This file holds arrays far larger or deeper than any face model's; give the face model's own file.",
+        details=details,
+    )
+
+
+def not_a_file(path: Path, error: NotAFile) -> FitDiffError:
+    return FitDiffError(
+        "face-model-unreadable",
+        f"{path.name} is {error.what}: give the face model's own file.",
+        details=str(path),
+    )
 
 
 def _unreadable(path: Path, details: str) -> FitDiffError:

@@ -32,6 +32,8 @@ from safetensors.numpy import load as parse_safetensors
 
 from .. import tensor_files
 from ..errors import FitDiffError
+from ..regular_file import NotAFile, open_regular, read_regular
+from .matfile import not_a_file
 from ..topology import REGIONS, LandmarkSet, Topology
 from .model import MorphableModel
 
@@ -39,6 +41,7 @@ FORMAT = "fitdiff-face"
 VERSION = "1"
 MAX_BYTES = 1 << 30  # LSFM in float32 is 117 MB; nothing honest comes near this
 MAX_VERTICES = 1_000_000
+MAX_MOVED = 52 * MAX_VERTICES  # vertices of all shapes together, which the file does not hold one by one
 STEPS = 32767  # int16 steps from 0 to a component's largest displacement
 STILL = 1e-6  # metres: when stored in steps, an ARKit shape's vertices that move less are left out
 
@@ -121,14 +124,16 @@ def read_header(path: Path | str) -> dict[str, str]:
     """The text entries of a face file alone, fast: for lists of what is installed."""
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             length = int.from_bytes(file.read(8), "little")
             if not 0 < length <= min(path.stat().st_size, 1 << 24):
                 raise _unreadable("header length")
             metadata = json.loads(file.read(length)).get("__metadata__", {})
     except FileNotFoundError as error:
         raise _missing(path) from error
-    except (OSError, ValueError, AttributeError) as error:
+    except NotAFile as error:
+        raise not_a_file(path, error) from error
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise _unreadable(repr(error)) from error
     return _checked_metadata(metadata)
 
@@ -180,6 +185,8 @@ def _decode_sparse(taken: _Taken, name: str, shapes: int, count: int) -> np.ndar
         values *= np.repeat(taken.floats(f"{name}.scale", (shapes,)), per_shape)[:, None]
     else:
         values = taken.floats(f"{name}.values", (len(rows), 3))
+    if shapes * count > MAX_MOVED:
+        raise _wrong(f"{shapes} shapes of {count} vertices")
     dense = np.zeros((shapes, count, 3), np.float32)
     dense[np.repeat(np.arange(shapes), per_shape), rows] = values
     return dense
@@ -188,7 +195,7 @@ def _decode_sparse(taken: _Taken, name: str, shapes: int, count: int) -> np.ndar
 def _arkit_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
     try:
         names = json.loads(metadata.get("arkit", "[]"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _wrong("arkit names") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > 1000:
         raise _wrong("arkit names")
@@ -280,9 +287,7 @@ class _Taken:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     metadata = read_header(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _unreadable(f"{path.stat().st_size} bytes")
-        tensors = parse_safetensors(path.read_bytes())
+        tensors = parse_safetensors(read_regular(path, MAX_BYTES))
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise _unreadable(repr(error)) from error
     tensors = {name: tensors[name] for name in sorted(tensors)}
