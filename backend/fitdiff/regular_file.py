@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 from typing import BinaryIO
 
 _FLAGS = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")  # those that this system has
@@ -53,11 +52,6 @@ def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
         if size > most:
             raise TooLarge(path, size)
         return file.read(size)
-
-
-def is_special(path: Path) -> bool:
-    """Whether something is there that is neither a file nor a folder: a pipe, a socket or a device."""
-    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _require(mode: int, path: str | os.PathLike[str]) -> None:

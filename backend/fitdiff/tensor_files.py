@@ -19,6 +19,11 @@ from torch import Tensor
 
 from .atomic_write import atomic_file
 from .errors import FitDiffError
+from .regular_file import require_regular
+
+TYPES = {torch.float16, torch.float32, torch.float64, torch.bool, torch.uint8}
+TYPES |= {torch.int8, torch.int16, torch.int32, torch.int64}
+"""What files of ours hold; NumPy, which the checksum needs, knows no bfloat16 and no 8-bit floats."""
 
 
 def checksum(tensors: Mapping[str, Tensor | np.ndarray]) -> str:
@@ -71,10 +76,16 @@ def _sort_header(path: Path) -> None:
 def opened(path: Path, advice: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
     """What lies in a file, and its header; `advice` says to the artist how to get a sound one."""
     try:
+        require_regular(path)
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = file.metadata() or {}
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise damaged(path, str(error), advice) from error
+    strange = {name: str(tensor.dtype) for name, tensor in tensors.items() if tensor.dtype not in TYPES}
+    if strange:
+        raise damaged(path, f"numbers of types that FitDiff never writes: {strange}"[:2000], advice)
+    return tensors, header
 
 
 def verify(path: Path, tensors: dict[str, Tensor], stated: str, advice: str = "") -> None:

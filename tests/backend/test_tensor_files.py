@@ -8,6 +8,8 @@ from safetensors.torch import load_file, save_file
 from fitdiff import tensor_files
 from fitdiff.errors import FitDiffError
 
+from .fifos import make_fifo, returned_from
+
 TENSORS = {"b": torch.arange(6.0).view(2, 3).T, "a": np.arange(4, dtype=np.int8)[::-1], "count": torch.tensor(3)}
 HEADER = {f"fact {i}": f"“{i}” \\ \n" for i in range(12)}
 
@@ -52,3 +54,18 @@ def test_without_a_checksum_no_sum_is_worked_out(tmp_path):
     path = tmp_path / "x"
     tensor_files.write_unchecked(path, TENSORS, {"says": "so"})
     assert tensor_files.opened(path)[1] == {"says": "so"}
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float8_e4m3fn, torch.complex64])
+def test_numbers_that_are_never_written_are_damage(tmp_path, kind):
+    path = tmp_path / "x"
+    save_file({"a": torch.zeros(3), "b": torch.zeros(3).to(kind)}, path, {"sha256": "0"})
+    with pytest.raises(FitDiffError, match="damaged") as caught:
+        tensor_files.opened(path)
+    assert caught.value.code == "weights-damaged" and str(kind) in caught.value.details
+
+
+def test_a_pipe_is_no_file_of_weights(tmp_path):
+    fifo = make_fifo(tmp_path / "x.safetensors")
+    error = returned_from(lambda: tensor_files.opened(fifo), fifo)
+    assert isinstance(error, FitDiffError) and error.code == "weights-damaged"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from fitdiff.errors import FitDiffError
+from fitdiff.regular_file import NotAFile, read_regular
 
 from ..skin_maps import SKIN_MAPS
 from .sample import seed_of, within
@@ -20,6 +22,7 @@ HELP = "fill what a partial diffuse map lacks, and give it specular and normal m
 
 FILES = {f"{name}.png" for name in SKIN_MAPS}
 SIZES = (64, 4096)  # texels a side
+MOST_BYTES = 256 << 20  # of a map: more than 4096 x 4096 texels of 16-bit colour and opacity take
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -103,11 +106,20 @@ def _picture(path: Path, mode: str) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
+        data = read_regular(path, MOST_BYTES)
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             if picture.width != picture.height or not SIZES[0] <= picture.width <= SIZES[1]:
-                raise FitDiffError("map-size", f"{path.name} must be square, {SIZES[0]} to {SIZES[1]} texels a side.")
+                raise _wrong_size(path)
             return np.array(picture.convert(mode))
+    except NotAFile as error:
+        raise FitDiffError("map-unreadable", f"{path.name} is {error.what}: give a PNG picture.") from error
+    except Image.DecompressionBombError as error:
+        raise _wrong_size(path) from error
     except (OSError, ValueError, SyntaxError) as error:
         raise FitDiffError(
             "map-unreadable", f"{path.name} cannot be read as a PNG picture.", details=str(error)
         ) from error
+
+
+def _wrong_size(path: Path) -> FitDiffError:
+    return FitDiffError("map-size", f"{path.name} must be square, {SIZES[0]} to {SIZES[1]} texels a side.")

@@ -11,6 +11,7 @@ from rich.console import Console
 from fitdiff.errors import FitDiffError
 
 from ..threads import one_thread_per_operation
+from .face_model import add_face_model
 
 if TYPE_CHECKING:
     from ..evaluation.engine_variants import RunSettings
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engines", default=ENGINES, help=f"comma-separated, default {ENGINES}")
     parser.add_argument("--steps", type=int, help="of fit and diffusion; default: each engine's own number")
     parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
-    parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
+    add_face_model(parser)
 
 
 @one_thread_per_operation()

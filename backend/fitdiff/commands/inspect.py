@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from ..inspection import REPORT, Inspection
+from .face_model import add_face_model
 
 HELP = "show what is seen in a photo: faces, landmarks, skin, pose"
 
@@ -16,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", metavar="PHOTO", help="JPEG, PNG, WebP, TIFF or HEIC")
     parser.add_argument("--out", metavar="DIR", required=True, help="folder for pictures and report.json")
     parser.add_argument("--face", metavar="N", type=int, help="the face to draw out, counted from 1; else all of them")
-    parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
+    add_face_model(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:

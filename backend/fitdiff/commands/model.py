@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from ..errors import FitDiffError
+from .face_model import add_face_model
 
 if TYPE_CHECKING:
     from ..face.model import MorphableModel
@@ -20,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     info = actions.add_parser("info", help="what a face model holds, and which there are")
-    _add_face_model(info)
+    add_face_model(info)
 
     bring = actions.add_parser("import", help="keep an LSFM .mat file or an ICT-FaceKit folder for later use by name")
     bring.add_argument("file", type=Path, metavar="FILE", help="LSFM .mat, ICT-FaceKit folder or npz")
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     bring.add_argument("--replace", action="store_true", help="replace an imported model of the same name")
 
     preview = actions.add_parser("preview", help="a sheet of people, components or expressions")
-    _add_face_model(preview)
+    add_face_model(preview)
     preview.add_argument("--out", type=Path, required=True, metavar="PNG")
     preview.add_argument("--count", type=_count, help="random people (24 unless rows are asked for)")
     preview.add_argument(
@@ -49,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     preview.add_argument("--size", type=_size, default=224, help="pixels of one picture (default 224)")
 
     person = actions.add_parser("random", help="a seeded random person as an avatar folder")
-    _add_face_model(person)
+    add_face_model(person)
     person.add_argument("--seed", type=int, default=0)
     person.add_argument("--out", type=Path, required=True, metavar="DIR")
     person.add_argument("--overwrite", action="store_true", help="replace an avatar that is there")
@@ -150,10 +151,6 @@ def _describe(model: MorphableModel) -> dict[str, Any]:
 def _bytes(path: Path) -> int:
     files = [path] if path.is_file() else path.rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def _add_face_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
 
 
 def _count(text: str) -> int:

@@ -10,6 +10,7 @@ from rich.console import Console
 from ..devices import DEVICES
 from ..engines.registry import ENGINES
 from ..reconstruction import GUIDANCES, MOST_STEPS, RESOLUTIONS, STACKS, Order
+from .face_model import add_face_model
 
 HELP = "turn a photo into an avatar folder"
 
@@ -26,7 +27,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """What an avatar is made with, for one photo as for many."""
     best, second, *_ = ENGINES
     parser.add_argument("--engine", choices=ENGINES, help=f"default: {best}, where it runs; else {second}")
-    parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
+    add_face_model(parser)
     parser.add_argument(
         "--likeness",
         metavar="0..1",

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from ..sampling import MOST_PEOPLE, MOST_SAMPLING_STEPS, Sampling, sample
+from .face_model import add_face_model
 
 HELP = "draw random people from the diffusion model"
 
@@ -22,7 +23,7 @@ def add_drawing(parser: argparse.ArgumentParser) -> None:
     """What every command that draws people asks."""
     parser.add_argument("--seed", metavar="N", type=seed_of, default=0, help="of the first; the others count on")
     parser.add_argument("--steps", metavar="N", type=within(MOST_SAMPLING_STEPS), default=25, help="default 25")
-    parser.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
+    add_face_model(parser)
     parser.add_argument("--stack", choices=("embedded", "research"), default="embedded", help="default: embedded")
     parser.add_argument("--overwrite", action="store_true", help="replace avatars that are there")
 

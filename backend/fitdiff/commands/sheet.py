@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from fitdiff.atomic_write import atomic_file
 from fitdiff.errors import FitDiffError
 
+if TYPE_CHECKING:
+    from ..photo import Photo
+
 HELP = "lay pictures side by side into one picture"
 
 GAP, CAPTION = 12, 36  # pixels
+MOST_PIXELS = 134_000_000  # of the sheet, as of a photo
 BACKGROUND, TEXT = (24, 24, 26), (225, 225, 225)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pictures", type=Path, nargs="+", help="PNG or JPEG files, in reading order")
+    parser.add_argument("pictures", type=Path, nargs="+", help="files of pictures, in reading order")
     parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
     parser.add_argument("--columns", type=int, help="pictures in one row (default: as square as possible)")
     parser.add_argument("--height", type=int, default=512, help="pixels of one picture's height (default 512)")
@@ -45,18 +50,15 @@ def make_sheet(pictures: list[Path], captions: list[str], out: Path, columns: in
 
     tiles = []
     for path in pictures:
-        try:
-            with Image.open(path, formats=("PNG", "JPEG")) as picture:
-                rgb = picture.convert("RGB")
-        except OSError as error:
-            sentence = f"{path} cannot be read as a PNG or JPEG picture: check that it is there and whole."
-            raise FitDiffError("picture-unreadable", sentence, details=str(error)) from error
-        width = max(1, round(rgb.width * height / rgb.height))
-        tiles.append(rgb.resize((width, height), Image.Resampling.LANCZOS))
+        picture = Image.fromarray(_read(path).pixels)
+        width = max(1, round(picture.width * height / picture.height))
+        _require_room(width, height)
+        tiles.append(picture.resize((width, height), Image.Resampling.LANCZOS))
     cell = max(tile.width for tile in tiles)
     columns = min(columns, len(tiles))
     rows = math.ceil(len(tiles) / columns)
     size = (GAP + columns * (cell + GAP), GAP + rows * (height + CAPTION + GAP))
+    _require_room(*size)
     sheet = Image.new("RGB", size, BACKGROUND)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=20)
     for number, (tile, caption) in enumerate(zip(tiles, captions)):
@@ -68,3 +70,23 @@ def make_sheet(pictures: list[Path], captions: list[str], out: Path, columns: in
     with atomic_file(out) as half_done:
         sheet.save(half_done, "PNG")
     return size
+
+
+def _require_room(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise FitDiffError(
+            "usage-size",
+            f"The sheet would have {width} x {height} pixels or more, and {MOST_PIXELS / 1e6:.0f} million are the most:"
+            " choose a smaller --height or fewer pictures.",
+        )
+
+
+def _read(path: Path) -> Photo:
+    """A picture as safely as any photo is opened: devices, bombs and what is damaged are refused."""
+    from ..photo import open_photo
+
+    try:
+        return open_photo(path)
+    except FitDiffError as error:
+        code = "picture-too-large" if error.code == "photo-too-large" else "picture-unreadable"
+        raise FitDiffError(code, error.sentence, details=error.details, data=error.data) from error

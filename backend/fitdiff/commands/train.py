@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from ..errors import FitDiffError
+from .face_model import add_face_model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     second.add_argument(
         "--rendered", type=_count, help="guesses of a batch that are decoded and rendered; 0 leaves that out"
     )
-    second.add_argument("--face-model", metavar="M", help="`embedded` (default), an imported name, or a path")
+    add_face_model(second)
     _add_stack(second)
 
     worth = actions.add_parser("report", help="measure weights on people that no training has seen")

@@ -84,11 +84,14 @@ def save_denoiser(
 
 def load_denoiser(path: Path, device: torch.device | str = "cpu") -> TrainedDenoiser:
     tensors, header, card = _read(path, "SPADE denoiser")
-    statistics = Statistics(tensors.pop("statistics.mean"), tensors.pop("statistics.scale"))
+    try:
+        statistics = Statistics(tensors.pop("statistics.mean"), tensors.pop("statistics.scale"))
+        schedule, autoencoder = _unpacked(ScheduleConfig, header["schedule"]), header["autoencoder"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise tensor_files.damaged(path, repr(error)) from error
     network = _filled(path, lambda: Denoiser(_unpacked(DenoiserConfig, header["config"])), tensors)
-    schedule = _unpacked(ScheduleConfig, header["schedule"])
     face = header.get("face", FACE)
-    return TrainedDenoiser(network.to(device), schedule, statistics.to(device), header["autoencoder"], card, face)
+    return TrainedDenoiser(network.to(device), schedule, statistics.to(device), autoencoder, card, face)
 
 
 def _save(

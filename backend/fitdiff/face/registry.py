@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import torch
 
 from ..errors import FitDiffError
+from ..regular_file import NotAFile, require_regular
 from ..user_folders import data_folder
 from . import embedded
 from .geometry import vertex_landmarks
 from .ict import is_ict, load_ict
 from .lsfm import load_lsfm, read_landmark_file
+from .matfile import not_a_file
 from .model import MorphableModel
 from .storage import load_model, save_model
 
@@ -29,14 +32,17 @@ def imported_faces() -> dict[str, Path]:
 
 
 def locate(spec: str | None) -> Path:
-    """The file or folder that `load_face_model(spec)` reads."""
+    """The file or folder that `load_face_model(spec)` reads: of a name, or at a whole path from the disk's root.
+
+    A relative path is no name and not looked for: it would mean something else wherever a service happens to run.
+    """
     if spec is None or spec == EMBEDDED:
         return embedded.ASSET
     faces = imported_faces()
     if spec in faces:
         return faces[spec]
     path = Path(spec)
-    if path.exists():
+    if path.is_absolute() and path.exists():
         return path
     known = ", ".join([EMBEDDED, *faces])
     raise FitDiffError(
@@ -45,6 +51,13 @@ def locate(spec: str | None) -> Path:
         "`fitdiff model import` adds others.",
         details=str(path),
     )
+
+
+def from_here(spec: str) -> str:
+    """A face model as a command line names it: names stay, relative paths become whole ones."""
+    if spec == EMBEDDED or spec in imported_faces() or not Path(spec).exists():
+        return spec
+    return os.path.abspath(spec)
 
 
 def load_face_model(spec: str | None = None, dtype: torch.dtype = torch.float32) -> MorphableModel:
@@ -58,6 +71,8 @@ def load_face_model(spec: str | None = None, dtype: torch.dtype = torch.float32)
 
 def open_face(path: Path, expression: Path | None = None, landmarks: Path | None = None) -> MorphableModel:
     """Any face that FitDiff can read, told apart by what it is called; float32."""
+    if not path.is_dir():
+        _require_file(path)
     if path.suffix.lower() == ".mat":
         return load_lsfm(path, expression, landmarks)
     if expression is not None:
@@ -79,6 +94,17 @@ def open_face(path: Path, expression: Path | None = None, landmarks: Path | None
         marks = read_landmark_file(landmarks, len(model.mean))
         model.topology.landmarks["ibug68"] = vertex_landmarks(model.topology.triangles, marks)
     return model
+
+
+def _require_file(path: Path) -> None:
+    try:
+        require_regular(path)
+    except NotAFile as error:
+        raise not_a_file(path, error) from error
+    except OSError as error:
+        raise FitDiffError(
+            "face-model-missing", f"There is no {path.name}; check the path of the face model.", details=repr(error)
+        ) from error
 
 
 def import_face(

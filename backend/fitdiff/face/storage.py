@@ -33,8 +33,8 @@ from safetensors.numpy import load as parse_safetensors
 from .. import tensor_files
 from ..errors import FitDiffError
 from ..regular_file import NotAFile, open_regular, read_regular
-from .matfile import not_a_file
 from ..topology import REGIONS, LandmarkSet, Topology
+from .matfile import not_a_file
 from .model import MorphableModel
 
 FORMAT = "fitdiff-face"

@@ -129,7 +129,10 @@ def load(path: Path = ASSET) -> CoverNetwork:
     tensors, header = tensor_files.opened(path, GET_AGAIN)
     tensor_files.verify(path, tensors, header.get("sha256", ""), GET_AGAIN)
     network = CoverNetwork()
-    network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    try:
+        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    except RuntimeError as error:
+        raise tensor_files.damaged(path, str(error), GET_AGAIN) from error
     return network.eval().requires_grad_(False)
 
 

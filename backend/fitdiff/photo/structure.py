@@ -9,7 +9,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-MOST_SEGMENTS = 50_000  # of a JPEG, and bytes of rubbish between them in hundreds
+MOST_SEGMENTS = 10_000  # of a JPEG, and bytes of rubbish between them in hundreds
 MOST_CHUNKS = 100_000  # of a PNG; writers cut the pixels of a large photo into some 30,000
 MOST_PAGES = 1_000  # of a TIFF; each costs the reader all before it
 MOST_ENTRIES = 4_096  # of one directory

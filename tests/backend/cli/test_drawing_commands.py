@@ -12,6 +12,8 @@ from fitdiff import cli, weight_files
 from fitdiff.avatar import read_avatar
 
 from ..drawn_networks import write_networks
+from ..fifos import make_fifo, returned_from
+from ..photo.bad_files import png
 
 STEPS = ("--steps", "3")
 
@@ -117,6 +119,19 @@ def test_no_picture_is_no_map(fitdiff, tmp_path):
     (tmp_path / "part.png").write_text("no picture")
     code, answer = fitdiff("complete", tmp_path / "part.png", tmp_path / "part.png", "--out", tmp_path / "maps")
     assert (code, answer["error"]["code"]) == (3, "map-unreadable")
+
+
+def test_a_pipe_is_no_map(fitdiff, tmp_path):
+    fifo = make_fifo(tmp_path / "part.png")
+    words = ("complete", fifo, fifo, "--out", tmp_path / "maps")
+    code, answer = returned_from(lambda: fitdiff(*words), fifo)
+    assert (code, answer["error"]["code"]) == (3, "map-unreadable") and "pipe" in answer["error"]["message"]
+
+
+def test_a_map_of_900_million_texels_is_refused_by_its_header(fitdiff, tmp_path):
+    (tmp_path / "part.png").write_bytes(png(30_000, 30_000))
+    code, answer = fitdiff("complete", tmp_path / "part.png", tmp_path / "part.png", "--out", tmp_path / "maps")
+    assert (code, answer["error"]["code"]) == (3, "map-size")
 
 
 def test_without_the_model_it_says_so(fitdiff, monkeypatch, tmp_path):

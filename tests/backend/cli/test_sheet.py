@@ -10,6 +10,9 @@ from PIL import Image
 from fitdiff import cli
 from fitdiff.commands.sheet import CAPTION, GAP
 
+from ..fifos import make_fifo, returned_from
+from ..photo.bad_files import png
+
 COLOURS = ((200, 0, 0), (0, 200, 0), (0, 0, 200))
 
 
@@ -62,3 +65,28 @@ def test_a_broken_picture_is_refused_by_name(tmp_path, capfd):
     error = json.loads(capfd.readouterr().out)["error"]
     assert error["code"] == "picture-unreadable"
     assert "broken.png" in error["message"]
+
+
+def test_a_picture_far_too_large_is_refused_by_its_size(tmp_path, capfd):
+    """Its header alone says so: 900 million pixels of which not one is there."""
+    (tmp_path / "huge.png").write_bytes(png(30_000, 30_000))
+    assert (
+        cli.main(["sheet", str(tmp_path / "huge.png"), "--out", str(tmp_path / "sheet.png"), "--json"]) == cli.REFUSED
+    )
+    error = json.loads(capfd.readouterr().out)["error"]
+    assert error["code"] == "picture-too-large" and "huge.png" in error["message"]
+
+
+def test_a_strip_that_would_make_a_sheet_of_gigabytes_is_usage(tmp_path, capfd):
+    Image.new("RGB", (4000, 1)).save(tmp_path / "strip.png")
+    words = ["sheet", str(tmp_path / "strip.png"), "--out", str(tmp_path / "sheet.png"), "--height", "8192", "--json"]
+    assert cli.main(words) == cli.USAGE
+    assert json.loads(capfd.readouterr().out)["error"]["code"] == "usage-size"
+
+
+def test_a_pipe_is_refused_at_once(tmp_path, capfd):
+    fifo = make_fifo(tmp_path / "pipe.png")
+    words = ["sheet", str(fifo), "--out", str(tmp_path / "sheet.png"), "--json"]
+    assert returned_from(lambda: cli.main(words), fifo) == cli.REFUSED
+    error = json.loads(capfd.readouterr().out)["error"]
+    assert error["code"] == "picture-unreadable" and "pipe" in error["message"]

@@ -11,9 +11,10 @@ import torch
 from scipy.io import savemat
 
 from fitdiff.errors import FitDiffError
-from fitdiff.face.registry import import_face, imported_faces, load_face_model, locate
+from fitdiff.face.registry import from_here, import_face, imported_faces, load_face_model, locate
 from fitdiff.face.storage import save_model
 
+from ..fifos import make_fifo, returned_from
 from .synthetic import synthetic_model
 from .test_lsfm import layout, marks_for, shell
 
@@ -91,3 +92,45 @@ def test_unknown_names_paths_and_kinds_say_what_there_is(tmp_path: Path, lsfm: t
     with pytest.raises(FitDiffError) as error:
         import_face(tmp_path / "nowhere.mat", "new")
     assert error.value.code == "face-model-missing"
+
+
+def test_a_relative_path_is_no_name_but_a_command_line_may_write_one(
+    lsfm: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service runs wherever it was started: what lies there is nobody's choice."""
+    import_face(lsfm[0], "lsfm", landmarks=lsfm[1])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lsfm").mkdir()
+    for spec in ("all_all_all.mat", "./all_all_all.mat", "..", ".", "data/faces/lsfm.safetensors"):
+        with pytest.raises(FitDiffError) as error:
+            load_face_model(spec)
+        assert error.value.code == "face-model-missing"
+    assert from_here("all_all_all.mat") == str(tmp_path / "all_all_all.mat")
+    assert load_face_model(from_here("data/faces/lsfm.safetensors")).name == "lsfm"
+    for name in ("lsfm", "embedded", "nowhere.mat"):
+        assert from_here(name) == name
+
+
+@pytest.mark.parametrize("name", ["face.mat", "face.safetensors", "face.npz", "face"])
+def test_pipes_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    fifo = make_fifo(tmp_path / name)
+    error = returned_from(lambda: load_face_model(str(fifo)), fifo)
+    assert isinstance(error, FitDiffError) and error.code == "face-model-unreadable"
+    assert "pipe" in error.sentence
+
+
+def test_pipes_beside_a_model_are_refused_at_once(tmp_path: Path, lsfm: tuple[Path, Path]) -> None:
+    (tmp_path / "release").mkdir()
+    mesh = make_fifo(tmp_path / "release" / "generic_neutral_mesh.obj")
+    error = returned_from(lambda: load_face_model(str(tmp_path / "release")), mesh)
+    assert isinstance(error, FitDiffError) and error.code == "face-model-unreadable"
+    marks = make_fifo(tmp_path / "marks.txt")
+    error = returned_from(lambda: import_face(lsfm[0], "piped", landmarks=marks), marks)
+    assert isinstance(error, FitDiffError) and error.code == "face-model-landmarks"
+
+
+def test_landmarks_nested_without_end_are_refused(lsfm: tuple[Path, Path]) -> None:
+    lsfm[1].write_text("[" * 100_000)
+    with pytest.raises(FitDiffError) as error:
+        import_face(lsfm[0], "deep", landmarks=lsfm[1])
+    assert error.value.code == "face-model-landmarks"

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from fitdiff import tensor_files
 from fitdiff.errors import FitDiffError
+from fitdiff.face import storage
 from fitdiff.face.model import MorphableModel
 from fitdiff.face.storage import load_model, read_header, save_model
 from fitdiff.tensor_files import checksum
@@ -147,6 +149,35 @@ def test_any_bytes_give_a_named_error(tmp_path: Path, content: bytes | dict) -> 
         text = json.dumps({"__metadata__": {"format": "fitdiff-face", "version": "1"}} | content).encode()
         content = len(text).to_bytes(8, "little") + text
     path.write_bytes(content)
+    with pytest.raises(FitDiffError) as error:
+        load_model(path)
+    assert error.value.code.startswith("face-model-")
+
+
+def test_a_small_file_cannot_ask_for_gigabytes_of_shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand shapes that move nothing take no room in a file and 12 bytes a vertex each in memory."""
+    path = tmp_path / "face.safetensors"
+    save_model(path, synthetic_model(), {})
+    header, tensors = read_header(path), load_file(path)
+    monkeypatch.setattr(storage, "MAX_MOVED", 52 * len(tensors["mean"]))
+    load_model(path)
+    tensors |= {"arkit.starts": np.zeros(1001, np.int32), "arkit.rows": np.zeros(0, np.int16)}
+    tensors["arkit.values"] = np.zeros((0, 3), np.float32)
+    tensor_files.write(path, tensors, {**header, "arkit": json.dumps([f"shape{i}" for i in range(1000)])})
+    with pytest.raises(FitDiffError) as error:
+        load_model(path)
+    assert error.value.code == "face-model-wrong-layout" and "1000 shapes" in error.value.details
+
+
+@pytest.mark.parametrize("what", ["header", "names"])
+def test_text_nested_without_end_is_refused(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "face.safetensors"
+    save_model(path, synthetic_model(), {})
+    deep = "[" * 100_000
+    if what == "header":
+        path.write_bytes(len(deep).to_bytes(8, "little") + deep.encode())
+    else:
+        tensor_files.write(path, load_file(path), {**read_header(path), "arkit": deep})
     with pytest.raises(FitDiffError) as error:
         load_model(path)
     assert error.value.code.startswith("face-model-")

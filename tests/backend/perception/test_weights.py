@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from fitdiff import weight_files
@@ -67,7 +68,12 @@ def test_missing_weights_name_the_command(folder):
     assert str(folder) in caught.value.data["looked_in"]
 
 
-@pytest.mark.parametrize("harm", ["flip a byte", "cut", "not safetensors", "no card", "another network"])
+def weights_header(path):
+    with safe_open(path, "pt") as file:
+        return file.metadata()
+
+
+@pytest.mark.parametrize("harm", ["flip a byte", "cut", "not safetensors", "no card", "another network", "bfloat16"])
 def test_damaged_weights_are_refused(folder, harm):
     path = folder / "blazeface.safetensors"
     state = BlazeFace().state_dict()
@@ -82,6 +88,8 @@ def test_damaged_weights_are_refused(folder, harm):
         path.write_bytes(b"<html>404</html>")
     elif harm == "no card":
         save_file(state, path)
+    elif harm == "bfloat16":
+        save_file({name: tensor.bfloat16() for name, tensor in state.items()}, path, weights_header(path))
     else:
         weights.save({"x": torch.zeros(3)}, path, "something else", "made here", "CC0-1.0")
     with pytest.raises(FitDiffError) as caught:

@@ -41,7 +41,7 @@ def _good(kind: str = "JPEG", **options: object) -> bytes:
     return encode(Image.fromarray(picture()), kind, **options)
 
 
-def _png(
+def png(
     width: int, height: int, body: bytes = b"\0" * 100, extra: bytes = b"", depth: int = 8, colour: int = 2
 ) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -106,7 +106,7 @@ def _jpeg_of_many_segments(segment: bytes, count: int) -> bytes:
 def _png_of_many_chunks() -> bytes:
     data, time = _good("PNG"), b"tIME" + bytes(7)
     at = data.index(b"IDAT") - 4
-    return data[:at] + (struct.pack(">I", 7) + time + struct.pack(">I", zlib.crc32(time))) * 150_000 + data[at:]
+    return data[:at] + (struct.pack(">I", 7) + time + struct.pack(">I", zlib.crc32(time))) * 101_000 + data[at:]
 
 
 def _tiff(entries: list[tuple[int, int, int, int]], width: int = 1, height: int = 1, following: int = 0) -> bytes:
@@ -181,22 +181,22 @@ _file("camera raw DNG", U, "raw", "a.dng", _raw_tiff)
 for _kind in ("JPEG", "PNG", "WEBP", "TIFF", "HEIF"):
     _file(f"truncated {_kind}", U, "damaged", "a.jpg", lambda k=_kind: _good(k)[: len(_good(k)) * 6 // 10])
     _file(f"{_kind} header only", U, "a", "a.jpg", lambda k=_kind: _good(k)[:24])
-_file("PNG bomb by header", L, "million", "a.png", lambda: _png(60_000, 60_000))
-_file("PNG that lies about its size", U, "claims", "a.png", lambda: _png(11_000, 11_000))
-_file("PNG with a text bomb", U, "damaged", "a.png", lambda: _png(16, 16, bytes(49 * 16), _text_bomb()))
-_file("PNG of no width", U, "damaged", "a.png", lambda: _png(0, 16))
+_file("PNG bomb by header", L, "million", "a.png", lambda: png(12_000, 12_000))
+_file("PNG that lies about its size", U, "claims", "a.png", lambda: png(11_000, 11_000))
+_file("PNG with a text bomb", U, "damaged", "a.png", lambda: png(16, 16, bytes(49 * 16), _text_bomb()))
+_file("PNG of no width", U, "damaged", "a.png", lambda: png(0, 16))
 _file("PNG with a broken checksum", U, "damaged", "a.png", lambda: _good("PNG").replace(b"IHDR\0\0", b"IHDR\0\1", 1))
 _file("JPEG bomb by header", L, "million", "a.jpg", lambda: _jpeg_claiming(65_000, 65_000))
 _file("JPEG that lies about its size", U, "claims", "a.jpg", lambda: _jpeg_claiming(4_000, 4_000))
 _file("JPEG of many scans", U, "passes", "a.jpg", _jpeg_of_many_scans)
 _file("JPEG of 199 scans over a large picture", U, "passes", "a.jpg", _jpeg_of_199_large_scans)
-_file("JPEG of many comments", U, "pieces", "a.jpg", lambda: _jpeg_of_many_segments(b"\xff\xfe\0\2", 60_000))
+_file("JPEG of many comments", U, "pieces", "a.jpg", lambda: _jpeg_of_many_segments(b"\xff\xfe\0\2", 12_000))
 _file(
     "JPEG with rubbish between its segments",
     U,
     "pieces",
     "a.jpg",
-    lambda: _jpeg_of_many_segments(b"\xff\xfe\0\2?", 60_000),
+    lambda: _jpeg_of_many_segments(b"\xff\xfe\0\2?", 12_000),
 )
 _file("PNG of many chunks", U, "pieces", "a.png", _png_of_many_chunks)
 _file(
@@ -204,7 +204,7 @@ _file(
     L,
     "unpacks",
     "a.png",
-    lambda: _png(11_000, 11_000, _noise(20_000), b"", 16, 6),
+    lambda: png(11_000, 11_000, _noise(20_000), b"", 16, 6),
 )
 _file("TIFF of many directories", U, "pages", "a.tif", _tiff_of_many_directories)
 _file("TIFF of many numbers", U, "tags", "a.tif", lambda: _tiff_of_many_numbers("first"))
