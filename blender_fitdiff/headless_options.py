@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,18 @@ from .scene.export import FORMATS
 LONGEST = 3600.0  # seconds that one photo may take
 MOST_PEOPLE = 500  # of one call
 FILES = "--blend, --glb, --usd, --fbx or --render"
+
+
+def _face_model(spec: str) -> str:
+    """A name, or a path from here: the service reads whole ones alone. A folder of a name's own words is not meant."""
+    like_a_path = os.path.dirname(spec) or os.path.splitext(spec)[1] or spec in (os.curdir, os.pardir)
+    return os.path.abspath(spec) if like_a_path and os.path.exists(spec) else spec
+
+
 ENGINE_OPTIONS = {
     "engine": str,
     "face": int,
-    "face_model": str,
+    "face_model": _face_model,
     "likeness": float,
     "resolution": int,
     "steps": int,

@@ -16,6 +16,7 @@ import pytest
 
 import blender_fitdiff
 from blender_fitdiff import headless, reconstruction
+from blender_fitdiff.headless_options import parser
 from blender_fitdiff.scene.environment import hdris
 
 from ..backend_python import ROOT, SETTING, backend_environment, find_backend, find_photo
@@ -333,6 +334,15 @@ def test_wrong_usage_is_one_sentence_and_makes_nothing(tmp_path, words, capfd):
     told = capfd.readouterr().err
     assert len(told.strip().splitlines()) == 1
     assert not out.exists()
+
+
+def test_a_face_models_path_is_written_from_here_and_its_name_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "faces.mat").touch()
+    (tmp_path / "lsfm").mkdir()
+    wanted = {"faces.mat": str(tmp_path / "faces.mat"), "./lsfm": str(tmp_path / "lsfm"), "lsfm": "lsfm", "a.b": "a.b"}
+    for spec, told in wanted.items():
+        assert parser("fitdiff").parse_args(["--out", "x", "--face-model", spec]).face_model == told
 
 
 def test_a_place_that_cannot_be_written(tmp_path, make_folder):
