@@ -19,8 +19,8 @@ Energy = Callable[[Tensor], Tensor]
 
 
 def through_denoiser(predict: Predictor, schedule: Schedule, energy: Energy, scale: float) -> Predictor:
-    """The paper's Algorithm 1, lines 4 to 9: the energy of z0 as it is told from z_t, its gradient all the way back to
-    z_t, and that gradient added to the noise (Dhariwal and Nichol 2021, algorithm 2, for DDIM)."""
+    """The paper's Algorithm 1, lines 4 to 9: the energy of the predicted z0, its gradient back to z_t through the
+    denoiser, and that gradient added to the noise (Dhariwal and Nichol 2021, algorithm 2, for DDIM)."""
 
     def step(z: Tensor, t: int) -> Prediction:
         with torch.enable_grad():
@@ -56,7 +56,7 @@ class Corrections:
 
 
 def corrected(predict: Predictor, schedule: Schedule, energy: Energy, corrections: Corrections) -> Predictor:
-    """Ours: z0 as it is told from z_t is moved down the energy's gradient in steps of known length, block by block.
+    """FitDiff's own guidance: the predicted z0 is moved down the energy's gradient in steps of known length, block by block.
 
     It is not taken through the denoiser, which costs time and, on photos, likeness (docs/diffusion.md). The noise stays as
     predicted (He et al. 2023).
@@ -68,7 +68,7 @@ def corrected(predict: Predictor, schedule: Schedule, energy: Energy, correction
         nonlocal momentum, added
         with torch.no_grad():
             plain, noise = predict(z, t)
-        # Of what the last step added, a prediction from this noisy z_t knows about alpha_bar; the rest is put back.
+        # The prediction from this z_t already holds alpha_bar of what the last step added: add the rest.
         found = plain + (1 - schedule.alpha_bar(t)) * added if added is not None else plain
         size = corrections.last + (1 - corrections.last) * (t / schedule.config.steps)
         rates = size * corrections.rates(found)

@@ -50,7 +50,7 @@ def predictor(
 
 
 def displaced(predict: Predictor, by: Tensor, schedule: Schedule) -> Predictor:
-    """The same people, every one of them moved `by` (B or 1, 4288): for what is known of somebody beside the condition."""
+    """The same people, every one of them moved `by` (B or 1, 4288): for what is known of a person beyond the condition."""
 
     def elsewhere(z: Tensor, t: int) -> Prediction:
         denoised, noise = predict(z - schedule.alpha_bar(t) ** 0.5 * by, t)

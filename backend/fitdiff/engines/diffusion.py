@@ -54,10 +54,10 @@ class DiffusionSettings:
     classifier_free: float = 1.0
     corrections: Corrections = field(default_factory=Corrections)
     likeness: float = 1.0
-    likeness_steps: int = 90  # at most; a draft has two for each of its steps
+    likeness_steps: int = 90  # at most; and at most twice the sampling's steps
     resolution: int = 512
     shadows_every: int = 10
-    preview_every: int = 5  # steps that nobody draws for guidance's sake
+    preview_every: int = 5  # in steps, where guidance does not draw each of them
     redenoise: float = 0.06  # share of the schedule whose noise is put on the guided texture before the last denoising
     redenoise_alone: float = 0.005  # the same without a likeness pass, which would bring back what that takes away
     landmarks_start: float = (

@@ -1,8 +1,8 @@
-"""A sampled skin without the light that guidance has put into it.
+"""Take out of a sampled skin the light that guidance has painted into it.
 
-A chin in shadow can be had from dark skin or from a lamp overhead, and guidance moves both at once. Pigment does not know
-which way the skin faces, light does: what a sample differs by from the skin that its condition alone suggests, and goes with
-the surface's direction, is shading, and the lamp is left to explain it.
+A dark chin can come from dark skin or from a lamp overhead, and guidance moves both at once. Pigment does not depend on which
+way the skin faces, light does. So the part of a sample's difference from the unguided skin that follows the surface's normal
+is shading: it is taken out, and the light has to explain it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from ..render.resize import resized
 
 SIZE = 128  # texels: light is broad
 DARKEST = 0.004
-FORWARD = 0.2  # cosine to straight ahead from which on skin tells: a photo shows no more of it
-SCALP = 0.3  # where hair may grow nothing is said
-OUTLIER = 0.15  # log albedo from which on a difference is a feature, such as a brow or a beard
+FORWARD = 0.2  # least cosine to straight ahead of texels that count: a photo hardly shows the others
+SCALP = 0.3  # share of scalp above which a texel is left out: hair may cover it
+OUTLIER = 0.15  # log albedo: larger differences are features, such as a brow or a beard
 ROUNDS = 6
-SHARE = 0.5  # of it is taken: nine numbers of light cannot explain all that a real room does to a face
+SHARE = 0.5  # of the shading is taken out: nine light numbers cannot explain all that a real room does to a face
 
 
 @torch.no_grad()
 def deshade(skin: Tensor, unguided: Tensor, model: MorphableModel, mesh: MeshTables) -> Tensor:
-    """skin, unguided (1, 3, S, S) linear -> skin in the same tone with less shading. mesh: the model's."""
+    """skin, and the same person's unguided skin, (1, 3, S, S) linear ->
+    skin of the same tone with less shading. mesh: the model's."""
     atlas = Atlas(model.topology, SIZE)
     rest = model.vertices(*(skin.new_zeros(1, count) for count in (model.identity_count, model.expression_count)))
     normals = vertex_normals(rest, mesh)[0]
@@ -41,7 +42,7 @@ def deshade(skin: Tensor, unguided: Tensor, model: MorphableModel, mesh: MeshTab
 
 
 def _told(model: MorphableModel, atlas: Atlas, normals: Tensor) -> Tensor:
-    """(M,) 0 or 1: which texels say anything."""
+    """(M,) 1 for texels that count: in front and not scalp."""
     told = atlas.gather(normals[:, 2:])[:, 0] > FORWARD
     if (scalp := model.topology.vertex_masks.get("scalp")) is not None:  # other faces' may be unknown
         told &= atlas.gather(torch.from_numpy(scalp).to(normals)[:, None])[:, 0] < SCALP

@@ -1,4 +1,4 @@
-"""What a head and a photo disagree by, as one number: the terms of terms.py with their weights.
+"""How far a head and a photo disagree, as one number: the terms of terms.py with their weights.
 
 Shared by the direct fit, which solves for everything, and by guidance, which moves a generator's latent. A new term is a
 function in terms.py, and a weight and a line here.
@@ -19,14 +19,14 @@ from . import terms
 from .evidence import Evidence, on_grey
 from .residual import ResidualPriors
 
-EYES = 0.5  # of a pixel of skin: how much one of an eye counts where eyes have colours of their own
+EYES = 0.5  # weight of an eye's pixel beside a skin's, where the irises' colour is solved for
 
 
 @dataclass(frozen=True)
 class Weights:
     photo: float = 5000.0
     landmarks: float = 60 / 0.02**2
-    landmarks_end: float = 0.3  # what is left of it in the last step
+    landmarks_end: float = 0.3  # the share of it in the last step
     identity: float = 60.0
     elsewhere: float = 300.0  # the same recogniser, on the head turned and relit
     shape: float = 0.4
@@ -38,8 +38,8 @@ class Weights:
     shine: float = 20.0
     hardness: float = 20.0  # of the lamp's shadow
     gaze: float = 200.0
-    iris: float = 0.5  # on how far its brightness, in logs, and
-    iris_tint: float = 5.0  # its colour leave what was seen at first
+    iris: float = 0.5  # on its log brightness's distance from what was first read, and
+    iris_tint: float = 5.0  # on its colour's
     sclera: float = 100.0  # on its tint
     sclera_level: float = 4.0
     residual: ResidualPriors = field(default_factory=ResidualPriors)
@@ -87,7 +87,7 @@ def picture_energy(
 
 
 def prior_energy(identity: Tensor, expression: Tensor, light: Tensor, evidence: Evidence, weights: Weights) -> Tensor:
-    """What shape (1, I), expression (1, E) and light (1, 9) cost by themselves."""
+    """Priors of shape (1, I), expression (1, E) and light (1, 9)."""
     return (
         weights.shape * evidence.expected.cost(identity)
         + weights.expression * terms.expression_prior(expression)
@@ -97,7 +97,7 @@ def prior_energy(identity: Tensor, expression: Tensor, light: Tensor, evidence: 
 
 @torch.no_grad()
 def metrics(drawn: Drawn, evidence: Evidence) -> dict[str, float]:
-    """How far they agree, as an avatar tells."""
+    """How well head and photo agree, for avatar.json."""
     shown = on_grey(drawn.picture, terms.face_mask(evidence, drawn.rendering))
     features = evidence.recogniser.embed(shown, evidence.mesh_points).embedding
     name, wanted = next(iter(evidence.landmarks.items()))

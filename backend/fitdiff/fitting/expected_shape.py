@@ -1,4 +1,4 @@
-"""Which shape to expect of a person before the picture is compared, and what it costs to be another."""
+"""The shape to expect of a person before any pixel is compared, and the cost of leaving it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..perception.analyse import Analysis
 
 
 class ExpectedShape(NamedTuple):
-    """The guess of `perception/shape_guess.py` where the face model has one, else anybody."""
+    """The guess of `perception/shape_guess.py` where there is one for this face model, else the mean."""
 
     identity: Tensor  # (1, 158)
-    sureness: Tensor  # (1, 158) or (1, 1): how much firmer each number is known than anybody's
+    sureness: Tensor  # (1, 158) or (1, 1): precision of each number, in units of the prior's
 
     def cost(self, identity: Tensor) -> Tensor:
         return (self.sureness * (identity - self.identity).square()).sum()

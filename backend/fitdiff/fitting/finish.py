@@ -12,8 +12,8 @@ from ..render.resize import resized
 from ..render.spread import closed, feathered, spread
 from .detail import LEAST_NOISE, fine_detail, graininess
 
-GRAIN = 0.25  # of the photo's grain is taken away from its detail: some of it is pores
-TONE_SIZE = 32  # texels a side: what of the residual is tone, and may be carried over the head
+GRAIN = 0.25  # share of the photo's measured grain that is removed from its detail: the rest may be pores
+TONE_SIZE = 32  # texels a side: coarser than this is tone, which is carried over the whole head
 
 
 def finished_albedo(
@@ -29,7 +29,7 @@ def finished_albedo(
     whole = torch.maximum(seen.skin, seen.features)
     shown = seen_texels(seen, atlas, seen.skin)
     outline = closed(seen_texels(seen, atlas, whole), size // 8)
-    # The tone is feathered wide: what shades the skin under a fringe is no skin. Features are kept to the mask's edge.
+    # Tone is feathered widely, since hair shades the skin beside it; features go up to the mask's edge.
     border = feathered(outline, size // 34)
     soft = border * feathered(shown, size // 256)  # the photo itself is read on skin only: no tooth on a lip
     wide = resized(feathered(outline, size // 22), TONE_SIZE)
@@ -43,7 +43,7 @@ def finished_albedo(
 
 
 def _photo_detail(seen: HeadInPhoto, albedo: Tensor, fitted: Tensor, atlas: Atlas, soft: Tensor) -> Tensor:
-    """Finer than the fit's own picture: read from the photo itself where that is sharper."""
+    """Log albedo finer than the fit's own picture can hold, read from the photo at full size."""
     linear = to_linear(seen.photo)
     places = texels_in_picture(atlas, seen.vertices, seen.camera)
     observed = atlas.picture(read_picture(linear, places))

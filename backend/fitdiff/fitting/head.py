@@ -1,4 +1,4 @@
-"""The head that a fit is about: the numbers that it solves for, and what the head of these numbers looks like."""
+"""The numbers that a fit solves for, and the head that they make."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ORDINARY_LIGHT = (0.55, 0.65, 0.65, 1.0, 1.0, 1.0, 0.2, 0.5, 0.85)
 
 @dataclass(frozen=True)
 class Start:
-    """Somebody whom another engine has drawn already: the fit begins there, and only what it moves away costs."""
+    """A head drawn by another engine, where a fit begins. Only differences from its skin are penalised."""
 
     identity: Tensor  # (1, I)
     expression: Tensor  # (1, E)
@@ -44,7 +44,7 @@ class Start:
 
 
 class FitHead:
-    """The numbers are leaves that an optimiser may move; everything else follows from them. All on one device."""
+    """The numbers are leaves for an optimiser; everything else is computed from them. All on one device."""
 
     def __init__(self, evidence: Evidence, start: Start | None = None, likeness: float = 1.0) -> None:
         analysis, self.device, self.drawn = evidence.analysis, evidence.device, start
@@ -63,16 +63,18 @@ class FitHead:
         eyes = iris_colour(analysis.photo.pixels, analysis.face, evidence.tone)
         self.iris, self.sclera = self._free([BROWN] if eyes is None else eyes[None]), self._free([SCLERA])
         self.iris_start = self.iris.detach().clone()
-        self.shine = self._free([0.0])  # log factor of the whole gloss: a highlight's strength is the skin's
-        self.oil = self._free(np.zeros((len(OILY), 1, 1, 1)))  # the same for parts of the face, beside it
+        self.shine = self._free([0.0])  # log factor of the whole gloss map
+        self.oil = self._free(np.zeros((len(OILY), 1, 1, 1)))  # log factors of oily parts of the face, added to it
         self.residual = Residual(MAP_SIZE).to(self.device)
         self.light = self._free([ORDINARY_LIGHT])
         self.uneven = self._free(np.zeros((8, 3)))
         if start is not None:
             self.identity, self.expression = self._free(start.identity), self._free(start.expression)
             self.light = self._free(start.light)
-        self.unsure = torch.zeros(1, 1, 1, 1, device=self.device)  # by what share each texel's light may be another
-        self.shown = torch.ones(1, 1, 1, 1, device=self.device)  # how far the photo shows each texel
+        self.unsure = torch.zeros(
+            1, 1, 1, 1, device=self.device
+        )  # relative uncertainty of each texel's light, from nearby shadow edges
+        self.shown = torch.ones(1, 1, 1, 1, device=self.device)  # how well the photo shows each texel, 0 to 1
         self.hardness = self._free([ORDINARY_HARDNESS])  # of the lamp's shadow
         self.shade = Shaded({"skin": torch.ones(1, 3, 1, 1, device=self.device)}, self.uneven, self.hardness)
 
@@ -85,7 +87,7 @@ class FitHead:
 
     @cached_property
     def _gloss(self) -> Tensor:
-        """(1, 1, S, S) before anybody's own shine."""
+        """(1, 1, S, S) the usual gloss, before this person's own factors."""
         if self.drawn is not None:
             return self.drawn.gloss.to(self.device)
         return self._fixed(gloss(self.model.topology, MAP_SIZE))[None, None]
@@ -112,14 +114,14 @@ class FitHead:
         return crop_camera(self.camera(), self.crop)
 
     def prior(self, size: int = MAP_SIZE) -> Tensor:
-        """(1, 3, size, size) the skin before the residual, linear."""
+        """(1, 3, size, size) linear albedo of the skin basis, without the residual."""
         return self.basis.albedo(self.skin, size)
 
     def beyond(self) -> Tensor:
-        """(1, 3, MAP_SIZE, MAP_SIZE) log of what the photo adds to that."""
+        """(1, 3, MAP_SIZE, MAP_SIZE) log albedo that the photo adds to it."""
         residual = without_glow(self.residual(), self.lit())
         if residual.requires_grad:
-            # What the photo does not show follows from the rest by the priors: the recogniser alone would paint there.
+            # Where the photo shows nothing, only priors may move the residual: the recogniser would paint there.
             shown = self.shown
             residual.register_hook(lambda gradient: gradient * shown)
         return residual
@@ -152,7 +154,7 @@ class FitHead:
         self.unsure = shadows.unsure(self.light.detach())
 
     def lit(self) -> Tensor:
-        """(1, 1, S, S) how much of room and lamp together reaches each place of the skin, 1 in the open."""
+        """(1, 1, S, S) the share of all light, room and lamp, that reaches each texel; 1 in the open."""
         room, lamp = self.shade.reaching["skin"][:, :2].split(1, 1)
         lamp = softened(lamp, self.hardness.detach())
         ambient, diffuse = self.light[0, :2].detach()
@@ -161,5 +163,5 @@ class FitHead:
     @torch.no_grad()
     def keep_light_possible(self) -> None:
         self.light[:, :6].clamp_(min=0.02)
-        self.light[:, 2] = self.light[:, 1]  # one lamp: as strong in its highlight as in its light
+        self.light[:, 2] = self.light[:, 1]  # one lamp: its highlight is as strong as its diffuse light
         self.hardness.clamp_(0, 1)

@@ -1,4 +1,4 @@
-"""The light of a photo at first sight: a drawn head held against the photo's bare skin."""
+"""A first estimate of a photo's light, from a rendering held against the photo's bare skin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..topology import REGIONS
 from .light_guess import LightGuess, guess_light
 from .light_hints import LightHints
 
-BURNT_OUT = 0.95  # sRGB: may be any brighter
+BURNT_OUT = 0.95  # sRGB: a pixel above may have been any brightness
 
 
 @torch.no_grad()

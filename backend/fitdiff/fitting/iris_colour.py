@@ -1,4 +1,4 @@
-"""What colour somebody's eyes are: their irises beside their whites, which stand in the same light."""
+"""The irises' colour, read relative to the whites of the same eyes, which stand in the same light."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ class FitLoss:
         self.chance, self.identity_from = chance, identity_from
 
     def __call__(self, head: FitHead, step: int, share: float, begin: Begin = at_once) -> tuple[Tensor, Tensor]:
-        """At this step, which is this share of all -> the sum, and the picture (1, 3, h, h) sRGB that it was taken of.
-        begin: who works out what is not of the photo's view."""
+        """step: its number; share: how far through the fit, 0 to 1 -> the loss, and the picture (1, 3, h, h) sRGB it
+        was taken of. begin: runs the parts that do not need the photo's view."""
         camera, vertices, maps = head.window(), head.vertices(), head.maps(head.albedo())
         shared = [
             vertices,
@@ -53,7 +53,7 @@ class FitLoss:
             *(x for own in maps.values() for x in own if x is not None),
         ]
         recognise = share >= self.identity_from and bool(self.weights.identity)
-        # Without a mesh nobody knows where the turned face has its eyes.
+        # The recogniser's crop of a turned head needs the mesh landmarks.
         view = self.any_view(head.light) if recognise and "facemesh468" in self.evidence.landmarks else None
 
         def beside() -> list[Part]:
@@ -81,8 +81,8 @@ class FitLoss:
     def elsewhere(
         self, head: FitHead, vertices: Tensor, maps: dict[str, Maps], camera: Camera, view: OtherView
     ) -> Tensor:
-        """The recogniser on the head alone, turned at random and lit at random: a likeness that only holds in the photo's
-        own view is paint."""
+        """The recogniser on the head alone, turned at random and lit at random: a likeness that holds only in the photo's
+        own view is paint, not shape."""
         recogniser, wanted = self.evidence.recogniser, self.evidence.whole
         maps = maps | {"eyes": maps["eyes"].detached()}  # it would recolour the irises
         camera = camera.turned(view.yaw, vertices[0].detach()).resized((OTHER_VIEW_SIZE,) * 2)
@@ -108,7 +108,7 @@ class FitLoss:
         return float(torch.empty(()).uniform_(low, high, generator=self.chance))
 
     def _priors(self, head: FitHead) -> Tensor:
-        """What each number costs by itself."""
+        """Priors of everything that is solved for."""
         weights = self.weights
         white = (head.sclera.clamp(min=0.02) / head.sclera.new_tensor([SCLERA])).log()
         iris = (head.iris.clamp(min=0.004) / head.iris_start).log()

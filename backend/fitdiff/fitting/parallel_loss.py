@@ -1,4 +1,4 @@
-"""A loss in parts, each worked out by itself with its gradient: one after the other, or one beside the other.
+"""A loss in parts, each computed with its own gradient, in turn or in two threads at once.
 
 What parts share (vertices, maps) is worked out once before them. A part's way back ends there; from there on autograd
 goes once, with what all parts together say. They are summed in the order in which they are named and not in which they are

@@ -24,7 +24,7 @@ SHADED, OPEN = 0.1, 0.5  # of the light: where nothing paler than usual is belie
 
 @dataclass(frozen=True)
 class ResidualPriors:
-    """How dear a residual is. All terms are means over the tile, so that weights do not depend on its size."""
+    """Weights of the residual's priors. All terms are means over the tile, so that weights do not depend on its size."""
 
     spread: float = 0.15  # log albedo that counts as one
     level: float = 40.0
@@ -58,8 +58,8 @@ class Residual(torch.nn.Module):
 
 
 def without_glow(residual: Tensor, lit: Tensor) -> Tensor:
-    """residual, lit (1, 1, s, s) how much of its light reaches a place past the head itself -> (1, 3, S, S). Skin that is
-    paler than usual where the head shades itself was given too dark a shadow: that is light, not skin."""
+    """residual, lit (1, 1, s, s) how much of its light reaches a place past the head itself -> (1, 3, S, S). Where the
+    head shades itself, skin cannot come out paler than usual: a shadow that is too dark is the light's fault, not pigment."""
     lit = F.interpolate(lit, residual.shape[-2:], mode="bilinear", align_corners=False)
     doubted = 1 - ((lit - SHADED) / (OPEN - SHADED)).clamp(0, 1)
     return residual - residual.relu() * doubted

@@ -41,7 +41,7 @@ HAIR_UNSEEN = (
 
 
 class Finished(NamedTuple):
-    """What an avatar shows: its maps, 8 bits, its hair, and what of them was guessed."""
+    """An avatar's 8-bit maps, its hair, and notes of what was guessed."""
 
     maps: dict[str, np.ndarray]
     hair: Hair | None
@@ -50,7 +50,7 @@ class Finished(NamedTuple):
 
 @torch.no_grad()
 def finished_maps(head: FitHead, evidence: Evidence, size: int) -> Finished:
-    """The skin's maps are of this size."""
+    """size: of the skin's maps, texels."""
     atlas = head.atlas if size == MAP_SIZE else Atlas(head.model.topology, size)
     prior, fitted = head.prior(size), head.albedo()
     seen = _in_photo(head, evidence, evidence.analysis.image)
@@ -98,7 +98,7 @@ def shown_texels(head: FitHead, evidence: Evidence) -> Tensor:
 
 
 def _relief(head: FitHead, albedo: Tensor, prior: Tensor) -> Tensor:
-    """A drawn skin brings its own; what the photo adds to its colour adds to it."""
+    """The normal map: a drawn skin's own, bent further by what the photo adds to its colour."""
     if head.drawn is None:
         return relief(albedo)
     added = relief(albedo / prior) * albedo.new_tensor([1.0, 1.0, 0.0]).view(1, 3, 1, 1)

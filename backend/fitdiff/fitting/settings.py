@@ -1,4 +1,4 @@
-"""How long a fit goes on, when what joins it, and how large its maps become."""
+"""A fit's settings: its length, when each part joins, and the size of its maps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class FitSettings:
     likeness: float = 1.0
     weights: Weights = field(default_factory=Weights)
     identity_from: float = 0.25  # share of the steps after which the recogniser joins
-    residual_from: float = 0.2  # share of the steps after which the residual is let go
-    occlusion_every: int = 40  # steps between looks at what shades what
+    residual_from: float = 0.2  # share of the steps after which the residual joins
+    occlusion_every: int = 40  # steps between updates of occlusion and shadow
     preview_every: int = 25
     preview_side: int = 1024

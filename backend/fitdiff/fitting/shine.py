@@ -1,4 +1,4 @@
-"""The specular map's fine grain: the person's own lines, pores and hairs, read from their finished skin."""
+"""The specular map's fine detail: the person's lines, pores and brow hairs, read from the finished albedo."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from torch import Tensor
 
 from ..render.filters import smoothed
 
-LINES = 1.2  # how much duller than open skin a line is, for its darkness in log albedo
-HAIR_DARKER = 0.25  # log albedo below the skin round it, from which on a texel of a brow is hair
+LINES = 1.2  # log gloss lost per log albedo of a line's darkness
+HAIR_DARKER = 0.25  # log albedo below its surroundings from which a brow's texel is hair
 HAIR_MATT = 0.6
 
 

@@ -28,8 +28,8 @@ SETTLING = 60  # steps
 
 
 class Fit:
-    """One photo being explained by one head: begin, solve, take the avatar. Other engines hand in the head that they have
-    drawn: the likeness pass on it is to `solve` from there, and without likeness it may be left as it is."""
+    """One photo explained by one head: begin, `solve`, take the `avatar`. Another engine may hand in the head to start from;
+    without likeness it is left as it is."""
 
     def __init__(self, evidence: Evidence, settings: FitSettings, start: Start | None = None) -> None:
         self.evidence, self.settings = evidence, settings
@@ -60,7 +60,7 @@ def begin_light(head: FitHead, evidence: Evidence) -> None:
 
 
 def solve(head: FitHead, loss: FitLoss, settings: FitSettings, report: Report = silent) -> None:
-    """Everything at once, by Adam; the residual joins late, so that it paints nothing that shape and light explain."""
+    """Adam over everything at once. The residual joins late, so that it does not paint what shape and light can explain."""
     steps = settings.steps
     groups = [
         {"params": [head.turn, head.shift], "lr": 0.002},
@@ -94,7 +94,7 @@ def solve(head: FitHead, loss: FitLoss, settings: FitSettings, report: Report = 
 
 
 def settle_light(head: FitHead, evidence: Evidence) -> None:
-    """The nine numbers that come nearest to the uneven room, which an avatar has no place for."""
+    """Replace the uneven room, which an avatar cannot store, by the nine light numbers nearest to it."""
     with torch.no_grad():
         rendering = head.renderer(head.vertices(), head.maps(head.albedo()), head.window(), head.light)
         surface = rendering.surface

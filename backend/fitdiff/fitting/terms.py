@@ -13,7 +13,10 @@ from ..topology import REGIONS
 from .evidence import Evidence
 from .light_hints import LightHints
 
-GRAZING, FULL = 0.12, 0.47  # cosine to the camera from which on skin counts at all, and counts whole
+GRAZING, FULL = (
+    0.12,
+    0.47,
+)  # cosines to the camera: below the first skin does not count, above the second it counts fully
 
 
 def visible_mask(evidence: Evidence, rendering: Rendering) -> Tensor:
@@ -51,7 +54,7 @@ def likeness(picture: Tensor, rendering: Rendering, evidence: Evidence, alone: b
     """The recogniser on the head in the photo's view: over the photo, or alone on grey. picture (1, 3, h, h) sRGB."""
     mask = face_mask(evidence, rendering)
     if spare_eyes:
-        # It would recolour the irises. Outlines mix: with the pixels beside them no gradient is left.
+        # Detach eyes: the identity loss would recolour irises. The mask is widened by a pixel, since outlines are blended.
         eyes = F.max_pool2d((rendering.buffer("region") == REGIONS.index("eyes")).float(), 3, 1, 1) > 0
         picture = torch.where(eyes, picture.detach(), picture)
     shown = picture * mask + (0.5 if alone else evidence.photo) * (1 - mask)
@@ -60,13 +63,12 @@ def likeness(picture: Tensor, rendering: Rendering, evidence: Evidence, alone: b
 
 
 def expression_prior(expression: Tensor) -> Tensor:
-    """(1, E): the square for a face at rest, which has little of everything, and hardly more for a laugh, which has much of
-    a few things."""
+    """(1, E): quadratic near rest, logarithmic beyond, so that a strong laugh costs hardly more than a faint one."""
     return torch.log1p(expression.square()).sum()
 
 
 def light_prior(light: Tensor, hints: LightHints) -> Tensor:
-    """(1, 9): a lamp and a room about as strong and as white as the hints say, from in front rather than behind."""
+    """light (1, 9): lamp and room should be about as strong and as white as the hints say."""
     level = math.exp(hints.level)
     ambient, diffuse, colour = light[:, 0] / level, light[:, 1] / level, light[:, 3:6]
     expected = torch.tensor(hints.tint, dtype=light.dtype, device=light.device).exp()
@@ -78,6 +80,6 @@ def light_prior(light: Tensor, hints: LightHints) -> Tensor:
 
 
 def uneven_prior(uneven: Tensor, level: float, tint: float) -> Tensor:
-    """(8, 3): what sides of the room differ by, and how far they differ in colour."""
+    """uneven (8, 3): harmonics of a room that is not even; level weighs their brightness, tint their colour."""
     grey = uneven.mean(1, keepdim=True)
     return level * grey.square().sum() + tint * (uneven - grey).square().sum()

@@ -1,6 +1,6 @@
-"""How white somebody's teeth are: what the photo shows between the lips, held against the model's teeth in the fitted light.
+"""The teeth's shade, read between the lips and compared with the model's teeth in the fitted light.
 
-One colour for all teeth, within what teeth can be. Nothing of the photo itself is painted on them.
+One colour for all teeth, within the range of real ones. The photo itself is not painted on them.
 """
 
 from __future__ import annotations

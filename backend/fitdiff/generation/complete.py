@@ -1,4 +1,4 @@
-"""A partial diffuse map made whole by the diffusion model, with the specular and normal maps that go with it."""
+"""Complete a partial diffuse map with the diffusion model, and add the specular and normal maps that go with it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def complete(
 ) -> Skin:
     """diffuse (1, 3, S, S) linear, known (1, 1, S, S) with 1 where it counts -> all three maps, S texels a side.
 
-    Known texels come back as they are. The numbers that they decide stay as encoded while the others are drawn (RePaint);
-    then what tone is left between the two is carried over from the border.
+    Known texels come back as they are. The latent numbers that they decide stay as encoded while the others are drawn
+    (RePaint); a remaining difference in tone is spread inwards from the border.
     """
     side, size = generator.texture_side, diffuse.shape[-1]
     small, there = _sized(diffuse, side), _sized(known, side)

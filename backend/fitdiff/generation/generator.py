@@ -1,4 +1,4 @@
-"""The trained model ready for use: two networks, the recogniser that conditions them, and the face they speak of."""
+"""The trained model ready for use: autoencoder, denoiser, the recogniser that conditions them, and their face model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..weight_files import AUTOENCODER, DENOISER, find_trained
 
 
 class Generator:
-    """Noise to people. Everything in natural units but what samplers see, which is standardised."""
+    """From noise to people. Latents are in natural units, except inside samplers, where they are standardised."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Generator:
         return empty_condition(self.recogniser, self.device)
 
     def predictor(self, condition: Condition | None = None, classifier_free: float = 1.0) -> Predictor:
-        """Whoever the condition describes, or anybody."""
+        """For the person whom the condition describes; without one, for anybody."""
         if condition is None:
             return predictor(self.network, self.schedule, self.nobody())
         return predictor(self.network, self.schedule, condition, self.nobody(), classifier_free)
@@ -74,7 +74,7 @@ class Generator:
         return skin if self.brows is None else skin._replace(diffuse=self.brows(skin.diffuse))
 
     def decoded(self, z: Tensor) -> Skin:
-        """The same before anything is put right: for guidance, which would lean on what forgives it."""
+        """The same without the brows' correction, for guidance: it would exploit a correction that hides its errors."""
         return unstacked(self.autoencoder.decode(split(z).texture))
 
     def texture(self, skin: Skin) -> Tensor:
@@ -105,7 +105,7 @@ def _loaded(perception: Perception, autoencoder: Path, denoiser: Path) -> Genera
             f"than {recogniser.name}'s: put two of one training into the weights folder.",
             details=f"autoencoder {card.sha256}, denoiser trained on {trained.autoencoder}; {known} but {wanted}",
         )
-    # Where brows lie is known of this face alone; a model of another learned from maps of its user's.
+    # Brow positions are known for the embedded face only.
     brows = BrowRule(embedded.load().topology, network.config.size) if trained.face == FACE else None
     return Generator(network, trained, recogniser, card, brows and brows.to(perception.device))
 

@@ -28,7 +28,7 @@ from .generator import Generator, Skin
 from .random_person import KEY_LIGHT, PICTURE
 
 AT_ONCE = 8  # people in a batch
-FAR = 0.5  # share of the schedule that somebody alike is sent back by and drawn anew
+FAR = 0.5  # share of the schedule that a similar person is noised by and drawn again
 
 Keep = Literal["shape", "reflectance", "identity"]
 KEEPS: tuple[str, ...] = get_args(Keep)
@@ -36,7 +36,7 @@ KEPT = {"shape": ("identity", "expression"), "reflectance": ("texture",)}
 
 
 def people(generator: Generator, seeds: Sequence[int], steps: int, report: Report = silent) -> Tensor:
-    """(len(seeds), 4288) natural units: random people. A seed is one person, whoever is drawn beside it."""
+    """(len(seeds), 4288) natural units: random people. A seed gives the same person in any batch."""
 
     def draw(fresh: Fresh, watch: Callback) -> Tensor:
         return sample_dpm_solver(generator.predictor(), fresh(), generator.schedule, steps, watch)
@@ -130,7 +130,7 @@ def avatar_of(model: MorphableModel, generator: Generator, z: Tensor, engine: st
 
 
 def darkness(skin: Skin) -> float:
-    """0 for the palest skins, 1 for the darkest: which eyes are likely."""
+    """0 for the palest skins, 1 for the darkest; likely eye colours depend on it."""
     usual = load_skin().mean.mean((1, 2))
     apart = skin.diffuse[0].clamp(min=0.004).log().mean((1, 2)) - usual
     across = torch.tensor(MELANIN).float()

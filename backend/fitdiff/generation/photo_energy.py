@@ -48,7 +48,7 @@ class DrawnLatent(NamedTuple):
 
 
 class PhotoEnergy:
-    """The alignment step of Algorithm 1 is the evidence; every z0 is drawn and held against it."""
+    """Draws z0 in the photo's window and compares it with the evidence, which is Algorithm 1's alignment step."""
 
     def __init__(self, evidence: Evidence, generator: Generator) -> None:
         self.evidence, self.generator = evidence, generator
@@ -111,7 +111,7 @@ class PhotoEnergy:
         )
 
     def fit_energy(self, drawn: DrawnLatent, weights: Weights | None = None) -> Tensor:
-        """What the direct fit pays for the same."""
+        """The direct fit's energy of the same head."""
         weights = weights or Weights()
         priors = prior_energy(drawn.identity, drawn.expression, drawn.light, self.evidence, weights)
         return picture_energy(drawn.head, self.evidence, weights) + priors
@@ -125,5 +125,5 @@ class PhotoEnergy:
 
 
 def usable(light: Tensor) -> Tensor:
-    """(B, 9): no lamp takes light away."""
+    """light (B, 9) with positive strengths and colours."""
     return torch.cat([light[:, :6].clamp(min=0.02), light[:, 6:]], 1)

@@ -1,4 +1,4 @@
-"""The simplest engine: no photo, a seeded person from the face model."""
+"""A random person from the face model and its skins, without the diffusion model."""
 
 from __future__ import annotations
 

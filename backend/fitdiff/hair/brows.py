@@ -1,4 +1,4 @@
-"""What an avatar says of its brows' hair, read from its own finished skin."""
+"""An avatar's brow hair, read from its finished diffuse map."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .scalp import hair_map
 
 
 def stored_brows(model: MorphableModel, diffuse: np.ndarray) -> tuple[Hair | None, dict[str, np.ndarray]]:
-    """diffuse (S, S, 3) uint8 sRGB, as stored -> the avatar's `brows` and the map of them; nothing of none."""
+    """diffuse (S, S, 3) uint8 sRGB, as stored -> the avatar's `brows` and its map; None and no map without brows."""
     found = brow_hair(model, linear_from_srgb(diffuse / 255.0))
     if found is None:
         return None, {}

@@ -1,4 +1,4 @@
-"""Short hair in the colour that the photo shows, behind the hairline that it shows: where, how it lies, and its paint."""
+"""Short scalp hair in the photo's colour, behind the photo's hairline: where it grows, which way it lies, and its paint."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from ..render.atlas import Atlas
 from ..render.colour import to_linear
 from ..render.projection import HeadInPhoto, depth_picture, facing, read_picture, texels_in_picture, unseen_by_camera
 
-FACING = 0.35  # cosine to the camera from which on a texel tells: past the outline lies what is behind the head
-LEAST = 1 / 400  # of all texels: so much scalp has to be seen
-COVER = 1.1  # some of it is thinner by itself
+FACING = 0.35  # least cosine to the camera of texels that count: near the outline the background shows
+LEAST = 1 / 400  # share of all texels that must be visible scalp
+COVER = 1.1  # over 1, since the drawn hair is thin in places
 DARKEST, PALEST = 0.006, 0.6  # linear, of any channel
 WARM = (0.85, 0.8)  # hair is no less red than this share of its green, and no less green than this of its blue,
-REDDEST = 4.0  # and no redder than this times its green: what is, is a hat or what stands behind
-UNLIKE = (0.4, 0.3)  # in log brightness or in log colour: from here on it is not the cheeks' skin
-RECEDED = np.arange(-0.012, 0.041, 0.002)  # metres, how far hairlines are asked to have gone back, or to lie lower
-BEFORE = 0.004  # metres about the hairline that tell nothing of the scalp
-AHEAD = 0.018  # metres before it that still tell where it is: a brow lies further down
+REDDEST = 4.0  # and no redder than this times its green: redder is a hat or the background
+UNLIKE = (0.4, 0.3)  # in log brightness or log colour: further from the cheeks' skin is hair
+RECEDED = np.arange(-0.012, 0.041, 0.002)  # metres, the hairline positions tried; negative lies lower
+BEFORE = 0.004  # metres round the hairline that are left out
+AHEAD = 0.018  # metres before it that are looked at: brows lie further down
 FOREHEAD = (-0.03, -0.018)  # metres inside the hairline, negative before it: where the forehead's skin is its own
-SHADED = -0.008  # from here on it may be hair's shade
+SHADED = -0.008  # from here on hair may shade it
 BLUR = 100  # of the tile's side: what is coarser is shade
 SHARE = 0.3  # of the scalp behind the line: less than this covered is bald
-LENGTH = 0.006  # metres: a scalp shorn, whatever the photo's hair does beyond it
+LENGTH = 0.006  # metres: shorn, whatever length the photo shows
 SEED = 0  # of tufts and bends
 
 
 @dataclass(frozen=True, eq=False)
 class PhotoHair:
-    """What the photo shows of the scalp, less its light; colours (3,) linear."""
+    """What the photo shows of the scalp, with its light taken out; colours (3,) linear."""
 
     colour: Tensor  # of the hair; of the skin where a head is bald
     receding: float = 0.0  # metres by which the hairline has gone back; negative where it lies lower than most

@@ -1,4 +1,4 @@
-"""Photos that are hard, made of one that is not: what covers or half lights a face, painted where its landmarks are.
+"""Hard photos made from an easy one: glasses, mask, hand or side light, painted where the face's landmarks are.
 
 python -m fitdiff.pictures.covered_photos PHOTO --out DIR    glasses.png, cloth.png, side.png and hand.png in DIR
 fitdiff evaluate DIR/*.png --out DIR --engines diffusion    what an engine makes of them

@@ -1,5 +1,4 @@
-"""An avatar folder's head in our own renderer: as the photo had it, from elsewhere, or under another light. No face
-model needed."""
+"""Pictures of an avatar folder by our own renderer: in the photo's view and light, turned, or relit. No face model needed."""
 
 from __future__ import annotations
 
@@ -76,7 +75,7 @@ def backdrop() -> Tensor:
 
 
 def posed(avatar: Avatar) -> np.ndarray:
-    """(V, 3) metres: neutral, the sliders where they start, and what no slider says."""
+    """(V, 3) metres: the neutral head moved by the sliders' starting weights and the fit's remaining expression."""
     mesh = avatar.mesh
     weights = np.array([avatar.manifest.arkit.get(name, 0.0) for name in mesh.shape_key_names])
     moved = mesh.vertices + np.einsum("k,kvc->vc", weights, mesh.shape_keys.astype(np.float64))
