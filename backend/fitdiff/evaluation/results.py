@@ -37,10 +37,10 @@ GROUP_FIGURES = (
 HEADING = """\
 # Results
 
-Written by `python -m fitdiff.evaluation.results` from the reports in [results/](results): change nothing by hand.
-What the figures mean and how to measure them again: [evaluation.md](evaluation.md). A cell is the median, and the least
-and the largest in brackets; {times} is a median of rounds. Load: processes that wanted a core in the minute before; above
-the number of cores, seconds are longer than on a quiet machine.
+Written by `python -m fitdiff.evaluation.results` from the reports in [results/](results): change nothing by hand. What the
+figures mean and how to measure again: [evaluation.md](evaluation.md). A cell is the median, with the least and the largest
+in brackets. *Load* is how many processes wanted a core then; above the number of cores the machine was shared, and seconds
+are too long.
 """
 
 
@@ -90,7 +90,7 @@ def results_page(reports: Mapping[str, Mapping[str, Any]]) -> str:
     """Markdown of kept reports by name: a section each, photos first, speed last."""
     order = list(TITLES)
     ordered = sorted(reports.items(), key=lambda item: (order.index(item[1]["format"]), item[0]))
-    parts = [HEADING.format(times="a time of `fitdiff bench`")]
+    parts = [HEADING]
     for name, about in ordered:
         title = TITLES[about["format"]]
         alone = sum(other["format"] == about["format"] for other in reports.values()) == 1
