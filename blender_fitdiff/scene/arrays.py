@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 REGIONS = ("skin", "eyes", "teeth", "mouth")
+VERTEX_LIMIT = 1 << 20
+SHAPE_LIMIT = 512
 SIZE_LIMIT = 1 << 30  # bytes of all arrays once unpacked
 REACH = 100.0  # metres
 
@@ -70,8 +72,10 @@ def read_mesh(data: bytes) -> MeshArrays:
 
 
 def _check(mesh: MeshArrays, vertex_count: int, uv_count: int) -> None:
-    if vertex_count < 3 or not len(mesh.quads) or not uv_count:
-        raise ValueError("an empty mesh")
+    sizes = (vertex_count, len(mesh.quads), uv_count, len(mesh.shape_key_names))
+    least, most = (3, 1, 1, 0), (VERTEX_LIMIT, 2 * VERTEX_LIMIT, 8 * VERTEX_LIMIT, SHAPE_LIMIT)
+    if not all(low <= size <= high for low, size, high in zip(least, sizes, most, strict=True)):
+        raise ValueError("{} vertices, {} faces, {} texture coordinates, {} shape keys".format(*sizes))
     triangle = mesh.quads[:, 3] < 0
     for name, faces, count in (("quads", mesh.quads, vertex_count), ("uv_quads", mesh.uv_quads, uv_count)):
         if faces.min() < -1 or faces[:, :3].min() < 0 or faces.max() >= count or ((faces[:, 3] < 0) != triangle).any():
@@ -79,6 +83,8 @@ def _check(mesh: MeshArrays, vertex_count: int, uv_count: int) -> None:
     ordered = np.sort(mesh.quads, axis=1)
     if (ordered[:, 1:] == ordered[:, :-1]).any():
         raise ValueError("a face uses one vertex twice")
+    if mesh.uv.min() < 0 or mesh.uv[:, 0].max() > len(REGIONS) or mesh.uv[:, 1].max() > 1:
+        raise ValueError("uv leaves its tiles")
     if mesh.quad_region.max() >= len(REGIONS):
         raise ValueError("quad_region names an unknown region")
     names = mesh.shape_key_names

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,16 +16,10 @@ from ..atomic_write import atomic_folder
 from ..errors import FitDiffError
 from ..skin_maps import MAP_NAMES
 from . import images, manifest, mesh
-from .manifest import MANIFEST_LIMIT, FileEntry, Manifest, broken
+from .avatar_rules import COUNT_LIMIT, HAIRY, MANIFEST, MANIFEST_LIMIT, MAP_NAME, check_files
+from .manifest import FileEntry, Manifest, broken
 from .result import Avatar
 
-MANIFEST = "avatar.json"
-MAP_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
-HAIRY = ("hair", "brows")  # keys of avatar.json that come with a map of their name
-REQUIRED = ("mesh.npz", "maps/diffuse.png", "maps/specular.png", "maps/normal.png")
-FILE_NAME = re.compile(r"mesh\.npz|preview\.png|photo\.png|maps/[a-z][a-z0-9_]{0,40}\.png")
-FILE_LIMIT = 1 << 29  # bytes of any one file
-COUNT_LIMIT = 64
 # No link is followed and no pipe waited for, should one appear between the look and the opening.
 _OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -74,12 +67,10 @@ def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
             details=repr(str(folder)),
         )
     about = manifest.decode(_read(folder, MANIFEST, MANIFEST_LIMIT))
-    if len(about.files) > COUNT_LIMIT or not all(FILE_NAME.fullmatch(name) for name in about.files):
-        raise broken(MANIFEST, "lists files that do not belong to an avatar")
-    wanted = (*REQUIRED, *([about.photo] if about.photo else []), *(f"maps/{name}.png" for name in _hairy(about)))
-    missing = [name for name in wanted if name not in about.files]
-    if missing:
-        raise broken(MANIFEST, f"does not list {', '.join(missing)}")
+    try:
+        check_files(msgspec.structs.asdict(about))
+    except ValueError as error:
+        raise broken(MANIFEST, str(error)) from error
     return about
 
 
@@ -147,8 +138,6 @@ def _cannot_write(target: Path, error: OSError) -> FitDiffError:
 
 def _read_listed(folder: Path, name: str, entry: FileEntry) -> bytes:
     """A file of the manifest, which must be exactly what the manifest says."""
-    if entry.bytes > FILE_LIMIT:
-        raise broken(name, f"{entry.bytes} bytes")
     data = _read(folder, name, entry.bytes)
     if len(data) != entry.bytes or hashlib.sha256(data).hexdigest() != entry.sha256:
         raise broken(name, f"{len(data)} bytes whose checksum or length is not the one in {MANIFEST}")

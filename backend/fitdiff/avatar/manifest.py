@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import re
 from typing import Annotated, Any, Literal
 
 import msgspec
-import numpy as np
 from msgspec import Meta, Struct
 
 from ..errors import FitDiffError
-
-SCHEMA_VERSION = 1
-MANIFEST_LIMIT = 4 << 20  # bytes; the largest honest one (4288 latent numbers) has about 100 kB
-DEPTH_LIMIT = 32
+from .avatar_rules import FILE_LIMIT, MANIFEST, SCHEMA_VERSION, NewerError, read_manifest
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Vector3 = tuple[float, float, float]
@@ -74,7 +68,7 @@ class FileEntry(Struct, frozen=True, kw_only=True):
     """What a file of the folder must be: anything else is damage."""
 
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Meta(ge=1, le=1 << 30)]
+    bytes: Annotated[int, Meta(ge=1, le=FILE_LIMIT)]
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -104,13 +98,6 @@ class Manifest(Struct, frozen=True, kw_only=True):
     files: dict[str, FileEntry] = {}
 
 
-class _Version(Struct):
-    """As much of any manifest, of any version, as is needed to say who can read it."""
-
-    format: str
-    schema_version: int
-
-
 def encode(manifest: Manifest) -> bytes:
     """Indented JSON, keys in the order of the class, so that equal manifests are equal bytes."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
@@ -118,48 +105,26 @@ def encode(manifest: Manifest) -> bytes:
 
 def decode(data: bytes) -> Manifest:
     """Bytes of avatar.json -> Manifest, or FitDiffError `avatar-broken` / `avatar-newer`."""
+    _check(data)
     try:
-        if _depth(data) > DEPTH_LIMIT:
-            raise broken("avatar.json", "nested too deeply")
-        version = msgspec.json.decode(data, type=_Version)
-        if version.format == "fitdiff-avatar" and version.schema_version > SCHEMA_VERSION:
-            raise FitDiffError(
-                "avatar-newer",
-                "This avatar was made by a newer FitDiff. Update FitDiff to open it.",
-                details=f"schema version {version.schema_version}, this FitDiff reads up to {SCHEMA_VERSION}",
-            )
-        manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise broken("avatar.json", str(error)) from error
-    check(manifest)
-    return manifest
+        return msgspec.json.decode(data, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise broken(MANIFEST, str(error)) from error
 
 
 def check(manifest: Manifest) -> None:
-    """What the types cannot say: finite numbers, a real rotation, a light that comes from somewhere."""
-    light, camera, latent = manifest.light, manifest.camera, manifest.latent
-    numbers = {
-        "latent": [*latent.identity, *latent.expression, *latent.light, *(latent.texture or ())],
-        "gaze": [angle for eye in manifest.gaze for angle in eye],
-        "light": [light.ambient, light.diffuse, light.specular, *light.colour, *light.direction],
-        "camera": [
-            camera.focal_px,
-            *camera.principal,
-            *camera.translation,
-            *(x for row in camera.rotation for x in row),
-        ],
-        "arkit": manifest.arkit.values(),
-        "metrics": manifest.metrics.values(),
-        "timings": manifest.timings.values(),
-    }
-    for name, values in numbers.items():
-        if not all(math.isfinite(value) and abs(value) <= 1e9 for value in values):
-            raise broken("avatar.json", f"{name} is not finite")
-    rotation = np.array(camera.rotation)
-    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
-        raise broken("avatar.json", "camera.rotation is not a rotation")
-    if math.hypot(*light.direction) < 1e-6:
-        raise broken("avatar.json", "light.direction is zero")
+    """What the types do not say: finite numbers, a real rotation, a light that comes from somewhere."""
+    _check(encode(manifest))
+
+
+def _check(data: bytes) -> None:
+    try:
+        read_manifest(data)
+    except NewerError as error:
+        sentence = "This avatar was made by a newer FitDiff. Update FitDiff to open it."
+        raise FitDiffError("avatar-newer", sentence, details=str(error)) from error
+    except ValueError as error:
+        raise broken(MANIFEST, str(error)) from error
 
 
 def schema() -> dict[str, Any]:
@@ -175,19 +140,3 @@ def broken(name: str, details: str) -> FitDiffError:
         details=f"{name}: {details}",
         data={"file": name},
     )
-
-
-def _depth(data: bytes) -> int:
-    """How deep brackets nest outside strings."""
-    depth = deepest = 0
-    for token in _STRING_OR_BRACKET.finditer(data):
-        if token[0] in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif token[0] in b"]}":
-            depth -= 1
-    return deepest
-
-
-# The closing quote is optional so that an unterminated string costs one pass, not one per quote in it.
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[][{}]', re.DOTALL)

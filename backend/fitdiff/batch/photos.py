@@ -19,7 +19,7 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 MANIFEST = "avatar.json"  # a folder that holds one is an avatar: its pictures are no photos of anybody's
 NAME_BYTES = 120  # of a folder's name; 255 is what file systems take, and temporary siblings add to it
 TAKEN = ("report.json", "report.html", "results.jsonl")  # what the batch itself writes
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # by Windows
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)  # by Windows
 
 
 @dataclass

@@ -45,7 +45,7 @@ def work(photo: bytes, name: str, order: bytes) -> bytes:
 def receive(data: bytes, target: Path) -> dict[str, Any]:
     """Write the avatar to `target` and give its result. Raises the worker's FitDiffError, avatar-broken, or OSError."""
     from ..avatar import manifest
-    from ..avatar.folder import FILE_NAME, MANIFEST
+    from ..avatar.avatar_rules import MANIFEST, is_file_name
 
     try:
         result = msgspec.msgpack.decode(data, type=RemoteResult)
@@ -58,7 +58,7 @@ def receive(data: bytes, target: Path) -> dict[str, Any]:
     if set(result.files) != {MANIFEST, *about.files}:
         raise manifest.broken(MANIFEST, f"lists {sorted(about.files)}, but {sorted(result.files)} came")
     for name, entry in about.files.items():
-        if not FILE_NAME.fullmatch(name) or hashlib.sha256(result.files[name]).hexdigest() != entry.sha256:
+        if not is_file_name(name) or hashlib.sha256(result.files[name]).hexdigest() != entry.sha256:
             raise manifest.broken(name, "not what the worker wrote")
     with atomic_folder(target) as folder:
         (folder / "maps").mkdir()

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from .. import __version__
+from ..threads import given
 
 CPU_INFO = Path("/proc/cpuinfo")  # Linux; elsewhere platform knows the processor's name
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -38,7 +39,7 @@ def machine() -> dict[str, Any]:
         "processors": os.cpu_count(),
         "memory_gib": memory_gib(),
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-        "threads": torch.get_num_threads(),
+        "threads": given(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,

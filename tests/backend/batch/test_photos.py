@@ -78,7 +78,16 @@ def test_the_batch_s_own_files_are_no_avatars(stem):
 
 @pytest.mark.parametrize(
     ("stem", "name"),
-    [("Zoë 顔 🙂", "Zoë 顔 🙂"), ("CON", "photo-CON"), ("..", "photo"), ("a:b", "a_b"), ("", "photo"), (" x. ", "x")],
+    [
+        ("Zoë 顔 🙂", "Zoë 顔 🙂"),
+        ("CON", "photo-CON"),
+        ("nul .x", "photo-nul .x"),
+        ("COM¹", "photo-COM¹"),
+        ("..", "photo"),
+        ("a:b", "a_b"),
+        ("", "photo"),
+        (" x. ", "x"),
+    ],
 )
 def test_names_are_kept_where_they_can_be(stem, name):
     assert safe(stem) == name
