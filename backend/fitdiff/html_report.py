@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import json
 import re
@@ -13,29 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
 from .errors import FitDiffError
 
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1500px;padding:0 1rem;background:#1d1e20;color:#ddd}
-h1,h2{font-weight:600}h2{margin-top:2.5rem;overflow-wrap:anywhere}img{max-width:100%;border-radius:4px}
-table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .9rem;text-align:right;border-bottom:1px solid #3a3b3f}
-td:first-child,th:first-child{text-align:left}.guide{color:#999}p{max-width:75ch}small{color:#999}
-"""
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
-def opening(title: str, about: Mapping[str, Any]) -> list[str]:
-    """The first lines of a page, up to what was run."""
-    machine = ", ".join(f"{key} {value}" for key, value in about["machine"].items())
-    return [
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escaped(title)}</title>",
-        "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; img-src data:; "
-        "style-src 'unsafe-inline'\">",
-        f"<style>{STYLE}</style></head><body><h1>{escaped(title)}</h1>",
-        f"<p>{escaped(about['date'])}, FitDiff {escaped(about['fitdiff_version'])}, "
-        f"{about['settings']['steps']} steps; {escaped(machine)}.</p>",
-    ]
+def page(template: str, title: str, about: Mapping[str, Any], **values: Any) -> str:
+    """A whole page: `about` is the report's object, `values` what else the template wants."""
+    return TEMPLATES.get_template(template).render(title=title, about=about, **values)
 
 
 def spread(values: Iterable[float | None]) -> dict[str, Any]:
@@ -52,20 +46,18 @@ def number(value: Any, digits: int) -> str:
         if not value["count"]:
             return "–"
         low, high = (f"{value[key]:.{digits}f}" for key in ("min", "max"))
-        return f"{value['median']:.{digits}f} <small>{low} to {high}</small>"
+        return Markup("{} <small>{} to {}</small>").format(f"{value['median']:.{digits}f}", low, high)
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def escaped(text: object) -> str:
-    return html.escape(str(text), quote=True)
-
-
-def picture(pixels: np.ndarray, title: str) -> str:
-    """An <img> with its data inside; JPEG, because a report of a hundred photos should still open."""
+def jpeg(pixels: np.ndarray) -> str:
+    """A picture as an address with its data inside; JPEG, because a report of a hundred photos should still open."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f"<img alt='{escaped(title)}' src='data:image/jpeg;base64,{data}'>"
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+TEMPLATES.filters |= {"number": number, "jpeg": jpeg}
 
 
 def sheet_name(count: int, name: str, prefix: str = "") -> str:

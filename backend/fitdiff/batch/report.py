@@ -9,24 +9,16 @@ import platform
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
 from .. import __version__, html_report
 from ..atomic_write import atomic_file
-from ..html_report import escaped, number
 from .journal import Entry
 from .photos import Found
 
 EVERY = 2.0  # seconds between two writings
 SHARE = 20  # and at least so many times what the last one took
-STYLE = """
-main{display:grid;grid-template-columns:repeat(auto-fill,minmax(21rem,1fr));gap:.8rem}
-article{background:#26272a;border-radius:6px;padding:.7rem;display:flex;gap:.8rem;overflow-wrap:anywhere}
-article p{margin:0}article div{min-width:0}article img,.none{width:110px;height:110px;object-fit:cover;flex:none}
-.none{background:#333;border-radius:4px}.failed{outline:1px solid #a33}a{color:#9cf}b{font-weight:600}
-"""
 SCORES = (("landmarks_mean_percent", "landmarks miss by", "%"), ("photometric", "skin differs by", ""))
 
 
@@ -83,47 +75,11 @@ class Report:
         }
 
     def _page(self, about: dict[str, Any]) -> str:
-        counts = ", ".join(f"{count} {state}" for state, count in about["counts"].items())
-        skipped = ", ".join(f"{count} {what}" for what, count in about["skipped"].items())
-        settings = ", ".join(f"{key} {value}" for key, value in about["settings"].items() if value is not None)
-        failed = sorted(self._heads, key=lambda head: (head[0].status != "failed", head[0].photo, head[0].asked or 0))
-        return "\n".join(
-            [
-                *html_report.opening("FitDiff heads", about),
-                f"<style>{STYLE}</style>",
-                f"<p>{escaped(counts)}; {about['seconds']:.0f} s. {escaped(settings)}.</p>",
-                *([f"<p><small>Not looked at: {escaped(skipped)}.</small></p>"] if skipped else []),
-                "<main>",
-                *(_card(entry, kept) for entry, kept in failed),
-                "</main></body></html>",
-            ]
-        )
+        first = sorted(self._heads, key=lambda head: (head[0].status != "failed", head[0].photo, head[0].asked or 0))
+        return html_report.page("batch.html", "FitDiff heads", about, heads=first, scores=SCORES)
 
 
 def _told(entry: Entry, kept: bool) -> dict[str, Any]:
     """An entry as programs get it: no picture, and no folder where there is no avatar."""
     told = {name: value for name, value in msgspec.to_builtins(entry).items() if name not in ("thumbnail", "faces")}
     return {**told, "folder": entry.folder if entry.status == "done" else None, "kept": kept}
-
-
-def _card(entry: Entry, kept: bool) -> str:
-    title = escaped(entry.photo) + (f", face {entry.face}" if entry.face is not None else "")
-    lines = [f"<b>{title}</b>"]
-    if entry.status == "done":
-        link = quote(f"{entry.folder}/preview.png")
-        lines.append(f"<a href='{link}'>{escaped(entry.folder)}</a>{' (kept)' if kept else ''}")
-        scores = [
-            f"{what} {number(entry.metrics[key], 2)} {unit}" for key, what, unit in SCORES if key in entry.metrics
-        ]
-        lines.append(escaped(f"{entry.verdict} fit; {'; '.join(scores)}; {entry.seconds:.1f} s"))
-        lines += [f"<small>{escaped(note)}</small>" for note in entry.notes]
-    elif entry.error:
-        lines += [escaped(entry.error["message"]), f"<small>{escaped(entry.error['code'])}</small>"]
-    if entry.tries > 1:
-        lines.append(f"<small>tried {entry.tries} times</small>")
-    picture = "<span class='none'></span>"
-    if entry.thumbnail:
-        data = escaped(entry.thumbnail)
-        picture = f"<img alt='{escaped(entry.photo)}' src='data:image/jpeg;base64,{data}'>"
-    body = "".join(f"<p>{line}</p>" for line in lines)
-    return f"<article class='{escaped(entry.status)}'>{picture}<div>{body}</div></article>"

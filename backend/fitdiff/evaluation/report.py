@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import html_report
-from ..html_report import escaped, number, sheet_name
+from ..html_report import sheet_name
 from ..perception.bundle import Perception
 from ..pictures.contact_sheet import Row, contact_sheet
 from ..topology import Topology
@@ -168,31 +168,30 @@ def write_report(
 
 def page(about: dict[str, Any], sheets: dict[str, np.ndarray]) -> str:
     """The whole report as one HTML file with its pictures inside."""
-    engines = about["settings"]["engines"]
-    parts = [
-        *html_report.opening("FitDiff evaluation", about),
-        "<p>dlib: a distance, 0 is the same picture and below 0.6 the same person. Other recognisers: the cosine, 1 is "
-        "the same picture. <span class='guide'>Grey figures come from a recogniser that guided this engine: they say "
-        "how well it was obeyed, not how good the likeness is.</span></p>",
-        "<h2>Medians over the photos</h2>",
-        _table(about, {engine: about["medians"][engine] for engine in engines}, _guides(about)),
+    names = list(about["networks"])
+    rows = [
+        (f"{network}: {title}", f"{network}.{view}.{where}", 3, network)
+        for network in names
+        for title, view, where in IDENTITY_ROWS
     ]
-    for entry in about["photos"]:
-        parts.append(f"<h2>{escaped(entry['photo'])}</h2>")
-        if entry["error"]:
-            parts.append(f"<p>{escaped(entry['error']['message'])}</p>")
-        if entry["sheet"]:
-            parts.append(html_report.picture(sheets[entry["sheet"]], entry["photo"]))
-        for engine, figures in entry["engines"].items():
-            if "error" in figures:
-                parts.append(f"<p>{escaped(engine)}: {escaped(figures['error']['message'])}</p>")
-        if entry["engines"]:
-            own = {name: figures_of(one, about["networks"]) for name, one in entry["engines"].items()}
-            parts.append(_table(about, own, _guides(about)))
-    parts += [_between(about), _shapes(about)]
-    missing = "".join(f"<li>{escaped(what)}</li>" for what in about["not_measured"])
-    parts.append(f"<h2>Not measured</h2><ul>{missing}</ul></body></html>")
-    return "\n".join(parts)
+    pairs = about["between_photos"]
+    by_engine = {name: found for name, found in about["shape_distances"].items() if found["pairs"]}
+    shape_rows, shapes = _shape_table(by_engine)
+    return html_report.page(
+        "evaluation.html",
+        "FitDiff evaluation",
+        about,
+        sheets=sheets,
+        rows=[*rows, *OTHER_ROWS, ("seconds", "seconds", 1)],
+        by_photo=[
+            {name: figures_of(one, names) for name, one in entry["engines"].items()} for entry in about["photos"]
+        ],
+        guided=_guides(about),
+        between_rows=[(" and ".join(pair["photos"]), number, 3) for number, pair in enumerate(pairs)],
+        between={name: [pair[name] for pair in pairs] for name in names},
+        shape_rows=shape_rows,
+        shapes=shapes,
+    )
 
 
 def _guides(about: dict[str, Any]) -> set[tuple[str, str]]:
@@ -205,58 +204,18 @@ def _guides(about: dict[str, Any]) -> set[tuple[str, str]]:
     }
 
 
-def _table(about: dict[str, Any], columns: dict[str, dict[str, Any]], guided: set[tuple[str, str]]) -> str:
-    rows = [
-        (f"{network}: {title}", f"{network}.{view}.{where}", network, 3)
-        for network in about["networks"]
-        for title, view, where in IDENTITY_ROWS
+def _shape_table(by_engine: dict[str, Any]) -> tuple[list[tuple[str, Any, int]], dict[str, dict[Any, Any]]]:
+    """Rows and columns: both medians, then the first engine's pairs of photos; an engine without a pair's head has None."""
+    rows: list[tuple[str, Any, int]] = [
+        ("two photos of one person", "one_person", 2),
+        ("two people", "two_people", 2),
     ]
-    rows += [(title, key, "", digits) for title, key, digits in OTHER_ROWS] + [("seconds", "seconds", "", 1)]
-    head = "".join(f"<th>{escaped(engine)}</th>" for engine in columns)
-    lines = [f"<table><tr><th></th>{head}</tr>"]
-    for title, key, network, digits in rows:
-        cells = "".join(
-            f"<td{' class=guide' if (engine, network) in guided else ''}>{number(values[key], digits)}</td>"
-            for engine, values in columns.items()
-        )
-        lines.append(f"<tr><td>{escaped(title)}</td>{cells}</tr>")
-    return "".join(lines) + "</table>"
-
-
-def _between(about: dict[str, Any]) -> str:
-    pairs = about["between_photos"]
-    if not pairs:
-        return ""
-    names = list(about["networks"])
-    head = "".join(f"<th>{escaped(name)}</th>" for name in names)
-    lines = [
-        f"<tr><td>{escaped(' and '.join(pair['photos']))}</td>"
-        + "".join(f"<td>{number(pair[name], 3)}</td>" for name in names)
-        + "</tr>"
-        for pair in pairs
-    ]
-    return f"<h2>The photos among themselves</h2><table><tr><th></th>{head}</tr>{''.join(lines)}</table>"
-
-
-def _shapes(about: dict[str, Any]) -> str:
-    by_engine = {name: found for name, found in about["shape_distances"].items() if found["pairs"]}
-    if not by_engine:
-        return ""
-    first = next(iter(by_engine.values()))["pairs"]
-    head = "".join(f"<th>{escaped(name)}</th>" for name in by_engine)
-    rows = []
-    for key, title in (("one_person", "two photos of one person"), ("two_people", "two people")):
-        rows.append((title, "".join(f"<td>{number(found[key], 2)}</td>" for found in by_engine.values())))
-    for pair in first:
-        cells = [
-            next((other["mm"] for other in found["pairs"] if other["photos"] == pair["photos"]), None)
-            for found in by_engine.values()
-        ]
+    for pair in next(iter(by_engine.values()))["pairs"] if by_engine else ():
         title = " and ".join(pair["photos"]) + (", one person" if pair["same_person"] else "")
-        rows.append((title, "".join(f"<td>{number(cell, 2)}</td>" for cell in cells)))
-    lines = "".join(f"<tr><td>{escaped(title)}</td>{cells}</tr>" for title, cells in rows)
-    return (
-        "<h2>The fitted heads among themselves</h2><p>Neutral faces, mean distance in mm after a similarity alignment. "
-        "Photos of one person are told by their names.</p>"
-        f"<table><tr><th></th>{head}</tr>{lines}</table>"
-    )
+        rows.append((title, tuple(pair["photos"]), 2))
+    none = {key: None for _, key, *_ in rows}
+    columns = {
+        name: {**none, **found, **{tuple(pair["photos"]): pair["mm"] for pair in found["pairs"]}}
+        for name, found in by_engine.items()
+    }
+    return rows, columns

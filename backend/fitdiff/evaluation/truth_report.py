@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .. import html_report
-from ..html_report import escaped, number
 from ..pictures.contact_sheet import Row, contact_sheet
 from ..skin_maps import MAP_NAMES
 from .engine_variants import RunSettings
@@ -160,42 +159,22 @@ def write_report(
 
 
 def page(about: dict[str, Any], sheets: Mapping[str, np.ndarray]) -> str:
-    engines = about["settings"]["engines"]
-    columns = {engine: about["medians"][engine] for engine in engines}
-    parts = [
-        *html_report.opening("FitDiff evaluation on known truth", about),
-        "<p>Medians over the people, least and largest beside them. Millimetres: averaged over the skin after a "
-        "similarity alignment of the whole face; each region then turned and moved onto the other surface by itself. "
-        f"{REACHABLE}: the nearest head that the face model can say at all.</p>",
-        "<h2>Shape</h2>",
-        _table(SHAPE_ROWS, columns | {REACHABLE: about[REACHABLE]}),
-        "<h2>Maps, normals, light</h2>",
-        _table((*OTHER_ROWS, SECONDS), columns),
-        "<h2>Likeness</h2><p>The found and the true head, both at rest, from the front, in one light.</p>",
-        _table(LIKENESS_ROWS, columns),
-        "<h2>Albedo</h2><p>Bare skin that the photo shows. Level above 0: made too light.</p>",
-        _table(ALBEDO_ROWS, columns),
-    ]
-    for name, group in about["groups"].items():
-        parts.append(f"<h2>{escaped(name)} ({len(group['people'])})</h2>")
-        parts.append(_table(GROUP_ROWS, {engine: group["medians"][engine] for engine in engines}))
-    for entry in about["people"]:
-        parts.append(f"<h2>{escaped(entry['person'])}</h2>")
-        if entry["error"]:
-            parts.append(f"<p>{escaped(entry['error']['message'])}</p>")
-            continue
-        failed = {name: one["error"]["message"] for name, one in entry["engines"].items() if "error" in one}
-        parts += [f"<p>{escaped(name)}: {escaped(message)}</p>" for name, message in failed.items()]
-        parts.append(html_report.picture(sheets[entry["sheet"]], entry["person"]))
-        own = {name: figures_of(one) for name, one in entry["engines"].items()}
-        parts.append(_table(ALL_ROWS, own))
-    return "\n".join([*parts, "</body></html>"])
-
-
-def _table(rows: Sequence[tuple[str, str, int]], columns: Mapping[str, Mapping[str, Any]]) -> str:
-    head = "".join(f"<th>{escaped(name)}</th>" for name in columns)
-    lines = [f"<table><tr><th></th>{head}</tr>"]
-    for title, path, digits in rows:
-        cells = "".join(f"<td>{number(values[path], digits)}</td>" for values in columns.values())
-        lines.append(f"<tr><td>{escaped(title)}</td>{cells}</tr>")
-    return "".join(lines) + "</table>"
+    """The whole report as one HTML file with its pictures inside."""
+    rows = {
+        "shape": SHAPE_ROWS,
+        "other": (*OTHER_ROWS, SECONDS),
+        "likeness": LIKENESS_ROWS,
+        "albedo": ALBEDO_ROWS,
+        "group": GROUP_ROWS,
+        "all": ALL_ROWS,
+    }
+    return html_report.page(
+        "truth.html",
+        "FitDiff evaluation on known truth",
+        about,
+        sheets=sheets,
+        rows=rows,
+        reachable=REACHABLE,
+        with_reachable=about["medians"] | {REACHABLE: about[REACHABLE]},
+        by_person=[{name: figures_of(one) for name, one in entry["engines"].items()} for entry in about["people"]],
+    )

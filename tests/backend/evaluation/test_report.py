@@ -86,7 +86,7 @@ def test_the_page_escapes_names_and_needs_nothing_else(small_run):
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page and "&lt;script&gt;" in page
     assert "http://" not in page and "https://" not in page
-    assert page.count("<img ") == 1 and "src='data:image/jpeg;base64," in page
+    assert page.count("<img ") == 1 and 'src="data:image/jpeg;base64,' in page
     sheets = sorted(path.name for path in out.glob("*.png"))
     assert sheets == ["01-script_alert_1__script.png"]
     assert Image.open(out / sheets[0]).width > 7 * 288
@@ -111,7 +111,7 @@ def test_the_page_names_the_guide_and_marks_what_is_missing(perception):
     assert about["medians"]["fit"]["dlib.photo.inside"] == {"count": 3, "median": 0.21, "min": 0.21, "max": 0.21}
     assert about["medians"]["fit"]["landmarks_percent"] == {"count": 0}
     page = report.page(about, {})
-    assert "<td class=guide>0.210</td>" in page and "<td>0.210</td>" in page
+    assert '<td class="guide">0.210</td>' in page and "<td>0.210</td>" in page
     assert "<td>–</td>" in page
     assert "<script" not in page
     shapes = about["shape_distances"]["fit"]
