@@ -57,7 +57,7 @@ def test_build_needs_only_the_standard_library():
         assert not set(_imports(path)) - set(sys.stdlib_module_names) - {"building"}, path
 
 
-KNOWN_TO_ALL = {"colour", "user_folders", "atomic_write", "tensor_files"}
+KNOWN_TO_ALL = {"colour", "user_folders", "resize", "atomic_write", "tensor_files"}
 # A room, and the rooms (or single files of a room) that it may know beside itself. A room stands below all that know it.
 ROOMS = {
     "__version__": set(),
@@ -69,7 +69,7 @@ ROOMS = {
     "threads": set(),
     "progress": set(),
     "topology": set(),
-    "enlarge": set(),
+    "resize": set(),
     "skin_maps": set(),
     "atomic_write": set(),
     "weight_files": set(),
@@ -81,16 +81,16 @@ ROOMS = {
     "html_report": {"errors"},
     "progress_bar": {"progress"},
     "photo": {"errors", "regular_file"},
-    "networks": {"enlarge", "skin_maps"},
+    "networks": {"skin_maps"},
     "render": {"errors", "topology"},
-    "face": {"errors", "regular_file", "enlarge", "topology", "render"},
+    "face": {"errors", "regular_file", "topology", "render"},
     "perception": {"errors", "tensor_files", "weight_files", "topology", "photo", "render", "face"},
     "diffusion": {"errors", "tensor_files", "networks", "perception.types"},
     "avatar": {"skin_maps", "__version__", "errors", "atomic_write", "topology", "render", "face"},
     "hair": {"render", "face", "avatar"},
     "pictures": {"errors", "topology", "photo", "render", "face", "perception", "avatar"},
     "face.build": {"errors", "topology", "render", "face", "perception", "pictures"},
-    "fitting": {"threads", "progress", "enlarge", "topology", "render", "face", "perception", "avatar", "hair"},
+    "fitting": {"threads", "progress", "topology", "render", "face", "perception", "avatar", "hair"},
     "generation": {
         "skin_maps",
         "errors",

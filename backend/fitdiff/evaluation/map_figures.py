@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from torch.nn.functional import interpolate
 
+from .. import resize
 from .metrics import LEAST_ERROR, LUMINANCE
 
 Array = NDArray[np.float64]
@@ -25,8 +25,7 @@ def resized(picture: NDArray, size: int) -> Array:
     """(H, W) or (H, W, C) -> (size, size, ...), antialiased."""
     values = torch.from_numpy(np.ascontiguousarray(picture, np.float64))
     planes = values[None] if values.dim() == 2 else values.permute(2, 0, 1)
-    if planes.shape[-1] != size:
-        planes = interpolate(planes[None], (size, size), mode="bilinear", antialias=True)[0]
+    planes = resize.resized(planes[None], size)[0]
     return (planes[0] if values.dim() == 2 else planes.permute(1, 2, 0)).numpy()
 
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from ..render.outline import shrunk
 from ..topology import REGIONS, Topology
 from . import texels
 from .geometry import boundary_loops
@@ -84,7 +85,7 @@ def brow_places(topology: Topology, size: int) -> np.ndarray:
         brow = texels.pixels(points[rows], texels.OVERSAMPLING * size)
         length = float(np.linalg.norm(np.diff(np.array(brow), axis=0), axis=1).sum())
         draw.line(brow, fill=255, width=max(1, round(0.35 * length)), joint="curve")
-    return gaussian_filter(texels.reduced(picture, size), size / 128)
+    return gaussian_filter(shrunk(picture, (size, size)), size / 128)
 
 
 def draw_brows(topology: Topology, style: HairStyle, size: int, random: np.random.Generator) -> np.ndarray:
@@ -115,7 +116,7 @@ def draw_brows(topology: Topology, style: HairStyle, size: int, random: np.rando
                 width=max(1, picture.width // 1400),
             )
         soft = np.maximum(soft, _body(middle, style, length, size))
-    strokes = texels.reduced(picture, size)
+    strokes = shrunk(picture, (size, size))
     # Finer hairs than a texel can hold: a veil of their mean under the strokes.
     veil = 0.45 * min(1.0, style.density) * soft
     return style.opacity * np.clip(np.maximum(gaussian_filter(strokes, size / 1400) * 1.15, veil), 0, 1)
@@ -177,7 +178,7 @@ def draw_lashes(topology: Topology, opacity: float, size: int) -> np.ndarray:
             thick = 0.055 * width * picture.width * (1.0 if upper else 0.6)
             if strength > LOWEST:
                 draw.line(texels.pixels(np.stack([a, b]), picture.width), fill=int(255 * strength), width=round(thick))
-    return opacity * gaussian_filter(texels.reduced(picture, size), size / 900)
+    return opacity * gaussian_filter(shrunk(picture, (size, size)), size / 900)
 
 
 def lid_margins(topology: Topology) -> list[np.ndarray]:
@@ -211,7 +212,7 @@ def draw_scalp(
         draw.line(
             [tuple(root), tuple(tip)], fill=int(255 * random.uniform(0.4, 0.9)), width=max(1, picture.width // 1400)
         )
-    hairs = gaussian_filter(texels.reduced(picture, size), size / 1400)
+    hairs = gaussian_filter(shrunk(picture, (size, size)), size / 1400)
     alpha = 1 - (1 - thick**2) * (1 - 0.6 * hairs)
     grows = alpha > 0
     alpha[grows] *= np.clip(0.9 + 0.08 * waves(grown.place[grows], SINGLE, random), 0, 1)

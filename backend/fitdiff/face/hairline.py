@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..render.atlas import Atlas
+from ..resize import resized
 from ..topology import Topology
 from .model import MorphableModel
 
@@ -83,7 +83,7 @@ def _inside(model: MorphableModel, size: int) -> np.ndarray:
     for rows, others, sign in ((grows, ~grows & near, 1), (~grows & near, grows, -1)):
         inside[rows] = sign * cKDTree(place[others]).query(place[rows], distance_upper_bound=FAR)[0].clip(max=FAR)
     picture = atlas.picture(torch.from_numpy(inside)[:, None])
-    return F.interpolate(picture, (size, size), mode="bilinear", align_corners=False)[0, 0].numpy()
+    return resized(picture, size)[0, 0].numpy()
 
 
 def _turned(place: np.ndarray) -> np.ndarray:

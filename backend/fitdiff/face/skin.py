@@ -16,11 +16,11 @@ from safetensors.numpy import load_file
 from torch import Tensor
 
 from .. import tensor_files
-from ..enlarge import enlarged
 from ..errors import FitDiffError
 from ..render.arithmetic import limited, unit
 from ..render.colour import to_linear, to_srgb
 from ..render.filters import averaged
+from ..resize import enlarged
 from .model import MorphableModel
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "skin.safetensors"
@@ -48,7 +48,7 @@ class SkinBasis:
     def albedo(self, coefficients: Tensor, size: int = MEAN_SIZE) -> Tensor:
         """(B, K) -> (B, 3, size, size) linear."""
         mixed = (coefficients @ self.components.flatten(1)).view(-1, *self.components.shape[1:])
-        log = _resized(self.mean[None], size) + _resized(mixed, size)
+        log = enlarged(self.mean[None], size) + enlarged(mixed, size)
         return limited(log.exp(), *ALBEDO_RANGE)
 
 
@@ -122,9 +122,3 @@ def save_basis(path: Path, mean: np.ndarray, components: np.ndarray) -> None:
         "licence": "CC0-1.0",
     }
     tensor_files.write(path, tensors, header)
-
-
-def _resized(maps: Tensor, size: int) -> Tensor:
-    if maps.shape[-1] == size:
-        return maps
-    return enlarged(maps, size)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
 
 from ..render.atlas import Atlas
+from ..render.outline import filled
 from ..topology import LandmarkSet, Topology
 
 OVERSAMPLING = 4  # of drawings, per axis
@@ -25,16 +25,9 @@ def landmark_uv(topology: Topology, marks: LandmarkSet) -> np.ndarray:
 
 def polygon(uv: np.ndarray, size: int) -> np.ndarray:
     """(N, 2) corners in the skin tile -> (size, size) float, 1 inside, antialiased."""
-    picture = Image.new("L", (OVERSAMPLING * size, OVERSAMPLING * size))
-    ImageDraw.Draw(picture).polygon(pixels(uv, OVERSAMPLING * size), fill=255)
-    return reduced(picture, size)
+    return filled(pixels(uv, size), (size, size))
 
 
 def pixels(uv: np.ndarray, size: int) -> list[tuple[float, float]]:
     """Texture coordinates as places in a picture of this size."""
     return [(float(u) * size, (1 - float(v)) * size) for u, v in uv]
-
-
-def reduced(picture: Image.Image, size: int) -> np.ndarray:
-    """An oversampled drawing -> (size, size) float in [0, 1]."""
-    return np.asarray(picture.resize((size, size), Image.Resampling.BOX), np.float64) / 255

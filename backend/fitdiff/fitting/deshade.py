@@ -14,7 +14,7 @@ from ..face.model import MorphableModel
 from ..render.atlas import Atlas
 from ..render.geometry import vertex_normals
 from ..render.mesh import MeshTables
-from ..render.resize import resized
+from ..resize import resized
 
 SIZE = 128  # texels: light is broad
 DARKEST = 0.004

@@ -8,8 +8,8 @@ from torch import Tensor
 from ..render.atlas import Atlas
 from ..render.colour import to_linear
 from ..render.projection import HeadInPhoto, read_picture, seen_texels, texels_in_picture
-from ..render.resize import resized
 from ..render.spread import closed, feathered, spread
+from ..resize import resized
 from .detail import LEAST_NOISE, fine_detail, graininess
 
 GRAIN = 0.25  # share of the photo's measured grain that is removed from its detail: the rest may be pores

@@ -17,8 +17,8 @@ from ..render.atlas import Atlas
 from ..render.camera import Camera, rotation_from_axis_angle
 from ..render.maps import Maps
 from ..render.renderer import Renderer, Rendering
-from ..render.resize import resized
 from ..render.shadows import Shaded, Shadows, softened
+from ..resize import resized
 from .evidence import Evidence
 from .iris_colour import iris_colour
 from .residual import Residual, without_glow

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..enlarge import enlarged
+from ..resize import enlarged
 
 DARKER = (0.73, 1.04, 1.23)
 """Log albedo RGB of what is darker by one in the mean of the three: lines, spots and folds are redder than the skin round

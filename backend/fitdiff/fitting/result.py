@@ -25,7 +25,7 @@ from ..render.colour import to_linear
 from ..render.geometry import vertex_normals
 from ..render.preview import to_bytes
 from ..render.projection import HeadInPhoto, seen_texels
-from ..render.resize import resized
+from ..resize import resized
 from .energy import drawn_over, metrics
 from .evidence import Evidence
 from .finish import finished_albedo

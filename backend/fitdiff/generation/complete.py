@@ -14,6 +14,7 @@ from ..networks.denoiser import Condition
 from ..progress import Progress, Report, silent
 from ..render.filters import smoothed
 from ..render.spread import spread
+from ..resize import resized
 from .generator import Generator, Skin
 
 SOFT = 3  # texels of 512 over which what is drawn goes over into what is known
@@ -36,7 +37,7 @@ def complete(
     (RePaint); a remaining difference in tone is spread inwards from the border.
     """
     side, size = generator.texture_side, diffuse.shape[-1]
-    small, there = _sized(diffuse, side), _sized(known, side)
+    small, there = resized(diffuse, side), resized(known, side)
     there = (there > 0.999).float()
     filled = _filled(small, there)
     neutral = generator.skin(generator.statistics.mean[None])
@@ -59,22 +60,16 @@ def complete(
     drawn = generator.skin(generator.statistics.restore(z))
     apart = (filled.clamp(min=DARKEST) / drawn.diffuse.clamp(min=DARKEST)).log()
     toned = drawn.diffuse * smoothed(spread(apart * there, there), 4 * SOFT).exp()
-    whole = _sized(toned.clamp(0, 1), size)
+    whole = resized(toned.clamp(0, 1), size)
     # From the border inwards, so that every known texel stays and no edge shows.
-    share = _sized(smoothed(there, SOFT), size)
-    whole = torch.where(known > 0.999, diffuse, whole + share * (_sized(filled, size) - whole))
-    return Skin(whole, _sized(drawn.specular, size), F.normalize(_sized(drawn.normal, size), dim=1))
+    share = resized(smoothed(there, SOFT), size)
+    whole = torch.where(known > 0.999, diffuse, whole + share * (resized(filled, size) - whole))
+    return Skin(whole, resized(drawn.specular, size), F.normalize(resized(drawn.normal, size), dim=1))
 
 
 def _filled(diffuse: Tensor, there: Tensor) -> Tensor:
     """The mean skin where nothing is known, in the tone of what is."""
     basis = load_skin()
-    mean = _sized(basis.albedo(torch.zeros(1, basis.count), MEAN_SIZE), diffuse.shape[-1]).to(diffuse)
+    mean = resized(basis.albedo(torch.zeros(1, basis.count), MEAN_SIZE), diffuse.shape[-1]).to(diffuse)
     apart = (diffuse.clamp(min=DARKEST) / mean).log() * there
     return torch.where(there > 0, diffuse, mean * spread(apart, there).exp())
-
-
-def _sized(maps: Tensor, side: int) -> Tensor:
-    if maps.shape[-1] == side:
-        return maps
-    return F.interpolate(maps, (side, side), mode="bilinear", align_corners=False, antialias=maps.shape[-1] > side)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..enlarge import enlarged
+from ..resize import enlarged
 from ..skin_maps import MAP_NAMES
 from .precision import full
 from .quantizer import Codebook, Quantized

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from ..render.outline import filled
 from .landmark_basis import FACE_OVAL
 
 Mask = NDArray[np.float32]
@@ -35,7 +36,6 @@ SURE_SKIN = (
     (280, 330, 266, 425, 411, 352),  # left cheek
     (6, 122, 188, 114, 217, 126, 142, 4, 371, 355, 437, 343, 412, 351),  # nose, from the root to above the tip
 )
-OVERSAMPLING = 4
 BROW_BELOW = 1.0  # of a brow's height: how far its hair reaches below FaceMesh's outline
 
 
@@ -123,11 +123,7 @@ def _bilinear(mask: Mask, xs: Points, ys: Points) -> Mask:
 
 def polygon(points: Points, size: int) -> Mask:
     """(N, 2) crop pixels -> (size, size) coverage 0..1 of the closed outline."""
-    canvas = Image.new("L", (size * OVERSAMPLING, size * OVERSAMPLING))
-    outline = [(float(x) * OVERSAMPLING, float(y) * OVERSAMPLING) for x, y in points[:, :2]]
-    ImageDraw.Draw(canvas).polygon(outline, fill=255)
-    small = canvas.resize((size, size), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / 255.0
+    return filled(points, (size, size), dtype=np.float32)
 
 
 def grown(points: Points, factor: float) -> Points:

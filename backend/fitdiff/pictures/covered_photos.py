@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from ..colour import linear_from_srgb, srgb_from_linear
@@ -26,6 +26,7 @@ from ..perception.landmark_basis import FACE_OVAL
 from ..perception.regions import LEFT_EYE, RIGHT_EYE, SURE_SKIN
 from ..perception.types import Face
 from ..photo import open_photo
+from ..render.outline import filled
 
 Array = NDArray[np.floating]
 
@@ -295,14 +296,11 @@ def smooth_outline(points: Array) -> Array:
 
 def outlined(canvas: Canvas, points: Array) -> Array:
     """(H, W) how much of each pixel lies inside a closed outline, sixteen looks a pixel."""
-    height, width = canvas.pixels.shape[:2]
     right, left = canvas.points[33], canvas.points[263]
     along = (left - right) / canvas.unit
     across = np.array([-along[1], along[0]])
     placed = (left + right) / 2 + canvas.unit * (points[:, :1] * along + points[:, 1:] * across)
-    sheet = Image.new("L", (width * 4, height * 4))
-    ImageDraw.Draw(sheet).polygon([(float(x) * 4, float(y) * 4) for x, y in placed], fill=255)
-    return np.asarray(sheet.resize((width, height), Image.Resampling.BOX), np.float64) / 255
+    return filled(placed, canvas.pixels.shape[:2])
 
 
 def encoded(light: Array) -> NDArray[np.uint8]:

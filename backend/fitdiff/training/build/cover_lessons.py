@@ -10,7 +10,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from torch import Tensor
@@ -18,6 +17,7 @@ from torch import Tensor
 from ...colour import linear_from_srgb, srgb_from_linear
 from ...perception.covers import SIDE, Window
 from ...pictures.covered_photos import capsule, stroke
+from ...render.outline import filled
 from ..photographs import compressed
 
 Array = NDArray[np.floating]
@@ -283,9 +283,7 @@ def cloth(sheet: Sheet) -> None:
 
 
 def _filled(outline: Array, side: int) -> Array:
-    drawn = Image.new("L", (side * 2, side * 2))
-    ImageDraw.Draw(drawn).polygon([(float(x) * 2, float(y) * 2) for x, y in outline], fill=255)
-    return np.asarray(drawn.resize((side, side), Image.Resampling.BOX), np.float64) / 255
+    return filled(outline, (side, side), finer=2)
 
 
 # --- what covers nothing, and must not be taken for a cover ----------------------------------------------------------

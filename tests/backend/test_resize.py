@@ -1,10 +1,10 @@
-"""Maps enlarged, against torch's own interpolation."""
+"""Maps at another size, against torch's own interpolation."""
 
 import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from fitdiff.enlarge import enlarged
+from fitdiff.resize import enlarged, resized
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
@@ -22,3 +22,11 @@ def test_enlarged_is_interpolated_there_and_back(height, width, size, mode):
     (back,) = torch.autograd.grad((found * weight).sum(), maps)
     (wanted_back,) = torch.autograd.grad((wanted * weight).sum(), maps)
     torch.testing.assert_close(back, wanted_back, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [8, 16, 24])
+def test_resized_is_smoothed_where_it_shrinks(size):
+    maps = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    wanted = interpolate(maps, (size, size), mode="bilinear", align_corners=False, antialias=size < 16)
+    assert resized(maps, size).equal(wanted)
+    assert enlarged(maps, 16) is maps

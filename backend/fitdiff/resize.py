@@ -1,4 +1,4 @@
-"""Maps enlarged as torch.nn.functional.interpolate has it, where on a CPU that is slow both ways."""
+"""Maps at another size."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ Mode = Literal["bilinear", "bicubic"]
 SMALL = 64  # texels: up to here a product with matrices is the fastest
 
 
+def resized(maps: Tensor, size: int) -> Tensor:
+    """(B, C, S, S) -> (B, C, size, size), bilinear; smoothed where it shrinks."""
+    if maps.shape[-1] == size:
+        return maps
+    return interpolate(maps, (size, size), mode="bilinear", align_corners=False, antialias=maps.shape[-1] > size)
+
+
 def enlarged(maps: Tensor, size: int, mode: Mode = "bilinear") -> Tensor:
-    """(B, C, h, w) -> (B, C, size, size)."""
+    """(B, C, h, w) -> (B, C, size, size) as torch's interpolate has it, which on a CPU is slow forwards and backwards."""
+    if maps.shape[2:] == (size, size):
+        return maps
     height, width = maps.shape[2:]
     if maps.device.type == "cpu" and max(height, width) <= SMALL and 2 * max(height, width) <= size:
         rows, columns = (_steps(count, size, mode).to(maps) for count in (height, width))
