@@ -33,9 +33,10 @@ class Found:
 def find(folder: Path, out: Path) -> Found:
     """Everything below `folder`, but not in `out`. Raises FitDiffError photos-missing or photos-unreadable."""
     if not folder.is_dir():
-        raise FitDiffError(
-            "photos-missing", f"There is no folder “{folder.name}”: check its path.", details=str(folder)
-        )
+        sentence = f"There is no folder “{folder.name}”: check its path."
+        if folder.exists():
+            sentence = f"“{folder.name}” is no folder: give one of photos. `fitdiff reconstruct` takes one photo."
+        raise FitDiffError("photos-missing", sentence, details=str(folder))
     found = Found()
     waiting = [folder]
     while waiting:

@@ -23,11 +23,12 @@ SCORES = (("landmarks_mean_percent", "landmarks miss by", "%"), ("photometric", 
 
 
 class Report:
-    """What this run has come to, in the order in which it finished."""
+    """What this run has come to, in the order in which it finished, after what earlier ones left beside it."""
 
     def __init__(self, out: Path, settings: dict[str, Any], found: Found, faces: str) -> None:
         self._out, self._settings, self._found = out, {**settings, "faces": faces}, found
         self._heads: list[tuple[Entry, bool]] = []
+        self._earlier: list[tuple[Entry, bool]] = []
         self._began = time.monotonic()
         self._written, self._took = -1e9, 0.0
         self._told = -1
@@ -35,6 +36,14 @@ class Report:
 
     def add(self, entry: Entry, kept: bool) -> None:
         self._heads.append((entry, kept))
+
+    def add_earlier(self, entries: list[Entry]) -> None:
+        """Heads that are there and that this run did not touch: a report that tells of them is not to be lost."""
+        self._earlier = [(entry, True) for entry in entries]
+
+    def there(self) -> set[tuple[str, int | None]]:
+        """Photo and face of the heads that this run made or kept."""
+        return {(entry.photo, entry.asked) for entry, _ in self._heads if entry.status == "done"}
 
     def counts(self) -> dict[str, int]:
         done = [kept for entry, kept in self._heads if entry.status == "done"]
@@ -69,13 +78,14 @@ class Report:
             "machine": {"system": platform.system(), "processors": os.cpu_count(), **self.workers},
             "settings": self._settings,
             "seconds": round(time.monotonic() - self._began, 2),
-            "counts": {**self.counts(), "waiting": left},
+            "counts": {**self.counts(), "waiting": left, **({"earlier": len(self._earlier)} if self._earlier else {})},
             "skipped": dict(self._found.skipped),
-            "heads": [_told(entry, kept) for entry, kept in self._heads],
+            "heads": [_told(entry, kept) for entry, kept in (*self._earlier, *self._heads)],
         }
 
     def _page(self, about: dict[str, Any]) -> str:
-        first = sorted(self._heads, key=lambda head: (head[0].status != "failed", head[0].photo, head[0].asked or 0))
+        told = (*self._earlier, *self._heads)
+        first = sorted(told, key=lambda head: (head[0].status != "failed", head[0].photo, head[0].asked or 0))
         return html_report.page("batch.html", "FitDiff heads", about, heads=first, scores=SCORES)
 
 

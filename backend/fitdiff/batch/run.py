@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..avatar import refuse_to_lose
 from ..errors import FitDiffError
 from ..perception.select import OUTSHINES, SMALLEST
@@ -36,6 +38,7 @@ class Plan:
     settings: dict[str, Any]
     faces: str = "one"
     overwrite: bool = False
+    skip_existing: bool = False  # keep avatars that came from other photos or settings, too
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Batch:
     def __init__(self, plan: Plan, found: photos.Found, log: Journal, told: Callable[[Entry, bool], None]) -> None:
         self.plan, self._log, self._told = plan, log, told
         names = photos.folder_names(found.photos, log.names())
+        self._earlier = dict(log.entries)
         self._photos = deque(names.items())
         self._heads: deque[Head] = deque()
         self._at_work: dict[int, tuple[Head, float]] = {}
@@ -88,6 +92,7 @@ class Batch:
                     self.report.keep_up(len(self._photos) + len(self._heads) + len(self._at_work))
         finally:
             pool.close()
+            self.report.add_earlier(self._left_alone())
             self.report.write(left := len(self._photos) + len(self._heads) + len(self._at_work))
         if self._failure:
             raise self._failure
@@ -98,6 +103,11 @@ class Batch:
     def stop(self) -> None:
         """From any thread: no more is given, and what is being made is given up."""
         self._stopped = True
+
+    def _left_alone(self) -> list[Entry]:
+        """Heads of earlier runs that this one has neither made nor kept, and that are there still."""
+        entries = [entry for key, entry in self._earlier.items() if key not in self.report.there()]
+        return [entry for entry in entries if journal.is_whole(self.plan.out, entry)]
 
     # --- giving -------------------------------------------------------------------------------------------------------
 
@@ -122,7 +132,7 @@ class Batch:
             self._fail(head, FitDiffError("photo-unreadable", sentence, details=str(error)))
             return
         before = self._log.entries.get((photo, None))
-        if before and before.key == head.key and before.status == "split":
+        if before and before.status == "split" and (before.key == head.key or self.plan.skip_existing):
             self._split(head, before.faces)
         else:
             self._heads.append(head)
@@ -146,7 +156,11 @@ class Batch:
                 if not (before and ours and before.status in ("started", "done")):
                     refuse_to_lose(self.plan.out / head.folder, self.plan.overwrite)
             except FitDiffError as error:
-                self._fail(head, error, remember=False)
+                there = self._existing(head, before) if self.plan.skip_existing else None
+                if there is not None:
+                    self._done(there, kept=True)
+                else:
+                    self._fail(head, error, remember=False)
                 return
             self._log.add(head.entry("started"))
         order = Order(
@@ -167,6 +181,21 @@ class Batch:
                 self._fail(head, error)
             return
         self._at_work[self._next] = (replace(head, begun=True), time.monotonic())
+
+    def _existing(self, head: Head, before: Entry | None) -> Entry | None:
+        """The avatar in this head's folder, whatever it was made of; None where there is none that is whole."""
+        folder = self.plan.out / head.folder
+        if before is not None and journal.is_whole(self.plan.out, before):
+            return before
+        if folder.is_symlink():
+            return None
+        try:
+            there = head.entry("done", face=head.face, manifest=journal.manifest_hash(folder))
+        except OSError:
+            return None
+        if not journal.is_whole(self.plan.out, there):
+            return None
+        return msgspec.structs.replace(there, thumbnail=pictures.of_avatar(folder))
 
     # --- answers ------------------------------------------------------------------------------------------------------
 

@@ -33,9 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", metavar="S", type=_seconds, default=3600.0, help="for one photo; default 3600")
     parser.add_argument("--ray", metavar="ADDRESS", help="of a Ray cluster; `local` starts one here (extra `batch`)")
     add_settings(parser)
-    parser.add_argument(
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument(
         "--overwrite", action="store_true", help="replace avatars made from other photos or with other settings"
     )
+    again.add_argument("--skip-existing", action="store_true", help="keep those avatars, and make only what is missing")
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
                 console.print(_line(entry), markup=False, highlight=False, soft_wrap=True)
 
         try:
-            batch = Batch(Plan(folder, out, settings, args.faces, args.overwrite), found, log, told)
+            batch = Batch(Plan(folder, out, settings, args.faces, args.overwrite, args.skip_existing), found, log, told)
             batch.run(_pool(args, batch, len(found.photos)))
         finally:
             log.close()

@@ -48,6 +48,13 @@ def test_a_folder_that_is_not_there(tmp_path):
     assert caught.value.code == "photos-missing"
 
 
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "me.jpg").write_bytes(b"x")
+    with pytest.raises(FitDiffError, match="“me.jpg” is no folder") as caught:
+        find(tmp_path / "me.jpg", tmp_path / "out")
+    assert caught.value.code == "photos-missing"
+
+
 def test_photos_of_one_name_stay_apart_and_keep_their_names():
     first = folder_names(["me.jpg", "me.png", "x/ME.jpg"], {})
     assert first["me.jpg"] == "me"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +77,52 @@ def test_a_refusal_does_not_forget_what_was_done(place):
     place.run()
     place.run(settings={"seed": 7})
     assert place.run() == {"a.jpg": KEPT}
+
+
+def test_a_report_never_forgets_heads_that_are_there(place):
+    """Neither a repeat with other settings nor one over other photos."""
+    place.add("a.jpg", "b.jpg")
+    place.run()
+    assert "earlier" not in place.report()["counts"]
+    place.run(settings={"seed": 7})
+    told = [(head["photo"], head["status"], head["kept"]) for head in place.report()["heads"]]
+    assert sorted(told[:2]) == [("a.jpg", "done", True), ("b.jpg", "done", True)]
+    assert sorted(told[2:]) == [("a.jpg", "failed", False), ("b.jpg", "failed", False)]
+    assert place.report()["counts"] == {"done": 0, "kept": 0, "failed": 2, "waiting": 0, "earlier": 2}
+    (place.folder / "a.jpg").unlink()
+    place.add("c.jpg")
+    place.run()
+    told = {head["photo"]: (head["status"], head["kept"]) for head in place.report()["heads"]}
+    assert told == {"a.jpg": KEPT, "b.jpg": KEPT, "c.jpg": DONE}
+    assert "a/preview.png" in (place.out / "report.html").read_text(encoding="utf-8")
+    shutil.rmtree(place.out / "a")
+    place.run()
+    assert {head["photo"] for head in place.report()["heads"]} == {"b.jpg", "c.jpg"}
+
+
+def test_what_exists_can_be_skipped_whatever_it_was_made_of(place):
+    place.add("a.jpg")
+    place.run()
+    (place.out / FILE).unlink()  # nobody knows any more what they were made of
+    place.add("b.jpg")
+    (place.out / "c").mkdir()
+    (place.out / "c" / "diary.txt").write_text("mine")
+    place.add("c.jpg")
+    assert place.run(settings={"seed": 7}, skip_existing=True) == {"a.jpg": KEPT, "b.jpg": DONE, "c.jpg": FAILED}
+    assert next(head for head in place.report()["heads"] if head["photo"] == "a.jpg")["folder"] == "a"
+    assert place.run(settings={"seed": 8}, skip_existing=True)["b.jpg"] == KEPT
+    assert (place.out / "c" / "diary.txt").read_text() == "mine"
+    damaged = next((place.out / "b").glob("maps/*.png"), place.out / "b" / "mesh.npz")
+    damaged.write_bytes(b"")
+    assert place.run(settings={"seed": 9}, skip_existing=True)["b.jpg"] == FAILED
+
+
+def test_faces_of_a_split_photo_are_skipped_too(place):
+    place.add("group.jpg")
+    first = place.run(faces="all")
+    assert len(first) > 1
+    assert set(first.values()) == {DONE}
+    assert place.run(faces="all", settings={"seed": 7}, skip_existing=True) == dict.fromkeys(first, KEPT)
 
 
 def test_what_is_not_ours_is_left_alone_even_with_leave(place):
