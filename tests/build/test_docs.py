@@ -12,6 +12,7 @@ from .test_layers import ROOMS, ROOT
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 MAPS = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "scene.md"]
 MOST_WORDS = 20_000
+MOST_PICTURE_BYTES = 700_000
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -69,3 +70,10 @@ def test_rooms_know_only_what_is_further_down_on_the_map():
 
 def test_all_docs_together_are_short():
     assert sum(len(page.read_text(encoding="utf-8").split()) for page in PAGES) <= MOST_WORDS
+
+
+def test_every_picture_is_shown_and_small():
+    shown = {(page.parent / link).resolve() for page in PAGES for link in LINK.findall(page.read_text(encoding="utf-8"))}
+    for picture in (ROOT / "docs" / "pictures").iterdir():
+        assert picture in shown, picture.name
+        assert picture.stat().st_size <= MOST_PICTURE_BYTES, picture.name
