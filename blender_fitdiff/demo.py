@@ -20,8 +20,8 @@ from mathutils import Vector
 
 from .errors import FitDiffError
 from .portrait import portrait
-from .rendering.engines import use_cycles
 from .rendering.pictures import BACKDROP, over, pixels, render, save
+from .rendering.renderers import use_cycles
 from .scene.camera import build_camera
 from .scene.colours import working_colour
 from .scene.environment import build_hdri_world, hdris

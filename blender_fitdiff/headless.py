@@ -22,17 +22,17 @@ import bpy
 
 from .backend import install
 from .errors import FitDiffError
-from .headless_options import ENGINE_OPTIONS, FILES, Products, asked_for, missing, read
+from .headless_options import FILES, RECONSTRUCT_OPTIONS, Products, asked_for, missing, read
 from .headless_report import Outcome, inputs_of_heads, write_report
-from .reconstruction import Engine, backend_python
-from .rendering.engines import ENGINES, eevee_trouble, use_engine
 from .rendering.pictures import save, sheet
 from .rendering.relight import ESTIMATED, relight_cells
+from .rendering.renderers import RENDERERS, eevee_trouble, use_renderer
 from .scene.environment import hdris
 from .scene.export import FORMATS, export_head
 from .scene.heads import Head, head_of
 from .scene.importer import import_avatar
 from .scene.reader import MANIFEST
+from .service import Service, backend_python
 from .ui import places
 
 DONE, SOME_FAILED, USAGE, NONE_DONE, NO_BACKEND, CANNOT_WRITE, CANCELLED = 0, 1, 2, 3, 4, 5, 130
@@ -69,21 +69,21 @@ def _run(jobs: Sequence[Job], options: argparse.Namespace, program: str) -> int:
     outcomes: list[Outcome] = []
     code = None
     logs = Path(tempfile.mkdtemp(prefix="fitdiff-"))
-    engine: Engine | FitDiffError | None = None
+    service: Service | FitDiffError | None = None
     try:
-        engine = _engine_for(options, jobs, logs)
-        _all(jobs, options, engine, outcomes)
+        service = _service_for(options, jobs, logs)
+        _all(jobs, options, service, outcomes)
     except KeyboardInterrupt:
         code = CANCELLED
-    except FitDiffError as error:  # there is no engine, and only photos were given
+    except FitDiffError as error:  # there is no backend, and only photos were given
         _say(f"{program}: {error.sentence}")
         for job in jobs:
             outcomes.append(outcome := Outcome(_called(job)))
             outcome.blame(_absence(job) or error)
         code = NO_BACKEND
     finally:
-        if isinstance(engine, Engine):
-            engine.stop()
+        if isinstance(service, Service):
+            service.stop()
         shutil.rmtree(logs, ignore_errors=True)
     if code is None:
         code = _verdict(outcomes)
@@ -97,7 +97,7 @@ def _run(jobs: Sequence[Job], options: argparse.Namespace, program: str) -> int:
 
 
 def _all(
-    jobs: Sequence[Job], options: argparse.Namespace, engine: Engine | FitDiffError, outcomes: list[Outcome]
+    jobs: Sequence[Job], options: argparse.Namespace, service: Service | FitDiffError, outcomes: list[Outcome]
 ) -> None:
     taken: set[str] = set()
     earlier = inputs_of_heads(options.out)
@@ -107,7 +107,7 @@ def _all(
         started = time.monotonic()
         try:
             name = _name(job, taken, earlier if options.skip_existing else {})
-            _one(job, name, options, engine, outcome, earlier)
+            _one(job, name, options, service, outcome, earlier)
         finally:
             outcome.seconds = round(time.monotonic() - started, 2)
         for trouble in outcome.errors:
@@ -147,10 +147,10 @@ def _inputs(given: Sequence[str]) -> Iterator[Path]:
             yield path
 
 
-def _engine_for(options: argparse.Namespace, jobs: Sequence[Job], logs: Path) -> Engine | FitDiffError:
-    """The engine, or why there is none: that stops only photos."""
+def _service_for(options: argparse.Namespace, jobs: Sequence[Job], logs: Path) -> Service | FitDiffError:
+    """The service, or why there is none: avatar folders are worked on without it."""
     try:
-        return Engine(backend_python(options.backend_python, installed_python()), logs)
+        return Service(backend_python(options.backend_python, installed_python()), logs)
     except FitDiffError as error:
         photos = [job for job in jobs if not _is_avatar(job) and _absence(job) is None]
         may_go_on = options.skip_existing or any(_is_avatar(job) for job in jobs) or not photos
@@ -160,7 +160,7 @@ def _engine_for(options: argparse.Namespace, jobs: Sequence[Job], logs: Path) ->
 
 
 def installed_python() -> Path | None:
-    """The interpreter of the engine that the extension has installed."""
+    """The Python of the backend that the extension has installed."""
     return install.python_of(places.engine_folder())
 
 
@@ -203,7 +203,7 @@ def _one(
     job: Job,
     name: str,
     options: argparse.Namespace,
-    engine: Engine | FitDiffError,
+    service: Service | FitDiffError,
     outcome: Outcome,
     earlier: Mapping[str, str],
 ) -> None:
@@ -228,11 +228,11 @@ def _one(
         if again and not _is_avatar(job):
             avatar = target / "avatar"
         elif isinstance(job, int):
-            avatar = _drawn(job, target / "avatar", options, engine)
+            avatar = _drawn(job, target / "avatar", options, service)
         elif _is_avatar(job):
             avatar = job
         else:
-            avatar = _reconstructed(job, target / "avatar", options, engine, outcome)
+            avatar = _reconstructed(job, target / "avatar", options, service, outcome)
         target.mkdir(exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".", suffix=".fitdiff-tmp", dir=target))
         _build(avatar, name, part, options, products, outcome)
@@ -271,25 +271,27 @@ def _refuse_to_lose(job: Job, target: Path, options: argparse.Namespace, earlier
 
 
 def _reconstructed(
-    job: Path, avatar: Path, options: argparse.Namespace, engine: Engine | FitDiffError, outcome: Outcome
+    job: Path, avatar: Path, options: argparse.Namespace, service: Service | FitDiffError, outcome: Outcome
 ) -> Path:
-    if isinstance(engine, FitDiffError):
-        raise engine
-    chosen = {option: getattr(options, option) for option in ENGINE_OPTIONS if getattr(options, option) is not None}
+    if isinstance(service, FitDiffError):
+        raise service
+    chosen = {
+        option: getattr(options, option) for option in RECONSTRUCT_OPTIONS if getattr(options, option) is not None
+    }
     avatar.parent.mkdir(exist_ok=True)
-    answer = engine.reconstruct(job, avatar, seconds=options.timeout, overwrite=options.overwrite, **chosen)
+    answer = service.reconstruct(job, avatar, seconds=options.timeout, overwrite=options.overwrite, **chosen)
     outcome.notes += [str(note) for note in answer.get("notes", [])]
     return avatar
 
 
-def _drawn(seed: int, avatar: Path, options: argparse.Namespace, engine: Engine | FitDiffError) -> Path:
-    if isinstance(engine, FitDiffError):
-        raise engine
+def _drawn(seed: int, avatar: Path, options: argparse.Namespace, service: Service | FitDiffError) -> Path:
+    if isinstance(service, FitDiffError):
+        raise service
     avatar.parent.mkdir(exist_ok=True)
     chosen = {
         option: getattr(options, option) for option in ("face_model", "steps") if getattr(options, option) is not None
     }
-    engine.sample(avatar, seconds=options.timeout, overwrite=options.overwrite, seed=seed, **chosen)
+    service.sample(avatar, seconds=options.timeout, overwrite=options.overwrite, seed=seed, **chosen)
     return avatar
 
 
@@ -301,29 +303,29 @@ def _build(
     scene = bpy.context.scene
     head = head_of(import_avatar(avatar, scene=scene, name=name, pack=True).collection)
     assert head is not None
-    engine = _engine(options, outcome)
+    renderer = _renderer(options, outcome)
     if products.blend:
         with _blaming(outcome):
-            _set_up_rendering(scene, options, engine)
+            _set_up_rendering(scene, options, renderer)
             _save_blend(folder / "head.blend")
     for kind in products.exports:
         with _blaming(outcome):
             export_head(head, folder / f"head{FORMATS[kind]}")
     if products.pictures:
         with _blaming(outcome):
-            _pictures(head, folder, options, engine)
+            _pictures(head, folder, options, renderer)
 
 
-def _engine(options: argparse.Namespace, outcome: Outcome) -> str:
+def _renderer(options: argparse.Namespace, outcome: Outcome) -> str:
     if options.render == "eevee" and (trouble := eevee_trouble()):
         outcome.notes.append(f"EEVEE cannot draw here without a screen, so Cycles rendered. ({trouble[:200]})")
         return "CYCLES"
     return options.render.upper() if options.render else ""
 
 
-def _set_up_rendering(scene: bpy.types.Scene, options: argparse.Namespace, engine: str) -> None:
-    if engine in ENGINES:
-        use_engine(scene, engine, options.samples or 128)
+def _set_up_rendering(scene: bpy.types.Scene, options: argparse.Namespace, renderer: str) -> None:
+    if renderer in RENDERERS:
+        use_renderer(scene, renderer, options.samples or 128)
 
 
 def _save_blend(path: Path) -> None:
@@ -334,13 +336,13 @@ def _save_blend(path: Path) -> None:
         raise FitDiffError("write-blend", sentence, details=str(error)) from error
 
 
-def _pictures(head: Head, folder: Path, options: argparse.Namespace, engine: str) -> None:
+def _pictures(head: Head, folder: Path, options: argparse.Namespace, renderer: str) -> None:
     """portrait.png under the photo's light; with --hdri, relit.png with it and the chosen ones side by side."""
     names = [ESTIMATED]
     for name in options.hdri:
         names += hdris() if name == "all" else [name]
     names = list(dict.fromkeys(names))
-    cells = list(relight_cells(head, names, engine=engine, size=options.size, samples=options.samples))
+    cells = list(relight_cells(head, names, renderer=renderer, size=options.size, samples=options.samples))
     save(cells[0][1], folder / "portrait.png")
     if len(cells) > 1:
         save(sheet(cells, min(3, len(cells))), folder / "relit.png")

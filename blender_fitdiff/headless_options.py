@@ -1,10 +1,10 @@
-"""The words of the headless command, and whether they make sense. docs/headless.md describes them."""
+"""The options of the headless command, read and checked. docs/headless.md describes them."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +18,13 @@ FILES = "--blend, --glb, --usd, --fbx or --render"
 
 
 def _face_model(spec: str) -> str:
-    """A name, or a path from here: the service reads whole ones alone. A folder of a name's own words is not meant."""
+    """A path is made absolute, as the service takes nothing else; a name (one word, no ending) stays as it is, even where a
+    folder is called so."""
     like_a_path = os.path.dirname(spec) or os.path.splitext(spec)[1] or spec in (os.curdir, os.pardir)
     return os.path.abspath(spec) if like_a_path and os.path.exists(spec) else spec
 
 
-ENGINE_OPTIONS = {
+RECONSTRUCT_OPTIONS: dict[str, Callable[[str], object]] = {
     "engine": str,
     "face": int,
     "face_model": _face_model,
@@ -65,9 +66,9 @@ def parser(program: str) -> argparse.ArgumentParser:
     again.add_argument(
         "--skip-existing", action="store_true", help="keep what an earlier run left, and make only what is missing"
     )
-    made.add_argument("--backend-python", metavar="PATH", help="the engine's Python; default: the installed one")
+    made.add_argument("--backend-python", metavar="PATH", help="the backend's Python; default: the installed one")
     made.add_argument("--timeout", type=float, default=LONGEST, metavar="S", help="for one photo; default 3600 seconds")
-    for name, kind in ENGINE_OPTIONS.items():
+    for name, kind in RECONSTRUCT_OPTIONS.items():
         made.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="V", help="as `fitdiff reconstruct` has it")
     return made
 

@@ -11,11 +11,11 @@ from typing import Any
 import bpy
 
 from .desk.orders import Draw, Order
-from .reconstruction import Engine
 from .scene.gallery import clear_the_way
 from .scene.heads import Head, head_of, remember_making
 from .scene.importer import import_avatar
 from .scene.reader import AvatarFolder
+from .service import Service
 
 LONGEST = 3600.0  # seconds
 
@@ -31,11 +31,11 @@ def make_head(
     pack: bool = True,
 ) -> Head:
     """Raises FitDiffError and leaves the scene as it was."""
-    took, told = _engine_at_work(
+    took, told = _ask_service(
         python,
         logs,
         order.out,
-        lambda engine: engine.reconstruct(order.photo, order.out, seconds=seconds, **order.options()),
+        lambda service: service.reconstruct(order.photo, order.out, seconds=seconds, **order.options()),
     )
     head = place_head(order.out, order.name, scene=scene, subdivision=subdivision, pack=pack)
     remember_making(head, took, str(told.get("verdict", "good")))
@@ -53,26 +53,26 @@ def draw_head(
     pack: bool = True,
 ) -> Head:
     """A random person as a head in the scene. Raises FitDiffError and leaves the scene as it was."""
-    took, _ = _engine_at_work(
-        python, logs, person.out, lambda engine: engine.sample(person.out, seconds=seconds, **person.options())
+    took, _ = _ask_service(
+        python, logs, person.out, lambda service: service.sample(person.out, seconds=seconds, **person.options())
     )
     head = place_head(person.out, person.name, scene=scene, subdivision=subdivision, pack=pack)
     remember_making(head, took, "good")
     return head
 
 
-def _engine_at_work(
-    python: Path, logs: Path, out: Path, work: Callable[[Engine], dict[str, Any]]
+def _ask_service(
+    python: Path, logs: Path, out: Path, work: Callable[[Service], dict[str, Any]]
 ) -> tuple[float, dict[str, Any]]:
-    """How many seconds it took, and what the engine said."""
-    engine = Engine(python, logs)
+    """How many seconds the work took, and the service's answer."""
+    service = Service(python, logs)
     began = time.monotonic()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        told = work(engine)
+        told = work(service)
         return time.monotonic() - began, told
     finally:
-        engine.stop()
+        service.stop()
 
 
 def place_head(

@@ -49,8 +49,8 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
     bl_label = "Relight Preview"
     bl_options: ClassVar[set[str]] = {"REGISTER"}
 
-    engine: bpy.props.EnumProperty(
-        name="Engine",
+    renderer: bpy.props.EnumProperty(
+        name="Renderer",
         items=(("EEVEE", "EEVEE", "Fast, on the graphics card"), ("CYCLES", "Cycles", "Slower, with true light")),
         default="EEVEE",
     )
@@ -61,7 +61,9 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
         name="Estimated Light", description="The photo's own light comes first", default=True
     )
     size: bpy.props.IntProperty(name="Size", description="Pixels a side of each picture", default=256, min=16, max=4096)
-    samples: bpy.props.IntProperty(name="Samples", description="0 for the engine's usual", default=0, min=0, max=65536)
+    samples: bpy.props.IntProperty(
+        name="Samples", description="0 for the renderer's usual", default=0, min=0, max=65536
+    )
     columns: bpy.props.IntProperty(name="Columns", default=3, min=1, max=20)
     filepath: bpy.props.StringProperty(
         name="File", description="Where to write the sheet as PNG; empty for none", subtype="FILE_PATH", default=""
@@ -119,7 +121,7 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
         chosen = [name.strip() for name in self.lights.split(",") if name.strip()] or list(hdris())
         lights = ([ESTIMATED] if self.estimated else []) + chosen
         head = the_head(context)
-        return relight_cells(head, lights, engine=self.engine, size=self.size, samples=self.samples or None)
+        return relight_cells(head, lights, renderer=self.renderer, size=self.size, samples=self.samples or None)
 
     def _finish(self, cells: list[tuple[str, np.ndarray]]) -> set[str]:
         if not cells:

@@ -1,1 +1,1 @@
-"""Pictures of what stands in the scene: engines as each Blender has them, and sheets made with numpy alone."""
+"""Pictures of what stands in the scene: renderers as each Blender has them, and sheets made with numpy alone."""

@@ -16,8 +16,8 @@ from ..scene.environment import build_hdri_world, find_hdri, hdris
 from ..scene.heads import Head
 from ..scene.light import ESTIMATE
 from ..scene.nodes import background_of
-from .engines import use_engine
 from .pictures import BACKDROP, over, render, sheet
+from .renderers import use_renderer
 
 ESTIMATED = "estimated light"
 MARGIN = 1.2  # of the head's larger side
@@ -28,14 +28,14 @@ def relight_preview(
     head: Head,
     lights: Sequence[str] | None = None,
     *,
-    engine: str = "CYCLES",
+    renderer: str = "CYCLES",
     size: int = 256,
     samples: int | None = None,
     columns: int = 3,
 ) -> np.ndarray:
     """(H, W, 4) the sheet: one picture for each light, which is ESTIMATED, one of Blender's HDRIs by name, or a file;
     None: the estimated light and all that come with this Blender."""
-    cells = list(relight_cells(head, lights, engine=engine, size=size, samples=samples))
+    cells = list(relight_cells(head, lights, renderer=renderer, size=size, samples=samples))
     return sheet(cells, min(columns, len(cells)))
 
 
@@ -43,19 +43,19 @@ def relight_cells(
     head: Head,
     lights: Sequence[str] | None = None,
     *,
-    engine: str = "CYCLES",
+    renderer: str = "CYCLES",
     size: int = 256,
     samples: int | None = None,
 ) -> Generator[tuple[str, np.ndarray]]:
     """Caption and picture, one light after the other, so that a window may draw itself and ask whether to go on.
 
-    Raises FitDiffError before the first picture when a light or the engine is not to be had here.
+    Raises FitDiffError before the first picture when a light or the renderer is not to be had here.
     """
     names = [ESTIMATED, *hdris()] if lights is None else list(lights)
     paths = {name: find_hdri(name) for name in names if name != ESTIMATED}
     current = bpy.context.scene
     with _stage(head, size) as scene:
-        use_engine(scene, engine, samples or SAMPLES[engine], _device(current))
+        use_renderer(scene, renderer, samples or SAMPLES[renderer], _device(current))
         _same_view(scene, current)
         for name in names:
             lamps = _estimated(head, scene) if name == ESTIMATED else _surrounded(scene, paths[name])

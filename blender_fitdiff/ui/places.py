@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 
 from ..backend import install
-from ..reconstruction import SETTING
+from ..service import SETTING
 
 PACKAGE = __package__.rpartition(".")[0]
 DEFAULTS = {"engine_folder": "", "heads_folder": "", "build": "auto", "face_model": "", "subdivision": 1, "pack": True}

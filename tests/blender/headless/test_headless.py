@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import blender_fitdiff
-from blender_fitdiff import headless, reconstruction
+from blender_fitdiff import headless, service
 from blender_fitdiff.headless_options import parser
 from blender_fitdiff.scene.environment import hdris
 
@@ -170,7 +170,7 @@ def test_one_bad_input_never_stops_the_rest(make_folder, tmp_path, stand_in):
 
 def test_a_photo_that_takes_too_long_is_given_up(tmp_path, stand_in, monkeypatch):
     hang, out = photo(tmp_path / "p", "hang.jpg"), tmp_path / "out"
-    monkeypatch.setattr(reconstruction, "FAREWELL", 0.2)
+    monkeypatch.setattr(service, "CANCEL_SECONDS", 0.2)
     words = [str(hang), "--out", str(out), "--backend-python", str(stand_in), "--timeout", "0.5"]
     assert headless.run(words) == headless.NONE_DONE
     assert statuses(out) == [("hang.jpg", "failed", ["backend-timeout"])]

@@ -14,7 +14,7 @@ import pytest
 import blender_fitdiff
 from blender_fitdiff.errors import FitDiffError
 from blender_fitdiff.operators.relight_preview import SHEET
-from blender_fitdiff.rendering import engines
+from blender_fitdiff.rendering import renderers
 from blender_fitdiff.rendering.pictures import BACKDROP, pixels
 from blender_fitdiff.rendering.relight import ESTIMATED, relight_cells, relight_preview
 from blender_fitdiff.scene import controls, environment
@@ -82,7 +82,7 @@ def test_the_operator_shows_what_the_function_makes(head, tmp_path):
     blender_fitdiff.register()
     try:
         path = tmp_path / "sheet.png"
-        words = {"engine": "CYCLES", "size": 16, "samples": 1, "filepath": str(path)}
+        words = {"renderer": "CYCLES", "size": 16, "samples": 1, "filepath": str(path)}
         chosen = "studio" if "studio" in environment.hdris() else ""
         for _ in range(2):  # the second takes the first one's place
             assert bpy.ops.fitdiff.relight_preview(lights=chosen, **words) == {"FINISHED"}
@@ -120,28 +120,28 @@ def test_eevee_is_tried_by_another_process_first(head, monkeypatch, trouble):
     def lacks(name):
         raise OSError(f"{name}: cannot open shared object file")
 
-    engines._probe.cache_clear()
+    renderers._probe.cache_clear()
     if trouble == "lacks libEGL":
         monkeypatch.setattr(sys, "platform", "linux")
-        monkeypatch.setattr(engines.ctypes, "CDLL", lacks)
+        monkeypatch.setattr(renderers.ctypes, "CDLL", lacks)
     else:
-        monkeypatch.setattr(engines.ctypes, "CDLL", lambda _name: None)
-        monkeypatch.setattr(engines.subprocess, "run", aborts if trouble == "aborts" else hangs)
+        monkeypatch.setattr(renderers.ctypes, "CDLL", lambda _name: None)
+        monkeypatch.setattr(renderers.subprocess, "run", aborts if trouble == "aborts" else hangs)
     before = everything()
     try:
         with pytest.raises(FitDiffError) as caught:
-            relight_preview(head, [ESTIMATED], engine="EEVEE")
+            relight_preview(head, [ESTIMATED], renderer="EEVEE")
     finally:
-        engines._probe.cache_clear()
+        renderers._probe.cache_clear()
     assert caught.value.code == "eevee-unavailable"
     assert caught.value.details
     assert everything() == before
 
 
 def test_eevee_has_its_name_and_settings(monkeypatch):
-    monkeypatch.setattr(engines, "eevee_trouble", lambda: "")
-    engines.use_eevee(bpy.context.scene, 3)
-    assert bpy.context.scene.render.engine == engines.eevee_id()
+    monkeypatch.setattr(renderers, "eevee_trouble", lambda: "")
+    renderers.use_eevee(bpy.context.scene, 3)
+    assert bpy.context.scene.render.engine == renderers.eevee_id()
     assert bpy.context.scene.eevee.taa_render_samples == 3
 
 
@@ -149,10 +149,10 @@ def test_eevee_has_its_name_and_settings(monkeypatch):
 @pytest.mark.once
 def test_eevee_renders_where_it_can(head):
     """The one test that draws with EEVEE: in software it takes its time."""
-    if trouble := engines.eevee_trouble():
+    if trouble := renderers.eevee_trouble():
         pytest.skip(f"EEVEE cannot draw here: {trouble[:80]}")
-    ((_, picture),) = relight_cells(head, [ESTIMATED], engine="EEVEE", size=32, samples=1)
-    ((_, reference),) = relight_cells(head, [ESTIMATED], engine="CYCLES", size=32, samples=8)
+    ((_, picture),) = relight_cells(head, [ESTIMATED], renderer="EEVEE", size=32, samples=1)
+    ((_, reference),) = relight_cells(head, [ESTIMATED], renderer="CYCLES", size=32, samples=8)
     both = covered(picture) & covered(reference)
     assert both.sum() > 0.85 * covered(reference).sum()  # one sample decides for a whole pixel of the outline
     assert np.abs(picture - reference)[both][:, :3].mean() < 0.08

@@ -18,8 +18,8 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
 from blender_fitdiff.portrait import portrait
-from blender_fitdiff.rendering.engines import use_cycles
 from blender_fitdiff.rendering.pictures import BACKDROP, over, pixels, render
+from blender_fitdiff.rendering.renderers import use_cycles
 from blender_fitdiff.scene.brows import POINTS as BROW_POINTS
 from blender_fitdiff.scene.camera import build_camera
 from blender_fitdiff.scene.corners import ACROSS, LINES

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mathutils import Color
 
-from blender_fitdiff.rendering.engines import use_cycles
 from blender_fitdiff.rendering.pictures import render
+from blender_fitdiff.rendering.renderers import use_cycles
 from blender_fitdiff.scene.colours import working_colour
 from blender_fitdiff.scene.hair import COLOUR
 from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar

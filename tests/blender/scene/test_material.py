@@ -9,8 +9,8 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_fitdiff.rendering.engines import use_cycles
 from blender_fitdiff.rendering.pictures import render
+from blender_fitdiff.rendering.renderers import use_cycles
 from blender_fitdiff.scene.arrays import MeshArrays
 from blender_fitdiff.scene.eyes import CORNEA_ANGLE, find_cornea
 from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar

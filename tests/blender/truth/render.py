@@ -15,7 +15,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from blender_fitdiff.rendering.engines import use_cycles
+from blender_fitdiff.rendering.renderers import use_cycles
 from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar
 from blender_fitdiff.scene.nodes import node_tree
 

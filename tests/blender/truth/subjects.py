@@ -17,8 +17,8 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from blender_fitdiff.rendering.engines import use_cycles
 from blender_fitdiff.rendering.pictures import pixels
+from blender_fitdiff.rendering.renderers import use_cycles
 from blender_fitdiff.scene.environment import find_hdri
 from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar
 from blender_fitdiff.scene.mesh import UV_LAYER

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from blender_fitdiff.errors import FitDiffError
-from blender_fitdiff.rendering.engines import use_cycles
 from blender_fitdiff.rendering.pictures import pixels
+from blender_fitdiff.rendering.renderers import use_cycles
 from tests import synthetic_head
 
 from .panorama import FRONT, Lighting, directions, to_head, turned

@@ -10,7 +10,7 @@ import pytest
 
 import blender_fitdiff
 from blender_fitdiff.backend import install
-from blender_fitdiff.reconstruction import SETTING
+from blender_fitdiff.service import SETTING
 from blender_fitdiff.ui import places, studio
 from tests.client.test_desk import Playing
 

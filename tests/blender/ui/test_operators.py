@@ -170,7 +170,7 @@ def test_a_random_person_is_drawn_by_the_operator_and_by_its_plain_twin(register
         def stop(self) -> None:
             pass
 
-    monkeypatch.setattr("blender_fitdiff.making.Engine", Drawing)
+    monkeypatch.setattr("blender_fitdiff.making.Service", Drawing)
     monkeypatch.setattr(places, "engine_python", lambda: Path("python"))
     assert bpy.ops.fitdiff.random_person(seed=7) == {"FINISHED"}
     head = active_head(bpy.context)

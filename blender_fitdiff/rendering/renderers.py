@@ -12,7 +12,7 @@ import bpy
 
 from ..errors import FitDiffError
 
-ENGINES = ("CYCLES", "EEVEE")
+RENDERERS = ("CYCLES", "EEVEE")
 PROBE_SECONDS = 180
 _PROBE = """
 import bpy
@@ -50,8 +50,8 @@ def use_eevee(scene: bpy.types.Scene, samples: int) -> None:
         scene.eevee.use_shadows = True
 
 
-def use_engine(scene: bpy.types.Scene, engine: str, samples: int, device: str = "CPU") -> None:
-    if engine == "CYCLES":
+def use_renderer(scene: bpy.types.Scene, renderer: str, samples: int, device: str = "CPU") -> None:
+    if renderer == "CYCLES":
         use_cycles(scene, samples, device)
     else:
         use_eevee(scene, samples)
