@@ -15,7 +15,7 @@ from .blenders import BPY_PYTHONS, Blender, one_blender
 from .downloads import PIP
 from .files import files_of
 from .interpreters import find_python
-from .lock import LOCK, declared
+from .lock import declared
 from .places import ROOT
 from .steps import MISSING, OK, USAGE, Problem, child_environment, expect, say, step
 from .wheels import EPOCH, LEFT_OUT, installing, make_wheels, project_version
@@ -67,7 +67,7 @@ def blenders_platform(platform_name: str) -> str:
 
 def download_everything(python: Path, version: tuple[int, int], platform_name: str, wheels: Path) -> dict[str, str]:
     """Every package of the backend's environment with torch's CPU build, for the platform that this runs on."""
-    pip, builds, machine = installing("pip"), installing("builds"), installing("machine")
+    pip, pins, builds, machine = (installing(name) for name in ("pip", "pins", "builds", "machine"))
     build = builds.choose(machine.Machine(platform_name), "auto" if platform_name.startswith("macosx") else "cpu")
     target = places.CACHE / "offline" / f"{platform_name}-{version[0]}.{version[1]}" / "wheels"
     target.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,8 @@ def download_everything(python: Path, version: tuple[int, int], platform_name: s
         words = pip.pinned_download(wheels / "torch.txt", target)
     else:
         limits = target.with_name("constraints.txt")
-        limits.write_text(pip.constraints(LOCK.read_text(encoding="utf-8")), encoding="utf-8")
+        locked = (wheels / "requirements.txt").read_text(encoding="utf-8")
+        limits.write_text(pip.constraints(locked, target.glob("*.whl")), encoding="utf-8")
         wanted = builds.requirement(build, declared()[0].removeprefix("torch=="), index)
         words = pip.torch_download(wanted, index, limits, target)
     step(
@@ -91,6 +92,13 @@ def download_everything(python: Path, version: tuple[int, int], platform_name: s
         failure="torch's CPU build could not be fetched: docs/install.md says where it comes from and how to name a mirror.",
         environment=told,
     )
+    texts = [(wheels / name).read_text(encoding="utf-8") for name in ("requirements.txt", "torch.txt")]
+    try:
+        pins.check(
+            target.glob("*.whl"), pins.read(*texts) if build.from_pypi and index is None else pins.read(texts[0])
+        )
+    except installing("problem").Problem as problem:
+        raise Problem(f"{problem.sentence} ({problem.details})", MISSING) from problem
     return files_of(target)
 
 

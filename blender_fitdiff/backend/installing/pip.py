@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
-from .problem import Problem
+from . import pins
+from .problem import Problem, other_package
 
 COMMON = ("--no-input", "--disable-pip-version-check", "--progress-bar", "raw", "--retries", "3")
 # pip saves what it has fetched when it has fetched all; its cache is what an interrupted download goes on from.
@@ -39,8 +41,8 @@ def pinned_download(requirements: Path, target: Path) -> list[str]:
 
 
 def torch_download(requirement: str, index: str | None, constraints: Path, target: Path) -> list[str]:
-    """torch and what comes with its build (CUDA's libraries); what is already in the folder is not fetched again."""
-    words = [*download(target), "-c", str(constraints), "--find-links", str(target)]
+    """torch and what comes with its build (CUDA's libraries); the rest is what `constraints` names."""
+    words = [*download(target), "-c", str(constraints)]
     if index:
         words += ["--index-url", index]
     return [*words, requirement]
@@ -54,10 +56,15 @@ def installation(wheels: list[Path]) -> list[str]:
     ]
 
 
-def constraints(requirements: str) -> str:
-    """A lock without its hashes, to keep pip to the same versions."""
+def constraints(requirements: str, wheels: Iterable[Path]) -> str:
+    """To keep pip to the lock while it looks for torch: packages that are here already are these very files, whatever the
+    index offers under their names, and the others have the lock's versions."""
     lines = (line.removesuffix("\\").rstrip() for line in requirements.splitlines())
-    return "\n".join(line for line in lines if line and not line.lstrip().startswith(("#", "--hash"))) + "\n"
+    versions = [line for line in lines if line and not line.lstrip().startswith(("#", "--hash"))]
+    files = {pins.name_of(wheel): wheel.resolve().as_uri() for wheel in wheels}
+    told = [f"{name} @ {uri}" for name, uri in sorted(files.items())]
+    told += [line for line in versions if pins.plain(line.partition("==")[0]) not in files]
+    return "\n".join(told) + "\n"
 
 
 def progress(line: str) -> tuple[int, int] | None:
@@ -87,12 +94,7 @@ def failure(what: str, output: str, online: bool) -> Problem:
             tail,
         )
     if "DO NOT MATCH THE HASHES" in output or "Hashes are required" in output:
-        return Problem(
-            "install-hash",
-            "A package that was downloaded is not the one that FitDiff was made with, so it is not used: try again, "
-            "and tell us if it stays so.",
-            tail,
-        )
+        return other_package(tail)
     unreachable = ("Failed to establish a new connection", "Temporary failure in name resolution", "getaddrinfo failed")
     if online and any(
         word in output for word in (*unreachable, "Read timed out", "ConnectionResetError", "Network is unreachable")

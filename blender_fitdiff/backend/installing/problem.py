@@ -24,6 +24,16 @@ class Cancelled(Exception):
     """The artist pressed Cancel, or Blender has gone."""
 
 
+def other_package(details: str) -> Problem:
+    """What came is not what the lock names."""
+    return Problem(
+        "install-hash",
+        "A package that was downloaded is not the one that FitDiff was made with, so it is not used: try again, and tell "
+        "us if it stays so.",
+        details,
+    )
+
+
 def of_os_error(error: OSError, folder: object) -> Problem:
     """What a failed write means to somebody who does not know errno."""
     if error.errno in NO_ROOM:

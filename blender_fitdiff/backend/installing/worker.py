@@ -16,7 +16,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from . import builds, bundle, interpreter, machine, pip, places, record
+from . import builds, bundle, interpreter, machine, pins, pip, places, record
 from .folder_lock import FolderLock
 from .problem import Cancelled, Problem, of_os_error
 
@@ -228,28 +228,27 @@ class Worker:
         name = f"{build.tag}-py{self.base.python}-{self.bundle.fingerprint[:8]}"
         target = self.folder / places.DOWNLOADS / name
         target.mkdir(parents=True, exist_ok=True)
-        for wheel in target.glob("*.whl"):
-            if not zipfile.is_zipfile(wheel):  # cut off by a crash
-                wheel.unlink()
+        index = builds.source(build, os.environ, self.torch_index)
+        torch_is_pinned = build.from_pypi and index is None
+        lock, torch_lock = self.bundle.path("requirements"), self.bundle.path("torch")
+        texts = [path.read_text(encoding="utf-8") for path in (lock, torch_lock)]
+        pinned = pins.read(*texts) if torch_is_pinned else pins.read(texts[0])
+        for gone in pins.clear(target, pinned):
+            self.log(f"deleted {gone}, which is no file of the lock")
         self.begin("download", "Downloading the engine's packages")
-        lock = self.bundle.path("requirements")
         self.pip(python, "Downloading the packages", pip.pinned_download(lock, target))
         self.fetched = _megabytes(target)  # also what needed no fetching
         self.begin("download torch", f"Downloading PyTorch ({build.tag})")
-        index = builds.source(build, os.environ, self.torch_index)
-        if build.from_pypi and index is None:
-            pinned = self.bundle.path("torch")
-            self.pip(python, "Downloading PyTorch", pip.pinned_download(pinned, target))
+        if torch_is_pinned:
+            self.pip(python, "Downloading PyTorch", pip.pinned_download(torch_lock, target))
         else:
             requirement = builds.requirement(build, self.bundle.torch, index)
             limits = self.folder / places.TEMPORARY / "constraints.txt"
-            limits.write_text(pip.constraints(lock.read_text(encoding="utf-8")), encoding="utf-8")
+            limits.write_text(pip.constraints(texts[0], target.glob("*.whl")), encoding="utf-8")
             self.pip(python, "Downloading PyTorch", pip.torch_download(requirement, index, limits, target))
         self.tell(fetched=_megabytes(target))
         wheels = sorted(target.glob("*.whl"))
-        locks = lock.read_text(encoding="utf-8") + self.bundle.path("torch").read_text(encoding="utf-8")
-        digests = {wheel.name: bundle.sha256(wheel) for wheel in wheels}
-        return wheels, {name: digest for name, digest in digests.items() if digest not in locks}
+        return wheels, pins.check(wheels, pinned)
 
     def check(self, root: Path) -> None:
         """The engine's own doctor, self test included, in the new environment."""

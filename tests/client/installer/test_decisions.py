@@ -9,6 +9,8 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 
+from . import small_world
+
 LINUX, ARM, WINDOWS, MAC = "linux-x86_64", "linux-aarch64", "win-amd64", "macosx-11.0-arm64"
 
 
@@ -301,7 +303,64 @@ def test_lines_worth_showing(module):
     assert {line: pip.shown(line) for line in shown} == shown
 
 
-def test_constraints_are_the_lock_without_its_hashes(module):
+def test_constraints_are_the_files_that_are_here_and_the_versions_of_the_rest(module, tmp_path):
     hashes = " \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n"
-    lock = f"# made\na==1 ; python_version == '3.10'{hashes}b==2{hashes}"
-    assert module("installing.pip").constraints(lock) == "a==1 ; python_version == '3.10'\nb==2\n"
+    lock = f"# made\na_a==1 ; python_version == '3.10'{hashes}b==2{hashes}"
+    constraints = module("installing.pip").constraints
+    assert constraints(lock, []) == "a_a==1 ; python_version == '3.10'\nb==2\n"
+    wheel = tmp_path / "a place" / "A.a-1-py3-none-any.whl"
+    assert constraints(lock, [wheel]) == f"a-a @ {wheel.as_uri()}\nb==2\n"
+
+
+@pytest.fixture
+def torches(module, tmp_path):
+    """(the module, pins of `small`, a download of it with a torch that needs it and a library that only its index has)"""
+    pins, held = module("installing.pins"), tmp_path / "held"
+    small = small_world.wheel(held, "small", "1.0", {"small.py": ""})
+    library = small_world.wheel(held, "nvidia_small", "1.0", {"nvidia_small.py": ""})
+    torch = small_world.wheel(held, "torch", "2.13.0+cu130", {"torch.py": ""}, ("small", "Nvidia-small==1.0; x == '1'"))
+    lock = f"# made\nSmall==1.0 ; python_version == '3.11' \\\n    --hash=sha256:{'0' * 64} \\\n"
+    return pins, pins.read(f"{lock}    --hash=sha256:{small_world.sha256(small)}\n"), [small, library, torch]
+
+
+def test_only_torch_and_what_it_needs_may_come_without_a_pin(torches):
+    pins, pinned, wheels = torches
+    assert pins.check(wheels, pinned) == {wheel.name: small_world.sha256(wheel) for wheel in wheels[1:]}
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("small", "1.0"), ("SMALL", "1.0"), ("small", "1.1"), ("small", "1.0+cu130"), ("wanted", "1.0")],
+)
+def test_another_package_of_a_pinned_name_or_one_that_torch_does_not_need_is_refused(torches, tmp_path, name, version):
+    pins, pinned, wheels = torches
+    other = small_world.wheel(tmp_path / "other", name, version, {"evil.py": ""})
+    for found in ([*wheels, other], [*wheels[1:], other]):
+        with pytest.raises(Exception, match="not the one that FitDiff was made with") as caught:
+            pins.check(found, pinned)
+        assert caught.value.code == "install-hash"
+        assert other.name in caught.value.details
+
+
+def test_nothing_is_said_twice_and_no_wheel_is_only_called_one(torches, tmp_path):
+    pins, pinned, wheels = torches
+    twice = small_world.wheel(tmp_path / "other", "torch", "2.13.0+cpu", {"torch.py": ""})
+    broken = tmp_path / "other" / "torch-2.14.0-py3-none-any.whl"
+    broken.write_bytes(b"no zip")
+    for found in ([*wheels, twice], [*wheels[:2], broken]):
+        with pytest.raises(Exception, match="not the one that FitDiff was made with"):
+            pins.check(found, pinned)
+
+
+def test_a_folder_of_downloads_keeps_what_the_lock_names(torches, tmp_path):
+    pins, pinned, wheels = torches
+    folder = wheels[0].parent
+    for name in ("evil-1.0-py3-none-any.whl", "page.html", "evil-1.0.tar.gz"):
+        (folder / name).write_bytes(b"x")
+    (folder / "small-1.1-py3-none-any.whl").symlink_to(wheels[0])
+    (folder / "small-2.0-py3-none-any.whl").mkdir()
+    pins.clear(folder, pinned)
+    assert [path.name for path in folder.iterdir()] == ["small-1.0-py3-none-any.whl"]
+    wheels[0].write_bytes(b"changed")
+    pins.clear(folder, pinned)
+    assert list(folder.iterdir()) == []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .small_world import ROOT, SmallWorld, served, until
+from .small_world import ROOT, SmallWorld, served, sha256, until, wheel
 
 pytestmark = pytest.mark.slow
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and mounts of POSIX")
@@ -279,6 +279,27 @@ def test_another_file_than_the_pinned_one_is_refused(install, engine, world, put
     assert (job.outcome, job.error.code) == (install.FAILED, "install-hash")
     assert state(install, engine, world).reason == job.error.sentence
     assert not list(engine.glob("env-*"))
+
+
+def test_neither_torchs_index_nor_the_downloads_folder_replaces_a_pinned_package(
+    install, module, engine, world, put, here
+):
+    """The index offers packages of a pinned one's name, and the folder already holds wheels that nobody asked for."""
+    evil = {"small/__init__.py": "SIZE = 666\n"}
+    others = [wheel(world.index / "files", "small", "1.0", evil)]
+    others.append(others[0].rename(others[0].with_name("small-1.0-1-py3-none-any.whl")))
+    others[0] = wheel(world.index / "files", "small", "1.0", evil)
+    page = world.index / "cpu" / "small" / "index.html"
+    page.parent.mkdir()
+    page.write_text("".join(f'<a href="../../files/{one.name}#sha256={sha256(one)}">{one.name}</a>' for one in others))
+    fingerprint = module("installing.bundle").read(world.bundle).fingerprint
+    downloads = engine / "downloads" / f"cpu-py{here.split()[0]}-{fingerprint[:8]}"
+    wheel(downloads, "small", "1.0", evil)
+    wheel(downloads, "evil", "1.0", {"evil.py": ""})
+    assert put().outcome == install.DONE
+    assert runs(install, engine)
+    assert list(json.loads((engine / "environment.json").read_text())["torch_files"]) == [world.torch.name]
+    assert not list(engine.glob("env-*/**/site-packages/evil*"))
 
 
 def test_a_network_that_does_not_answer_is_a_sentence(install, engine, world, put):
