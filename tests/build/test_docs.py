@@ -73,7 +73,9 @@ def test_all_docs_together_are_short():
 
 
 def test_every_picture_is_shown_and_small():
-    shown = {(page.parent / link).resolve() for page in PAGES for link in LINK.findall(page.read_text(encoding="utf-8"))}
+    shown = {
+        (page.parent / link).resolve() for page in PAGES for link in LINK.findall(page.read_text(encoding="utf-8"))
+    }
     for picture in (ROOT / "docs" / "pictures").iterdir():
         assert picture in shown, picture.name
         assert picture.stat().st_size <= MOST_PICTURE_BYTES, picture.name
