@@ -111,10 +111,12 @@ def directions(texture: Tensor, rank: int) -> Tensor:
 
 def ridge_regression(x: Tensor, y: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
     """(N, f), (N, k) -> slope (k, f) of y = slope x, and the fit (N, k)."""
-    x64 = x.double()
-    matrix = x64.T @ x64 + ridge * torch.eye(x.shape[1], dtype=torch.float64, device=x.device)
-    slope = torch.linalg.solve(matrix, x64.T @ y.double()).T.float()
-    return slope, x @ slope.T
+    x64, y64 = x.double(), y.double()
+    few = len(x) < x.shape[1]  # then the same slope comes of a system of N equations instead of f
+    matrix = x64 @ x64.T if few else x64.T @ x64
+    matrix.diagonal().add_(ridge)
+    slope = x64.T @ torch.linalg.solve(matrix, y64) if few else torch.linalg.solve(matrix, x64.T @ y64)
+    return slope.T.float(), x @ slope.float()
 
 
 def _best_ridge(x: Tensor, y: Tensor, owner: Tensor) -> tuple[float, Tensor, Tensor]:

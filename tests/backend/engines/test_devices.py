@@ -48,14 +48,14 @@ def looked_at(photo_analysis, tmp_path_factory):
     """The demo photo as it is seen here, and by networks on the other device."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FITDIFF_WEIGHTS", str(write_networks(tmp_path_factory.mktemp("networks"))))
-        patch.setenv("FITDIFF_RASTERIZER", "torch")  # as a card would
         yield photo_analysis
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_engine_runs_whole_on_another_device(looked_at, engine):
+def test_an_engine_runs_whole_on_another_device(looked_at, engine, monkeypatch):
     mine = ENGINES[engine](looked_at)
+    monkeypatch.setenv("FITDIFF_RASTERIZER", "torch")  # as a card would
     with second_device() as away:
         there = Analysis(looked_at.photo, looked_at.faces, looked_at.face, looked_at.model, Perception(device=away))
         avatar = ENGINES[engine](there)

@@ -17,10 +17,10 @@ from fitdiff.errors import FitDiffError
 from fitdiff.perception import weights
 from fitdiff.perception.analyse import HIDDEN, analyse
 from fitdiff.photo import photo_from_pixels
-from fitdiff.pictures.covered_photos import covers
 from fitdiff.progress import Progress
 
 from ..perception.portraits import portrait
+from ..photos import covered
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -103,7 +103,7 @@ def test_that_something_lies_before_the_face_is_said(tmp_path: Path, capfd: pyte
     pixels = portrait(seed=2).pixels
     plain = analyse(photo_from_pixels(pixels))
     masked = tmp_path / "masked.png"
-    Image.fromarray(covers(plain.photo.pixels, plain.face)["cloth"].picture).save(masked)
+    Image.fromarray(covered(plain.photo.pixels, plain.face, "cloth").picture).save(masked)
     words = ["reconstruct", str(masked), "--engine", "landmarks", "--out", str(tmp_path / "avatar"), "--json"]
     assert cli.main(words) == 0
     assert HIDDEN in json.loads(capfd.readouterr().out)["notes"]

@@ -82,7 +82,7 @@ def test_whoever_stops_leaves_no_work_and_no_thread_behind():
     assert set(threading.enumerate()) == running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_fit(photo_analysis):
     one = solve.Fit(read_evidence(photo_analysis), FitSettings(steps=4, identity_from=0.0))
     one.solve()

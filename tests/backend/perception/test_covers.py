@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from fitdiff.perception.covers import ASSET, SIDE, Window, find_cover
 from fitdiff.perception.regions import Crop
 from fitdiff.perception.skin import CHANNELS, face_mask, mask_crop
 from fitdiff.photo import photo_from_pixels
-from fitdiff.pictures.covered_photos import covers as painted
 
+from ..photos import covered
 from .canonical_face import POINTS
 from .test_skin import TONES, Drawn
 
@@ -100,9 +101,15 @@ def analysed(pixels: np.ndarray, like: Analysis | None = None) -> Analysis:
     return seen if like is None else Analysis(seen.photo, like.faces, like.face, seen.model, seen.perception)
 
 
-def test_a_photo_without_covers_keeps_its_masks_to_the_last_bit(photos):
+@pytest.fixture(scope="module")
+def looked_at(photos):
+    """looked_at(name): the photo as it is, looked at once."""
+    return cache(lambda name: analysed(photos[name]))
+
+
+def test_a_photo_without_covers_keeps_its_masks_to_the_last_bit(photos, looked_at):
     for name, pixels in photos.items():
-        seen = analysed(pixels)
+        seen = looked_at(name)
         assert not find_cover(pixels, seen.face.landmarks468, mask_crop(seen.face)).any(), name
         alone = face_mask(pixels, seen.face, posed=seen._posed_head)
         assert (seen.belief["facemesh468"] == 1).all()
@@ -115,10 +122,10 @@ def test_a_photo_without_covers_keeps_its_masks_to_the_last_bit(photos):
     "name, cover",
     [("obama.jpg", "glasses"), ("astronaut.png", "cloth"), ("obama.jpg", "hand"), ("astronaut.png", "hand")],
 )
-def test_what_is_painted_before_a_face_is_found(photos, name, cover):
+def test_what_is_painted_before_a_face_is_found(looked_at, name, cover):
     """By another painter than the network's teacher."""
-    plain = analysed(photos[name])
-    before = painted(plain.photo.pixels, plain.face)[cover]
+    plain = looked_at(name)
+    before = covered(plain.photo.pixels, plain.face, cover)
     seen = analysed(before.picture, plain)
     crop = seen.mask.crop
     truth = crop.read(np.repeat((before.where > 0.5).astype(np.uint8)[..., None] * 255, 3, 2))[..., 0] > 0.5
@@ -156,15 +163,15 @@ def test_what_is_hidden_is_in_no_mask(hides):
     assert left.hidden > 0 or hides == "skin"
 
 
-def test_landmarks_behind_cloth_are_as_the_first_shape_has_them_and_those_of_a_frame_as_seen(photos):
-    plain = analysed(photos["obama.jpg"])
-    cloth = analysed(painted(plain.photo.pixels, plain.face)["cloth"].picture, plain)
+def test_landmarks_behind_cloth_are_as_the_first_shape_has_them_and_those_of_a_frame_as_seen(looked_at):
+    plain = looked_at("obama.jpg")
+    cloth = analysed(covered(plain.photo.pixels, plain.face, "cloth").picture, plain)
     belief = cloth.belief["facemesh468"]
     mouth, above = [13, 14, 17, 152, 61, 291], [33, 133, 362, 263, 105, 334, 10]
     assert belief[mouth].max() == UNKNOWN and belief[above].min() == 1
     wanted, seen = cloth.landmarks["facemesh468"], cloth.face.landmarks468[:, :2]
     assert np.array_equal(wanted[above], seen[above]) and np.abs(wanted - seen)[mouth].max() > 1
-    hand = analysed(painted(plain.photo.pixels, plain.face)["hand"].picture, plain)
+    hand = analysed(covered(plain.photo.pixels, plain.face, "hand").picture, plain)
     assert hand.belief["facemesh468"][33] == GUESSED and hand.belief["facemesh468"][263] == 1
     assert np.array_equal(hand.landmarks["facemesh468"][33], seen[33])
     wire = np.zeros_like(cloth.cover)
@@ -173,11 +180,11 @@ def test_landmarks_behind_cloth_are_as_the_first_shape_has_them_and_those_of_a_f
     assert (cloth.belief["facemesh468"] == 1).all()
 
 
-def test_a_landmark_that_is_not_believed_is_not_met(photos):
+def test_a_landmark_that_is_not_believed_is_not_met(looked_at):
     """The mouth pulled aside: half as believed, it pulls less; not believed, not at all."""
     from fitdiff.perception.pose import solve_pose
 
-    seen = analysed(photos["obama.jpg"])
+    seen = looked_at("obama.jpg")
     size = seen.photo.pixels.shape[:2]
     mouth = [13, 14, 0, 17, 61, 291, 37, 267, 84, 314]
     pulled = seen.face.landmarks468[:, :2].copy()

@@ -11,9 +11,8 @@ from fitdiff.perception.facemesh import MIRROR
 from fitdiff.perception.finder import as_batch
 from fitdiff.perception.landmarks import IBUG68, ibug68
 from fitdiff.perception.types import Detection
-from fitdiff.pictures.covered_photos import covers
 
-from ..photos import NAMES
+from ..photos import NAMES, covered
 
 
 def error(face, truth468: np.ndarray) -> float:
@@ -60,7 +59,7 @@ def test_turned_photos(perception, photos, faces, turn):
 
 def test_a_face_in_a_mask_does_not_stand_on_its_head(perception, photos, faces):
     for name in NAMES:
-        painted = covers(photos[name], faces[name])["cloth"]
+        painted = covered(photos[name], faces[name], "cloth")
         (face,) = perception.detect(painted.picture)
         assert error(face, faces[name].landmarks468[:, :2]) < 25, name
 

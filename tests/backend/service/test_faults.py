@@ -24,7 +24,8 @@ from .wire import ACTOR, PATIENCE, Wire, gone, wait_until
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="looks at processes through /proc")
 
-MOMENTS = [random.Random(7).uniform(0, 0.35) for _ in range(10)]  # of a job of the playing worker's that takes 0.3 s
+STEPS = 27  # of a job of the playing worker's
+MOMENTS = sorted(random.Random(7).sample(range(1, STEPS + 1), 9)) + [STEPS]  # the last: while its files are written
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -34,9 +35,8 @@ def leftovers(folder: Path) -> list[str]:
 def test_ten_workers_killed(wire, tmp_path):
     answers, slowest = [], 0.0
     for number, moment in enumerate(MOMENTS):
-        id = wire.play("quick", tmp_path / str(number), steps=27)
-        wire.until(id, "fitting")
-        time.sleep(moment)
+        id = wire.play("quick", tmp_path / str(number), steps=STEPS)
+        wire.until(id, "fitting", moment)
         pid, killed = wire.worker(), time.perf_counter()
         os.kill(pid, signal.SIGKILL)
         answer = wire.answer(id)
@@ -54,8 +54,7 @@ def test_ten_workers_killed(wire, tmp_path):
 def test_ten_services_killed(service, tmp_path):
     for number, moment in enumerate(MOMENTS):
         wire = service()
-        wire.until(wire.play("quick", tmp_path / str(number), steps=27), "fitting")
-        time.sleep(moment)
+        wire.until(wire.play("quick", tmp_path / str(number), steps=STEPS), "fitting", moment)
         pid = wire.worker()
         wire.process.kill()
         while wire.hear() is not None:  # its end is heard: the pipe is closed

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -200,7 +201,7 @@ def test_a_picture_is_told_without_loss():
 
 def test_the_time_left_is_what_the_steps_took(monkeypatch):
     clock = iter([10.0, 11.0, 12.0, 12.05, 16.0])
-    monkeypatch.setattr("fitdiff.service.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("fitdiff.service.progress.time", SimpleNamespace(monotonic=lambda: next(clock)))
     meter = Meter()
     told = [meter.params(1, Progress("fitting", step, 20)) for step in (1, 2, 3, 4, 5)]
     assert [step and step["secondsLeft"] for step in told] == [None, 18.0, 17.0, None, 22.5]
@@ -209,7 +210,7 @@ def test_the_time_left_is_what_the_steps_took(monkeypatch):
 
 def test_only_the_last_picture_of_a_hurry_is_lost_not_the_first(monkeypatch):
     clock = iter([0.0, 0.2, 0.4, 0.7])
-    monkeypatch.setattr("fitdiff.service.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("fitdiff.service.progress.time", SimpleNamespace(monotonic=lambda: next(clock)))
     meter = Meter()
     told = [meter.params(1, Progress("fitting", step, 20, noise())) for step in (1, 2, 3, 4)]
     assert ["preview" in step for step in told] == [True, False, False, True]

@@ -122,6 +122,15 @@ def test_people_are_known_one_by_one(fitted):
     assert torch.allclose(prior.known.var(0) + prior.width.square(), lie.var(0), rtol=0.01)
 
 
+@pytest.mark.parametrize("people", [4, 30])
+def test_a_ridge_regression_solves_its_equations_for_few_people_and_for_many(people):
+    generator = torch.Generator().manual_seed(2)
+    x, y = torch.randn(people, 12, generator=generator), torch.randn(people, 3, generator=generator)
+    slope, fit = moments.ridge_regression(x, y, 0.5)
+    assert torch.allclose(x.T @ (y - x @ slope.T), 0.5 * slope.T, atol=1e-5)
+    assert torch.allclose(fit, x @ slope.T)
+
+
 def test_too_few_people_are_refused():
     data = rows()
     few = Rows(data.latent[:7], data.embedding[:7], tuple(m[:7] for m in data.maps), data.camera[:7], data.points[:7])

@@ -22,7 +22,7 @@ from blender_fitdiff.scene.environment import hdris
 from ..backend_python import ROOT, SETTING, backend_environment, find_backend, find_photo
 
 BATCH = ROOT / "blender_fitdiff" / "batch.py"
-STAND_IN = """#!{python}
+STAND_IN = """
 import json, os, shutil, sys, time
 assert sys.argv[1:] == ["-m", "fitdiff.service"], sys.argv
 leaked = [name for name in os.environ if name.startswith(("PYTHONPATH", "MATERIALX", "VIRTUAL_ENV"))]
@@ -69,8 +69,10 @@ def stand_in(make_folder, tmp_path) -> Path:
     """Something that behaves as the engine's Python, well or badly by the photo's name."""
     if os.name == "nt":
         pytest.skip("a script is no program on Windows")
-    program = tmp_path / "python"
-    program.write_text(STAND_IN.format(python=sys.executable, avatar=str(make_folder("made"))))
+    program, script = tmp_path / "python", tmp_path / "stand_in.py"
+    script.write_text(STAND_IN.format(avatar=str(make_folder("made"))))
+    # Not in the script's own first line: that takes no path with a space, nor a long one.
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return program
 

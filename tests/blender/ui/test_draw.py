@@ -53,7 +53,7 @@ def painted(room, slot: str) -> np.ndarray:
 
 def test_mere_progress_is_drawn_at_its_pace_and_news_at_once(playing, room, photo, monkeypatch):
     clock, drawn = [0.0], []
-    monkeypatch.setattr(studio.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(studio, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(studio, "redraw", lambda: drawn.append(clock[0]))
     choices().photo = str(photo)
     room.desk.begin(choices().order())
@@ -70,7 +70,7 @@ def test_mere_progress_is_drawn_at_its_pace_and_news_at_once(playing, room, phot
 
 def test_the_last_of_the_progress_is_drawn_before_the_timer_rests(room, monkeypatch):
     clock, drawn = [100.0], []
-    monkeypatch.setattr(studio.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(studio, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(studio, "redraw", lambda: drawn.append(room.pictures.count))
     assert not room.tick()
     room.pictures.count += 1
