@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import FitDiffError
-from .installing import builds, bundle, folder_lock, interpreter, machine, places, record, worker
+from .installing import builds, bundle, folder_lock, interpreter, places, record, worker
 from .installing.problem import Problem, of_os_error
 
 home = places.home
@@ -180,11 +180,6 @@ def install(
 repair = install
 
 
-def survey(build: str = "auto", wheels: Path | None = None) -> Job:
-    """Which build of torch an installation would take here, and why: in `progress.build` and `progress.why`."""
-    return Job(lambda job: _survey(job, build, wheels or bundle_folder()), cancellable=False)
-
-
 def check(folder: Path) -> Job:
     """Run the engine's own doctor; what it finds is remembered, and `state` says broken until a repair."""
     return Job(lambda job: _check(job, folder))
@@ -193,17 +188,6 @@ def check(folder: Path) -> Job:
 def remove(folder: Path) -> Job:
     """Delete everything that an installation has put into the folder, and nothing else."""
     return Job(lambda job: _remove(job, folder), cancellable=False)
-
-
-def _survey(job: Job, wish: str, wheels: Path) -> str:
-    job.show(stage="prepare", title="Looking at this machine", step=1, steps=1)
-    offline = bundle.read(wheels).offline
-    if offline:
-        job.show(build=offline.build, why=worker.OFFLINE)
-    else:
-        chosen = builds.choose(machine.look(interpreter.find().platform), wish)
-        job.show(build=chosen.tag, why=chosen.why)
-    return DONE
 
 
 def _install(job: Job, request: dict) -> str:

@@ -18,8 +18,6 @@ from .parts import sentence
 from .state import choices
 from .switches import show_own_light
 
-SLIDERS_SHOWN = 60
-
 
 class _OfHead(InSidebar):
     @classmethod

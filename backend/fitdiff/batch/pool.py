@@ -129,9 +129,6 @@ class LocalPool:
             _sweep(slot.task)
         self._slots.clear()
 
-    def pids(self) -> list[int]:
-        return [slot.child.process.pid for slot in self._slots]
-
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _hire(self) -> _Slot:

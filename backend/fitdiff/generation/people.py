@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,7 +31,6 @@ AT_ONCE = 8  # people in a batch
 FAR = 0.5  # share of the schedule that a similar person is noised by and drawn again
 
 Keep = Literal["shape", "reflectance", "identity"]
-KEEPS: tuple[str, ...] = get_args(Keep)
 KEPT = {"shape": ("identity", "expression"), "reflectance": ("texture",)}
 
 

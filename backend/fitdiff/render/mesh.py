@@ -90,7 +90,6 @@ class MeshTables(torch.nn.Module):
 
     triangles: Tensor  # (T, 3) int64 vertices
     points: Tensor  # (T, 3) int64 points
-    point_vertex: Tensor  # (K,) int64
     region: Tensor  # (T,) int64 index into REGIONS
     uv: Tensor  # (T, 3, 2) texture coordinates inside the triangle's own tile
     uv_area: Tensor  # (T,) share of the tile that the triangle covers
@@ -126,7 +125,6 @@ class MeshTables(torch.nn.Module):
         for name, table in {
             "triangles": triangles,
             "points": points.reshape(-1, 3),
-            "point_vertex": unique[:, 0],
             "region": region,
             "uv": uv.astype(np.float32),
             "uv_area": np.abs(area / 2).astype(np.float32),

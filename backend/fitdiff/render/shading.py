@@ -49,12 +49,6 @@ def slope_of(exponent: float) -> float:
     return math.sqrt(2.0 / (exponent + 2.0))
 
 
-def lambert(albedo: Tensor, normal: Tensor, light: DirectionalLight) -> Tensor:
-    """albedo * colour * (ambient + diffuse max(n.l, 0)) -> (M, 3)."""
-    facing = (normal * light.direction).sum(-1, keepdim=True).clamp(min=0)
-    return albedo * light.colour * (light.ambient + light.diffuse * facing)
-
-
 def blinn_phong(
     albedo: Tensor,
     specular: Tensor,

@@ -32,7 +32,7 @@ SHARE = 0.62  # of its height that a face takes, give or take
 FACE_LIGHT = 0.15  # linear brightness that a camera would give the middle of any face
 LATITUDE = 0.6  # stops that it lets a face be off that
 WHITE = 0.9  # linear brightness of its lightest tenth at which a face begins to burn out
-EYES, BRIDGE = ((36, 39), (42, 45)), 27
+EYES = (36, 39), (42, 45)
 QUANTIZATION = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),

@@ -10,7 +10,6 @@ from fitdiff.diffusion.latent import places
 from fitdiff.diffusion.prediction import displaced
 
 LITE = Schedule(ScheduleConfig.lite())
-TIE = 0.8  # correlation of every identity number with the texture's tone
 PLACES = places()
 
 

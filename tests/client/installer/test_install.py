@@ -330,18 +330,6 @@ def test_a_cuda_build_brings_its_libraries_from_the_same_index(
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["build"] == "cu130"
 
 
-def test_a_survey_tells_what_would_be_taken(install, module, world, here, monkeypatch):
-    machine = module("installing.machine")
-    monkeypatch.setattr(install.machine, "look", lambda platform: machine.Machine("linux-x86_64"))
-    job = install.survey(wheels=world.bundle)
-    assert (job.wait(30), job.progress.build) == (install.DONE, "cpu")
-    assert "No NVIDIA card" in job.progress.why
-    job = install.survey("cuda", wheels=world.bundle)
-    assert (job.wait(30), job.error.code) == (install.FAILED, "install-build")
-    job = install.survey(wheels=world.bring(offline=here))
-    assert (job.wait(30), "offline package" in job.progress.why) == (install.DONE, True)
-
-
 def test_torch_from_where_pip_is_configured(install, engine, world, put, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", f"{world.packages} {world.index / 'files'}")
     monkeypatch.setenv("FITDIFF_TORCH_INDEX", "pip")

@@ -52,7 +52,6 @@ class Fields:
 class Built:
     model: MorphableModel  # the surface alone: face/embedded.py adds the inner parts from `extras`
     extras: dict[str, np.ndarray]
-    identity_energy: np.ndarray
     head: Head
     inner: Inner
 
@@ -72,14 +71,14 @@ def build(hm08: Hm08, ict: Ict, say: Callable[[str], None] = print) -> Built:
     people = carried_people(head, hm08, centres)
     scans = scans.without(rigid_part(scans.surface, head.vertices, weights), head.vertices).sealed(lips)
     people = people.without(rigid_part(people.surface, head.vertices, weights), head.vertices).sealed(lips)
-    components = identity_components(scans.surface, people.surface, weights)
+    mix = identity_components(scans.surface, people.surface, weights)
     everyone = Fields(np.concatenate([scans.surface, people.surface]), np.concatenate([scans.motion, people.motion]))
-    identity = everyone.mixed(components.mix)
+    identity = everyone.mixed(mix)
 
     say("expressions")
     units = _carry_units(head, hm08, ict, centres)
     rng = np.random.default_rng(SEED)
-    expression = units.mixed(expression_components(units.surface, weights, rng).mix)
+    expression = units.mixed(expression_components(units.surface, weights, rng))
     units = _tongue_out(_turn_eyes(units, centres))
 
     say("texture layout")
@@ -94,9 +93,8 @@ def build(hm08: Hm08, ict: Ict, say: Callable[[str], None] = print) -> Built:
         ARKIT_NAMES,
         _metres(units.surface),
     )
-    return Built(
-        model, _extras(inner, ict, head, topology, centres, identity, expression, units), components.energy, head, inner
-    )
+    extras = _extras(inner, ict, head, topology, centres, identity, expression, units)
+    return Built(model, extras, head, inner)
 
 
 def _metres(array: np.ndarray) -> torch.Tensor:

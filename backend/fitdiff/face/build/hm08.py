@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-BODY_VERTICES = 13380
 NECK_LOOP_HEIGHT = (
     5.69  # decimetres: of the closed edge loops round the neck, the one nearest to this height is the cut
 )
@@ -139,13 +137,6 @@ class Hm08:
         points = self.vertices[loop]
         angle = np.unwrap(np.arctan2(points[:, 0], points[:, 2] - points[:, 2].mean()))
         return bool(abs(angle[-1] - angle[0]) > 5)
-
-    def bone_weights(self, bone: str) -> np.ndarray:
-        pairs = json.loads((self.root / "mpfb2/rigs/standard/weights.makehuman.json").read_text())["weights"][bone]
-        dense = np.zeros(len(self.vertices))
-        for vertex, weight in pairs:
-            dense[vertex] = weight
-        return dense
 
 
 def _edge(a: int, b: int) -> tuple[int, int]:

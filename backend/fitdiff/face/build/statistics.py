@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -74,15 +73,6 @@ def _between(levels: tuple[str, ...], where: float) -> dict[str, float]:
     return {low: max(-where, 0.0), middle: 1 - abs(where), high: max(where, 0.0)}
 
 
-@dataclass(frozen=True)
-class Components:
-    """Rows of `mix` say how each component is made of the fields that went in; the same mix serves every part."""
-
-    mix: np.ndarray  # (components, fields)
-    energy: np.ndarray  # (components,) squared standard deviations, largest first
-    total: float
-
-
 def rigid_part(fields: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(N, V, 3) -> affine maps (N, 3, 4): the rotation and shift that explain the weighted points' motion best."""
     middle = np.average(points, axis=0, weights=weights)
@@ -99,8 +89,10 @@ def rigid_part(fields: np.ndarray, points: np.ndarray, weights: np.ndarray) -> n
     return np.tensordot(amount.T, motions, 1)
 
 
-def identity_components(scans: np.ndarray, people: np.ndarray, weights: np.ndarray) -> Components:
-    """scans (100, V, 3): unit-variance modes. people (P, V, 3): centred displacements of the artist's people.
+def identity_components(scans: np.ndarray, people: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """How each component is made of the fields that go in, (IDENTITY_COMPONENTS, 100 + P): the same mix serves every part.
+
+    scans (100, V, 3): unit-variance modes. people (P, V, 3): centred displacements of the artist's people.
 
     What the scans span is left to them alone: in their directions the real variance stands. The artist's people add
     what lies beyond, at ARTIST_SHARE of their own spread.
@@ -124,12 +116,15 @@ def identity_components(scans: np.ndarray, people: np.ndarray, weights: np.ndarr
 def artist_components(people: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """What the artist's people alone would give, (IDENTITY_COMPONENTS, V, 3): to compare with."""
     rows = people.reshape(len(people), -1) / np.sqrt(len(people) - 1)
-    mix = _principal(rows * np.sqrt(np.repeat(weights, 3)), np.eye(len(people)), IDENTITY_COMPONENTS).mix
+    mix = _principal(rows * np.sqrt(np.repeat(weights, 3)), np.eye(len(people)), IDENTITY_COMPONENTS)
     return (mix @ rows).reshape(-1, *people.shape[1:])
 
 
-def expression_components(shapes: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> Components:
-    """shapes (52, V, 3). Uncentred, so that zero stays the neutral face; samples are sparse, as faces are."""
+def expression_components(shapes: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same for shapes (52, V, 3) -> (EXPRESSION_COMPONENTS, 52).
+
+    Uncentred, so that zero stays the neutral face; samples are sparse, as faces are.
+    """
     root = np.sqrt(np.repeat(weights, 3))
     count = len(shapes)
     active = rng.random((EXPRESSION_SAMPLES, count)) < 0.12
@@ -138,11 +133,11 @@ def expression_components(shapes: np.ndarray, weights: np.ndarray, rng: np.rando
     return _principal(gram @ (shapes.reshape(count, -1) * root), gram, EXPRESSION_COMPONENTS)
 
 
-def _principal(rows: np.ndarray, as_fields: np.ndarray, count: int) -> Components:
+def _principal(rows: np.ndarray, as_fields: np.ndarray, count: int) -> np.ndarray:
     """Principal directions of uncentred rows, scaled by their standard deviation, as mixes of the input fields."""
     energy, vectors = np.linalg.eigh(rows @ rows.T)
     order = np.argsort(-energy)[:count]
     turned = vectors[:, order].T @ as_fields
     # A component's sign is arbitrary: fix it, so that every rebuild gives the same file.
     sign = np.sign(turned[np.arange(count), np.abs(turned).argmax(1)])
-    return Components(sign[:, None] * turned, energy[order], float(energy.sum()))
+    return sign[:, None] * turned
