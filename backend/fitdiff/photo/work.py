@@ -24,6 +24,7 @@ PIXELS_PER_BYTE = {"PNG": 8 * 1040, "JPEG": 600}
 """The most that the formats can pack: zlib 1032 to 1 at 1 bit a pixel, JPEG no less than a bit for 8 x 8 pixels."""
 MOST_EXIF = 1 << 20  # bytes; cameras write 64 KB at most into a JPEG, and little more elsewhere
 
+_WIDTH, _LENGTH, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 322, 323
 _BITS_PER_SAMPLE, _COMPRESSION, _SAMPLES_PER_PIXEL = 258, 259, 277
 _JPEG_IN_TIFF = (6, 7)
 
@@ -58,7 +59,7 @@ def check(kind: str, data: bytes, held: structure.Contents, image: Image.Image, 
             f"claims {width} x {height} pixels but holds only {len(data):,} bytes, so it is damaged or was cut off:"
             " get a fresh copy.",
         )
-    size = width * height * _bytes_per_pixel(kind, data, image)
+    size = _unpacked_pixels(kind, image) * _bytes_per_pixel(kind, data, image)
     if size > MOST_SAMPLE_BYTES:
         raise FitDiffError(
             "photo-too-large",
@@ -107,6 +108,16 @@ def drop_huge_exif(image: Image.Image) -> None:
     for key in ("exif", "Raw profile type exif"):
         if len(image.info.get(key) or b"") > MOST_EXIF:
             del image.info[key]
+
+
+def _unpacked_pixels(kind: str, image: Image.Image) -> int:
+    """Those of the picture; a TIFF's tiles are unpacked whole, however far they reach over its edges."""
+    if kind != "TIFF":
+        return image.width * image.height
+    tags: Any = image.tag_v2  # type: ignore[attr-defined]
+    across, down = (_numbers(tags.get(tag), 1)[0] for tag in (_TILE_WIDTH, _TILE_LENGTH))
+    width, height = (_numbers(tags.get(tag), 0)[0] for tag in (_WIDTH, _LENGTH))
+    return -(-width // max(across, 1)) * across * -(-height // max(down, 1)) * down
 
 
 def _bytes_per_pixel(kind: str, data: bytes, image: Image.Image) -> int:

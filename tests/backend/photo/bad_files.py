@@ -209,6 +209,13 @@ _file(
 _file("TIFF of many directories", U, "pages", "a.tif", _tiff_of_many_directories)
 _file("TIFF of many numbers", U, "tags", "a.tif", lambda: _tiff_of_many_numbers("first"))
 _file("TIFF of many numbers in its EXIF", U, "tags", "a.tif", lambda: _tiff_of_many_numbers("exif"))
+_file(
+    "TIFF of one pixel in a tile of a gigabyte",
+    L,
+    "unpacks",
+    "a.tif",
+    lambda: _tiff([(322, 4, 1, 32_000), (323, 4, 1, 32_000), (324, 4, 1, 8), (325, 4, 1, 100)]),
+)
 _file("TIFF that holds a large JPEG", L, "JPEG", "a.tif", lambda: _tiff([(259, 3, 1, 7)], 8_000, 8_000))
 _file("TIFF bomb by header", L, "million", "a.tif", lambda: _tiff_claiming(100_000, 100_000))
 _file("TIFF that lies about its size", U, "damaged", "a.tif", lambda: _tiff_claiming(8_000, 8_000))
