@@ -82,8 +82,8 @@ def all_parts(backend: Environment, blenders: list[Blender]) -> list[Part]:
     commands = [f"tests/backend/{room}" for room in COMMANDS]
     engines = ["tests/backend", *(f"--ignore={path}" for path in commands)]
     parts = [
-        backend_part("backend", backend, engines),
         backend_part("commands and client", backend, [*commands, "tests/build", "tests/client"]),
+        backend_part("backend", backend, engines),
     ]
     for number, blender in enumerate(blenders):
         if number == 0:

@@ -75,15 +75,15 @@ def test_everything_runs_once_and_what_touches_bpy_in_every_blender():
     both = [blenders.Blender(f"bpy {version}", Path("python"), is_python=True) for version in ("5.3.0", "4.2.23")]
     words = {part.name: part.command[3:] for part in testing.all_parts(environment(), both)}
     assert list(words) == [
-        "pytest: backend",
         "pytest: commands and client",
+        "pytest: backend",
         "pytest: bpy 5.3.0",
         "pytest: bpy 5.3.0 window",
         "pytest: bpy 4.2.23",
         "lint",
         "the extension's zip",
     ]
-    engines, commands, newest, window, older, *_ = words.values()
+    commands, engines, newest, window, older, *_ = words.values()
     ignored = [word.removeprefix("--ignore=") for word in engines if word.startswith("--ignore=")]
     assert ignored == [word for word in commands if word.startswith("tests/backend/")]
     assert all((places.ROOT / word).is_dir() for word in commands if word.startswith("tests/"))

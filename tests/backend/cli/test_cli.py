@@ -183,7 +183,7 @@ def test_ctrl_c_is_130_without_a_traceback(tmp_path):
     assert process.stderr is not None
     assert process.stderr.readline().strip() == "started"
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert json.loads(out)["error"]["code"] == "cancelled"
     assert "Traceback" not in err

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .small_world import ROOT, SmallWorld
+from .small_world import PATIENCE, ROOT, SmallWorld
 
 collect_ignore = ["test_install.py", "test_real.py"] if find_spec("bpy") else []
 
@@ -61,7 +61,7 @@ def put(install, world, tmp_path) -> Callable[..., object]:
     def run(**changes: object) -> object:
         words = {"online": True, "build": "cpu", "torch_index": world.index.as_uri(), "wheels": world.bundle, **changes}
         job = install.install(tmp_path / "engine", **words)
-        job.wait(120)
+        job.wait(PATIENCE)
         return job
 
     return run

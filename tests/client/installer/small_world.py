@@ -15,6 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
+PATIENCE = 180.0  # seconds for what takes moments on a quiet machine
 # The doctor of the tiny engine: what it finds lies in a file beside it.
 CLI = """
 import json, pathlib, sys
@@ -46,7 +47,7 @@ def wheel(folder: Path, name: str, version: str, files: dict[str, str | bytes], 
     target = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(target, "w") as archive:
         for path, data in whole.items():
-            archive.writestr(path, data)
+            archive.writestr(zipfile.ZipInfo(path), data)  # without the time: the same files are the same wheel
     return target
 
 
@@ -124,7 +125,7 @@ class _Handler(SimpleHTTPRequestHandler):
             if self.path.endswith(".whl"):
                 time.sleep(self.pause)
                 if self.gate:
-                    self.gate.wait(60)
+                    self.gate.wait(PATIENCE)
         self.served.append(self.path)
 
     def log_message(self, *words: object) -> None:
@@ -148,7 +149,7 @@ def served(folder: Path, pause: float = 0.0, gate: threading.Event | None = None
         server.server_close()
 
 
-def until(done: object, seconds: float = 30.0) -> bool:
+def until(done: object, seconds: float = PATIENCE) -> bool:
     """Wait until a condition holds; False when it never did."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .small_world import ROOT, SmallWorld, served, sha256, until, wheel
+from .small_world import PATIENCE, ROOT, SmallWorld, served, sha256, until, wheel
 
 pytestmark = pytest.mark.slow
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and mounts of POSIX")
@@ -51,7 +51,7 @@ def test_from_nothing_to_ready_and_away_again(install, engine, world, put):
     assert list(told["torch_files"]) == [world.torch.name]  # the one file without a pinned hash is written down
     assert "fitdiff/assets/weights/net.safetensors" in told["sizes"]
     (engine / "mine.txt").write_text("not FitDiff's")
-    assert install.remove(engine).wait(30) == install.DONE
+    assert install.remove(engine).wait(PATIENCE) == install.DONE
     assert [path.name for path in engine.iterdir()] == ["mine.txt"]
 
 
@@ -78,7 +78,7 @@ def test_progress_by_line_and_by_megabyte_then_cancel_then_resume(install, engin
         assert seen.total == pytest.approx(world.torch.stat().st_size / 1e6, abs=0.01)
         assert state(install, engine, world).name == install.INSTALLING
         job.cancel()
-        assert job.wait(30) == install.CANCELLED
+        assert job.wait(PATIENCE) == install.CANCELLED
         assert job.error is None
         found = state(install, engine, world)
         assert (found.name, found.resumable, found.reason) == (install.MISSING, True, "")
@@ -86,7 +86,7 @@ def test_progress_by_line_and_by_megabyte_then_cancel_then_resume(install, engin
         assert [path for path in fetched if path.endswith(".whl")] == ["/small-1.0-py3-none-any.whl"]
         assert not [path for path in torches if path.endswith(".whl")]
         job = install.install(engine, online=True, build="cpu", torch_index=index, wheels=world.bundle)
-        assert job.wait(120) == install.DONE, job.error
+        assert job.wait(PATIENCE) == install.DONE, job.error
         assert len([path for path in fetched if path.endswith(".whl")]) == 1  # not fetched a second time
     assert state(install, engine, world).name == install.READY
     assert not (engine / "downloads").exists()
@@ -115,7 +115,7 @@ def test_killed_in_the_middle_leaves_missing_and_no_process(install, engine, wor
         os.kill(worker if victim == "worker" else blender.pid, signal.SIGKILL)
         if victim == "worker":
             assert until(lambda: not _alive(worker))
-            assert blender.communicate(timeout=30)[0].split()[-2:] == ["failed", "install-crash"]
+            assert blender.communicate(timeout=PATIENCE)[0].split()[-2:] == ["failed", "install-crash"]
         else:
             blender.wait()
         assert below
@@ -148,9 +148,9 @@ def test_two_at_once_are_one(install, engine, world, put):
         second = put()
         assert (second.outcome, second.error.code) == (install.FAILED, "install-busy")
         third = install.remove(engine)
-        assert (third.wait(30), third.error.code) == (install.FAILED, "install-busy")
+        assert (third.wait(PATIENCE), third.error.code) == (install.FAILED, "install-busy")
         gate.set()
-        assert first.wait(120) == install.DONE
+        assert first.wait(PATIENCE) == install.DONE
     assert state(install, engine, world).name == install.READY
 
 
@@ -184,7 +184,7 @@ def test_what_is_broken_is_told_and_repaired(install, engine, world, put, here):
     assert (found.name, "is missing" in found.reason) == (install.BROKEN, True)
     assert install.python_of(engine) is None
     job = install.check(engine)
-    assert (job.wait(30), job.error.code) == (install.FAILED, "install-broken")
+    assert (job.wait(PATIENCE), job.error.code) == (install.FAILED, "install-broken")
     assert put().outcome == install.DONE
     assert state(install, engine, world).name == install.READY
     for text in ("{", "[]", '{"folder": "/"}', (engine / "environment.json").read_text().replace("env-", "../env-")):
@@ -216,13 +216,13 @@ def test_a_check_that_fails_makes_it_broken_until_it_passes(install, engine, wor
     fault = {"code": "self-test", "what": "The self test failed.", "remedy": "Press Repair.", "stops": True}
     problems.write_text(json.dumps([advice, fault]))
     job = install.check(engine)
-    assert (job.wait(60), job.error.sentence) == (install.FAILED, "The self test failed. Press Repair.")
+    assert (job.wait(PATIENCE), job.error.sentence) == (install.FAILED, "The self test failed. Press Repair.")
     assert (state(install, engine, world).name, state(install, engine, world).reason) == (
         install.BROKEN,
         "The self test failed. Press Repair.",
     )
     problems.write_text(json.dumps([advice]))
-    assert install.check(engine).wait(60) == install.DONE
+    assert install.check(engine).wait(PATIENCE) == install.DONE
     assert state(install, engine, world).name == install.READY
 
 
@@ -236,13 +236,13 @@ print('{"problems": []}')
 
 def test_a_check_of_nothing_and_of_something_that_hangs(install, engine, world, put, here):
     job = install.check(engine)
-    assert (job.wait(30), job.error.code) == (install.FAILED, "environment-missing")
+    assert (job.wait(PATIENCE), job.error.code) == (install.FAILED, "environment-missing")
     world.bring(cli=SLOW, offline=here)
     put()
     (next(engine.glob("env-*/**/site-packages/fitdiff")) / "slow").touch()
     job = install.check(engine)
     job.cancel()
-    assert job.wait(30) == install.CANCELLED
+    assert job.wait(PATIENCE) == install.CANCELLED
     assert state(install, engine, world).name == install.READY  # a check that was cancelled says nothing
 
 
@@ -346,7 +346,7 @@ def test_a_folder_that_cannot_be_one(install, world, put, tmp_path):
 
 def test_an_extension_without_its_wheels(install, engine, tmp_path):
     job = install.install(engine, online=True, wheels=tmp_path / "nothing")
-    assert (job.wait(30), job.error.code) == (install.FAILED, "bundle-missing")
+    assert (job.wait(PATIENCE), job.error.code) == (install.FAILED, "bundle-missing")
     assert not engine.exists()
 
 
@@ -358,7 +358,7 @@ def test_removal_does_not_follow_links(install, engine, world, tmp_path):
     engine.mkdir()
     (engine / "env-1").symlink_to(precious)
     (engine / "downloads").symlink_to(precious)
-    assert install.remove(engine).wait(30) == install.DONE
+    assert install.remove(engine).wait(PATIENCE) == install.DONE
     assert (precious / "work.blend").exists()
     assert not engine.exists()
 
