@@ -133,7 +133,7 @@ def strand_colours(head: Head) -> dict[str, list[float]]:
 
 def material_values(usda: str, material: str) -> dict[str, list[float]]:
     """The numbers at the inputs of a material's UsdPreviewSurface."""
-    (block,) = re.findall(rf'def Material "{material}"\n.*?UsdPreviewSurface"(.*?)\n            }}', usda, re.DOTALL)
+    (block,) = re.findall(rf'def Material "{material}"\s.*?UsdPreviewSurface"(.*?)\n            }}', usda, re.DOTALL)
     found = re.findall(r"inputs:(\w+) = \(?([^()\n]*)\)?\n", block)
     return {name: [float(number) for number in numbers.split(",")] for name, numbers in found}
 
@@ -298,6 +298,7 @@ def test_an_fbx_carries_its_maps(head, tmp_path):
 
 def test_selection_and_modifiers_are_put_back(head, tmp_path):
     layer = bpy.context.view_layer
+    head.mesh.select_set(False)
     head.sun.select_set(True)
     layer.objects.active = head.camera
     shown = [(modifier.name, modifier.show_viewport, modifier.show_render) for modifier in head.mesh.modifiers]
