@@ -9,6 +9,8 @@ import re
 import struct
 from dataclasses import dataclass
 
+from .heif import TooManyBoxes, decoded_pixels
+
 MOST_SEGMENTS = 10_000  # of a JPEG, and bytes of rubbish between them in hundreds
 MOST_CHUNKS = 100_000  # of a PNG; writers cut the pixels of a large photo into some 30,000
 MOST_PAGES = 1_000  # of a TIFF; each costs the reader all before it
@@ -41,10 +43,11 @@ class Jpeg:
 
 @dataclass(frozen=True)
 class Contents:
-    """pages: of a TIFF; jpeg: of a JPEG."""
+    """pages: of a TIFF; jpeg: of a JPEG; tiled: pixels of all tiles of a HEIC, each as often as it is used."""
 
     pages: int = 1
     jpeg: Jpeg | None = None
+    tiled: int = 0
 
 
 def contents(kind: str, data: bytes) -> Contents:
@@ -55,6 +58,11 @@ def contents(kind: str, data: bytes) -> Contents:
         return Contents(pages=tiff_pages(data))
     if kind == "PNG":
         png_chunks(data)
+    if kind == "HEIF":
+        try:
+            return Contents(tiled=decoded_pixels(data))
+        except TooManyBoxes as problem:
+            raise TooMuch("boxes") from problem
     return Contents()
 
 

@@ -19,6 +19,7 @@ SAMPLES_PER_CODED_BYTE = {False: 45, True: 80}  # a byte of Huffman codes costs 
 MOST_SAMPLE_BYTES = 600_000_000  # of the whole picture, as the file's own numbers
 TIFF_JPEG_SCANS = 100  # that libtiff lets each strip have
 HEAVY = {"WEBP": 2, "HEIF": 2}  # formats whose decoders take more time or memory a pixel, by how much
+MOST_TILED = 90_000_000  # pixels of a HEIC's tiles; they cover the picture, and its opacity, and a little more
 MOST_HEIF_BYTES = 24 << 20  # some 75 ns each; 48 million pixels of a phone take 5 to 15 MB
 PIXELS_PER_BYTE = {"PNG": 8 * 1040, "JPEG": 600}
 """The most that the formats can pack: zlib 1032 to 1 at 1 bit a pixel, JPEG no less than a bit for 8 x 8 pixels."""
@@ -34,9 +35,7 @@ def contents(kind: str, data: bytes, name: str) -> structure.Contents:
     try:
         return structure.contents(kind, data)
     except structure.TooMuch as problem:
-        raise _made_of(
-            kind, {"JPEG": "pieces", "PNG": "pieces", "TIFF": "pages or tags"}[kind], name, problem
-        ) from problem
+        raise _made_of(kind, "pages or tags" if kind == "TIFF" else "pieces", name, problem) from problem
 
 
 def check(kind: str, data: bytes, held: structure.Contents, image: Image.Image, pixels: int, name: str) -> None:
@@ -80,6 +79,8 @@ def check(kind: str, data: bytes, held: structure.Contents, image: Image.Image, 
             " of it: save a smaller copy, or a JPEG.",
             data={"bytes": len(data), "limit": MOST_HEIF_BYTES},
         )
+    if held.tiled > MOST_TILED:
+        raise _made_of("HEIC", "tiles", name, held)
     if held.jpeg is not None:
         _check_jpeg(held.jpeg, name)
 
@@ -99,7 +100,7 @@ def _check_jpeg(held: structure.Jpeg, name: str) -> None:
 
 
 def _made_of(kind: str, what: str, name: str, details: object) -> FitDiffError:
-    why = f"is a {kind} made of far too many {what} to be a photo: save it again in an editor."
+    why = f"is a {'HEIC' if kind == 'HEIF' else kind} made of far too many {what} to be a photo: save it again in an editor."
     return unreadable(name, why, str(details))
 
 

@@ -143,6 +143,46 @@ def _tiff_of_many_numbers(where: str) -> bytes:
     return _tiff([(0x8769, 4, 1, at)]) + exif + bytes(8_000_000)
 
 
+def _box(kind: bytes, *content: bytes, full: int | None = None) -> bytes:
+    body = (b"" if full is None else bytes([full, 0, 0, 0])) + b"".join(content)
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def heic_of_tiles(side: int, rows: int, columns: int, size: tuple[int, int]) -> bytes:
+    """One tile of side x side pixels, used again and again in a grid of which `size` is shown."""
+    tile = encode(Image.new("RGB", (side, side), (120, 90, 80)), "HEIF")
+    start = tile.index(b"hvcC") - 4
+    codec = tile[start : start + int.from_bytes(tile[start : start + 4], "big")]
+    coded = tile[tile.index(b"mdat") + 4 :]
+    shown = [_box(b"ispe", struct.pack(">II", *wanted), full=0) for wanted in ((side, side), size)]
+    kinds = [
+        _box(b"infe", struct.pack(">HH", item + 1, 0), kind, b"\0", full=2)
+        for item, kind in enumerate((b"hvc1", b"grid"))
+    ]
+    grid = struct.pack(">BBBBII", 0, 1, rows - 1, columns - 1, *size)
+    brand = _box(b"ftyp", b"heic\0\0\0\0mif1heic")
+
+    def meta(place: int) -> bytes:
+        locations = struct.pack(">HHHHII", 1, 0, 0, 1, place, len(coded)) + struct.pack(
+            ">HHHHII", 2, 1, 0, 1, 0, len(grid)
+        )
+        used = struct.pack(">HH", 2, rows * columns) + struct.pack(">H", 1) * (rows * columns)
+        belongs = struct.pack(">IHBBBHBB", 2, 1, 2, 0x81, 2, 2, 1, 3)
+        return _box(
+            b"meta",
+            _box(b"hdlr", bytes(4), b"pict", bytes(13), full=0),
+            _box(b"pitm", struct.pack(">H", 2), full=0),
+            _box(b"iloc", b"\x44\0", struct.pack(">H", 2), locations, full=1),
+            _box(b"iinf", struct.pack(">H", 2), *kinds, full=0),
+            _box(b"iprp", _box(b"ipco", codec, *shown), _box(b"ipma", belongs, full=0)),
+            _box(b"iref", _box(b"dimg", used), full=0),
+            _box(b"idat", grid),
+            full=0,
+        )
+
+    return brand + meta(len(brand) + len(meta(0)) + 8) + _box(b"mdat", coded)
+
+
 def _raw_tiff() -> bytes:
     return _good("TIFF", tiffinfo={50706: b"\x01\x04\x00\x00"})
 
@@ -206,6 +246,7 @@ _file(
     "a.png",
     lambda: png(11_000, 11_000, _noise(20_000), b"", 16, 6),
 )
+_file("HEIC of one tile used 900 times", U, "tiles", "a.heic", lambda: heic_of_tiles(320, 30, 30, (256, 256)))
 _file("TIFF of many directories", U, "pages", "a.tif", _tiff_of_many_directories)
 _file("TIFF of many numbers", U, "tags", "a.tif", lambda: _tiff_of_many_numbers("first"))
 _file("TIFF of many numbers in its EXIF", U, "tags", "a.tif", lambda: _tiff_of_many_numbers("exif"))

@@ -15,6 +15,7 @@ from PIL import Image
 from fitdiff.errors import FitDiffError
 from fitdiff.photo import Limits, colour, open_photo, structure, work
 
+from .bad_files import heic_of_tiles
 from .samples import HEIGHT, WIDTH, encode, exif_block, picture, psnr
 
 
@@ -52,7 +53,9 @@ def test_pages_are_counted_without_being_read() -> None:
 
 
 @given(
-    st.sampled_from(["JPEG", "PNG", "TIFF"]), st.sampled_from([b"II*\0", b"MM\0*", b"II+\0", b"\xff\xd8"]), st.binary()
+    st.sampled_from(["JPEG", "PNG", "TIFF", "HEIF"]),
+    st.sampled_from([b"II*\0", b"MM\0*", b"II+\0", b"\xff\xd8", b"\0\0\0\0meta"]),
+    st.binary(),
 )
 def test_no_bytes_break_the_counting(kind: str, start: bytes, rest: bytes) -> None:
     try:
@@ -87,6 +90,16 @@ def test_a_long_heic_is_refused_for_its_bytes(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(FitDiffError, match="HEIC") as caught:
         open_photo(tmp_path / "a.heic")
     assert caught.value.code == "photo-too-large"
+
+
+def test_a_heics_tiles_are_counted_as_often_as_they_are_used(tmp_path: Path) -> None:
+    assert structure.contents("HEIF", encode(image(), "HEIF")).tiled == WIDTH * HEIGHT
+    clear = encode(image().convert("RGBA"), "HEIF")
+    assert structure.contents("HEIF", clear).tiled == 2 * WIDTH * HEIGHT
+    tiled = heic_of_tiles(64, 2, 3, (180, 128))
+    assert structure.contents("HEIF", tiled).tiled == 6 * 64 * 64
+    (tmp_path / "a.heic").write_bytes(tiled)
+    assert open_photo(tmp_path / "a.heic").original_size == (180, 128)
 
 
 def test_exif_that_no_camera_writes_is_not_read(tmp_path: Path) -> None:
