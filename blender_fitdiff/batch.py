@@ -17,7 +17,7 @@ ALONE = "fitdiff_batch"  # the package's name where Blender does not know it as 
 
 
 def package() -> str:
-    """The extension under Blender's own name for it, so that it finds its engine; else loaded from this folder."""
+    """The extension under Blender's own name for it, so that it finds its backend; else loaded from this folder."""
     folder = Path(__file__).resolve().parent
     preferences = bpy.context.preferences
     for repository in preferences.extensions.repos if hasattr(preferences, "extensions") else ():

@@ -161,7 +161,7 @@ def _service_for(options: argparse.Namespace, jobs: Sequence[Job], logs: Path) -
 
 def installed_python() -> Path | None:
     """The Python of the backend that the extension has installed."""
-    return install.python_of(places.engine_folder())
+    return install.python_of(places.backend_folder())
 
 
 def _is_avatar(job: Job) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .backend.client import Backend, Job
+from .backend.client import Job, ServiceClient
 from .errors import FitDiffError
 
 SETTING = "FITDIFF_BACKEND_PYTHON"
@@ -36,30 +36,30 @@ class Service:
     """The process starts with the first request, and again after a request that ended it."""
 
     def __init__(self, python: Path, logs: Path) -> None:
-        self._backend = Backend(python, logs)
+        self._client = ServiceClient(python, logs)
         self._job: Job | None = None
 
     def reconstruct(self, photo: Path, out: Path, *, seconds: float, **options: Any) -> dict[str, Any]:
         """Write the avatar folder `out` and give the service's answer: avatar, verdict, notes, timings (docs/protocol.md).
         options: as `fitdiff reconstruct` has them. Raises FitDiffError."""
-        return self._wait(lambda: self._backend.reconstruct(photo, out, **options), seconds)
+        return self._wait(lambda: self._client.reconstruct(photo, out, **options), seconds)
 
     def sample(self, out: Path, *, seconds: float, **options: Any) -> dict[str, Any]:
         """Write a random person as the avatar folder `out`. Raises FitDiffError."""
-        return self._wait(lambda: self._backend.sample(out, **options), seconds)
+        return self._wait(lambda: self._client.sample(out, **options), seconds)
 
     def _wait(self, ask: Callable[[], Job], seconds: float) -> dict[str, Any]:
-        self._backend.start()  # also after five crashes: nobody is here to press a button
+        self._client.start()  # also after five crashes: nobody is here to press a button
         job = self._job = ask()
         if not job.wait(seconds):
             job.cancel()
             if not job.wait(CANCEL_SECONDS):
-                self._backend.stop()
+                self._client.stop()
             sentence = f"This head took longer than {seconds:.0f} seconds: use fewer steps, or allow more time."
             raise FitDiffError("backend-timeout", sentence, details=job.progress.stage)
         if job.error is not None:
             if job.error.code.startswith("backend-"):
-                job.error.details = f"{job.error.details}\n{self._backend.log.tail()}".strip()
+                job.error.details = f"{job.error.details}\n{self._client.log.tail()}".strip()
             raise job.error
         assert job.result is not None
         return job.result
@@ -68,4 +68,4 @@ class Service:
         if self._job is not None and not self._job.poll():  # interrupted: cancelling removes half-written files
             self._job.cancel()
             self._job.wait(CANCEL_SECONDS)
-        self._backend.stop()
+        self._client.stop()

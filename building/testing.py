@@ -80,10 +80,10 @@ def all_parts(backend: Environment, blenders: list[Blender]) -> list[Part]:
     Blenders after the first leave out what is marked `once`: it says the same in each of them.
     """
     commands = [f"tests/backend/{room}" for room in COMMANDS]
-    engines = ["tests/backend", *(f"--ignore={path}" for path in commands)]
+    backend_tests = ["tests/backend", *(f"--ignore={path}" for path in commands)]
     parts = [
         backend_part("commands and client", backend, [*commands, "tests/build", "tests/client"]),
-        backend_part("backend", backend, engines),
+        backend_part("backend", backend, backend_tests),
     ]
     for number, blender in enumerate(blenders):
         if number == 0:
@@ -124,7 +124,7 @@ def blender_part(
 ) -> Part:
     if not blender.is_python:
         blender = with_pytest(blender, backend)
-    # Some tests hold the scene against the engine itself; what it makes for them is made once for all Blenders.
+    # Some tests hold the scene against the backend itself; what it makes for them is made once for all Blenders.
     own = {
         **blender.environment(),
         "FITDIFF_BACKEND_PYTHON": str(backend.python),

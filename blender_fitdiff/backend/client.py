@@ -1,19 +1,19 @@
-"""FitDiff's backend, as the rest of the extension uses it.
+"""The client of FitDiff's service, as the rest of the extension uses it.
 
-    backend = Backend(python, folder)        # nothing starts yet; folder: for logs, made when missing
-    backend.start()                          # optional: the first request starts it as well
-    job = backend.reconstruct(photo, out, engine="fit")
+    client = ServiceClient(python, folder)   # nothing starts yet; folder: for logs, made when missing
+    client.start()                           # optional: the first request starts the service as well
+    job = client.reconstruct(photo, out, engine="fit")
     job.poll()                               # over? then job.error (a FitDiffError, or None) and job.result (a dict)
     job.progress                             # .stage .step .total .fraction .seconds_left .preview (a small PNG)
     job.cancel()                             # job.error.code becomes "cancelled"
-    backend.sample(out)  .inspect(photo)  .doctor()  .ping()  .release()     # jobs too
-    backend.state                            # "stopped", "starting", "ready", "refused" (other version) or "given up"
-    backend.log.path, backend.log.tail()     # what to show when it has given up
-    backend.stop()                           # when the extension is switched off
+    client.sample(out)  .inspect(photo)  .doctor()  .ping()  .release()      # jobs too
+    client.state                             # "stopped", "starting", "ready", "refused" (other version) or "given up"
+    client.log.path, client.log.tail()       # what to show when it has given up
+    client.stop()                            # when the extension is switched off
 
 Nothing waits, except Job.wait() for scripts; everything may be called from Blender's main thread and polled from a timer.
-A backend that dies is told to its jobs (`backend-crashed`) and started again by the next request, until it has died five
-times within three minutes: then requests are refused (`backend-gave-up`) until start() is called, by a person's click.
+When the service crashes, its jobs end with `backend-crashed` and the next request starts it again. After five crashes within
+three minutes requests are refused (`backend-gave-up`) until start() is called, by a person's click.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from .job import Job, Progress
 from .process import Log, clean_environment
 from .session import Session
 
-CRASHES, WITHIN = 5, 180.0
-QUICK = 30.0  # seconds for what needs no computing
+CRASHES, WITHIN = 5, 180.0  # crashes, seconds
+QUICK = 30.0  # seconds for requests that compute nothing
 MODULE = "fitdiff.service"
 
-__all__ = ["Backend", "Job", "Progress"]
+__all__ = ["Job", "Progress", "ServiceClient"]
 
 
-class Backend:
+class ServiceClient:
     def __init__(
         self,
         python: Path | str,
@@ -60,10 +60,10 @@ class Backend:
         self._session: Session | None = None
         self._crashes: deque[float] = deque(maxlen=CRASHES)
 
-    # --- its life -----------------------------------------------------------------------------------------------------
+    # --- start and stop -----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start it if it is not running, whatever has happened before."""
+        """Start the service if it is not running, also after it has given up."""
         with self._lock:
             self._crashes.clear()
             self._running()
@@ -84,7 +84,7 @@ class Backend:
 
     @property
     def about(self) -> dict[str, Any] | None:
-        """What it said of itself: version, capabilities (engines, resolutions, methods), device. None until then."""
+        """The answer to `initialize`: version, capabilities (engines, resolutions, methods), device. None until it is there."""
         with self._lock:
             return self._session.about if self._session else None
 
@@ -104,7 +104,7 @@ class Backend:
         **options: Any,
     ) -> Job:
         """options as `fitdiff reconstruct` has them: engine, face, face_model, likeness, resolution, steps, seed,
-        overwrite. on_progress is called from a thread of the client's: it must not touch bpy."""
+        overwrite. on_progress is called from another thread: it must not use bpy."""
         paths = {"photo": os.path.abspath(photo), "out": os.path.abspath(out)}
         return self._request("reconstruct", {**paths, **options}, on_progress)
 
@@ -113,7 +113,7 @@ class Backend:
         return self._request("sample", {"out": os.path.abspath(out), **options}, on_progress)
 
     def inspect(self, photo: Path | str, out: Path | str | None = None, **options: Any) -> Job:
-        """Faces, boxes, landmarks, pose as numbers; with `out`, pictures as well. options: face, face_model."""
+        """Faces, boxes, landmarks and pose as numbers; with `out`, pictures too. options: face, face_model."""
         paths = {"photo": os.path.abspath(photo), "out": None if out is None else os.path.abspath(out)}
         return self._request("inspect", {**paths, **options})
 
@@ -121,7 +121,7 @@ class Backend:
         return self._request("doctor", timeout=180.0)
 
     def release(self) -> Job:
-        """Have it free all memory that it computes with; refused (`busy`) while a job runs."""
+        """End the worker, which frees its memory; refused (`busy`) while a job runs."""
         return self._request("release", timeout=QUICK)
 
     def ping(self) -> Job:
@@ -140,7 +140,7 @@ class Backend:
         try:
             json.dumps(job.params, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            sentence = "The name of this file, or of a folder above it, is not made of letters: rename it."
+            sentence = "The name of this file, or of a folder above it, cannot be read as text: rename it."
             job.finish(None, FitDiffError("path-not-text", sentence, details=str(error)))
             return job
         with self._lock:
@@ -148,7 +148,7 @@ class Backend:
                 if self._running().send(job):
                     return job
         sentence = (
-            f"FitDiff's engine has stopped {CRASHES} times in a short while and is not started again by itself. "
+            f"FitDiff's backend has stopped {CRASHES} times within minutes. Click again to start it once more. "
             f"Its log is in {self.log.path}."
         )
         job.finish(None, FitDiffError("backend-gave-up", sentence, details=self.log.tail()))

@@ -73,14 +73,14 @@ def state(folder: Path, wheels: Path | None = None) -> State:
     reason = failure["sentence"] if failure else ""
     if made is None:
         if (folder / places.STAMP).exists():
-            return State(BROKEN, "The note about the engine cannot be read: press Repair.")
+            return State(BROKEN, "The record of the installation cannot be read: press Repair.")
         return State(MISSING, reason, (folder / places.DOWNLOADS).is_dir())
 
     def told(name: str, why: str) -> State:
         return State(name, why, version=made.version, torch=made.torch, build=made.build, why=made.why)
 
     if fault := record.fault(made, folder):
-        return told(BROKEN, f"The engine cannot run: {fault}. Press Repair.")
+        return told(BROKEN, f"The backend cannot run: {fault}. Press Repair.")
     if failure and failure.get("kind") == "check":
         return told(BROKEN, reason)
     try:
@@ -89,7 +89,7 @@ def state(folder: Path, wheels: Path | None = None) -> State:
         return told(READY, problem.sentence)  # what is installed works all the same
     if brought.fingerprint != made.fingerprint:
         other = _other(brought.version, made.version)
-        return told(OUTDATED, f"The engine is {made.version}, the extension brings {other}: press Update.")
+        return told(OUTDATED, f"The backend is {made.version}, the extension brings {other}: press Update.")
     return told(READY, reason)
 
 
@@ -181,7 +181,7 @@ repair = install
 
 
 def check(folder: Path) -> Job:
-    """Run the engine's own doctor; what it finds is remembered, and `state` says broken until a repair."""
+    """Run the backend's own doctor; what it finds is remembered, and `state` says broken until a repair."""
     return Job(lambda job: _check(job, folder))
 
 
@@ -248,12 +248,12 @@ def _stop_when_asked(job: Job, process: subprocess.Popen[str]) -> None:
 
 
 def _check(job: Job, folder: Path) -> str:
-    job.show(stage="check", title="Trying the engine out", step=1, steps=1)
+    job.show(stage="check", title="Testing the backend", step=1, steps=1)
     made = record.read(folder)
     if made is None:
-        raise Problem("environment-missing", "The engine is not installed: press Install.")
+        raise Problem("environment-missing", "The backend is not installed: press Install.")
     fault = record.fault(made, folder)
-    problem = Problem("install-broken", f"The engine cannot run: {fault}. Press Repair.") if fault else None
+    problem = Problem("install-broken", f"The backend cannot run: {fault}. Press Repair.") if fault else None
     problem = problem or worker.examine(lambda command: _output(job, command), made.root)
     if job.cancelling:
         return CANCELLED
@@ -292,7 +292,7 @@ def _remove(job: Job, folder: Path) -> str:
     try:
         with folder_lock.FolderLock(folder):
             for path in places.leavings(folder):  # the stamp comes first: half removed is missing, not ready
-                job.show(stage="remove", title="Removing the engine", line=path.name)
+                job.show(stage="remove", title="Removing the backend", line=path.name)
                 places.delete(path)
         (folder / places.LOCK).unlink(missing_ok=True)
         if not any(folder.iterdir()):

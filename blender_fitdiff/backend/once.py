@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import FitDiffError
-from .client import Backend, Job
+from .client import Job, ServiceClient
 
 WAIT = 0.2  # seconds between looks
 
@@ -27,17 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace an avatar that is there")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="fitdiff-", ignore_cleanup_errors=True) as logs:
-        backend = Backend(options.python, logs)
-        job = backend.reconstruct(options.photo, options.out, engine=options.engine, overwrite=options.overwrite)
+        client = ServiceClient(options.python, logs)
+        job = client.reconstruct(options.photo, options.out, engine=options.engine, overwrite=options.overwrite)
         try:
             follow(job)
         except KeyboardInterrupt:
             job.cancel()
             job.wait(10)
-        backend.stop()
+        client.stop()
         if job.result is None:
             error = job.error or FitDiffError("cancelled", "Cancelled.")
-            sys.stderr.write(f"{error.sentence} [{error.code}]\n{error.details}\n{backend.log.tail()}\n")
+            sys.stderr.write(f"{error.sentence} [{error.code}]\n{error.details}\n{client.log.tail()}\n")
             return 1
     sys.stdout.write(f"{job.result['avatar']}: {job.result['verdict']} fit, {job.result['timings']['total']:.1f} s\n")
     return 0

@@ -114,7 +114,7 @@ class Session:
             self._process = spawn(self._command, self._folder, self._environment)
         except (OSError, ValueError) as error:
             self._log.say(f"cannot start {self._command[0]}: {error}")
-            sentence = "FitDiff's engine cannot be started: repair its installation in the preferences."
+            sentence = "FitDiff's backend cannot be started: press Repair in the extension's preferences."
             self._finish(FitDiffError("backend-missing", sentence, details=str(error)))
             return
         self._log.say(f"started process {self._process.pid}")
@@ -145,11 +145,15 @@ class Session:
                     self._receive(found)
         except Exception as error:  # an answer that is none
             self._log.say(f"what the backend says cannot be understood: {error!r}")
-            sentence = "FitDiff's engine gave an answer that makes no sense: repair its installation."
+            sentence = (
+                "FitDiff's backend gave an answer that cannot be read: press Repair in the extension's preferences."
+            )
             return FitDiffError("backend-garbled", sentence)
         if self.about is None:
-            return FitDiffError("backend-broken", "FitDiff's engine does not start: repair its installation.")
-        sentence = "FitDiff's engine has stopped by itself; it starts again with the next click."
+            return FitDiffError(
+                "backend-broken", "FitDiff's backend does not start: press Repair in the extension's preferences."
+            )
+        sentence = "FitDiff's backend stopped unexpectedly: try again, and it starts anew."
         return FitDiffError("backend-crashed", sentence)
 
     def _receive(self, found: bytes | framing.Fault) -> None:
@@ -237,7 +241,7 @@ class Session:
                 self._next += 1
                 self._put(self._next, "ping", {})
         for job in given_up:
-            sentence = "FitDiff's engine did not answer in time."
+            sentence = "FitDiff's backend did not answer in time: try again."
             job.finish(None, FitDiffError("backend-timeout", sentence, details=job.method))
         if self._hello in given_up or (busy and self._silence > SILENCE) or (stop_at is not None and now > stop_at):
             self._log.say(f"no answer for {self._silence:.0f} s: the backend is ended")

@@ -1,1 +1,1 @@
-"""The work that the panel shows, as plain Python: from a photo to an avatar folder, and to an installed engine."""
+"""The work behind the panel, from a photo to an avatar folder, without bpy."""

@@ -1,6 +1,6 @@
 """From a photo to an avatar folder, one step at a time: asked by a timer, it looks and never waits. Needs no bpy.
 
-desk = Desk(connect, costs, folder)    connect() gives the Backend, or raises FitDiffError while there is none
+desk = Desk(connect, costs, folder)    connect() gives the ServiceClient, or raises FitDiffError while there is none
 desk.look(photo)                       finds the faces; then faces, picture, trouble
 desk.begin(order)  desk.draw(person)   makes the avatar; then made or trouble
 desk.tick()                            whether anything has changed since the last time
@@ -22,8 +22,8 @@ from .orders import Draw, Order
 IDLE, LOOKING, WORKING, CANCELLING, MADE = "idle", "looking", "working", "cancelling", "made"
 
 
-class Engine(Protocol):
-    """As much of backend.client.Backend as is used here."""
+class Service(Protocol):
+    """As much of backend.client.ServiceClient as is used here."""
 
     def inspect(self, photo: Path, out: Path | None = None, **options: Any) -> Job: ...
     def reconstruct(self, photo: Path, out: Path, **options: Any) -> Job: ...
@@ -51,7 +51,7 @@ class Made:
 
 
 class Desk:
-    def __init__(self, connect: Callable[[], Engine], costs: Costs, folder: Path) -> None:
+    def __init__(self, connect: Callable[[], Service], costs: Costs, folder: Path) -> None:
         """folder: for pictures that are shown and thrown away."""
         self.phase = IDLE
         self.photo: Path | None = None
@@ -92,7 +92,7 @@ class Desk:
 
     @property
     def seconds_left(self) -> float:
-        """What the engine says of the stage at hand, or what earlier runs say of all that is to come, if that is more."""
+        """The larger of two estimates: the service's, of the present stage, and what is left of the usual duration here."""
         usual = self.costs.typical(self.order.kind) if self.order else None
         return max(self.progress.seconds_left or 0.0, (usual or 0.0) - self.seconds)
 
@@ -121,14 +121,14 @@ class Desk:
         self.phase = LOOKING
 
     def begin(self, order: Order) -> None:
-        """A click: also one that starts an engine again which has given up."""
-        self._begin(order, lambda engine: engine.reconstruct(order.photo, order.out, **order.options()), order.photo)
+        """Reconstruct was clicked. Starts the service again even where it has given up after crashes."""
+        self._begin(order, lambda service: service.reconstruct(order.photo, order.out, **order.options()), order.photo)
 
     def draw(self, person: Draw) -> None:
-        """A click too: somebody whom nobody has photographed."""
-        self._begin(person, lambda engine: engine.sample(person.out, **person.options()), self.photo)
+        """Random Person was clicked."""
+        self._begin(person, lambda service: service.sample(person.out, **person.options()), self.photo)
 
-    def _begin(self, order: Order | Draw, ask: Callable[[Engine], Job], photo: Path | None) -> None:
+    def _begin(self, order: Order | Draw, ask: Callable[[Service], Job], photo: Path | None) -> None:
         if self.working:
             raise FitDiffError("busy", "A head is being made: wait for it, or cancel it first.")
         if self._look:
@@ -138,10 +138,10 @@ class Desk:
         if photo != self.photo:
             self.choose(photo)
         try:
-            engine = self._connect()
-            engine.start()
+            service = self._connect()
+            service.start()
             order.out.parent.mkdir(parents=True, exist_ok=True)
-            self._work = ask(engine)
+            self._work = ask(service)
         except FitDiffError as error:
             self.phase, self.trouble = IDLE, error
             return

@@ -1,5 +1,5 @@
-"""The engine's live previews as pixels. Blender's own reading of such a file would write a thumbnail of every one of them into
-the user's cache, in the main thread, and show only one a second.
+"""Decodes the service's live previews, PNG bytes, to pixels. Blender's own loader would write a thumbnail of each into the
+user's cache, in the main thread, and show only one a second.
 """
 
 from __future__ import annotations

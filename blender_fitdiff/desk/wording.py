@@ -7,8 +7,8 @@ from collections.abc import Callable
 from ..errors import FitDiffError
 
 STAGES = {
-    "waiting": "Waiting for the engine",
-    "starting": "Starting the engine",
+    "waiting": "Waiting for the service",
+    "starting": "Starting the service",
     "fitting": "Fitting the head to the photo",
     "sampling": "Drawing the head towards the photo",
     "loading the model": "Loading the model",

@@ -2,9 +2,9 @@
 
 import bpy
 
-from . import engine, export_head, head, import_avatar, photo, reconstruct, relight_preview, trouble
+from . import backend, export_head, head, import_avatar, photo, reconstruct, relight_preview, trouble
 
-MODULES = (import_avatar, relight_preview, export_head, photo, reconstruct, engine, trouble, head)
+MODULES = (import_avatar, relight_preview, export_head, photo, reconstruct, backend, trouble, head)
 
 
 def register() -> None:

@@ -31,9 +31,12 @@ def begin() -> None:
 
 
 def _python() -> Path:
-    python = places.engine_python()
+    python = places.backend_python()
     if python is None:
-        raise FitDiffError("backend-missing", "FitDiff's engine is not installed: install it in the preferences.")
+        raise FitDiffError(
+            "backend-missing",
+            "FitDiff's backend is not installed: press Install Backend in the extension's preferences.",
+        )
     return python
 
 

@@ -17,12 +17,12 @@ def trouble() -> FitDiffError | None:
 
 
 def details() -> str:
-    """Sentence, code, versions, details and the end of the engine's log."""
+    """Sentence, code, versions, details and the end of the service's log."""
     error = trouble()
     if error is None:
         return ""
-    backend = studio().backend
-    log = backend.log.tail() if backend and error.code.startswith(("backend-", "worker-", "internal")) else ""
+    client = studio().client
+    log = client.log.tail() if client and error.code.startswith(("backend-", "worker-", "internal")) else ""
     return "\n".join(part for part in (wording.report(error, versions()), log) if part)
 
 

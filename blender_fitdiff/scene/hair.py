@@ -194,9 +194,9 @@ def build_hair_material(name: str, colour: tuple[float, float, float]) -> bpy.ty
     through, flat = tree.nodes.new("ShaderNodeBsdfHairPrincipled"), tree.nodes.new("ShaderNodeBsdfPrincipled")
     through.inputs["Roughness"].default_value, through.inputs["Random Roughness"].default_value = 0.35, 0.2
     flat.inputs["Roughness"].default_value, flat.inputs["Specular IOR Level"].default_value = 0.6, 0.25
-    for row, (engine, shader, entry) in enumerate((("CYCLES", through, "Color"), ("EEVEE", flat, "Base Color"))):
+    for row, (renderer, shader, entry) in enumerate((("CYCLES", through, "Color"), ("EEVEE", flat, "Base Color"))):
         output = tree.nodes.new("ShaderNodeOutputMaterial")
-        output.target = engine
+        output.target = renderer
         tree.links.new(tinted.outputs["Vector"], shader.inputs[entry])
         tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
         shader.location, output.location = (0, 200 - 400 * row), (300, 200 - 400 * row)

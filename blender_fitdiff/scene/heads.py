@@ -42,7 +42,7 @@ class Head:
 
     @property
     def verdict(self) -> str:
-        """What the engine said of the photo: `good`, or how far to trust the head."""
+        """The service's verdict: `good`, or how far to trust the head."""
         return str(self.collection.get(VERDICT, "good"))
 
     @property

@@ -8,7 +8,7 @@ from ..backend import install
 from ..desk import orders, wording
 from ..desk.desk import CANCELLING, LOOKING, MADE
 from ..desk.orders import Draw
-from .parts import draw_engine, draw_installation, draw_trouble, sentence
+from .parts import draw_backend, draw_installation, draw_trouble, sentence
 from .state import FitDiffChoices, choices, cost
 from .studio import CATEGORY, Studio, can_place, studio
 
@@ -28,11 +28,11 @@ class FITDIFF_PT_photo(InSidebar, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, room, chosen = self.layout, studio(), choices()
-        state = room.engine_state().name
+        state = room.backend_state().name
         if room.installing:
             draw_installation(layout, context, room)
         elif state != install.READY:
-            draw_engine(layout, context, room)
+            draw_backend(layout, context, room)
         else:
             room.meet()
         if room.desk.working:

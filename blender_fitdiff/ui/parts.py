@@ -1,4 +1,4 @@
-"""Pieces that the panel and the preferences share: wrapped sentences, troubles, the engine's state and its installation."""
+"""What the panel and the preferences both draw: wrapped sentences, errors, the backend's state and its installation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MARGIN = 84.0  # pixels at a scale of 1: the panel's edges and tabs, a box's, an
 CLOSING = 32.0  # a small button beside a sentence
 
 _BUTTONS = {
-    install.MISSING: "Install Engine",
-    install.BROKEN: "Repair Engine",
-    install.OUTDATED: "Update Engine",
+    install.MISSING: "Install Backend",
+    install.BROKEN: "Repair Backend",
+    install.OUTDATED: "Update Backend",
     install.READY: "Reinstall",
 }
 
@@ -48,7 +48,7 @@ def draw_trouble(layout: bpy.types.UILayout, context: bpy.types.Context, error: 
     if offer == "PHOTO":
         row.operator("fitdiff.choose_photo", text="Another Photo", icon="FILE_FOLDER")
     elif offer in ("INSTALL", "REPAIR"):
-        row.operator("fitdiff.install_engine", text=f"{offer.title()} Engine", icon="IMPORT")
+        row.operator("fitdiff.install_backend", text=f"{offer.title()} Backend", icon="IMPORT")
     elif offer == "AGAIN" and not error.code.startswith("install-"):
         again = "fitdiff.random_person" if isinstance(studio().desk.order, Draw) else "fitdiff.reconstruct"
         row.operator(again, text="Try Again", icon="FILE_REFRESH")
@@ -80,23 +80,23 @@ def draw_installation(layout: bpy.types.UILayout, context: bpy.types.Context, st
         small.label(text="Stopping")
 
 
-def draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context, studio: Studio) -> None:
+def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context, studio: Studio) -> None:
     """Missing, broken or outdated: why, and the button that helps."""
-    state = studio.engine_state()
+    state = studio.backend_state()
     box = layout.box()
     if state.name == install.INSTALLING:
-        sentence(box, context, "Another Blender is installing the engine: wait until it is done.", "SORTTIME")
+        sentence(box, context, "Another Blender is installing the backend: wait until it is done.", "SORTTIME")
         return
     texts = {
-        install.MISSING: "FitDiff's engine is not installed yet. It gets a Python of its own; Blender's is left alone.",
+        install.MISSING: "FitDiff's backend is not installed yet. It gets its own Python packages; Blender's are not changed.",
         install.BROKEN: state.reason,
         install.OUTDATED: state.reason,
     }
     sentence(box, context, texts.get(state.name, ""), "INFO" if state.name == install.MISSING else "ERROR")
     if state.name == install.MISSING and state.resumable:
-        sentence(box, context, "An interrupted installation goes on where it stopped.")
+        sentence(box, context, "An installation was interrupted: it goes on from there.")
     if not bpy.app.online_access:
         box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
     row = box.row()
     row.scale_y = 1.4
-    row.operator("fitdiff.install_engine", text=_BUTTONS[state.name], icon="IMPORT")
+    row.operator("fitdiff.install_backend", text=_BUTTONS[state.name], icon="IMPORT")

@@ -31,7 +31,8 @@ def user_folder() -> Path:
         return Path(bpy.utils.resource_path("USER")) / "fitdiff"
 
 
-def engine_folder() -> Path:
+def backend_folder() -> Path:
+    """Where the backend is or will be installed."""
     given = preferences().engine_folder
     return Path(bpy.path.abspath(given)) if given else install.home(user_folder() / "engine")
 
@@ -51,10 +52,11 @@ def temporary_folder() -> Path:
 
 
 def named_python() -> Path | None:
-    """The interpreter that the environment names, for pipelines and developers."""
+    """The Python that FITDIFF_BACKEND_PYTHON names, for pipelines and developers."""
     named = os.environ.get(SETTING)
     return Path(named) if named else None
 
 
-def engine_python() -> Path | None:
-    return named_python() or install.python_of(engine_folder())
+def backend_python() -> Path | None:
+    """None while no backend is installed."""
+    return named_python() or install.python_of(backend_folder())

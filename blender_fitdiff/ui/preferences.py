@@ -1,4 +1,4 @@
-"""The add-on's preferences: the engine and its installation, what it computes with, folders, log."""
+"""The extension's preferences: the backend and its installation, the face model, folders, logs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import bpy
 
 from ..backend import install
 from . import places
-from .parts import draw_engine, draw_installation, draw_trouble, sentence
+from .parts import draw_backend, draw_installation, draw_trouble, sentence
 from .studio import Studio, studio
 
 
@@ -15,7 +15,7 @@ class FitDiffPreferences(bpy.types.AddonPreferences):
 
     build: bpy.props.EnumProperty(
         name="Compute With",
-        description="Which build of PyTorch the engine gets when it is installed",
+        description="Which build of PyTorch is installed with the backend",
         items=(
             ("auto", "Automatic", "What suits this machine"),
             ("cpu", "Processor", "Works everywhere; the smallest download"),
@@ -24,9 +24,10 @@ class FitDiffPreferences(bpy.types.AddonPreferences):
         ),
         default="auto",
     )
+    # The identifier is an old word for the backend, kept so that what is set in people's preferences stays.
     engine_folder: bpy.props.StringProperty(
-        name="Engine",
-        description="Where the engine is installed; empty for the extension's own folder",
+        name="Backend",
+        description="Where the backend is installed; empty for the extension's own folder",
         subtype="DIR_PATH",
     )
     heads_folder: bpy.props.StringProperty(
@@ -49,14 +50,14 @@ class FitDiffPreferences(bpy.types.AddonPreferences):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, room = self.layout, studio()
-        _engine(layout.box(), context, room)
+        _backend(layout.box(), context, room)
         if error := room.installed:
             draw_trouble(layout, context, error)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(self, "build")
         column.prop(self, "face_model", placeholder="embedded")
-        column.prop(self, "engine_folder", placeholder=str(places.engine_folder()))
+        column.prop(self, "engine_folder", placeholder=str(places.backend_folder()))
         column.prop(self, "heads_folder", placeholder=str(places.heads_folder()))
         column.prop(self, "subdivision")
         column.prop(self, "pack")
@@ -64,37 +65,37 @@ class FitDiffPreferences(bpy.types.AddonPreferences):
         row.operator("wm.path_open", text="Heads", icon="FILE_FOLDER").filepath = str(places.heads_folder())
         row.operator("wm.path_open", text="Logs", icon="FILE_TEXT").filepath = str(places.log_folder())
         log = row.operator("wm.path_open", text="Installation Log", icon="FILE_TEXT")
-        log.filepath = str(install.log_of(places.engine_folder()))
+        log.filepath = str(install.log_of(places.backend_folder()))
 
 
-def _engine(box: bpy.types.UILayout, context: bpy.types.Context, room: Studio) -> None:
-    state = room.engine_state()
+def _backend(box: bpy.types.UILayout, context: bpy.types.Context, room: Studio) -> None:
+    state = room.backend_state()
     if room.installing:
         draw_installation(box, context, room)
         return
     if state.name not in (install.READY, install.OUTDATED):
-        draw_engine(box, context, room)
+        draw_backend(box, context, room)
         return
     if places.named_python():
-        sentence(box, context, f"The engine is named by {places.SETTING}: {places.named_python()}", "INFO")
+        sentence(box, context, f"The backend is the one that {places.SETTING} names: {places.named_python()}", "INFO")
         _said(box, context, room)
         return
-    box.label(text=f"Engine {state.version}, PyTorch {state.torch}", icon="CHECKMARK")
+    box.label(text=f"Backend {state.version}, PyTorch {state.torch}", icon="CHECKMARK")
     if state.why:
         sentence(box, context, state.why)
     if state.name == install.OUTDATED:
         sentence(box, context, state.reason, "INFO")
     row = box.row(align=True)
     text = "Update" if state.name == install.OUTDATED else "Repair"
-    row.operator("fitdiff.install_engine", text=text, icon="IMPORT")
-    row.operator("fitdiff.check_engine", icon="CHECKMARK")
-    row.operator("fitdiff.remove_engine", text="Remove", icon="TRASH")
+    row.operator("fitdiff.install_backend", text=text, icon="IMPORT")
+    row.operator("fitdiff.check_backend", icon="CHECKMARK")
+    row.operator("fitdiff.remove_backend", text="Remove", icon="TRASH")
     _said(box, context, room)
 
 
 def _said(box: bpy.types.UILayout, context: bpy.types.Context, room: Studio) -> None:
-    """What the engine's doctor has told of device, face models and networks."""
-    box.operator("fitdiff.examine_engine", icon="QUESTION")
+    """What the backend's doctor has found: device, face models, networks."""
+    box.operator("fitdiff.examine_backend", icon="QUESTION")
     for text, icon in told(room.report):
         sentence(box, context, text, icon)
 

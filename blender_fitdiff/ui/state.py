@@ -129,7 +129,7 @@ class FitDiffChoices(bpy.types.PropertyGroup):
     )
 
     def prefer(self, engine: str) -> None:
-        """The engine's own default, where the artist has not chosen."""
+        """Choose this engine, unless the artist has chosen one."""
         if not self.is_property_set("engine"):
             self.engine = engine
 

@@ -1,4 +1,4 @@
-"""The one desk, engine and installer of this Blender, and the timer that looks after them.
+"""The one desk, service client and installer of this Blender, and the timer that looks after them.
 
 They live here and not in any data-block: undo, redraws and opening another file leave them alone.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import bpy
 
 from ..backend import install
-from ..backend.client import Backend
+from ..backend.client import ServiceClient
 from ..backend.job import Job
 from ..desk import frames
 from ..desk.costs import Costs
@@ -31,7 +31,7 @@ TICK = 0.25  # seconds between two looks
 # Seconds between two drawings of mere progress: for each of them Blender composes its whole window anew, which takes
 # 50 ms of computing where no graphics card does it.
 PACE = 0.45
-NICE = "10"  # how far the engine steps back from the window; beside a render it still gets on
+NICE = "10"  # priority of the service's process: below the window's, and still enough beside a render
 STATE_AGE = 1.0  # seconds for which what the installer said stays true
 
 
@@ -43,13 +43,13 @@ class Studio:
         self.ahead = Ahead()
         self.installing: install.Job | None = None
         self.installed: FitDiffError | None = None  # why the last installation failed
-        self.report: dict | None = None  # what the engine's doctor said
-        self._backend: Backend | None = None
+        self.report: dict | None = None  # what the backend's doctor found
+        self._client: ServiceClient | None = None
         self._about: dict | None = None
         self._python: Path | None = None
         self._doctor: Job | None = None
         self._greeting: Job | None = None
-        self._met = self._listed = False  # whether the engine was greeted, and what it has is in the menus
+        self._met = self._listed = False  # whether the service was started, and its engines are in the menu
         self._state = install.State(install.MISSING)
         self._state_at = -STATE_AGE
         self._news: object = None  # what was drawn last
@@ -57,56 +57,56 @@ class Studio:
         self._drawn = 0.0
         self._frame: bytes | None = None
 
-    # --- the engine ---------------------------------------------------------------------------------------------------
+    # --- the backend and its service ----------------------------------------------------------------------------------
 
-    def engine_state(self) -> install.State:
+    def backend_state(self) -> install.State:
         """Missing, installing, broken, outdated or ready, at most a second old."""
         now = time.monotonic()
         if now - self._state_at > STATE_AGE:
             self._state = (
-                install.State(install.READY) if places.named_python() else install.state(places.engine_folder())
+                install.State(install.READY) if places.named_python() else install.state(places.backend_folder())
             )
             self._state_at = now
         return self._state
 
-    def connect(self) -> Backend:
-        """The engine's client; nothing starts before the first request. Raises FitDiffError backend-missing."""
-        python = places.engine_python()
+    def connect(self) -> ServiceClient:
+        """The service's client; the process starts with the first request. Raises FitDiffError backend-missing."""
+        python = places.backend_python()
         if python is None:
-            sentence = "FitDiff's engine is not installed yet: press Install Engine."
+            sentence = "FitDiff's backend is not installed yet: press Install Backend."
             raise FitDiffError("backend-missing", sentence)
-        if self._backend is None or python != self._python:
+        if self._client is None or python != self._python:
             self.disconnect()
-            self._backend = Backend(
+            self._client = ServiceClient(
                 python, places.log_folder(), version=bpy.app.version_string, environment={"FITDIFF_NICE": NICE}
             )
             self._python = python
-        return self._backend
+        return self._client
 
     def disconnect(self) -> None:
-        if self._backend:
-            self._backend.stop()
-        self._backend = None
+        if self._client:
+            self._client.stop()
+        self._client = None
 
     @property
     def about(self) -> dict | None:
-        """What the engine has said of itself when it last started."""
-        if self._backend and self._backend.about:
-            self._about = self._backend.about
+        """The service's answer to `initialize` (version, engines, device), kept when it stops; None before its first start."""
+        if self._client and self._client.about:
+            self._about = self._client.about
         return self._about
 
     @property
-    def backend(self) -> Backend | None:
-        return self._backend
+    def client(self) -> ServiceClient | None:
+        return self._client
 
     def meet(self) -> None:
-        """The panel is seen: have the timer greet the engine, once, so that it can say what it has. Its light process
-        is enough for that; what computes starts with the first photo."""
+        """Called when the panel is drawn: have the timer start the service once, to learn which engines it has. That is
+        a light process; the worker that loads torch starts with the first photo."""
         if not self._met:
             wake()
 
     def examine(self) -> None:
-        """Ask the engine's doctor; `report` has the answer later."""
+        """Ask the backend's doctor; `report` has the answer later."""
         self._doctor = self.connect().doctor()
         wake()
 
@@ -135,9 +135,9 @@ class Studio:
         return self.desk.busy or self.installing is not None or asked or self.pictures.loading or not drawn
 
     def _tick_greeting(self) -> None:
-        if self._greeting is None and not self._met and self.engine_state().name == install.READY:
+        if self._greeting is None and not self._met and self.backend_state().name == install.READY:
             self._met = True
-            with suppress(FitDiffError):  # an engine that does not start is told of when something is asked of it
+            with suppress(FitDiffError):  # why it does not start is shown when a head is asked for
                 self._greeting = self.connect().ping()
         if self._greeting and self._greeting.poll():
             self._greeting = None
@@ -154,7 +154,7 @@ class Studio:
             self._met = self._listed = False
             if job.outcome == install.DONE and self.desk.trouble and self.desk.trouble.code.startswith("backend-"):
                 self.desk.blame(None)
-            if self.desk.photo and not self.desk.faces and self.engine_state().name == install.READY:
+            if self.desk.photo and not self.desk.faces and self.backend_state().name == install.READY:
                 self.desk.look(self.desk.photo)
 
     def _tick_pictures(self) -> None:
@@ -175,7 +175,7 @@ class Studio:
         desk, job = self.desk, self.installing
         news = (
             *(desk.phase, desk.trouble, desk.picture, desk.faces, desk.last, desk.progress.stage),
-            *(job is None, self.installed, self.engine_state(), self.about is None, self.report is None),
+            *(job is None, self.installed, self.backend_state(), self.about is None, self.report is None),
         )
         step = job and (job.progress.stage, job.progress.line, int(job.progress.fetched))
         progress = (desk.progress, int(desk.seconds), step, self.pictures.count)
@@ -209,7 +209,7 @@ def studio() -> Studio:
 def versions() -> str:
     """For a copied error."""
     about = studio().about or {}
-    return f"Blender {bpy.app.version_string}, engine {about.get('version', 'not running')}"
+    return f"Blender {bpy.app.version_string}, backend {about.get('version', 'not running')}"
 
 
 def redraw() -> None:

@@ -68,7 +68,7 @@ def _hair_length(head: Head) -> float:
 
 
 def show_own_light(head: Head) -> None:
-    """The engine's own picture of the head stands for the light that it was made in."""
+    """Take the avatar's preview.png as the icon of the light that the head was made in."""
     pictures = studio().pictures
     pictures.show(OWN_LIGHT, Path(head.folder) / "preview.png")
     if pictures.loading:

@@ -1,4 +1,4 @@
-"""The engine's interpreter, for tests in Blender's Python that need the real one: build.py names it."""
+"""The backend's interpreter, for tests in Blender's Python that need the real one: build.py names it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def find_backend() -> Path:
     for own in ("bin/python", "Scripts/python.exe"):
         if (ROOT / ".venvs" / "backend" / own).is_file():
             return ROOT / ".venvs" / "backend" / own
-    pytest.skip(f"no engine: run `python3 build.py setup`, or set {SETTING}")
+    pytest.skip(f"no backend: run `python3 build.py setup`, or set {SETTING}")
 
 
 def find_photo(name: str) -> Path:
@@ -32,6 +32,6 @@ def find_photo(name: str) -> Path:
 
 
 def backend_environment() -> dict[str, str]:
-    """The engine that is tested is this checkout's, whichever its interpreter has installed."""
+    """The backend that is tested is this checkout's, whichever its interpreter has installed."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     return {"PYTHONPATH": str(ROOT / "backend"), **threads}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from blender_fitdiff.backend.client import Backend
+from blender_fitdiff.backend.client import ServiceClient
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "backend")])}
@@ -32,14 +32,14 @@ def python() -> Path:
 
 
 @pytest.fixture
-def make(python, tmp_path) -> Iterator[Callable[..., Backend]]:
-    """make(): a Backend whose worker plays; everything can be put in place. Stopped at the end."""
-    made: list[Backend] = []
+def make(python, tmp_path) -> Iterator[Callable[..., ServiceClient]]:
+    """make(): a client whose worker plays; everything can be put in place. Stopped at the end."""
+    made: list[ServiceClient] = []
 
-    def build(interpreter: Path | None = None, **more: object) -> Backend:
+    def build(interpreter: Path | None = None, **more: object) -> ServiceClient:
         plays = ("-m", "tests.backend.service.actor")
         settings = {"environment": ENVIRONMENT, "arguments": plays, **more}
-        made.append(Backend(interpreter or python, tmp_path / "logs", **settings))
+        made.append(ServiceClient(interpreter or python, tmp_path / "logs", **settings))
         return made[-1]
 
     yield build
@@ -48,5 +48,5 @@ def make(python, tmp_path) -> Iterator[Callable[..., Backend]]:
 
 
 @pytest.fixture
-def backend(make) -> Backend:
+def client(make) -> ServiceClient:
     return make()

@@ -1,4 +1,4 @@
-"""The panel's work without a panel: photos, orders, progress, errors and what is remembered, with an engine that plays."""
+"""The panel's work without a panel: photos, orders, progress, errors and what is remembered, with a service that plays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DONE = {"avatar": "", "verdict": "good", "notes": ["turned upright"], "timings":
 
 
 class Playing:
-    """An engine whose jobs end when the test says so."""
+    """A service whose jobs end when the test says so."""
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
@@ -55,13 +55,13 @@ class Playing:
 
 
 @pytest.fixture
-def engine() -> Playing:
+def service() -> Playing:
     return Playing()
 
 
 @pytest.fixture
-def desk(engine, tmp_path) -> Desk:
-    return Desk(lambda: engine, Costs(tmp_path / "costs.json"), tmp_path / "temporary")
+def desk(service, tmp_path) -> Desk:
+    return Desk(lambda: service, Costs(tmp_path / "costs.json"), tmp_path / "temporary")
 
 
 @pytest.fixture
@@ -76,13 +76,13 @@ def order(photo, tmp_path) -> Order:
     return Order(photo, tmp_path / "heads" / "ada")
 
 
-def test_looking_finds_the_faces_and_the_picture_of_them(desk, engine, photo, tmp_path):
+def test_looking_finds_the_faces_and_the_picture_of_them(desk, service, photo, tmp_path):
     desk.look(photo)
     assert (desk.phase, desk.busy, desk.working) == (LOOKING, True, False)
-    out = engine.last.params["out"]
+    out = service.last.params["out"]
     out.mkdir(parents=True)
     (out / "faces.png").write_bytes(b"picture")
-    engine.last.finish(SEEN, None)
+    service.last.finish(SEEN, None)
     assert desk.tick()
     assert (desk.phase, desk.busy, desk.trouble) == (IDLE, False, None)
     assert [(face.number, face.pixels) for face in desk.faces] == [(1, 130.0)]
@@ -90,51 +90,51 @@ def test_looking_finds_the_faces_and_the_picture_of_them(desk, engine, photo, tm
     assert not desk.tick()  # nothing new
 
 
-def test_several_faces_are_a_sentence_and_a_choice(desk, engine, photo, order):
+def test_several_faces_are_a_sentence_and_a_choice(desk, service, photo, order):
     told = {"code": "several-faces", "message": "Two faces.", "details": "", "data": {"faces": TWO}}
     desk.look(photo)
-    engine.last.finish({**SEEN, "faces": TWO, "error": told}, None)
+    service.last.finish({**SEEN, "faces": TWO, "error": told}, None)
     desk.tick()
     assert (desk.trouble.code, desk.trouble.sentence) == ("several-faces", "Two faces.")
     assert [face.number for face in desk.faces] == [1, 2]
     assert wording.offer(desk.trouble) == "FACE"
-    # who did not wait for the look hears of them from the engine itself
+    # who did not wait for the look hears of them from the service itself
     desk.choose(photo)
     desk.begin(order)
-    engine.last.finish(None, FitDiffError("several-faces", "Two faces.", data={"faces": TWO}))
+    service.last.finish(None, FitDiffError("several-faces", "Two faces.", data={"faces": TWO}))
     desk.tick()
     assert [face.number for face in desk.faces] == [1, 2]
     assert desk.phase == IDLE
     desk.begin(Order(order.photo, order.out, face=2))
-    assert (desk.trouble, engine.last.params["face"]) == (None, 2)
+    assert (desk.trouble, service.last.params["face"]) == (None, 2)
 
 
-def test_a_random_person_needs_no_photo(desk, engine, photo, tmp_path):
+def test_a_random_person_needs_no_photo(desk, service, photo, tmp_path):
     desk.choose(photo)
     person = orders.Draw(orders.person_folder(tmp_path / "heads", 7), seed=7)
     desk.draw(person)
-    assert (desk.phase, engine.last.method) == (WORKING, "sample")
-    assert engine.last.params == {"out": tmp_path / "heads" / "person-7", "seed": 7, "overwrite": True}
-    engine.last.finish({"avatars": [str(person.out)], "seeds": [7], "sheet": None, "timings": {"total": 2.0}}, None)
+    assert (desk.phase, service.last.method) == (WORKING, "sample")
+    assert service.last.params == {"out": tmp_path / "heads" / "person-7", "seed": 7, "overwrite": True}
+    service.last.finish({"avatars": [str(person.out)], "seeds": [7], "sheet": None, "timings": {"total": 2.0}}, None)
     desk.tick()
     assert (desk.made.folder, desk.made.name, desk.made.verdict) == (person.out, "Person 7", "good")
     assert desk.photo == photo  # what was chosen stays chosen
     assert desk.costs.typical("sample") is not None
     desk.placed()
     desk.draw(person)
-    engine.last.finish(None, FitDiffError("weights-missing", "The model is not installed."))
+    service.last.finish(None, FitDiffError("weights-missing", "The model is not installed."))
     desk.tick()
     assert (desk.phase, desk.trouble.code) == (IDLE, "weights-missing")
 
 
-def test_the_time_that_is_left_knows_of_stages_to_come(desk, engine, order):
+def test_the_time_that_is_left_knows_of_stages_to_come(desk, service, order):
     desk.begin(order)
     assert desk.seconds_left == 0.0  # nothing is known
-    engine.last.advance({"stage": "sampling", "step": 1, "total": 4, "secondsLeft": 9.0})
+    service.last.advance({"stage": "sampling", "step": 1, "total": 4, "secondsLeft": 9.0})
     assert desk.seconds_left == 9.0
     desk.costs.note(order.kind, 1000)
     assert 900 < desk.seconds_left <= 1000
-    engine.last.advance({"stage": "sampling", "step": 2, "total": 4, "secondsLeft": 2000.0})
+    service.last.advance({"stage": "sampling", "step": 2, "total": 4, "secondsLeft": 2000.0})
     assert desk.seconds_left == 2000.0
 
 
@@ -177,16 +177,16 @@ def test_each_engine_has_its_own_steps(photo, tmp_path):
     assert finest.description == "100 steps, maps of 2048 pixels"
 
 
-def test_a_job_goes_from_the_click_to_the_scene(desk, engine, order):
+def test_a_job_goes_from_the_click_to_the_scene(desk, service, order):
     desk.begin(order)
-    assert (desk.phase, engine.starts) == (WORKING, 1)
-    assert engine.last.params["overwrite"] is True
-    assert (engine.last.params["steps"], engine.last.params["resolution"]) == (50, 512)
+    assert (desk.phase, service.starts) == (WORKING, 1)
+    assert service.last.params["overwrite"] is True
+    assert (service.last.params["steps"], service.last.params["resolution"]) == (50, 512)
     desk.tick()
-    engine.last.advance({"stage": "fitting", "step": 3, "total": 10, "secondsLeft": 7.0})
+    service.last.advance({"stage": "fitting", "step": 3, "total": 10, "secondsLeft": 7.0})
     assert desk.tick()
     assert (desk.progress.fraction, desk.progress.seconds_left) == (0.3, 7.0)
-    engine.last.finish({**DONE, "avatar": str(order.out)}, None)
+    service.last.finish({**DONE, "avatar": str(order.out)}, None)
     assert desk.tick()
     assert (desk.phase, desk.busy, desk.working) == (MADE, True, True)
     assert (desk.made.folder, desk.made.name, desk.notes) == (order.out, "Ada", ("turned upright",))
@@ -197,7 +197,7 @@ def test_a_job_goes_from_the_click_to_the_scene(desk, engine, order):
     assert desk.costs.typical("diffusion/standard") is not None
 
 
-def test_cancel_is_no_trouble(desk, engine, order):
+def test_cancel_is_no_trouble(desk, service, order):
     desk.begin(order)
     desk.cancel()
     assert desk.phase == CANCELLING
@@ -208,24 +208,24 @@ def test_cancel_is_no_trouble(desk, engine, order):
     assert desk.phase == WORKING
 
 
-def test_a_made_head_can_be_left_out(desk, engine, order):
+def test_a_made_head_can_be_left_out(desk, service, order):
     desk.begin(order)
-    engine.last.finish({**DONE, "avatar": str(order.out)}, None)
+    service.last.finish({**DONE, "avatar": str(order.out)}, None)
     desk.tick()
     desk.cancel()
     assert (desk.phase, desk.made, desk.last) == (IDLE, None, None)
 
 
-def test_an_engine_that_dies_is_a_sentence_and_the_next_click_goes_on(desk, engine, order):
+def test_a_service_that_dies_is_a_sentence_and_the_next_click_goes_on(desk, service, order):
     desk.begin(order)
-    engine.last.finish(None, FitDiffError("backend-crashed", "It has stopped.", details="ended with -9"))
+    service.last.finish(None, FitDiffError("backend-crashed", "It has stopped.", details="ended with -9"))
     desk.tick()
     assert (desk.phase, desk.trouble.sentence, desk.busy) == (IDLE, "It has stopped.", False)
     desk.begin(order)
     assert (desk.phase, desk.trouble) == (WORKING, None)
 
 
-def test_without_an_engine_a_click_says_so_and_a_photo_does_not(tmp_path, photo, order):
+def test_without_a_backend_a_click_says_so_and_a_photo_does_not(tmp_path, photo, order):
     def none() -> Playing:
         raise FitDiffError("backend-missing", "Not installed.")
 
@@ -236,24 +236,24 @@ def test_without_an_engine_a_click_says_so_and_a_photo_does_not(tmp_path, photo,
     assert (desk.phase, desk.trouble.code, wording.offer(desk.trouble)) == (IDLE, "backend-missing", "INSTALL")
 
 
-def test_heads_that_cannot_be_written_are_told_before_the_engine_is_asked(desk, engine, photo, tmp_path):
+def test_heads_that_cannot_be_written_are_told_before_the_service_is_asked(desk, service, photo, tmp_path):
     (tmp_path / "heads").write_text("a file in the folder's place")
     desk.begin(Order(photo, tmp_path / "heads" / "ada"))
-    assert (desk.phase, desk.trouble.code, engine.jobs) == (IDLE, "write-denied", [])
+    assert (desk.phase, desk.trouble.code, service.jobs) == (IDLE, "write-denied", [])
 
 
-def test_another_photo_forgets_the_last_one_and_a_look_gives_way_to_a_click(desk, engine, photo, order, tmp_path):
+def test_another_photo_forgets_the_last_one_and_a_look_gives_way_to_a_click(desk, service, photo, order, tmp_path):
     desk.look(photo)
-    first = engine.last
+    first = service.last
     other = tmp_path / "Bea.png"
     desk.look(other)
     assert first.error.code == "cancelled"
-    engine.last.finish(SEEN, None)
+    service.last.finish(SEEN, None)
     desk.tick()
     assert len(desk.faces) == 1
     desk.look(photo)
     assert desk.faces == ()
-    look = engine.last
+    look = service.last
     desk.begin(order)
     assert look.error.code == "cancelled"
     assert desk.phase == WORKING

@@ -1,4 +1,4 @@
-"""The engine's previews as Blender's panel reads them, from bytes that were written by hand."""
+"""The service's previews as Blender's panel reads them, from bytes that were written by hand."""
 
 from __future__ import annotations
 

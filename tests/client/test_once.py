@@ -16,7 +16,7 @@ def words(monkeypatch, python, tmp_path) -> list[str]:
     """The command's options; its backend has a worker that plays."""
     plays = ("-m", "tests.backend.service.actor")
     monkeypatch.setattr(
-        once, "Backend", lambda *given: client.Backend(*given, environment=ENVIRONMENT, arguments=plays)
+        once, "ServiceClient", lambda *given: client.ServiceClient(*given, environment=ENVIRONMENT, arguments=plays)
     )
     return ["--python", str(python), "--out", str(tmp_path / "head")]
 

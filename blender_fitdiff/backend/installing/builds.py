@@ -49,21 +49,21 @@ class Build:
 def choose(machine: Machine, wish: str = "auto") -> Build:
     """The build for a machine. A wish that it cannot fulfil is refused; `auto` never is, where torch exists at all."""
     if wish not in WISHES:
-        raise Problem("install-build", f"There is no build of the engine called {wish}: choose {', '.join(WISHES)}.")
+        raise Problem("install-build", f"There is no build “{wish}” of the backend: choose {', '.join(WISHES)}.")
     system, _, rest = machine.platform.partition("-")
     architecture = rest.rpartition("-")[2] or rest
     if system == "macosx":
         if architecture not in ("arm64", "universal2"):
             raise Problem(
                 "install-platform",
-                "FitDiff's engine needs a Mac with Apple silicon: PyTorch no longer exists for Intel Macs.",
+                "FitDiff's backend needs a Mac with Apple silicon: PyTorch no longer exists for Intel Macs.",
             )
         if wish in ("cuda", "rocm"):
             raise Problem("install-build", "Macs have neither CUDA nor ROCm: choose auto, which uses Metal.")
-        return Build("metal", "Apple silicon: the engine uses Metal.", from_pypi=True)
+        return Build("metal", "Apple silicon: the backend uses Metal.", from_pypi=True)
     if (system, architecture) not in (("linux", "x86_64"), ("linux", "aarch64"), ("win", "amd64")):
         raise Problem(
-            "install-platform", f"FitDiff's engine does not exist for this kind of machine ({machine.platform})."
+            "install-platform", f"FitDiff's backend does not exist for this kind of machine ({machine.platform})."
         )
     windows = system == "win"
     reasons = []
@@ -75,7 +75,7 @@ def choose(machine: Machine, wish: str = "auto") -> Build:
     if wish == "rocm" or (wish == "auto" and machine.amd):
         usable = [chip for chip in machine.amd if chip in ROCM_CHIPS]
         if usable and architecture == "x86_64" and not windows:
-            return Build(ROCM, f"AMD {usable[0]}: the engine uses ROCm.", f"+{ROCM}")
+            return Build(ROCM, f"AMD {usable[0]}: the backend uses ROCm.", f"+{ROCM}")
         reasons.append(
             f"AMD {machine.amd[0]} is not supported by ROCm."
             if machine.amd
@@ -83,7 +83,9 @@ def choose(machine: Machine, wish: str = "auto") -> Build:
         )
     if wish in ("cuda", "rocm"):
         raise Problem("install-build", f"{reasons[-1]} Choose auto or cpu.")
-    why = " ".join(reasons + ["The engine uses the processor."]) if wish == "auto" else "The engine uses the processor."
+    why = (
+        " ".join(reasons + ["The backend uses the processor."]) if wish == "auto" else "The backend uses the processor."
+    )
     return Build("cpu", why, "" if windows else "+cpu", from_pypi=windows)
 
 
@@ -94,7 +96,7 @@ def cuda_for(found: tuple[Card, ...]) -> tuple[str, str]:
     for tag, driver, oldest, newest in CUDA:
         for card in found:
             if card.driver >= driver and oldest <= card.capability <= newest:
-                return tag, f"{card.name}: the engine uses CUDA."
+                return tag, f"{card.name}: the backend uses CUDA."
     card = max(found, key=lambda card: card.capability)
     needed = min((driver for _, driver, oldest, newest in CUDA if oldest <= card.capability <= newest), default=None)
     if needed is None:

@@ -75,7 +75,7 @@ def read(folder: Path) -> Bundle:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Problem(
             "bundle-missing",
-            f"FitDiff's engine is not in this copy of the extension. {AGAIN} In a copy of the source, run "
+            f"FitDiff's backend is not in this copy of the extension. {AGAIN} In a copy of the source, run "
             "`python3 build.py wheels` first.",
             f"{folder / FILE}: {error!r}",
         ) from error

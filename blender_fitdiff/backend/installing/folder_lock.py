@@ -47,7 +47,7 @@ class FolderLock:
                 if time.monotonic() > until:
                     raise Problem(
                         "install-busy",
-                        "Another Blender is installing or removing FitDiff's engine just now: wait until it is done.",
+                        "Another Blender is installing or removing FitDiff's backend just now: wait until it is done.",
                     )
                 time.sleep(0.05)
         except BaseException:

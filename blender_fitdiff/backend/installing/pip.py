@@ -115,7 +115,7 @@ def failure(what: str, output: str, online: bool) -> Problem:
     if "No matching distribution found" in output:
         return Problem(
             "install-package",
-            "A package that the engine needs does not exist for this machine where pip looks for it: see the log, or use "
+            "A package that the backend needs does not exist for this machine where pip looks for it: see the log, or use "
             "the offline package.",
             tail,
         )

@@ -45,7 +45,7 @@ def of_os_error(error: OSError, folder: object) -> Problem:
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return Problem(
             "write-denied",
-            f"FitDiff may not write into {folder}: choose another folder for the engine in the preferences.",
+            f"FitDiff may not write into {folder}: choose another folder for the backend in the preferences.",
             str(error),
         )
     return Problem(

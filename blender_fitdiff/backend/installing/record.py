@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import places
 
-# One file per package that the engine cannot do without, besides every file of weights.
+# One file per package that the backend cannot do without, besides every file of weights.
 WATCHED = (
     "fitdiff/__init__.py",
     "fitdiff/cli.py",

@@ -145,7 +145,7 @@ class Worker:
         root = places.new_environment(self.folder)
         try:
             made = self.make(root, build)
-            self.begin("check", "Trying the engine out")
+            self.begin("check", "Testing the backend")
             self.check(root)
             record.write(self.folder, made)
         except BaseException:
@@ -177,7 +177,7 @@ class Worker:
         if free + _megabytes(self.folder / places.DOWNLOADS) < wanted:
             raise Problem(
                 "disk-full",
-                f"The engine needs {wanted / 1000:.1f} GB while it is installed, and only {free / 1000:.1f} GB are free at "
+                f"The backend needs {wanted / 1000:.1f} GB while it is installed, and only {free / 1000:.1f} GB are free at "
                 f"{self.folder}: make room, or choose another folder in the preferences.",
             )
 
@@ -193,10 +193,10 @@ class Worker:
                 output,
             )
         wheels, unpinned = self.offline_wheels() if self.bundle.offline else self.download(python, build)
-        self.begin("install", "Unpacking the engine")
+        self.begin("install", "Unpacking the backend")
         self.pip(
             python,
-            "Unpacking the engine",
+            "Unpacking the backend",
             pip.installation([*wheels, self.bundle.path("pip"), self.bundle.path("fitdiff")]),
         )
         packages = places.packages_of(root)
@@ -235,7 +235,7 @@ class Worker:
         pinned = pins.read(*texts) if torch_is_pinned else pins.read(texts[0])
         for gone in pins.clear(target, pinned):
             self.log(f"deleted {gone}, which is no file of the lock")
-        self.begin("download", "Downloading the engine's packages")
+        self.begin("download", "Downloading the backend's packages")
         self.pip(python, "Downloading the packages", pip.pinned_download(lock, target))
         self.fetched = _megabytes(target)  # also what needed no fetching
         self.begin("download torch", f"Downloading PyTorch ({build.tag})")
@@ -251,7 +251,7 @@ class Worker:
         return wheels, pins.check(wheels, pinned)
 
     def check(self, root: Path) -> None:
-        """The engine's own doctor, self test included, in the new environment."""
+        """The backend's own doctor, self test included, in the new environment."""
         told = examine(self.run, root)
         if told:
             raise told
@@ -274,12 +274,12 @@ def examine(run: object, root: Path) -> Problem | None:
     except (ValueError, KeyError, TypeError):
         return Problem(
             "install-check",
-            "The engine was installed but does not start: see the log, then press Repair.",
+            "The backend was installed but does not start: see the log, then press Repair.",
             output[-4000:],
         )
     if code or stops:
         first = (
-            stops[0] if stops else {"what": "The engine does not start.", "remedy": "See the log, then press Repair."}
+            stops[0] if stops else {"what": "The backend does not start.", "remedy": "See the log, then press Repair."}
         )
         return Problem("install-check", f"{first['what']} {first['remedy']}", json.dumps(told, indent=1))
     return None

@@ -24,7 +24,7 @@ def this_blender() -> Blender:
 
 
 def packed_extension(folder: Path) -> Path:
-    """A wheel of a few bytes stands for the engine's."""
+    """A wheel of a few bytes stands for the backend's."""
     wheels = folder / "wheels"
     wheels.mkdir()
     for name in ("fitdiff-0.1.0-py3-none-any.whl", "pip-1.0-py3-none-any.whl"):

@@ -108,7 +108,7 @@ def test_registering_twice_leaves_nothing(installed, live):
         assert told["rounds"][number]["after"] == {}
 
 
-def test_blenders_own_python_gets_nothing_and_the_engine_is_missing(installed, live, user):
+def test_blenders_own_python_gets_nothing_and_the_backend_is_missing(installed, live, user):
     told = live("state")
     assert told["state"] == "missing"
     assert told["inside"]
@@ -119,12 +119,12 @@ def test_blenders_own_python_gets_nothing_and_the_engine_is_missing(installed, l
     assert not list(user.rglob("site-packages"))
 
 
-def test_uninstalling_takes_the_engine_along(installed, live, user):
-    engine = Path(live("state")["folder"])
-    (engine / "env-1").mkdir(parents=True, exist_ok=True)
-    (engine / "env-1" / "large").write_bytes(b"engine")
+def test_uninstalling_takes_the_backend_along(installed, live, user):
+    folder = Path(live("state")["folder"])
+    (folder / "env-1").mkdir(parents=True, exist_ok=True)
+    (folder / "env-1" / "large").write_bytes(b"backend")
     assert live("uninstall")["done"] == ["FINISHED"]
-    assert not engine.exists()
+    assert not folder.exists()
     assert not list((user / "extensions" / "user_default").glob("fitdiff"))
 
 

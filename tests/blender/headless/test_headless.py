@@ -66,7 +66,7 @@ while line := sys.stdin.buffer.readline():
 
 @pytest.fixture
 def stand_in(make_folder, tmp_path) -> Path:
-    """Something that behaves as the engine's Python, well or badly by the photo's name."""
+    """Something that behaves as the backend's Python, well or badly by the photo's name."""
     if os.name == "nt":
         pytest.skip("a script is no program on Windows")
     program, script = tmp_path / "python", tmp_path / "stand_in.py"
@@ -113,7 +113,7 @@ def statuses(out: Path, name: str = "report") -> list[tuple[str, str, list[str]]
     return [(Path(h["input"]).name, h["status"], [error["code"] for error in h["errors"]]) for h in heads]
 
 
-def test_an_avatar_folder_becomes_everything_without_an_engine(make_folder, tmp_path, monkeypatch):
+def test_an_avatar_folder_becomes_everything_without_a_backend(make_folder, tmp_path, monkeypatch):
     monkeypatch.delenv(SETTING, raising=False)
     out = tmp_path / "out"
     words = ["--blend", "--glb", "--fbx", "--render", "cycles", "--size", "32", "--samples", "1"]
@@ -288,7 +288,7 @@ def test_what_this_blender_lacks_costs_only_that(make_folder, tmp_path, monkeypa
     assert head["files"] == ["head.blend", "portrait.png"]
 
 
-def test_photos_alone_need_an_engine(tmp_path, make_folder, monkeypatch, capfd):
+def test_photos_alone_need_a_backend(tmp_path, make_folder, monkeypatch, capfd):
     monkeypatch.delenv(SETTING, raising=False)
     picture = photo(tmp_path / "p", "me.jpg")
     assert headless.run([str(picture), "--out", str(tmp_path / "out")]) == headless.NO_BACKEND
@@ -300,7 +300,7 @@ def test_photos_alone_need_an_engine(tmp_path, make_folder, monkeypatch, capfd):
     assert headless.run(words) == headless.NO_BACKEND
 
 
-def test_the_engine_that_the_extension_installed_is_found(tmp_path, stand_in, monkeypatch):
+def test_the_backend_that_the_extension_installed_is_found(tmp_path, stand_in, monkeypatch):
     monkeypatch.delenv(SETTING, raising=False)
     asked = []
 
@@ -393,7 +393,7 @@ def test_blender_knows_the_command(make_folder, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.once
-def test_the_script_itself_with_the_real_engine(make_folder, tmp_path):
+def test_the_script_itself_with_the_real_backend(make_folder, tmp_path):
     """batch.py as a program, over a photo with a face, a photo without, a file that is none, and an avatar."""
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -403,7 +403,7 @@ def test_the_script_itself_with_the_real_engine(make_folder, tmp_path):
     wall.save()
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     out = tmp_path / "out"
-    wrapper = tmp_path / "engine"  # the shared interpreter, but this checkout's engine
+    wrapper = tmp_path / "backend"  # the shared interpreter, but this checkout's package
     wrapper.write_text(
         f"#!/bin/sh\nPYTHONPATH='{ROOT / 'backend'}' exec '{find_backend()}' \"$@\"\n" if os.name != "nt" else ""
     )

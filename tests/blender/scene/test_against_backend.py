@@ -1,4 +1,4 @@
-"""The imported head against the engine that made it: the same points, the same light, the same picture."""
+"""The imported head against the backend that made it: the same points, the same light, the same picture."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def made_once(tmp_path_factory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def made_up(made_once) -> Path:
-    """A random person, as the engine's own face model has them."""
+    """A random person, as the backend's own face model has them."""
     return made_once("person", lambda out: ["-m", "fitdiff.cli", "model", "random", "--seed", "3", "--out", out])
 
 
@@ -88,7 +88,7 @@ def avatar(request) -> Path:
     return request.getfixturevalue(request.param)
 
 
-def test_points_shapes_camera_and_light_are_the_engines(avatar, made_once):
+def test_points_shapes_camera_and_light_are_the_backends(avatar, made_once):
     with np.load(made_once(f"{avatar.name}.npz", lambda out: ["-c", SAID, str(avatar), out])) as said:
         imported = import_avatar(avatar, subdivision=0)
         keys = imported.head.data.shape_keys.key_blocks
@@ -113,7 +113,7 @@ def test_points_shapes_camera_and_light_are_the_engines(avatar, made_once):
     assert math.degrees(math.acos(min(1.0, cosine))) < 1.0
 
 
-def test_the_engines_brows_lie_over_the_eyes_on_both_sides(made_up):
+def test_the_backends_brows_lie_over_the_eyes_on_both_sides(made_up):
     imported = import_avatar(made_up)
     data = imported.brows.data
     points = np.empty(3 * len(data.points), np.float32)
@@ -128,7 +128,7 @@ def test_the_engines_brows_lie_over_the_eyes_on_both_sides(made_up):
         assert np.mean(np.sign(pivot[0]) * (tip - root)[own, 0] > 0) > 0.8  # outwards
 
 
-def test_the_engines_heads_have_lashes_and_eyes_without_gaps(avatar):
+def test_the_backends_heads_have_lashes_and_eyes_without_gaps(avatar):
     imported = import_avatar(avatar, subdivision=0)
     assert len(imported.lashes.data.curves) == 2 * (UPPER.count + LOWER.count)
     mesh, keys = imported.source.mesh, imported.head.data.shape_keys.key_blocks
@@ -170,7 +170,7 @@ def skin_mask(imported: ImportedAvatar, scene: bpy.types.Scene) -> np.ndarray:
     return np.logical_and.reduce([np.roll(mask, shift, (0, 1)) for shift in shifts])
 
 
-def test_cycles_shows_what_the_engine_shows(avatar, made_once):
+def test_cycles_shows_what_the_backend_shows(avatar, made_once):
     """docs/shading.md says what the scene adds: shadows, flesh, water, pores. All of it is on here."""
     words = ["-m", "fitdiff.cli", "relight", str(avatar), "--size", str(SIDE), "--out"]
     picture = made_once(f"{avatar.name}.png", lambda out: [*words, out])

@@ -1,4 +1,4 @@
-"""The extension, registered as its package, with folders of its own; and an engine that plays."""
+"""The extension, registered as its package, with folders of its own; and a service that plays."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def room(registered) -> studio.Studio:
 
 @pytest.fixture
 def playing(room, monkeypatch) -> Playing:
-    """An engine that is installed and plays."""
-    engine = Playing()
-    monkeypatch.setattr(room, "connect", lambda: engine)
-    monkeypatch.setattr(room.desk, "_connect", lambda: engine)
-    monkeypatch.setattr(room, "engine_state", lambda: install.State(install.READY, version="0.1.0", torch="2.13.0"))
-    return engine
+    """A backend that is installed, and a service that plays."""
+    service = Playing()
+    monkeypatch.setattr(room, "connect", lambda: service)
+    monkeypatch.setattr(room.desk, "_connect", lambda: service)
+    monkeypatch.setattr(room, "backend_state", lambda: install.State(install.READY, version="0.1.0", torch="2.13.0"))
+    return service
 
 
 @pytest.fixture

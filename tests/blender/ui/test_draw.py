@@ -33,7 +33,7 @@ TWO = [{"number": 1, "box": [0, 0, 100, 100]}, {"number": 2, "box": [200, 0, 320
 MANY = [{"number": number, "box": [0, 0, 9, 9]} for number in range(1, 20)]
 FRAME = np.random.default_rng(2).integers(0, 256, (30, 20, 3), dtype=np.uint8)
 RANDOM = "fitdiff.random_person"
-BUTTON, CANCEL, INSTALL = "fitdiff.reconstruct", "fitdiff.cancel", "fitdiff.install_engine"
+BUTTON, CANCEL, INSTALL = "fitdiff.reconstruct", "fitdiff.cancel", "fitdiff.install_backend"
 
 
 def draw(panel=FITDIFF_PT_photo) -> FakeLayout:
@@ -142,7 +142,7 @@ def test_work_from_the_first_second_to_the_last(playing, room, photo, monkeypatc
     room.desk.begin(choices().order())
     assert room.desk.phase == WORKING
     drawn = draw()
-    assert "Waiting for the engine" in drawn.texts()
+    assert "Waiting for the service" in drawn.texts()
     assert CANCEL in drawn.operators()
     assert BUTTON not in drawn.operators()
     preview = base64.b64encode(written(FRAME)).decode()
@@ -184,9 +184,9 @@ def test_each_trouble_is_told_with_what_helps(playing, room, code, offered):
 
 
 @pytest.mark.parametrize("name", [install.MISSING, install.BROKEN, install.OUTDATED, install.INSTALLING])
-def test_an_engine_that_is_not_ready(room, monkeypatch, name):
+def test_a_backend_that_is_not_ready(room, monkeypatch, name):
     state = install.State(name, "The reason is this.", resumable=True, version="0.0.9", torch="2.0", why="No card.")
-    monkeypatch.setattr(room, "engine_state", lambda: state)
+    monkeypatch.setattr(room, "backend_state", lambda: state)
     drawn = draw()
     assert (INSTALL in drawn.operators()) == (name != install.INSTALLING)
     assert (BUTTON in drawn.operators()) == (name == install.OUTDATED)
@@ -207,7 +207,7 @@ class _Installation:
 def _draw_preferences() -> FakeLayout:
     """Their properties are bare here, as the package is not enabled as an add-on."""
     layout = FakeLayout()
-    preferences._engine(layout, bpy.context, preferences.studio())
+    preferences._backend(layout, bpy.context, preferences.studio())
     return layout
 
 
@@ -230,10 +230,10 @@ def test_an_installation_that_failed_says_why(room):
     assert "The disk is full." not in draw().texts()
 
 
-def test_preferences_of_a_ready_engine(playing, room):
+def test_preferences_of_a_ready_backend(playing, room):
     drawn = _draw_preferences()
-    assert "Engine 0.1.0, PyTorch 2.13.0" in drawn.texts()
-    assert {"fitdiff.check_engine", "fitdiff.remove_engine", INSTALL} <= set(drawn.operators())
+    assert "Backend 0.1.0, PyTorch 2.13.0" in drawn.texts()
+    assert {"fitdiff.check_backend", "fitdiff.remove_backend", INSTALL} <= set(drawn.operators())
     room.report = {
         "device": {"kind": "cpu", "name": "A processor", "torch": "2.13", "cuda": None, "rocm": None},
         "assets": [
@@ -299,7 +299,7 @@ def test_a_head_with_brows_alone_has_their_switch(registered, browed, room):
 def test_a_head_without_a_photo_is_not_said_to_have_one(head, room, photo):
     shutil.copy(photo, Path(head.folder) / "preview.png")
     assert "The photo's light" in draw(result.FITDIFF_PT_light).texts()
-    assert "light" in room.pictures.shown  # the engine's picture of the head
+    assert "light" in room.pictures.shown  # the avatar's preview.png
     assert "Photo's Camera" in draw(result.FITDIFF_PT_head).texts()
     head.camera.data.background_images.clear()
     assert "The head's own light" in draw(result.FITDIFF_PT_light).texts()

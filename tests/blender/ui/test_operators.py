@@ -1,4 +1,4 @@
-"""Operators in the background do what their plain functions do; the button works against the real engine."""
+"""Operators in the background do what their plain functions do; the button works against the real backend."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def real_python() -> Path:
 
 
 @pytest.fixture
-def engine(real_python, registered, tmp_path, monkeypatch) -> None:
+def backend(real_python, registered, tmp_path, monkeypatch) -> None:
     """The real one, as this checkout has it: the client drops PYTHONPATH, so a small program puts it back."""
     if os.name == "nt":
         pytest.skip("a shell script stands for the interpreter")
@@ -106,7 +106,7 @@ def test_what_is_no_photo_is_told_in_the_panel(registered, tmp_path):
         bpy.ops.fitdiff.reconstruct()
 
 
-def test_without_an_engine_the_button_says_so(registered, photo):
+def test_without_a_backend_the_button_says_so(registered, photo):
     with pytest.raises(RuntimeError, match="not installed"):
         bpy.ops.fitdiff.reconstruct(photo=str(photo))
     assert studio.studio().desk.trouble.code == "backend-missing"
@@ -114,7 +114,7 @@ def test_without_an_engine_the_button_says_so(registered, photo):
 
 
 @pytest.mark.once
-def test_the_button_against_the_real_engine_and_its_plain_twin(engine):
+def test_the_button_against_the_real_backend_and_its_plain_twin(backend):
     photo = find_photo("obama.jpg")
     choices().engine = "landmarks"
     assert bpy.ops.fitdiff.reconstruct(photo=str(photo)) == {"FINISHED"}
@@ -124,13 +124,13 @@ def test_the_button_against_the_real_engine_and_its_plain_twin(engine):
     points = _points(made)
     order = choices().order()
     assert order.engine.name == "landmarks"
-    twin = make_head(order, places.engine_python(), places.log_folder())
+    twin = make_head(order, places.backend_python(), places.log_folder())
     np.testing.assert_allclose(_points(twin), points, atol=1e-6)
     assert [one.collection.name for one in heads(bpy.context.scene)] == ["FitDiff obama"]  # it took the other's place
 
 
 @pytest.mark.once
-def test_a_photo_without_a_face_is_told_in_a_sentence(engine, photo):
+def test_a_photo_without_a_face_is_told_in_a_sentence(backend, photo):
     find_photo("obama.jpg")  # or there are no weights to look with
     with pytest.raises(RuntimeError, match="No face was found"):
         bpy.ops.fitdiff.reconstruct(photo=str(photo))
@@ -171,7 +171,7 @@ def test_a_random_person_is_drawn_by_the_operator_and_by_its_plain_twin(register
             pass
 
     monkeypatch.setattr("blender_fitdiff.making.Service", Drawing)
-    monkeypatch.setattr(places, "engine_python", lambda: Path("python"))
+    monkeypatch.setattr(places, "backend_python", lambda: Path("python"))
     assert bpy.ops.fitdiff.random_person(seed=7) == {"FINISHED"}
     head = active_head(bpy.context)
     assert (head.collection.name, asked) == ("FitDiff Person 7", [{"seed": 7, "overwrite": True}])
@@ -182,12 +182,12 @@ def test_a_random_person_is_drawn_by_the_operator_and_by_its_plain_twin(register
     for _ in range(2):
         bpy.ops.fitdiff.random_person()
     assert len({one["seed"] for one in asked}) == 3  # anybody, each time
-    monkeypatch.setattr(places, "engine_python", lambda: None)
+    monkeypatch.setattr(places, "backend_python", lambda: None)
     with pytest.raises(RuntimeError, match="not installed"):
         bpy.ops.fitdiff.random_person()
 
 
-def test_the_engines_are_those_that_the_engine_names(playing, room, monkeypatch):
+def test_the_engines_are_those_that_the_service_names(playing, room, monkeypatch):
     def engines() -> list[str]:
         return [item[0] for item in state._engines(choices(), bpy.context)]
 
@@ -207,12 +207,12 @@ def test_the_engines_default_is_chosen_until_the_artist_chooses(playing, room, m
     room.tick()
     assert choices().engine == "diffusion"
     choices().engine = "fit"
-    room._listed = False  # as after an update of the engine
+    room._listed = False  # as after an update of the backend
     room.tick()
     assert choices().engine == "fit"
 
 
-def test_an_engine_that_is_there_is_greeted_once(playing, room):
+def test_a_service_that_is_there_is_greeted_once(playing, room):
     greetings = []
     playing.ping = lambda: greetings.append(Job("ping", {}, lambda job: None)) or greetings[-1]
     assert room.tick()  # it waits for the answer
@@ -438,12 +438,12 @@ def test_details_are_copied_and_messages_dismissed(room):
 
 
 def test_removing_what_is_not_there_and_checking_it(registered):
-    assert bpy.ops.fitdiff.remove_engine() == {"FINISHED"}
+    assert bpy.ops.fitdiff.remove_backend() == {"FINISHED"}
     with pytest.raises(RuntimeError, match="not installed"):
-        bpy.ops.fitdiff.check_engine()
+        bpy.ops.fitdiff.check_backend()
 
 
-def test_headless_finds_the_engine_that_is_installed(registered, monkeypatch):
+def test_headless_finds_the_backend_that_is_installed(registered, monkeypatch):
     from blender_fitdiff import headless
 
     assert headless.installed_python() is None

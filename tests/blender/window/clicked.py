@@ -53,7 +53,7 @@ def choices() -> Any:
 
 def install(zip_file: str) -> None:
     bpy.ops.extensions.package_install_files(filepath=zip_file, repo="user_default", enable_on_install=True)
-    ours("ui.studio").NICE = "0"  # beside other programs the engine would wait for them
+    ours("ui.studio").NICE = "0"  # beside other programs the service would wait for them
 
 
 def open_sidebar(hand: Hand) -> Play:

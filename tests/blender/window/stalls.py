@@ -1,6 +1,6 @@
 """How long Blender's window stands still while a head is made, and where:
 
-    .venvs/bpy/bin/python -m tests.blender.window.stalls --engine-python PYTHON PHOTO [--blender BLENDER] [--quality standard]
+    .venvs/bpy/bin/python -m tests.blender.window.stalls --backend-python PYTHON PHOTO [--blender BLENDER] [--quality standard]
 
 Blender is this Python's bpy with its window, or another one. It starts with factory settings and the extension from this
 checkout; a photo is looked at, a head is made and cancelled at step 20, the sidebar is redrawn without any job for comparison,
@@ -24,7 +24,7 @@ SHOWN = 8
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photo", type=Path)
-    parser.add_argument("--engine-python", type=Path, required=True, help="an interpreter that has the engine")
+    parser.add_argument("--backend-python", type=Path, required=True, help="an interpreter that has the backend")
     parser.add_argument("--blender", type=Path, default=Path(sys.executable), help="a Python with bpy, or a Blender")
     parser.add_argument("--quality", default="standard", help="draft, standard, fine or finest")
     parser.add_argument("--size", default="1600x1000", help="of the window, in pixels")
@@ -36,7 +36,7 @@ def main() -> int:
         options.blender,
         size=(width, height),
         timeout=options.timeout,
-        settings={"FITDIFF_BACKEND_PYTHON": str(options.engine_python.absolute())},
+        settings={"FITDIFF_BACKEND_PYTHON": str(options.backend_python.absolute())},
         photo=str(options.photo.resolve()),
         quality=options.quality,
     )

@@ -1,4 +1,4 @@
-"""FitDiff in Blender's own window, by real clicks and keys: from the zip to the export, with the real engine.
+"""FitDiff in Blender's own window, by real clicks and keys: from the zip to the export, with the real backend.
 
 Blender is this Python's bpy with its window (windowed.py), or the installed Blender that runs the tests.
 """
@@ -54,14 +54,14 @@ def test_another_library_is_refused_in_a_sentence(tmp_path):
 def performed(tmp_path_factory) -> Performance:
     if missing := display.missing():
         pytest.skip(f"no screen to open a window on: {' and '.join(missing)} are not installed")
-    engine, photo = find_backend(), find_photo("obama.jpg")
+    backend, photo = find_backend(), find_photo("obama.jpg")
     folder = tmp_path_factory.mktemp("window")
     packing = tmp_path_factory.mktemp("packing")
     return perform(
         "clicked",
         Path(BLENDER or sys.executable),
         folder=folder,
-        settings={SETTING: str(engine)},
+        settings={SETTING: str(backend)},
         zip_file=str(packed_extension(packing)),
         photo=str(photo),
         out=str(folder),

@@ -2,9 +2,9 @@
 
     .venvs/bpy/bin/python -m tests.blender.window.tour PHOTO [--two PHOTO] [--out docs/pictures]
 
-PHOTO is of the person whom the pictures show, --two a photo with two faces; without it that picture is left out. The engine is
+PHOTO is of the person whom the pictures show, --two a photo with two faces; without it that picture is left out. The backend is
 FITDIFF_BACKEND_PYTHON's, or the one of `build.py setup`. Times that the pictures show are those of the machine at that moment:
-let nothing else compute meanwhile. The preferences and an engine that does not start are not taken: they need one that is
+let nothing else compute meanwhile. The preferences and a backend that does not start are not taken: they need one that is
 installed.
 """
 

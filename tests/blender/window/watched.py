@@ -71,7 +71,7 @@ def play(hand: Hand, tell: Callable[..., None], *, photo: str, quality: str) -> 
         (studio, "_place"),
         (studio.Studio, "_tick_pictures"),
         (studio.Studio, "_redraw"),
-        (studio.Studio, "engine_state"),
+        (studio.Studio, "backend_state"),
     ):
         setattr(room, name, watch.timed(name.strip("_"), getattr(room, name)))
     for shown in (*panel.CLASSES, *result.CLASSES):

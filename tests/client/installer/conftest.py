@@ -1,4 +1,4 @@
-"""The installer with a tiny engine to install. It is the same code everywhere: the slow tests run once, without Blender."""
+"""The installer with a tiny backend to install. It is the same code everywhere: the slow tests run once, without Blender."""
 
 from __future__ import annotations
 

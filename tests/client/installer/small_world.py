@@ -1,4 +1,4 @@
-"""An engine of a few kilobytes: tiny wheels, a bundle that brings them, an index that serves them, slowly where asked."""
+"""A backend of a few kilobytes: tiny wheels, a bundle that brings them, an index that serves them, slowly where asked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 180.0  # seconds for what takes moments on a quiet machine
-# The doctor of the tiny engine: what it finds lies in a file beside it.
+# The doctor of the tiny backend: what it finds lies in a file beside it.
 CLI = """
 import json, pathlib, sys
 told = pathlib.Path(__file__).with_name("problems.json")

@@ -1,4 +1,4 @@
-"""The whole thing once: the wheels that the extension brings, real torch, the real engine's own doctor."""
+"""The whole thing once: the wheels that the extension brings, real torch, the real backend's own doctor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .small_world import ROOT
 
 
 @pytest.mark.slow
-def test_the_real_engine_is_installed_and_works(install, tmp_path):
+def test_the_real_backend_is_installed_and_works(install, tmp_path):
     """torch comes from where pip is configured, as on a build machine; artists' machines ask PyTorch's index."""
     if not (ROOT / "wheels" / "bundle.json").is_file():
         pytest.skip("nothing to install: run `python3 build.py wheels`")

@@ -1,4 +1,4 @@
-"""The engine's environment: install, repair, check, remove. Plain twins: backend/install.py's functions of these names."""
+"""Install, repair, check and remove the backend. Each operator calls the function of that name in backend/install.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..ui.studio import redraw, studio
 
 
 def _run(operator: bpy.types.Operator, job: install.Job) -> set[str]:
-    """Beside Blender when it has a window; else until it is done."""
+    """In the background where Blender has a window; without one, this waits until the job is done."""
     if not bpy.app.background:
         studio().install(job)
         redraw()
@@ -25,7 +25,7 @@ def _run(operator: bpy.types.Operator, job: install.Job) -> set[str]:
     return {"CANCELLED"}
 
 
-class _Engine:
+class _Backend:
     bl_options: ClassVar[set[str]] = {"REGISTER", "INTERNAL"}
 
     @classmethod
@@ -33,39 +33,39 @@ class _Engine:
         return studio().installing is None and not studio().desk.working
 
 
-class FITDIFF_OT_install_engine(_Engine, bpy.types.Operator):
-    """Make a Python environment for the engine: about 350 MB to download and 1.3 GB on disk, more for graphics cards"""
+class FITDIFF_OT_install_backend(_Backend, bpy.types.Operator):
+    """Install what FitDiff computes with: about 350 MB to download and 1.3 GB on disk, more for graphics cards"""
 
-    bl_idname = "fitdiff.install_engine"
-    bl_label = "Install Engine"
+    bl_idname = "fitdiff.install_backend"
+    bl_label = "Install Backend"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         build = places.preferences().build
-        return _run(self, install.install(places.engine_folder(), online=bpy.app.online_access, build=build))
+        return _run(self, install.install(places.backend_folder(), online=bpy.app.online_access, build=build))
 
 
-class FITDIFF_OT_check_engine(_Engine, bpy.types.Operator):
-    """Have the engine test itself"""
+class FITDIFF_OT_check_backend(_Backend, bpy.types.Operator):
+    """Test whether the backend works"""
 
-    bl_idname = "fitdiff.check_engine"
+    bl_idname = "fitdiff.check_backend"
     bl_label = "Check"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        return _run(self, install.check(places.engine_folder()))
+        return _run(self, install.check(places.backend_folder()))
 
 
-class FITDIFF_OT_remove_engine(_Engine, bpy.types.Operator):
-    """Delete the engine's environment; heads in your scenes stay as they are"""
+class FITDIFF_OT_remove_backend(_Backend, bpy.types.Operator):
+    """Delete the backend; heads in your scenes stay as they are"""
 
-    bl_idname = "fitdiff.remove_engine"
-    bl_label = "Remove Engine"
+    bl_idname = "fitdiff.remove_backend"
+    bl_label = "Remove Backend"
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_confirm(self, event)
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         studio().disconnect()
-        return _run(self, install.remove(places.engine_folder()))
+        return _run(self, install.remove(places.backend_folder()))
 
 
 class FITDIFF_OT_cancel_install(bpy.types.Operator):
@@ -86,16 +86,16 @@ class FITDIFF_OT_cancel_install(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class FITDIFF_OT_examine_engine(bpy.types.Operator):
-    """Ask the engine what it is, what it computes with, and which face models and networks it has"""
+class FITDIFF_OT_examine_backend(bpy.types.Operator):
+    """Show what the backend computes with, and which face models and networks it has"""
 
-    bl_idname = "fitdiff.examine_engine"
-    bl_label = "Ask the Engine"
+    bl_idname = "fitdiff.examine_backend"
+    bl_label = "Examine Backend"
     bl_options: ClassVar[set[str]] = {"INTERNAL"}
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return studio().engine_state().name in (install.READY, install.OUTDATED)
+        return studio().backend_state().name in (install.READY, install.OUTDATED)
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         try:
@@ -107,9 +107,9 @@ class FITDIFF_OT_examine_engine(bpy.types.Operator):
 
 
 CLASSES = (
-    FITDIFF_OT_install_engine,
-    FITDIFF_OT_check_engine,
-    FITDIFF_OT_remove_engine,
+    FITDIFF_OT_install_backend,
+    FITDIFF_OT_check_backend,
+    FITDIFF_OT_remove_backend,
     FITDIFF_OT_cancel_install,
-    FITDIFF_OT_examine_engine,
+    FITDIFF_OT_examine_backend,
 )
