@@ -35,7 +35,8 @@ def play(raw: msgspec.Raw, report: Report) -> dict[str, Any]:
     part = Path(order.photo).stem.split("-")[0]
     if part in PARTS:
         PARTS[part](order)
-    for step in range(50 if part == "slow" else 1):
+    slow = part == "slow" and not Path(order.photo).with_name("hurry").exists()
+    for step in range(50 if slow else 1):
         time.sleep(0.02)
         report(Progress("fitting", step, 50))
     with atomic_folder(Path(order.out)) as folder:

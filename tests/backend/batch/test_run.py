@@ -307,6 +307,7 @@ def test_stopped_in_the_middle_it_leaves_nothing_half_written_and_goes_on(place,
         counts = place.report()["counts"]
         assert counts["done"] >= 1 and counts["done"] + counts["waiting"] == 8
         assert place.rubbish() == []
+    (place.folder / "hurry").touch()
     statuses = list(place.run().values())
     assert statuses.count(KEPT) >= 1
     assert statuses.count(KEPT) + statuses.count(DONE) == 8
