@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..avatar import Avatar, avatar_from_model
-from ..avatar.convert import EYE_SIZE, camera_to_avatar, light_to_avatar, maps_to_avatar
+from ..avatar import Avatar
+from ..avatar.convert import EYE_SIZE
 from ..diffusion import split
 from ..diffusion.completion import Fresh, block, each_its_own, sample_known, sample_near
 from ..diffusion.samplers import Callback, Step, sample_dpm_solver
@@ -18,14 +18,10 @@ from ..face.appearance import PUPIL, SCLERA, Paint, head_maps
 from ..face.looks import iris_for
 from ..face.model import MorphableModel
 from ..face.skin import MELANIN, load_skin
-from ..hair.brows import stored_brows
-from ..pictures.model_sheets import portrait_camera
 from ..progress import Progress, Report, silent
-from ..render.preview import BACKGROUND, to_bytes
-from ..render.renderer import Renderer
 from ..skin_maps import SKIN_MAPS
 from .generator import Generator, Skin
-from .random_person import KEY_LIGHT, PICTURE
+from .random_person import drawn_avatar
 
 AT_ONCE = 8  # people in a batch
 FAR = 0.5  # share of the schedule that a similar person is noised by and drawn again
@@ -106,25 +102,15 @@ def avatar_of(model: MorphableModel, generator: Generator, z: Tensor, engine: st
         skin.normal,
     )
     maps = head_maps(model, skin.diffuse, paint, EYE_SIZE)
-    vertices, camera = model.vertices(parts.identity), portrait_camera(model, PICTURE, yaw=-18.0)
-    rendering = Renderer(model.topology)(vertices, maps, camera, vertices.new_tensor([KEY_LIGHT]))
-    picture = to_bytes(rendering.over(vertices.new_tensor(BACKGROUND).view(1, 3, 1, 1)))[0]
-    stored = maps_to_avatar(maps)
-    brows, where = stored_brows(model, stored["diffuse"])
-    return avatar_from_model(
+    return drawn_avatar(
         model,
-        identity=parts.identity[0],
-        expression=torch.zeros_like(parts.expression[0]),
+        parts.identity[0],
+        maps,
         texture=parts.texture[0],
-        light=light_to_avatar(KEY_LIGHT),
-        camera=camera_to_avatar(camera),
-        maps=stored | where,
-        brows=brows,
         engine=engine,
         seed=seed,
         settings={"steps": steps},
         licences=generator.licences,
-        preview=picture,
     )
 
 
