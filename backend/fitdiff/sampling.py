@@ -27,7 +27,7 @@ Steps = Annotated[int, msgspec.Meta(ge=1, le=MOST_SAMPLING_STEPS)]
 Seed = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
-class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that may be asked of a sampling. Without a count, `out` becomes the avatar folder of person `seed`;
     with one it holds person-SEED, person-SEED+1 ... and a sheet of them."""
 
@@ -40,18 +40,11 @@ class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overwrite: bool = False
 
 
-class Variation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Variation(Sampling, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The same of people who share something with an avatar that is there."""
 
     avatar: str
-    out: str
     keep: Literal["shape", "reflectance", "identity"] = "identity"
-    count: Count | None = None
-    seed: Seed = 0
-    steps: Steps = 25
-    face_model: str | None = None
-    stack: Literal["embedded", "research"] = "embedded"
-    overwrite: bool = False
 
 
 def sample(order: Sampling | Variation, report: Report) -> dict[str, Any]:

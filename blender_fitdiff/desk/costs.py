@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
+
+from ..backend.installing.places import write_whole
 
 KEPT = 5  # runs of each kind
 
@@ -28,8 +29,6 @@ class Costs:
 
     def note(self, kind: str, seconds: float) -> None:
         self._seconds[kind] = [*self._seconds.get(kind, []), round(seconds, 2)][-KEPT:]
-        part = self._file.with_name(self._file.name + ".part")
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(self._seconds), encoding="utf-8")
-            os.replace(part, self._file)
+            write_whole(self._file, self._seconds)

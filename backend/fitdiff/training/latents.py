@@ -7,25 +7,23 @@ a folder of the user's own (docs/training.md) goes through the same code.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from .. import tensor_files
 from ..diffusion import Parts, join
 from ..diffusion.conditioning import as_condition
 from ..errors import FitDiffError
 from ..networks import Autoencoder
 from ..networks.denoiser import Condition
 from ..perception.types import IdentityNetwork
-from ..progress import Progress, Report, silent
+from ..progress import Report, silent
 from ..render import Camera
+from . import shards
 from .synthetic import Crowd
 
 SHARD = 512  # people in a file
@@ -108,29 +106,12 @@ def write(
     report: Report = silent,
 ) -> int:
     """Shards until the people, or the minutes, are used up; how many people lie there now."""
-    folder.mkdir(parents=True, exist_ok=True)
     facts = {"autoencoder": sha256, "recogniser": recogniser.name, "says": source.says, "first": first}
-    index = folder / INDEX
-    if index.is_file() and json.loads(index.read_text(encoding="utf-8")) != facts:
-        raise FitDiffError(
-            "training-other-run", f"{folder} holds latents made with other settings: choose another folder."
-        )
-    index.write_text(json.dumps(facts), encoding="utf-8")
-    started, done = time.monotonic(), 0
-    for shard in range(-(-source.count // SHARD)):
-        path = folder / f"{shard:05d}.safetensors"
-        people = min(SHARD, source.count - shard * SHARD)
-        if not path.is_file():
-            if minutes is not None and time.monotonic() - started > 60 * minutes:
-                break
-            parts = []
-            for start in range(0, people, at_once):
-                count = min(at_once, people - start)
-                parts.append(_rows(source, autoencoder, recogniser, first + shard * SHARD + start, count))
-                report(Progress("painting and photographing people", shard * SHARD + start + count, source.count))
-            _store(path, [torch.cat(column) for column in zip(*parts, strict=True)])
-        done += people
-    return done
+
+    def make(start: int, number: int) -> shards.Columns:
+        return dict(zip(NAMES, _rows(source, autoencoder, recogniser, first + start, number), strict=True))
+
+    return shards.fill(folder / INDEX, facts, make, source.count, SHARD, at_once, minutes, report)
 
 
 @torch.no_grad()
@@ -155,15 +136,6 @@ def _rows(
 NAMES = ("latent", "embedding", "camera", "points", "map0", "map1", "map2")
 
 
-def _store(path: Path, columns: list[Tensor]) -> None:
-    tensor_files.write_unchecked(path, dict(zip(NAMES, columns, strict=True)), {})
-
-
-def shards(folder: Path) -> Iterator[dict[str, Tensor]]:
-    for path in sorted(folder.glob("[0-9]*.safetensors")):
-        yield load_file(path)
-
-
 def load(folder: Path, device: torch.device | str, limit: int | None = None) -> tuple[Rows, dict[str, str]]:
     """All rows onto the device; the texture and all else of the latent in full precision."""
     index = folder / INDEX
@@ -171,7 +143,8 @@ def load(folder: Path, device: torch.device | str, limit: int | None = None) -> 
         raise FitDiffError("training-no-latents", f"{folder} holds no latents: `fitdiff train latents` makes them.")
     columns: dict[str, list[Tensor]] = {name: [] for name in NAMES}
     people = 0
-    for shard in shards(folder):
+    for path in shards.files(folder):
+        shard = shards.read(path)
         for name in NAMES:
             columns[name].append(shard[name].to(device))
         people += len(shard["latent"])

