@@ -136,7 +136,8 @@ def photos_section(about: Mapping[str, Any]) -> str:
                 star = "\\*" if network in about["guided_by"][engine] else ""
                 cells.append(cell(about["medians"][engine][f"{network}.{view}"], 2) + star)
             rows.append([f"{label}: {titles[view]}", *cells])
-    for title, key, digits in (*report.OTHER_ROWS, ("seconds", "seconds", 0)):
+    others = [row for row in report.OTHER_ROWS if row[1] not in ("mesh_percent", "photometric_psnr")]
+    for title, key, digits in (*others, ("seconds", "seconds", 0)):
         rows.append([title, *(cell(about["medians"][engine][key], digits) for engine in engines)])
     for key, title in (("one_person", "one person"), ("two_people", "two people")):
         found = [cell(about["shape_distances"][engine][key], 2) for engine in engines]

@@ -48,7 +48,7 @@ def test_photos_have_their_command_machine_and_figures(perception, tmp_path):
     assert "Failed: nobody.jpg." in page
     assert "| dlib, distance: in view, inside the face | 0.21 (0.21 to 0.21)\\* |" in page
     assert "| landmarks found again, % of inter-ocular | 1.25 (1.25 to 1.25) |" in page
-    assert "| mesh points found again, % of inter-ocular | – |" in page
+    assert "| dlib, distance: turned by 40\N{DEGREE SIGN}, better side | –\\* |" in page
     assert "| seconds | 2 (2 to 2) |" in page
 
 
