@@ -86,7 +86,9 @@ def _white(image: Image.Image) -> float:
     """
     if image.mode.startswith("I;16"):
         return 65535.0
-    highest = max(float(_finite(np.asarray(strip)).max(initial=0.0)) for _, strip in _strips(image))
+    lowest, highest = (float(value) for value in image.getextrema())  # type: ignore[arg-type]
+    if not (np.isfinite(lowest) and np.isfinite(highest)):  # or they hide what else is there
+        highest = max(float(_finite(np.asarray(strip)).max(initial=0.0)) for _, strip in _strips(image))
     if image.mode == "F" and highest <= 1.001:
         return 1.0
     return next((white for white in (255.0, 65535.0) if highest <= white), max(highest, 1.0))
