@@ -11,10 +11,10 @@ from typing import Any
 import bpy
 
 from .desk.orders import Draw, Order
-from .scene.gallery import clear_the_way
 from .scene.heads import Head, head_of, remember_making
 from .scene.importer import import_avatar
 from .scene.reader import AvatarFolder
+from .scene.visibility import hide_what_encloses
 from .service import Service
 
 LONGEST = 3600.0  # seconds
@@ -89,5 +89,5 @@ def place_head(
     imported = import_avatar(folder, scene=scene, name=name, subdivision=subdivision, pack=pack)
     head = head_of(imported.collection)
     assert head is not None
-    clear_the_way(scene, head)
+    hide_what_encloses(scene, head)
     return head

@@ -1,4 +1,4 @@
-"""The active head: expression, camera, which one is shown. Plain twins: functions of scene/controls.py and scene/gallery.py."""
+"""The active head: expression, camera, which one is shown. The work is done in scene/controls.py and scene/visibility.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import bpy
 
 from ..errors import FitDiffError
 from ..scene.controls import back_to_photo, reset_expression
-from ..scene.gallery import other_lamps, show_only, switch_off
 from ..scene.heads import active_head, heads, the_head
+from ..scene.visibility import other_lamps, show_only, switch_off
 
 
 class _OfHead:

@@ -9,7 +9,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..errors import FitDiffError
 from ..scene.importer import import_avatar
-from ..scene.view import view_note
+from ..scene.view_transform import view_note
 
 
 class FITDIFF_OT_import_avatar(bpy.types.Operator, ImportHelper):

@@ -187,7 +187,7 @@ class FITDIFF_OT_place_head(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         folder, made = Path(self.folder), studio().desk.made
         try:
-            head = place_head(studio().ahead.take(folder) or folder, self.name, scene=context.scene, **_manner())
+            head = place_head(studio().reader.take(folder) or folder, self.name, scene=context.scene, **_manner())
         except FitDiffError as error:
             return _failed(self, error)
         if made is not None and made.folder == folder:

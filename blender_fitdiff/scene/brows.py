@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import MeshArrays
+from .mesh_arrays import MeshArrays
 from .strands import Roots, Strands, nothing, rooted, turned, unit
 
 PER_AREA = 1.1e6  # strands on a square metre, where a brow is densest

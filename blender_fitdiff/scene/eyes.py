@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from .arrays import REGIONS, MeshArrays
 from .mesh import UV_LAYER
+from .mesh_arrays import REGIONS, MeshArrays
 
 FILM = "Film"  # the node that says where the water mirrors
 MIDDLE = (1.5, 0.5, 0.0)  # of the eyes' tile, where the pupil is

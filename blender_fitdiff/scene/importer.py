@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import bpy
 
 from .camera import build_camera
-from .corners import with_corners
+from .eye_corners import with_eye_corners
 from .eyes import find_cornea
-from .gallery import show_only
-from .groups import add_groups
 from .hair import build_brows, build_hair, build_lashes
 from .heads import head_of, remember
 from .lids import find_openings
@@ -24,8 +22,10 @@ from .ownership import owned
 from .reader import AvatarFolder, read_avatar
 from .shape_keys import add_shape_keys
 from .units import metres_per_unit
-from .view import use_neutral_view
+from .vertex_groups import add_groups
+from .view_transform import use_neutral_view
 from .viewport import show_textured
+from .visibility import show_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def _build(avatar: AvatarFolder, name: str, metre: float, *, subdivision: int, p
     units, and what stands beside the head, is scaled itself."""
     name = f"FitDiff {name}"
     openings = find_openings(avatar.mesh)
-    arrays = with_corners(avatar.mesh, openings)
+    arrays = with_eye_corners(avatar.mesh, openings)
     mesh, regions = build_mesh(name, arrays)
     head = bpy.data.objects.new(name, mesh)
     materials = {}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import REGIONS, MeshArrays
 from .lids import Opening
+from .mesh_arrays import REGIONS, MeshArrays
 from .strands import Strands, nothing, unit
 
 POINTS = 6  # of a lash

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import REGIONS, MeshArrays
+from .mesh_arrays import REGIONS, MeshArrays
 
 RINGS = 6  # from where the skin ends outwards; the lid's edge is among them
 NEAR = 3.0  # radii of the eyeball: what lies farther is no lid

@@ -9,10 +9,10 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from .arrays import REGIONS, MeshArrays
 from .colours import working_colour
 from .eyes import Cornea, add_cornea, add_film
 from .mesh import UV_LAYER
+from .mesh_arrays import REGIONS, MeshArrays
 from .nodes import load_image, node_tree
 
 REGION_TAG = "fitdiff_region"

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import FitDiffError
-from .arrays import MeshArrays, read_mesh
 from .avatar_rules import MANIFEST, MANIFEST_LIMIT, NewerError, check_files, read_manifest
+from .mesh_arrays import MeshArrays, read_mesh
 from .png_rules import read_png
 
 

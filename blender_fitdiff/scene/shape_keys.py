@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import bpy
 import numpy as np
 
-from .arrays import MeshArrays
 from .mesh import to_blender
+from .mesh_arrays import MeshArrays
 
 FIT_RESIDUAL = "FitDiff Residual"
 """What the photo shows beyond the sliders (and the gaze). At 1 the head is the fit; at 0 only the sliders speak."""

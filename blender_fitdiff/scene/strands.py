@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import REGIONS, MeshArrays
+from .mesh_arrays import REGIONS, MeshArrays
 
 PER_AREA = 1.3e6  # strands on a square metre, where hair stands as dense as it gets
 MOST = 120_000  # strands of a head, however large the map says its hair is

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import bpy
 
-from .close_up import fit_view
 from .units import metres_per_unit
+from .view_zoom import fit_view
 
 
 def show_textured(scene: bpy.types.Scene, head: bpy.types.Object, *, through_camera: bool) -> None:

@@ -8,11 +8,11 @@ import bpy
 
 from ..desk import wording
 from ..scene import controls
-from ..scene.gallery import other_lamps
 from ..scene.heads import active_head, heads, the_head
 from ..scene.material import SOCKETS
 from ..scene.shape_keys import FIT_RESIDUAL, START
-from ..scene.view import view_note
+from ..scene.view_transform import view_note
+from ..scene.visibility import other_lamps
 from .panel import InSidebar
 from .parts import sentence
 from .state import choices

@@ -21,7 +21,7 @@ from ..desk import frames
 from ..desk.costs import Costs
 from ..desk.desk import Desk
 from ..errors import FitDiffError
-from ..scene.ahead import Ahead
+from ..scene.background_reader import BackgroundReader
 from . import places
 from .pictures import Pictures
 
@@ -40,7 +40,7 @@ class Studio:
         self.folder = places.temporary_folder()
         self.pictures = Pictures()
         self.desk = Desk(self.connect, Costs(places.user_folder() / "durations.json"), self.folder)
-        self.ahead = Ahead()
+        self.reader = BackgroundReader()
         self.installing: install.Job | None = None
         self.installed: FitDiffError | None = None  # why the last installation failed
         self.report: dict | None = None  # what the backend's doctor found
@@ -128,7 +128,7 @@ class Studio:
                 self.desk.blame(self._doctor.error)
             self.report, self._doctor = self._doctor.result, None
         self._tick_pictures()
-        if self.desk.made and self.ahead.ready(self.desk.made.folder):
+        if self.desk.made and self.reader.ready(self.desk.made.folder):
             _place(self.desk)
         drawn = self._redraw()
         asked = self._doctor is not None or self._greeting is not None

@@ -61,7 +61,7 @@ def test_both_see_the_same(reader, avatar, folder):
 def test_both_agree_on_damaged_meshes(extension, folder, data):
     changed = data.draw(damage((folder / "mesh.npz").read_bytes()))
     try:
-        extension("scene.arrays").read_mesh(changed)
+        extension("scene.mesh_arrays").read_mesh(changed)
         accepted = True
     except ValueError:
         accepted = False

@@ -14,10 +14,10 @@ import bpy
 import numpy as np
 
 from blender_fitdiff.scene import light as lights
-from blender_fitdiff.scene.arrays import MeshArrays
 from blender_fitdiff.scene.camera import build_camera
 from blender_fitdiff.scene.material import build_material
 from blender_fitdiff.scene.mesh import build_mesh
+from blender_fitdiff.scene.mesh_arrays import MeshArrays
 from blender_fitdiff.scene.reader import Camera, Light
 
 

@@ -22,7 +22,7 @@ from blender_fitdiff.rendering.pictures import BACKDROP, over, pixels, render
 from blender_fitdiff.rendering.renderers import use_cycles
 from blender_fitdiff.scene.brows import POINTS as BROW_POINTS
 from blender_fitdiff.scene.camera import build_camera
-from blender_fitdiff.scene.corners import ACROSS, LINES
+from blender_fitdiff.scene.eye_corners import ACROSS, LINES
 from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar
 from blender_fitdiff.scene.lashes import LOWER, POINTS, UPPER
 

@@ -12,10 +12,10 @@ from mathutils import Matrix
 from blender_fitdiff.errors import FitDiffError
 from blender_fitdiff.scene import controls
 from blender_fitdiff.scene.environment import hdris
-from blender_fitdiff.scene.gallery import show_only
 from blender_fitdiff.scene.heads import Head, active_head, heads
 from blender_fitdiff.scene.importer import import_avatar
 from blender_fitdiff.scene.nodes import background_of
+from blender_fitdiff.scene.visibility import show_only
 
 from .test_material import SKIN, links
 

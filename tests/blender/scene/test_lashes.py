@@ -8,7 +8,7 @@ import pytest
 
 from blender_fitdiff.errors import FitDiffError
 from blender_fitdiff.scene import controls
-from blender_fitdiff.scene.corners import with_corners
+from blender_fitdiff.scene.eye_corners import with_eye_corners
 from blender_fitdiff.scene.hair import COLOUR, LASH_PALEST
 from blender_fitdiff.scene.heads import Head, active_head
 from blender_fitdiff.scene.importer import import_avatar
@@ -104,7 +104,7 @@ def test_a_blink_carries_its_own_lashes(head):
 
 
 def test_the_corners_flesh_lies_between_the_lids_and_ends_inside_the_eyeball(mesh):
-    more = with_corners(mesh, find_openings(mesh))
+    more = with_eye_corners(mesh, find_openings(mesh))
     count = len(mesh.vertices)
     assert np.array_equal(more.vertices[:count], mesh.vertices)
     assert np.array_equal(more.quads[: len(mesh.quads)], mesh.quads)
@@ -129,7 +129,7 @@ def test_the_corners_flesh_lies_between_the_lids_and_ends_inside_the_eyeball(mes
 
 
 def test_the_scenes_head_has_them(head, mesh):
-    more = with_corners(mesh, find_openings(mesh))
+    more = with_eye_corners(mesh, find_openings(mesh))
     assert len(head.mesh.data.vertices) == len(more.vertices) > len(mesh.vertices)
     assert not head.mesh.data.validate()
 

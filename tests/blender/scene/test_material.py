@@ -11,11 +11,11 @@ import pytest
 
 from blender_fitdiff.rendering.pictures import render
 from blender_fitdiff.rendering.renderers import use_cycles
-from blender_fitdiff.scene.arrays import MeshArrays
 from blender_fitdiff.scene.eyes import CORNEA_ANGLE, find_cornea
 from blender_fitdiff.scene.importer import ImportedAvatar, import_avatar
 from blender_fitdiff.scene.material import HEAD_WIDTH, LOOKS, size_of
 from blender_fitdiff.scene.mesh import to_blender
+from blender_fitdiff.scene.mesh_arrays import MeshArrays
 from tests import synthetic_head
 
 MAPPED = {("UV", "UV", "diffuse", "Vector"), ("diffuse", "Color", "Principled BSDF", "Base Color")}

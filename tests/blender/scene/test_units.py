@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from blender_fitdiff.rendering.relight import ESTIMATED, relight_preview
-from blender_fitdiff.scene.close_up import extent
 from blender_fitdiff.scene.controls import back_to_photo, set_hair
 from blender_fitdiff.scene.export import export_head
 from blender_fitdiff.scene.heads import Head, active_head
 from blender_fitdiff.scene.importer import import_avatar
+from blender_fitdiff.scene.view_zoom import extent
 from tests import synthetic_head
 from tests.avatar_folders import HAIR
 

@@ -248,7 +248,7 @@ def test_another_seed_is_for_a_head_of_the_photo_that_is_chosen(registered, phot
 
 def test_a_made_head_waits_for_object_mode(playing, room, photo, make_folder, monkeypatch):
     placed = []
-    monkeypatch.setattr(room.ahead, "ready", lambda folder: True)
+    monkeypatch.setattr(room.reader, "ready", lambda folder: True)
     monkeypatch.setattr(studio, "_place", lambda desk: placed.append(studio.can_place()))
     choices().photo = str(photo)
     reconstruct.begin()
@@ -275,7 +275,7 @@ def test_a_made_head_is_read_ahead_and_comes_in(playing, room, photo, make_folde
     assert active_head(bpy.context).folder == str(folder)
     assert room.desk.last.folder == folder
     assert active_head(bpy.context).seconds == pytest.approx(room.desk.last.seconds)
-    assert room.ahead.take(folder) is None
+    assert room.reader.take(folder) is None
 
 
 def test_a_made_head_that_cannot_be_read_is_told_once(playing, room, photo, tmp_path):

@@ -9,7 +9,7 @@ from ..errors import FitDiffError
 from .reader import AvatarFolder, read_avatar
 
 
-class Ahead:
+class BackgroundReader:
     """Ask `ready(folder)` until it is True, then `take(folder)`."""
 
     def __init__(self) -> None:

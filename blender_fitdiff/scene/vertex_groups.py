@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from .arrays import REGIONS, MeshArrays
+from .mesh_arrays import REGIONS, MeshArrays
 
 
 def add_groups(head: bpy.types.Object, arrays: MeshArrays) -> None:

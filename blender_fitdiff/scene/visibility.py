@@ -35,7 +35,7 @@ def _use_world_and_camera(scene: bpy.types.Scene, head: Head) -> None:
             scene.render.resolution_x, scene.render.resolution_y = size
 
 
-def clear_the_way(scene: bpy.types.Scene, head: Head) -> list[str]:
+def hide_what_encloses(scene: bpy.types.Scene, head: Head) -> list[str]:
     """Hide what the head would stand inside of, like the cube of a new file; gives the names of what was hidden."""
     bpy.context.view_layer.update()
     centre = sum((head.mesh.matrix_world @ Vector(corner) for corner in head.mesh.bound_box), Vector()) / 8

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .arrays import REGIONS, MeshArrays
 from .lids import Opening
+from .mesh_arrays import REGIONS, MeshArrays
 
 REACH = 0.24  # of the opening's width: how far the flesh reaches over the eyeball, and
 LINES = (0.1, 0.22, 0.35, 0.5, 0.66, 0.82, 1.0)  # shares of it where lines of vertices run from lid to lid
@@ -27,7 +27,7 @@ PEAK = 0.22  # the share of the reach where it swells most
 TILE = 0.004  # half the side of the spot of the texture that it shows
 
 
-def with_corners(mesh: MeshArrays, openings: Sequence[Opening]) -> MeshArrays:
+def with_eye_corners(mesh: MeshArrays, openings: Sequence[Opening]) -> MeshArrays:
     """The same with a few vertices and faces more, at the end of each array: what was there keeps its number. A new vertex
     is a mixture of the lids' own, and moves as they do in every shape."""
     rows, weights, moved, quads, uv, uv_quads, region = [], [], [], [], [], [], []
