@@ -2,7 +2,8 @@
 
 Each of torch's operations takes one thread, because a sum that is split among threads comes out in other last digits for
 every number of them, and a fit makes other heads of that. Where there are two cores, whole parts of the work that are
-added in a fixed order run beside each other instead (fitting/parallel_loss.py).
+added in a fixed order run beside each other instead (fitting/parallel_loss.py). numpy's linear algebra takes one thread in
+every process of FitDiff (__init__.py), for the same reason.
 """
 
 from __future__ import annotations

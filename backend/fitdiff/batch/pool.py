@@ -22,7 +22,7 @@ MEMORY = 1.5 * 2**30  # bytes that a worker is given: the fit with maps of 512 h
 KEPT_FREE = 1 * 2**30  # bytes left to everybody else
 LEAVE = 5.0  # seconds to tidy up in
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
