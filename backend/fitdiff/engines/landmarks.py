@@ -25,10 +25,9 @@ from ..perception.gaze import gaze_of
 from ..perception.pose_fit import refuse_unclear
 from ..progress import Progress, Report, silent
 from ..render.camera import Camera
-from ..render.colour import to_linear
 from ..render.maps import UNPAINTED, Maps
-from ..render.preview import to_bytes
-from ..render.renderer import Renderer, Rendering
+from ..render.preview import over_photo
+from ..render.renderer import Renderer
 
 NAME = "landmarks"
 STAGES = ("camera and shape", "skin and light", "eyes and expression", "picture")
@@ -75,7 +74,10 @@ def reconstruct(
     clock.done()
 
     vertices = model.vertices(identity[None], expression[None], gaze[None])
-    preview = _preview(analysis, renderer, vertices, maps, guess, camera, settings.preview_side)
+    shown, light = maps_from_avatar(maps, vertices), vertices.new_tensor([guess.numbers])
+    preview = over_photo(
+        analysis.photo.pixels, settings.preview_side, camera, lambda view: renderer(vertices, shown, view, light)
+    )
     clock.done(preview)
     return avatar_from_model(
         model,
@@ -149,26 +151,3 @@ def _light(analysis: Analysis, renderer: Renderer, vertices: Tensor, camera: Cam
     photo = torch.from_numpy(mask.crop.read(analysis.photo.pixels)).to(vertices).permute(2, 0, 1)[None]
     bare = torch.from_numpy(mask.skin).to(vertices)[None, None]
     return initial_light(rendering, photo, bare, light_hints(analysis))
-
-
-@torch.no_grad()
-def _preview(
-    analysis: Analysis,
-    renderer: Renderer,
-    vertices: Tensor,
-    maps: dict[str, np.ndarray],
-    guess: LightGuess,
-    camera: Camera,
-    side: int,
-) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB: the head over the photo."""
-    from PIL import Image
-
-    photo = analysis.photo
-    scale = min(1.0, side / max(photo.width, photo.height))
-    width, height = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
-    small = np.asarray(Image.fromarray(photo.pixels).resize((width, height), Image.Resampling.LANCZOS))
-    background = to_linear(torch.from_numpy(small.transpose(2, 0, 1).copy()).to(vertices)[None] / 255.0)
-    light = vertices.new_tensor([guess.numbers])
-    rendering: Rendering = renderer(vertices, maps_from_avatar(maps, vertices), camera.resized((height, width)), light)
-    return to_bytes(rendering.over(background))[0]

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from ..avatar import Avatar, Hair, avatar_from_model
@@ -21,9 +20,8 @@ from ..face.skin import relief
 from ..hair.brows import stored_brows
 from ..hair.scalp import hair_like_brows, photo_hair, stored_hair, with_photo_hair
 from ..render.atlas import Atlas
-from ..render.colour import to_linear
 from ..render.geometry import vertex_normals
-from ..render.preview import to_bytes
+from ..render.preview import over_photo
 from ..render.projection import HeadInPhoto, seen_texels
 from ..resize import resized
 from .energy import drawn_over, metrics
@@ -141,14 +139,10 @@ def avatar_of(
 
 def _preview(head: FitHead, pixels: np.ndarray, maps: dict[str, np.ndarray], side: int) -> np.ndarray:
     """(H, W, 3) uint8: the head with its finished maps over the photo, no side longer than this."""
-    height, width = pixels.shape[:2]
-    scale = min(1.0, side / max(width, height))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    small = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.LANCZOS))
-    background = to_linear(torch.from_numpy(small.transpose(2, 0, 1).copy())[None].to(head.device) / 255.0)
-    view = head.camera().resized(size)
-    rendering = head.renderer(head.vertices(), maps_from_avatar(maps, head.light), view, head.light, head.shade)
-    return to_bytes(rendering.over(background))[0]
+    shown = maps_from_avatar(maps, head.light)
+    return over_photo(
+        pixels, side, head.camera(), lambda view: head.renderer(head.vertices(), shown, view, head.light, head.shade)
+    )
 
 
 def flattened(settings: dict) -> dict:

@@ -1,16 +1,19 @@
-"""Pictures for people: the bare form in clay, for model previews and progress, where no maps exist yet."""
+"""Pictures for people: a head over its photo, and the bare form in clay for where no maps exist yet."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..topology import REGIONS, Topology
 from .camera import Camera
-from .colour import to_srgb
+from .colour import to_linear, to_srgb
 from .maps import Maps
-from .renderer import Renderer, Surface
+from .renderer import Renderer, Rendering, Surface
 from .shading import DirectionalLight, blinn_phong
 
 STUDIO = (
@@ -28,6 +31,18 @@ CLAY_COLOURS = {
     "mouth": ((0.26, 0.16, 0.14), 0.4),
 }
 BACKGROUND = (0.0343, 0.0356, 0.0409)  # sheet.GROUND
+
+
+@torch.no_grad()
+def over_photo(pixels: np.ndarray, side: int, camera: Camera, draw: Callable[[Camera], Rendering]) -> np.ndarray:
+    """The photo (H, W, 3) uint8 sRGB, no side longer than `side`, with what `draw` gives for its camera over it."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, side / max(width, height))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    rendering = draw(camera.resized(size))
+    small = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.LANCZOS))
+    background = to_linear(torch.from_numpy(small.transpose(2, 0, 1).copy()).to(rendering.image)[None] / 255.0)
+    return to_bytes(rendering.over(background))[0]
 
 
 @torch.no_grad()
