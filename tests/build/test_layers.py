@@ -57,6 +57,7 @@ def test_build_needs_only_the_standard_library():
         assert not set(_imports(path)) - set(sys.stdlib_module_names) - {"building"}, path
 
 
+# Small files that every room may know.
 KNOWN_TO_ALL = {"colour", "user_folders", "resize", "atomic_write", "tensor_files"}
 # A room, and the rooms (or single files of a room) that it may know beside itself. A room stands below all that know it.
 ROOMS = {
@@ -84,9 +85,9 @@ ROOMS = {
     "networks": {"skin_maps"},
     "render": {"errors", "topology"},
     "face": {"errors", "regular_file", "topology", "render"},
-    "perception": {"errors", "tensor_files", "weight_files", "topology", "photo", "render", "face"},
-    "diffusion": {"errors", "tensor_files", "networks", "perception.types"},
-    "avatar": {"skin_maps", "__version__", "errors", "atomic_write", "topology", "render", "face"},
+    "perception": {"errors", "weight_files", "topology", "photo", "render", "face"},
+    "diffusion": {"errors", "networks", "perception.types"},
+    "avatar": {"skin_maps", "__version__", "errors", "topology", "render", "face"},
     "hair": {"render", "face", "avatar"},
     "pictures": {"errors", "topology", "photo", "render", "face", "perception", "avatar"},
     "face.build": {"errors", "topology", "render", "face", "perception", "pictures"},
@@ -134,19 +135,17 @@ ROOMS = {
     "sampling": {
         "errors",
         "progress",
-        "atomic_write",
         "face",
         "perception",
         "avatar",
         "pictures",
         "generation",
     },
-    "inspection": {"errors", "progress", "atomic_write", "photo", "face", "perception"},
+    "inspection": {"errors", "progress", "photo", "face", "perception"},
     "training": {
         "skin_maps",
         "errors",
         "progress",
-        "tensor_files",
         "progress_bar",
         "topology",
         "photo",
@@ -191,7 +190,6 @@ ROOMS = {
     "health": {
         "errors",
         "devices",
-        "tensor_files",
         "photo",
         "render",
         "face",
@@ -205,7 +203,6 @@ ROOMS = {
         "streams",
         "progress",
         "devices",
-        "atomic_write",
         "failures",
         "engines",
         "reconstruction",
@@ -216,7 +213,6 @@ ROOMS = {
         "__version__",
         "errors",
         "progress",
-        "atomic_write",
         "failures",
         "html_report",
         "photo",
@@ -234,7 +230,6 @@ ROOMS = {
         "progress",
         "progress_bar",
         "devices",
-        "atomic_write",
         "regular_file",
         "failure_log",
         "topology",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .bottlenecks import stages
-from .identity import ARCFACE_GROUPS, ARCFACE_TEMPLATE, AlignedIdentity
-from .types import IdentityFeatures, Shapes
+from .bottlenecks import MobileFace, stages
 
 
 class Convolution(nn.Sequential):
@@ -19,14 +17,10 @@ class Convolution(nn.Sequential):
         super().__init__(pad, conv, nn.PReLU(channels_out))
 
 
-class MobileFaceNet(AlignedIdentity):
+class MobileFaceNet(MobileFace):
     name = "mobilefacenet"
     embedding_size = 192
-    map_shapes: Shapes = ((64, 28, 28), (128, 14, 14), (128, 7, 7))
-    crop_size = 112
     same_person = 0.5  # cosine distance; measured pairs: one person 0.18 to 0.21, two people 0.70 and up
-    landmark_groups = ARCFACE_GROUPS
-    template = ARCFACE_TEMPLATE
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,10 +34,5 @@ class MobileFaceNet(AlignedIdentity):
             nn.Flatten(),
         )
 
-    def features(self, crops: Tensor) -> IdentityFeatures:
-        x = self.first((crops * 255 - 127.5) / 128)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        return IdentityFeatures(self.last(x), tuple(maps))
+    def scaled(self, crops: Tensor) -> Tensor:
+        return (crops * 255 - 127.5) / 128
