@@ -21,6 +21,7 @@ from .wheels import make_wheels
 # Rooms of tests/backend that run beside the others: what people call, and what starts processes.
 COMMANDS = ("avatar", "batch", "cli", "evaluation", "photo", "service", "training")
 WINDOW = "tests/blender/window"
+SLOWEST = ("--durations=10", "--durations-min=2")  # named at the end of a whole run's parts
 
 
 def lint(options: argparse.Namespace) -> int:
@@ -82,15 +83,15 @@ def all_parts(backend: Environment, blenders: list[Blender]) -> list[Part]:
     commands = [f"tests/backend/{room}" for room in COMMANDS]
     backend_tests = ["tests/backend", *(f"--ignore={path}" for path in commands)]
     parts = [
-        backend_part("commands and client", backend, [*commands, "tests/build", "tests/client"]),
-        backend_part("backend", backend, backend_tests),
+        backend_part("commands and client", backend, [*commands, "tests/build", "tests/client", *SLOWEST]),
+        backend_part("backend", backend, [*backend_tests, *SLOWEST]),
     ]
     for number, blender in enumerate(blenders):
         if number == 0:
-            parts.append(blender_part(blender, backend, ["tests/blender", f"--ignore={WINDOW}"]))
+            parts.append(blender_part(blender, backend, ["tests/blender", f"--ignore={WINDOW}", *SLOWEST]))
             parts.append(blender_part(blender, backend, [WINDOW], "window"))
         else:
-            parts.append(blender_part(blender, backend, ["tests/blender", "-m", "not once"]))
+            parts.append(blender_part(blender, backend, ["tests/blender", "-m", "not once", *SLOWEST]))
     return [*parts, command_part("lint", "lint"), *packaging_parts(blenders)]
 
 
