@@ -33,7 +33,7 @@ from .scene.heads import Head, head_of
 from .scene.importer import import_avatar
 from .scene.reader import MANIFEST
 from .service import Service, backend_python
-from .ui import places
+from .ui import folders
 
 DONE, SOME_FAILED, USAGE, NONE_DONE, NO_BACKEND, CANNOT_WRITE, CANCELLED = 0, 1, 2, 3, 4, 5, 130
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
@@ -161,7 +161,7 @@ def _service_for(options: argparse.Namespace, jobs: Sequence[Job], logs: Path) -
 
 def installed_python() -> Path | None:
     """The Python of the backend that the extension has installed."""
-    return install.python_of(places.backend_folder())
+    return install.python_of(folders.backend_folder())
 
 
 def _is_avatar(job: Job) -> bool:

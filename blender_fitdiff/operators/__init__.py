@@ -1,10 +1,10 @@
-"""Operators: thin shells over plain functions that do the same."""
+"""Operators: each calls plain functions that scripts can call too."""
 
 import bpy
 
-from . import backend, export_head, head, import_avatar, photo, reconstruct, relight_preview, trouble
+from . import backend, error_message, export_head, head, import_avatar, photo, reconstruct, relight_preview
 
-MODULES = (import_avatar, relight_preview, export_head, photo, reconstruct, backend, trouble, head)
+MODULES = (import_avatar, relight_preview, export_head, photo, reconstruct, backend, error_message, head)
 
 
 def register() -> None:

@@ -8,14 +8,14 @@ import bpy
 
 from ..backend import install
 from ..errors import FitDiffError
-from ..ui import places
-from ..ui.studio import redraw, studio
+from ..ui import folders
+from ..ui.runtime import get_runtime, redraw
 
 
 def _run(operator: bpy.types.Operator, job: install.Job) -> set[str]:
     """In the background where Blender has a window; without one, this waits until the job is done."""
     if not bpy.app.background:
-        studio().install(job)
+        get_runtime().install(job)
         redraw()
         return {"FINISHED"}
     outcome = job.wait()
@@ -30,7 +30,7 @@ class _Backend:
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return studio().installing is None and not studio().desk.working
+        return get_runtime().installing is None and not get_runtime().workflow.working
 
 
 class FITDIFF_OT_install_backend(_Backend, bpy.types.Operator):
@@ -40,8 +40,8 @@ class FITDIFF_OT_install_backend(_Backend, bpy.types.Operator):
     bl_label = "Install Backend"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        build = places.preferences().build
-        return _run(self, install.install(places.backend_folder(), online=bpy.app.online_access, build=build))
+        build = folders.preferences().build
+        return _run(self, install.install(folders.backend_folder(), online=bpy.app.online_access, build=build))
 
 
 class FITDIFF_OT_check_backend(_Backend, bpy.types.Operator):
@@ -51,7 +51,7 @@ class FITDIFF_OT_check_backend(_Backend, bpy.types.Operator):
     bl_label = "Check"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        return _run(self, install.check(places.backend_folder()))
+        return _run(self, install.check(folders.backend_folder()))
 
 
 class FITDIFF_OT_remove_backend(_Backend, bpy.types.Operator):
@@ -64,8 +64,8 @@ class FITDIFF_OT_remove_backend(_Backend, bpy.types.Operator):
         return context.window_manager.invoke_confirm(self, event)
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        studio().disconnect()
-        return _run(self, install.remove(places.backend_folder()))
+        get_runtime().disconnect()
+        return _run(self, install.remove(folders.backend_folder()))
 
 
 class FITDIFF_OT_cancel_install(bpy.types.Operator):
@@ -77,11 +77,11 @@ class FITDIFF_OT_cancel_install(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        job = studio().installing
+        job = get_runtime().installing
         return job is not None and job.cancellable and not job.cancelling
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        if job := studio().installing:
+        if job := get_runtime().installing:
             job.cancel()
         return {"FINISHED"}
 
@@ -95,13 +95,13 @@ class FITDIFF_OT_examine_backend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return studio().backend_state().name in (install.READY, install.OUTDATED)
+        return get_runtime().backend_state().name in (install.READY, install.OUTDATED)
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         try:
-            studio().examine()
+            get_runtime().examine()
         except FitDiffError as error:
-            studio().desk.blame(error)
+            get_runtime().workflow.show_error(error)
             return {"CANCELLED"}
         return {"FINISHED"}
 

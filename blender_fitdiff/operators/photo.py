@@ -1,4 +1,4 @@
-"""Which photo: from the file browser, dropped into the 3D view, or pasted. The plain twin of all: `choose_photo`."""
+"""Choose the photo: in the file browser, by drop into the 3D view, or by paste. All call `choose_photo`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import ClassVar
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
-from ..desk.orders import PICTURES, checked_photo
 from ..errors import FitDiffError
-from ..ui.state import choices
-from ..ui.studio import show_sidebar, studio
+from ..ui.runtime import get_runtime, show_sidebar
+from ..ui.settings import choices
+from ..workflow.orders import PHOTO_SUFFIXES, checked_photo
 
 
 def choose_photo(given: str) -> None:
@@ -22,7 +22,7 @@ def _chosen(operator: bpy.types.Operator, given: str) -> set[str]:
     try:
         choose_photo(given)
     except FitDiffError as error:
-        studio().desk.blame(error)
+        get_runtime().workflow.show_error(error)
         operator.report({"WARNING"}, error.sentence)
         return {"CANCELLED"}
     return {"FINISHED"}
@@ -35,8 +35,10 @@ class FITDIFF_OT_choose_photo(bpy.types.Operator, ImportHelper):
     bl_label = "Choose Photo"
     bl_options: ClassVar[set[str]] = {"REGISTER", "INTERNAL"}
 
-    filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in PICTURES), options={"HIDDEN"})
-    # The file browser reads this by its number: 3 shows the photos themselves.
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{ending}" for ending in PHOTO_SUFFIXES), options={"HIDDEN"}
+    )
+    # The file browser reads this by its number: 3 shows thumbnails.
     display_type: bpy.props.EnumProperty(
         items=(("THUMBNAIL", "Thumbnails", "", "NONE", 3),), default="THUMBNAIL", options={"HIDDEN", "SKIP_SAVE"}
     )
@@ -46,7 +48,7 @@ class FITDIFF_OT_choose_photo(bpy.types.Operator, ImportHelper):
 
 
 class FITDIFF_OT_drop_photo(bpy.types.Operator):
-    """Take the dropped photo for FitDiff"""
+    """Use the dropped photo in FitDiff"""
 
     bl_idname = "fitdiff.drop_photo"
     bl_label = "Photo for FitDiff"
@@ -62,7 +64,7 @@ class FITDIFF_OT_drop_photo(bpy.types.Operator):
 
 
 class FITDIFF_OT_paste_photo(bpy.types.Operator):
-    """Take the path of a photo from the clipboard"""
+    """Use the photo whose path is in the clipboard"""
 
     bl_idname = "fitdiff.paste_photo"
     bl_label = "Paste Photo's Path"
@@ -78,11 +80,11 @@ class FITDIFF_FH_photo(bpy.types.FileHandler):
     bl_idname = "FITDIFF_FH_photo"
     bl_label = "FitDiff"
     bl_import_operator = "fitdiff.drop_photo"
-    bl_file_extensions = ";".join(PICTURES)
+    bl_file_extensions = ";".join(PHOTO_SUFFIXES)
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:
-        return context.area is not None and context.area.type == "VIEW_3D" and not studio().desk.working
+        return context.area is not None and context.area.type == "VIEW_3D" and not get_runtime().workflow.working
 
 
 CLASSES = (FITDIFF_OT_choose_photo, FITDIFF_OT_drop_photo, FITDIFF_OT_paste_photo, FITDIFF_FH_photo)

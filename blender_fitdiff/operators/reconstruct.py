@@ -1,6 +1,5 @@
-"""The button. With a window the work goes on beside Blender (the desk); without one it is done before the call returns.
-
-Plain twins: making.make_head and making.draw_head (they wait), making.place_head, and the desk's begin, draw and cancel.
+"""Reconstruct, Random Person, Cancel, Another Seed. With a window the work goes on in the background (workflow/workflow.py);
+without one the operator waits until the head is there (make_heads.py).
 """
 
 from __future__ import annotations
@@ -11,27 +10,27 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..desk.orders import Draw, is_of, person_folder
 from ..errors import FitDiffError
-from ..making import draw_head, make_head, place_head
+from ..make_heads import make_head, make_random_head, place_head
 from ..scene.heads import active_head, remember_making
-from ..ui import places
-from ..ui.state import choices
-from ..ui.studio import can_place, redraw, studio, wake
+from ..ui import folders
+from ..ui.runtime import get_runtime, reason_to_wait, redraw, wake
+from ..ui.settings import choices
+from ..workflow.orders import PersonOrder, is_made_from, person_folder
 
-ANYBODY = 1_000_000  # seeds that a click chooses from: short enough to be written down
+RANDOM_SEEDS = 1_000_000  # Random Person chooses a seed below this: short enough to write down
 
 
-def begin() -> None:
-    """Start on what the panel shows. Raises FitDiffError."""
-    if studio().desk.working:
+def start_reconstruction() -> None:
+    """Start on what the panel shows, in the background. Raises FitDiffError."""
+    if get_runtime().workflow.working:
         raise FitDiffError("busy", "A head is being made: wait for it, or cancel it first.")
-    studio().desk.begin(choices().order())
+    get_runtime().workflow.reconstruct(choices().order())
     wake()
 
 
 def _python() -> Path:
-    python = places.backend_python()
+    python = folders.backend_python()
     if python is None:
         raise FitDiffError(
             "backend-missing",
@@ -40,28 +39,31 @@ def _python() -> Path:
     return python
 
 
-def _manner() -> dict[str, Any]:
-    """How heads are built, by the preferences."""
-    chosen = places.preferences()
+def _build_options() -> dict[str, Any]:
+    """What the preferences say on how heads are built, as arguments of place_head."""
+    chosen = folders.preferences()
     return {"subdivision": chosen.subdivision, "pack": chosen.pack}
 
 
 def _failed(operator: bpy.types.Operator, error: FitDiffError) -> set[str]:
-    studio().desk.blame(error)
+    get_runtime().workflow.show_error(error)
     operator.report({"ERROR"}, error.sentence)
     redraw()
     return {"CANCELLED"}
 
 
 class FITDIFF_OT_reconstruct(bpy.types.Operator):
-    """Make a head from the photo; Blender stays free meanwhile"""
+    """Make a head from the photo, in the background"""
 
     bl_idname = "fitdiff.reconstruct"
     bl_label = "Reconstruct from Photo"
     bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
 
     photo: bpy.props.StringProperty(
-        name="Photo", description="Empty: the panel's", subtype="FILE_PATH", options={"SKIP_SAVE"}
+        name="Photo",
+        description="Path of the photo; empty for the one in the panel",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
     )
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
@@ -70,26 +72,26 @@ class FITDIFF_OT_reconstruct(bpy.types.Operator):
         try:
             if self.photo:
                 choices().photo = self.photo
-            begin()
+            start_reconstruction()
         except FitDiffError as error:
             return _failed(self, error)
-        return {"CANCELLED"}  # nothing to undo yet: the head comes in later, as a step of its own
+        return {"CANCELLED"}  # nothing to undo yet: the head is placed later, by an operator of its own
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             if self.photo:
                 choices().photo = self.photo
             order = choices().order()
-            head = make_head(order, _python(), places.log_folder(), scene=context.scene, **_manner())
+            head = make_head(order, _python(), folders.log_folder(), scene=context.scene, **_build_options())
         except FitDiffError as error:
             return _failed(self, error)
-        studio().desk.blame(None)
+        get_runtime().workflow.show_error(None)
         self.report({"INFO"}, f"Made {head.collection.name}")
         return {"FINISHED"}
 
 
 class FITDIFF_OT_random_person(bpy.types.Operator):
-    """Draw a person whom nobody has photographed"""
+    """PersonOrder a person whom nobody has photographed"""
 
     bl_idname = "fitdiff.random_person"
     bl_label = "Random Person"
@@ -97,7 +99,7 @@ class FITDIFF_OT_random_person(bpy.types.Operator):
 
     seed: bpy.props.IntProperty(
         name="Seed",
-        description="Equal numbers, equal people; below 0: anybody",
+        description="The same seed makes the same person; -1 for a random seed",
         default=-1,
         min=-1,
         options={"SKIP_SAVE"},
@@ -105,28 +107,30 @@ class FITDIFF_OT_random_person(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return not studio().desk.working
+        return not get_runtime().workflow.working
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         if bpy.app.background:
             return self.execute(context)
-        studio().desk.draw(self._person())
+        get_runtime().workflow.make_person(self._person())
         wake()
         return {"CANCELLED"}  # as above
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            head = draw_head(self._person(), _python(), places.log_folder(), scene=context.scene, **_manner())
+            head = make_random_head(
+                self._person(), _python(), folders.log_folder(), scene=context.scene, **_build_options()
+            )
         except FitDiffError as error:
             return _failed(self, error)
-        studio().desk.blame(None)
+        get_runtime().workflow.show_error(None)
         self.report({"INFO"}, f"Made {head.collection.name}")
         return {"FINISHED"}
 
-    def _person(self) -> Draw:
-        seed = self.seed if self.seed >= 0 else secrets.randbelow(ANYBODY)
-        folder = person_folder(places.heads_folder(), seed)
-        return Draw(folder, seed, places.preferences().face_model)
+    def _person(self) -> PersonOrder:
+        seed = self.seed if self.seed >= 0 else secrets.randbelow(RANDOM_SEEDS)
+        folder = person_folder(folders.heads_folder(), seed)
+        return PersonOrder(folder, seed, folders.preferences().face_model)
 
 
 class FITDIFF_OT_cancel(bpy.types.Operator):
@@ -138,16 +142,16 @@ class FITDIFF_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return studio().desk.busy
+        return get_runtime().workflow.busy
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        studio().desk.cancel()
+        get_runtime().workflow.cancel()
         redraw()
         return {"FINISHED"}
 
 
 class FITDIFF_OT_another_seed(bpy.types.Operator):
-    """Make the head once more from another random start; the present one is kept, hidden"""
+    """Make the head again with the next seed; the present one stays in the file, hidden"""
 
     bl_idname = "fitdiff.another_seed"
     bl_label = "Another Seed"
@@ -156,10 +160,10 @@ class FITDIFF_OT_another_seed(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         chosen, head = choices(), active_head(context)
-        if head is not None and not is_of(Path(head.folder), Path(bpy.path.abspath(chosen.photo))):
+        if head is not None and not is_made_from(Path(head.folder), Path(bpy.path.abspath(chosen.photo))):
             cls.poll_message_set("This head was not made from the photo above")
             return False
-        return bool(chosen.photo) and chosen.chosen_engine().chance and not studio().desk.working
+        return bool(chosen.photo) and chosen.chosen_engine().chance and not get_runtime().workflow.working
 
     def invoke(self, _context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         choices().seed += 1
@@ -182,12 +186,14 @@ class FITDIFF_OT_place_head(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return not can_place()
+        return not reason_to_wait()
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        folder, made = Path(self.folder), studio().desk.made
+        folder, made = Path(self.folder), get_runtime().workflow.made
         try:
-            head = place_head(studio().reader.take(folder) or folder, self.name, scene=context.scene, **_manner())
+            head = place_head(
+                get_runtime().reader.take(folder) or folder, self.name, scene=context.scene, **_build_options()
+            )
         except FitDiffError as error:
             return _failed(self, error)
         if made is not None and made.folder == folder:

@@ -1,24 +1,24 @@
-"""The sidebar, the preferences, and what they share: drawing and state, no work."""
+"""The sidebar, the preferences and the properties that they show."""
 
 import bpy
 
-from . import panel, preferences, result, state, studio, switches
+from . import head_panels, panel, preferences, runtime, settings, switches
 
-MODULES = (preferences, state, switches, panel, result)
+MODULES = (preferences, settings, switches, panel, head_panels)
 
 
 def register() -> None:
     for module in MODULES:
         for cls in module.CLASSES:
             bpy.utils.register_class(cls)
-    state.register()
+    settings.register()
     switches.register()
 
 
 def unregister() -> None:
-    studio.close()
+    runtime.close()
     switches.unregister()
-    state.unregister()
+    settings.unregister()
     for module in reversed(MODULES):
         for cls in reversed(module.CLASSES):
             bpy.utils.unregister_class(cls)

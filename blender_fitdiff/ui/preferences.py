@@ -5,13 +5,13 @@ from __future__ import annotations
 import bpy
 
 from ..backend import install
-from . import places
-from .parts import draw_backend, draw_installation, draw_trouble, sentence
-from .studio import Studio, studio
+from . import folders
+from .runtime import Runtime, get_runtime
+from .widgets import draw_backend, draw_error, draw_installation, sentence
 
 
 class FitDiffPreferences(bpy.types.AddonPreferences):
-    bl_idname = places.PACKAGE
+    bl_idname = folders.PACKAGE
 
     build: bpy.props.EnumProperty(
         name="Compute With",
@@ -49,36 +49,36 @@ class FitDiffPreferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, room = self.layout, studio()
-        _backend(layout.box(), context, room)
-        if error := room.installed:
-            draw_trouble(layout, context, error)
+        layout, runtime = self.layout, get_runtime()
+        _backend(layout.box(), context, runtime)
+        if error := runtime.install_error:
+            draw_error(layout, context, error)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(self, "build")
         column.prop(self, "face_model", placeholder="embedded")
-        column.prop(self, "engine_folder", placeholder=str(places.backend_folder()))
-        column.prop(self, "heads_folder", placeholder=str(places.heads_folder()))
+        column.prop(self, "engine_folder", placeholder=str(folders.backend_folder()))
+        column.prop(self, "heads_folder", placeholder=str(folders.heads_folder()))
         column.prop(self, "subdivision")
         column.prop(self, "pack")
         row = layout.row()
-        row.operator("wm.path_open", text="Heads", icon="FILE_FOLDER").filepath = str(places.heads_folder())
-        row.operator("wm.path_open", text="Logs", icon="FILE_TEXT").filepath = str(places.log_folder())
+        row.operator("wm.path_open", text="Heads", icon="FILE_FOLDER").filepath = str(folders.heads_folder())
+        row.operator("wm.path_open", text="Logs", icon="FILE_TEXT").filepath = str(folders.log_folder())
         log = row.operator("wm.path_open", text="Installation Log", icon="FILE_TEXT")
-        log.filepath = str(install.log_of(places.backend_folder()))
+        log.filepath = str(install.log_of(folders.backend_folder()))
 
 
-def _backend(box: bpy.types.UILayout, context: bpy.types.Context, room: Studio) -> None:
-    state = room.backend_state()
-    if room.installing:
-        draw_installation(box, context, room)
+def _backend(box: bpy.types.UILayout, context: bpy.types.Context, runtime: Runtime) -> None:
+    state = runtime.backend_state()
+    if runtime.installing:
+        draw_installation(box, context, runtime)
         return
     if state.name not in (install.READY, install.OUTDATED):
-        draw_backend(box, context, room)
+        draw_backend(box, context, runtime)
         return
-    if places.named_python():
-        sentence(box, context, f"The backend is the one that {places.SETTING} names: {places.named_python()}", "INFO")
-        _said(box, context, room)
+    if folders.named_python():
+        sentence(box, context, f"The backend is the one that {folders.SETTING} names: {folders.named_python()}", "INFO")
+        _said(box, context, runtime)
         return
     box.label(text=f"Backend {state.version}, PyTorch {state.torch}", icon="CHECKMARK")
     if state.why:
@@ -90,13 +90,13 @@ def _backend(box: bpy.types.UILayout, context: bpy.types.Context, room: Studio) 
     row.operator("fitdiff.install_backend", text=text, icon="IMPORT")
     row.operator("fitdiff.check_backend", icon="CHECKMARK")
     row.operator("fitdiff.remove_backend", text="Remove", icon="TRASH")
-    _said(box, context, room)
+    _said(box, context, runtime)
 
 
-def _said(box: bpy.types.UILayout, context: bpy.types.Context, room: Studio) -> None:
+def _said(box: bpy.types.UILayout, context: bpy.types.Context, runtime: Runtime) -> None:
     """What the backend's doctor has found: device, face models, networks."""
     box.operator("fitdiff.examine_backend", icon="QUESTION")
-    for text, icon in told(room.report):
+    for text, icon in told(runtime.doctor_report):
         sentence(box, context, text, icon)
 
 

@@ -1,7 +1,8 @@
-"""The active head's switches as properties of the scene. Nothing is stored: all are read from the head and written to it by
-scene/controls.py, so they are saved with the file, undone like any change, and need no add-on to be kept.
+"""The active head's switches, as properties of the scene. They store nothing: each reads and writes the head through
+scene/controls.py, so the values are saved with the file and undone like any other change.
 
-Without postponed annotations: Blender would evaluate them where these functions have no names."""
+No `from __future__ import annotations` here: Blender would evaluate the properties' annotations where these functions are not
+known."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +15,15 @@ from ..scene import controls
 from ..scene.environment import hdris
 from ..scene.hair import LONGEST
 from ..scene.heads import Head, active_head
-from .studio import studio, wake
+from .runtime import get_runtime, wake
 
 PHOTO = "PHOTO"
-OWN_LIGHT = "light"  # the picture of the head in its own light
-_items: list[tuple] = []  # Blender does not keep the strings of dynamic menus: somebody has to
+OWN_LIGHT = "light"  # slot of the head's picture in its own light
+_items: list[tuple] = []  # Blender does not keep the strings of dynamic menus alive
 
 
 def _switch(read: Callable[[Head], Any], write: Callable[[Head, Any], None], otherwise: Any) -> dict[str, Callable]:
-    """get and set of a property that stands for something in the scene."""
+    """get and set of a property that reads and writes the active head; `otherwise` is its value without a head."""
 
     def get(_self: Any) -> Any:
         head = active_head(bpy.context)
@@ -35,7 +36,7 @@ def _switch(read: Callable[[Head], Any], write: Callable[[Head, Any], None], oth
         try:
             write(head, value)
         except FitDiffError as error:
-            studio().desk.blame(error)
+            get_runtime().workflow.show_error(error)
 
     return {"get": get, "set": put}
 
@@ -69,7 +70,7 @@ def _hair_length(head: Head) -> float:
 
 def show_own_light(head: Head) -> None:
     """Take the avatar's preview.png as the icon of the light that the head was made in."""
-    pictures = studio().pictures
+    pictures = get_runtime().icons
     pictures.show(OWN_LIGHT, Path(head.folder) / "preview.png")
     if pictures.loading:
         wake()
@@ -81,7 +82,7 @@ def _lights(_self: Any, _context: Any) -> list[tuple]:
     head = active_head(bpy.context)
     drawn = head is not None and controls.photo_state(head) is None  # a person without a photo
     own = ("Own", "The light that the head was made in") if drawn else ("Photo", "The light of the photo")
-    found = [(PHOTO, *own, studio().pictures.icon(OWN_LIGHT) or "IMAGE_DATA", 0)]
+    found = [(PHOTO, *own, get_runtime().icons.icon(OWN_LIGHT) or "IMAGE_DATA", 0)]
     found += [(name, name.title(), "", balls.get(name) or "WORLD", place) for place, name in enumerate(hdris(), 1)]
     if found != _items:
         _items[:] = found

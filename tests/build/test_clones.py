@@ -17,7 +17,7 @@ SENSITIVE = (
     "tests/build/test_blenders.py",
     "tests/build/test_layers.py",
     "tests/client/installer/test_decisions.py",
-    "tests/client/test_desk.py",
+    "tests/client/test_workflow.py",
     "tests/client/test_once.py",
 )
 

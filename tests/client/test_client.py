@@ -13,7 +13,7 @@ import pytest
 from blender_fitdiff.backend import process, session
 from blender_fitdiff.backend.client import ServiceClient
 from blender_fitdiff.backend.process import clean_environment
-from blender_fitdiff.desk import frames
+from blender_fitdiff.workflow import preview_png
 
 from .conftest import ENVIRONMENT, PATIENCE
 
@@ -54,7 +54,7 @@ def test_a_job_from_start_to_end(client, tmp_path):
     assert [told[0].stage, told[0].fraction] == ["starting", None]
     assert [told[-1].stage, told[-1].fraction, told[-1].seconds_left] == ["fitting", 1.0, 0.0]
     assert job.progress == told[-1]
-    assert frames.pixels(job.progress.preview).std() > 50  # noise, as it was sent
+    assert preview_png.decode(job.progress.preview).std() > 50  # noise, as it was sent
     assert client.state == "ready"
     assert {"fit", "landmarks"} <= set(client.about["capabilities"]["engines"])
 

@@ -88,7 +88,7 @@ def test_every_engine_has_a_card_and_a_file_that_agree():
 
 
 def test_what_the_panel_assumes_until_the_service_has_spoken_is_so(extension):
-    desk = extension("desk.engines")
+    desk = extension("workflow.engines")
     told = {
         "capabilities": {
             "engines": list(registry.ENGINES),

@@ -11,32 +11,33 @@ import pytest
 import blender_fitdiff
 from blender_fitdiff.backend import install
 from blender_fitdiff.service import SETTING
-from blender_fitdiff.ui import places, studio
-from tests.client.test_desk import Playing
+from blender_fitdiff.ui import folders
+from blender_fitdiff.ui import runtime as runtime_module
+from tests.client.test_workflow import Playing
 
 
 @pytest.fixture
 def registered(tmp_path, monkeypatch) -> Iterator[Path]:
     """The folder that stands for the user's."""
     monkeypatch.delenv(SETTING, raising=False)
-    monkeypatch.setattr(places, "user_folder", lambda: tmp_path / "user")
+    monkeypatch.setattr(folders, "user_folder", lambda: tmp_path / "user")
     blender_fitdiff.register()
     yield tmp_path / "user"
     blender_fitdiff.unregister()
 
 
 @pytest.fixture
-def room(registered) -> studio.Studio:
-    return studio.studio()
+def runtime(registered) -> runtime_module.Runtime:
+    return runtime_module.get_runtime()
 
 
 @pytest.fixture
-def playing(room, monkeypatch) -> Playing:
+def playing(runtime, monkeypatch) -> Playing:
     """A backend that is installed, and a service that plays."""
     service = Playing()
-    monkeypatch.setattr(room, "connect", lambda: service)
-    monkeypatch.setattr(room.desk, "_connect", lambda: service)
-    monkeypatch.setattr(room, "backend_state", lambda: install.State(install.READY, version="0.1.0", torch="2.13.0"))
+    monkeypatch.setattr(runtime, "connect", lambda: service)
+    monkeypatch.setattr(runtime.workflow, "_connect", lambda: service)
+    monkeypatch.setattr(runtime, "backend_state", lambda: install.State(install.READY, version="0.1.0", torch="2.13.0"))
     return service
 
 

@@ -55,8 +55,8 @@ class FakeLayout:
             assert words["property"] in words["data"].bl_rna.properties, words
             getattr(words["data"], words["property"])
         if name == "operator":
-            room, operator = words["operator"].split(".")
-            rna = getattr(getattr(bpy.ops, room), operator).get_rna_type()
+            module, operator = words["operator"].split(".")
+            rna = getattr(getattr(bpy.ops, module), operator).get_rna_type()
             return _Words(rna.properties)
         return None
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import bpy
 
 import blender_fitdiff
-from blender_fitdiff.desk.desk import IDLE, WORKING
-from blender_fitdiff.ui import places, state, studio
-from blender_fitdiff.ui.state import choices
+from blender_fitdiff.ui import folders, settings
+from blender_fitdiff.ui import runtime as runtime_module
+from blender_fitdiff.ui.settings import choices
+from blender_fitdiff.workflow.workflow import IDLE, WORKING
 
 
 def named_by_us() -> set[str]:
@@ -23,43 +24,43 @@ def named_by_us() -> set[str]:
 
 
 def test_registering_twice_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(places, "user_folder", lambda: tmp_path)
+    monkeypatch.setattr(folders, "user_folder", lambda: tmp_path)
     before = named_by_us()
     seen = []
     for _ in range(2):
         blender_fitdiff.register()
-        room = studio.studio()
-        folder = room.folder
+        runtime = runtime_module.get_runtime()
+        folder = runtime.folder
         assert folder.is_dir()
         seen.append(named_by_us())
         blender_fitdiff.unregister()
         assert named_by_us() == before
         assert not folder.exists()
-        assert not bpy.app.timers.is_registered(studio._tick)
-        assert (studio._studio, state._kept, state._items) == (None, {}, {})
+        assert not bpy.app.timers.is_registered(runtime_module._tick)
+        assert (runtime_module._runtime, settings._kept, settings._items) == (None, {}, {})
     assert seen[0] == seen[1] != before
     assert {"load_pre._keep", "load_post._give_back", "WindowManager.fitdiff", "Scene.fitdiff_switches"} <= seen[0]
 
 
-def test_switching_off_ends_what_runs(playing, room, photo, monkeypatch):
+def test_switching_off_ends_what_runs(playing, runtime, photo, monkeypatch):
     stopped = []
-    monkeypatch.setattr(room, "disconnect", lambda: stopped.append(True))
+    monkeypatch.setattr(runtime, "disconnect", lambda: stopped.append(True))
     choices().photo = str(photo)
-    room.desk.begin(choices().order())
+    runtime.workflow.reconstruct(choices().order())
     job = playing.last
-    studio.close()
+    runtime_module.close()
     assert job.error.code == "cancelled"
     assert stopped
 
 
 def test_nothing_is_made_before_it_is_needed(registered):
-    assert studio._studio is None
+    assert runtime_module._runtime is None
 
 
-def test_choices_and_the_job_survive_another_file(playing, room, photo, tmp_path):
+def test_choices_and_the_job_survive_another_file(playing, runtime, photo, tmp_path):
     chosen = choices()
     chosen.photo, chosen.engine, chosen.quality, chosen.seed = str(photo), "fit", "fine", 7
-    room.desk.begin(chosen.order())
+    runtime.workflow.reconstruct(chosen.order())
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "one.blend"))
     for open_another in (
         lambda: bpy.ops.wm.read_homefile(use_empty=True),
@@ -68,7 +69,7 @@ def test_choices_and_the_job_survive_another_file(playing, room, photo, tmp_path
         open_another()
         chosen = choices()
         assert (chosen.photo, chosen.engine, chosen.quality, chosen.seed) == (str(photo), "fit", "fine", 7)
-        assert (room.desk.phase, playing.last.poll()) == (WORKING, False)
+        assert (runtime.workflow.phase, playing.last.poll()) == (WORKING, False)
         assert [job.method for job in playing.jobs] == ["reconstruct"]  # the photo is not looked at again
 
 
@@ -79,16 +80,16 @@ def test_files_keep_nothing_of_the_choices(playing, photo, tmp_path):
     assert str(photo).encode() not in path.read_bytes()
 
 
-def test_a_timer_that_stumbles_says_so_and_goes_on(room, monkeypatch):
+def test_a_timer_that_stumbles_says_so_and_goes_on(runtime, monkeypatch):
     def stumble() -> bool:
         raise ZeroDivisionError("deep inside")
 
-    monkeypatch.setattr(room, "tick", stumble)
-    assert studio._tick() == studio.TICK
-    assert room.desk.trouble.code == "internal"
-    assert "deep inside" in room.desk.trouble.details
+    monkeypatch.setattr(runtime, "tick", stumble)
+    assert runtime_module._tick() == runtime_module.TICK
+    assert runtime.workflow.error.code == "internal"
+    assert "deep inside" in runtime.workflow.error.details
 
 
-def test_the_timer_rests_when_nothing_is_going_on(room):
-    assert studio._tick() is None
-    assert room.desk.phase == IDLE
+def test_the_timer_rests_when_nothing_is_going_on(runtime):
+    assert runtime_module._tick() is None
+    assert runtime.workflow.phase == IDLE

@@ -14,19 +14,20 @@ import numpy as np
 import pytest
 
 from blender_fitdiff.backend.job import Job
-from blender_fitdiff.desk.desk import IDLE, MADE, WORKING
-from blender_fitdiff.desk.orders import Draw, person_folder
 from blender_fitdiff.errors import FitDiffError
-from blender_fitdiff.making import draw_head, make_head, place_head
+from blender_fitdiff.make_heads import make_head, make_random_head, place_head
+from blender_fitdiff.operators import error_message, reconstruct
 from blender_fitdiff.operators import photo as photo_operators
-from blender_fitdiff.operators import reconstruct, trouble
 from blender_fitdiff.scene import controls
 from blender_fitdiff.scene.environment import hdris
 from blender_fitdiff.scene.heads import active_head, heads
 from blender_fitdiff.scene.importer import import_avatar
 from blender_fitdiff.scene.shape_keys import START
-from blender_fitdiff.ui import places, state, studio
-from blender_fitdiff.ui.state import choices
+from blender_fitdiff.ui import folders, settings
+from blender_fitdiff.ui import runtime as runtime_module
+from blender_fitdiff.ui.settings import choices
+from blender_fitdiff.workflow.orders import PersonOrder, person_folder
+from blender_fitdiff.workflow.workflow import IDLE, MADE, WORKING
 
 from ..backend_python import SETTING, backend_environment, find_backend, find_photo
 
@@ -85,21 +86,25 @@ def test_the_sidebar_opens_at_our_tab_once_it_has_been_drawn():
 
     sidebar = Sidebar()
     area, tries = SimpleNamespace(regions=[SimpleNamespace(type="WINDOW"), sidebar]), iter(range(3))
-    assert studio._show_tab(area, tries) == studio.TICK
+    assert runtime_module._show_tab(area, tries) == runtime_module.TICK
     sidebar.drawn = True
-    assert studio._show_tab(area, tries) is None
+    assert runtime_module._show_tab(area, tries) is None
     assert sidebar.shown == "FitDiff"
     sidebar.drawn = False
-    assert [studio._show_tab(area, tries) for _ in range(3)] == [studio.TICK, studio.TICK, None]  # it gives up
+    assert [runtime_module._show_tab(area, tries) for _ in range(3)] == [
+        runtime_module.TICK,
+        runtime_module.TICK,
+        None,
+    ]  # it gives up
 
 
 def test_what_is_no_photo_is_told_in_the_panel(registered, tmp_path):
     (tmp_path / "notes.txt").write_text("")
     assert bpy.ops.fitdiff.drop_photo(filepath=str(tmp_path / "notes.txt")) == {"CANCELLED"}
-    assert studio.studio().desk.trouble.code == "photo-kind"
+    assert runtime_module.get_runtime().workflow.error.code == "photo-kind"
     choices().photo = str(tmp_path / "gone.jpg")
-    assert studio.studio().desk.trouble.code == "photo-missing"
-    with pytest.raises(RuntimeError, match="not there any more"):
+    assert runtime_module.get_runtime().workflow.error.code == "photo-missing"
+    with pytest.raises(RuntimeError, match="is not there"):
         bpy.ops.fitdiff.reconstruct()
     choices().photo = ""
     with pytest.raises(RuntimeError, match="Choose a photo first"):
@@ -109,7 +114,7 @@ def test_what_is_no_photo_is_told_in_the_panel(registered, tmp_path):
 def test_without_a_backend_the_button_says_so(registered, photo):
     with pytest.raises(RuntimeError, match="not installed"):
         bpy.ops.fitdiff.reconstruct(photo=str(photo))
-    assert studio.studio().desk.trouble.code == "backend-missing"
+    assert runtime_module.get_runtime().workflow.error.code == "backend-missing"
     assert heads(bpy.context.scene) == []
 
 
@@ -124,7 +129,7 @@ def test_the_button_against_the_real_backend_and_its_plain_twin(backend):
     points = _points(made)
     order = choices().order()
     assert order.engine.name == "landmarks"
-    twin = make_head(order, places.backend_python(), places.log_folder())
+    twin = make_head(order, folders.backend_python(), folders.log_folder())
     np.testing.assert_allclose(_points(twin), points, atol=1e-6)
     assert [one.collection.name for one in heads(bpy.context.scene)] == ["FitDiff obama"]  # it took the other's place
 
@@ -134,23 +139,23 @@ def test_a_photo_without_a_face_is_told_in_a_sentence(backend, photo):
     find_photo("obama.jpg")  # or there are no weights to look with
     with pytest.raises(RuntimeError, match="No face was found"):
         bpy.ops.fitdiff.reconstruct(photo=str(photo))
-    error = studio.studio().desk.trouble
+    error = runtime_module.get_runtime().workflow.error
     assert error.code == "no-face"
-    assert "[no-face]" in trouble.details()
+    assert "[no-face]" in error_message.details()
     assert heads(bpy.context.scene) == []
 
 
-def test_the_desk_begins_on_what_the_panel_shows(playing, room, photo, make_folder):
+def test_the_desk_begins_on_what_the_panel_shows(playing, runtime, photo, make_folder):
     choices().photo = str(photo)
     choices().quality = "draft"
-    reconstruct.begin()
-    assert room.desk.phase == WORKING
+    reconstruct.start_reconstruction()
+    assert runtime.workflow.phase == WORKING
     assert playing.last.params["steps"] == 25
     with pytest.raises(FitDiffError, match="being made"):
-        reconstruct.begin()
+        reconstruct.start_reconstruction()
     assert bpy.ops.fitdiff.cancel() == {"FINISHED"}
-    room.tick()
-    assert room.desk.phase == IDLE
+    runtime.tick()
+    assert runtime.workflow.phase == IDLE
     with pytest.raises(RuntimeError, match="poll"):
         bpy.ops.fitdiff.cancel()
 
@@ -170,56 +175,58 @@ def test_a_random_person_is_drawn_by_the_operator_and_by_its_plain_twin(register
         def stop(self) -> None:
             pass
 
-    monkeypatch.setattr("blender_fitdiff.making.Service", Drawing)
-    monkeypatch.setattr(places, "backend_python", lambda: Path("python"))
+    monkeypatch.setattr("blender_fitdiff.make_heads.Service", Drawing)
+    monkeypatch.setattr(folders, "backend_python", lambda: Path("python"))
     assert bpy.ops.fitdiff.random_person(seed=7) == {"FINISHED"}
     head = active_head(bpy.context)
     assert (head.collection.name, asked) == ("FitDiff Person 7", [{"seed": 7, "overwrite": True}])
     points = _points(head)
-    twin = draw_head(Draw(person_folder(places.heads_folder(), 7), 7), Path("python"), places.log_folder())
+    twin = make_random_head(
+        PersonOrder(person_folder(folders.heads_folder(), 7), 7), Path("python"), folders.log_folder()
+    )
     np.testing.assert_allclose(_points(twin), points, atol=1e-6)
     assert [one.collection.name for one in heads(bpy.context.scene)] == ["FitDiff Person 7"]
     for _ in range(2):
         bpy.ops.fitdiff.random_person()
     assert len({one["seed"] for one in asked}) == 3  # anybody, each time
-    monkeypatch.setattr(places, "backend_python", lambda: None)
+    monkeypatch.setattr(folders, "backend_python", lambda: None)
     with pytest.raises(RuntimeError, match="not installed"):
         bpy.ops.fitdiff.random_person()
 
 
-def test_the_engines_are_those_that_the_service_names(playing, room, monkeypatch):
+def test_the_engines_are_those_that_the_service_names(playing, runtime, monkeypatch):
     def engines() -> list[str]:
-        return [item[0] for item in state._engines(choices(), bpy.context)]
+        return [item[0] for item in settings._engines(choices(), bpy.context)]
 
     assert engines() == ["diffusion", "fit", "landmarks"]
     told = {"capabilities": {"engines": ["fit", "landmarks"], "resolutions": [512, 1024]}}
-    monkeypatch.setattr(room, "_about", told)
+    monkeypatch.setattr(runtime, "_about", told)
     assert engines() == ["fit", "landmarks"]
-    monkeypatch.setattr(room, "_about", {"capabilities": {"engines": ["fit", "landmarks", "diffusion"]}})
+    monkeypatch.setattr(runtime, "_about", {"capabilities": {"engines": ["fit", "landmarks", "diffusion"]}})
     choices().engine = "diffusion"
-    monkeypatch.setattr(room, "_about", {"capabilities": {"engines": ["diffusion", "landmarks"]}})
+    monkeypatch.setattr(runtime, "_about", {"capabilities": {"engines": ["diffusion", "landmarks"]}})
     assert choices().engine == "diffusion"  # whatever the order in which they are named
 
 
-def test_the_engines_default_is_chosen_until_the_artist_chooses(playing, room, monkeypatch):
+def test_the_engines_default_is_chosen_until_the_artist_chooses(playing, runtime, monkeypatch):
     told = {"capabilities": {"engines": ["diffusion", "fit"], "resolutions": [512]}}
-    monkeypatch.setattr(room, "_about", told)
-    room.tick()
+    monkeypatch.setattr(runtime, "_about", told)
+    runtime.tick()
     assert choices().engine == "diffusion"
     choices().engine = "fit"
-    room._listed = False  # as after an update of the backend
-    room.tick()
+    runtime._engines_listed = False  # as after an update of the backend
+    runtime.tick()
     assert choices().engine == "fit"
 
 
-def test_a_service_that_is_there_is_greeted_once(playing, room):
+def test_a_service_that_is_there_is_greeted_once(playing, runtime):
     greetings = []
     playing.ping = lambda: greetings.append(Job("ping", {}, lambda job: None)) or greetings[-1]
-    assert room.tick()  # it waits for the answer
-    room.tick()
+    assert runtime.tick()  # it waits for the answer
+    runtime.tick()
     assert len(greetings) == 1
     greetings[0].finish({}, None)
-    assert not room.tick()
+    assert not runtime.tick()
 
 
 def test_another_seed_is_another_folder_and_another_name(registered, photo):
@@ -246,51 +253,51 @@ def test_another_seed_is_for_a_head_of_the_photo_that_is_chosen(registered, phot
     assert bpy.ops.fitdiff.another_seed.poll()
 
 
-def test_a_made_head_waits_for_object_mode(playing, room, photo, make_folder, monkeypatch):
+def test_a_made_head_waits_for_object_mode(playing, runtime, photo, make_folder, monkeypatch):
     placed = []
-    monkeypatch.setattr(room.reader, "ready", lambda folder: True)
-    monkeypatch.setattr(studio, "_place", lambda desk: placed.append(studio.can_place()))
+    monkeypatch.setattr(runtime.reader, "ready", lambda folder: True)
+    monkeypatch.setattr(runtime_module, "_place", lambda workflow: placed.append(runtime_module.reason_to_wait()))
     choices().photo = str(photo)
-    reconstruct.begin()
+    reconstruct.start_reconstruction()
     playing.last.finish({**DONE, "avatar": str(make_folder())}, None)
-    room.tick()
-    assert (room.desk.phase, placed) == (MADE, [""])
+    runtime.tick()
+    assert (runtime.workflow.phase, placed) == (MADE, [""])
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.object.mode_set(mode="EDIT")
-    room.tick()
+    runtime.tick()
     assert "Object Mode" in placed[-1]
     assert not bpy.ops.fitdiff.place_head.poll()
     bpy.ops.object.mode_set(mode="OBJECT")
-    room.tick()
+    runtime.tick()
     assert placed[-1] == ""
 
 
-def test_a_made_head_is_read_ahead_and_comes_in(playing, room, photo, make_folder, monkeypatch):
+def test_a_made_head_is_read_ahead_and_comes_in(playing, runtime, photo, make_folder, monkeypatch):
     folder = make_folder()
     monkeypatch.setattr("blender_fitdiff.scene.importer.read_avatar", None)  # nothing is read in Blender's own thread
     choices().photo = str(photo)
-    reconstruct.begin()
+    reconstruct.start_reconstruction()
     playing.last.finish({**DONE, "avatar": str(folder)}, None)
-    tick_until_idle(room)
+    tick_until_idle(runtime)
     assert active_head(bpy.context).folder == str(folder)
-    assert room.desk.last.folder == folder
-    assert active_head(bpy.context).seconds == pytest.approx(room.desk.last.seconds)
-    assert room.reader.take(folder) is None
+    assert runtime.workflow.last.folder == folder
+    assert active_head(bpy.context).seconds == pytest.approx(runtime.workflow.last.seconds)
+    assert runtime.reader.take(folder) is None
 
 
-def test_a_made_head_that_cannot_be_read_is_told_once(playing, room, photo, tmp_path):
+def test_a_made_head_that_cannot_be_read_is_told_once(playing, runtime, photo, tmp_path):
     choices().photo = str(photo)
-    reconstruct.begin()
+    reconstruct.start_reconstruction()
     playing.last.finish({**DONE, "avatar": str(tmp_path / "gone")}, None)
-    tick_until_idle(room)
-    assert (room.desk.trouble.code, room.desk.last) == ("avatar-missing", None)
+    tick_until_idle(runtime)
+    assert (runtime.workflow.error.code, runtime.workflow.last) == ("avatar-missing", None)
     assert heads(bpy.context.scene) == []
 
 
-def tick_until_idle(room) -> None:
+def tick_until_idle(runtime) -> None:
     for _ in range(500):
-        room.tick()
-        if room.desk.phase == IDLE:
+        runtime.tick()
+        if runtime.workflow.phase == IDLE:
             return
         time.sleep(0.01)
     raise AssertionError("it never came in")
@@ -319,7 +326,7 @@ def test_a_broken_avatar_is_told_and_changes_nothing(registered, tmp_path):
     before = set(bpy.data.objects)
     with pytest.raises(RuntimeError):
         bpy.ops.fitdiff.place_head(folder=str(tmp_path / "none"), name="None")
-    assert studio.studio().desk.trouble is not None
+    assert runtime_module.get_runtime().workflow.error is not None
     assert set(bpy.data.objects) == before
 
 
@@ -373,7 +380,7 @@ def test_hair_has_its_switches(registered, hairy):
     bpy.data.objects.remove(head.hair)
     assert (switches.hair_on, switches.hair_length) == (False, 0.0)
     switches.hair_on = True
-    assert studio.studio().desk.trouble.code == "hair-missing"
+    assert runtime_module.get_runtime().workflow.error.code == "hair-missing"
 
 
 @pytest.mark.parametrize("folder, grown", [("lidded", "lashes"), ("browed", "brows")])
@@ -386,7 +393,7 @@ def test_lashes_and_brows_have_their_switches(registered, request, folder, grown
     bpy.data.objects.remove(getattr(head, grown))
     assert not getattr(switches, switch)
     setattr(switches, switch, True)
-    assert studio.studio().desk.trouble.code == f"{grown}-missing"
+    assert runtime_module.get_runtime().workflow.error.code == f"{grown}-missing"
 
 
 def test_hdris_light_the_head_from_a_menu(head):
@@ -411,7 +418,7 @@ def test_hdris_light_the_head_from_a_menu(head):
 def test_a_switch_that_cannot_says_why_in_the_panel(head):
     bpy.data.objects.remove(head.sun)
     bpy.context.scene.fitdiff_switches.light_on = True
-    assert studio.studio().desk.trouble.code == "light-missing"
+    assert runtime_module.get_runtime().workflow.error.code == "light-missing"
 
 
 def test_without_a_head_switches_do_nothing(registered):
@@ -425,15 +432,15 @@ def test_files_store_nothing_of_the_switches(head):
     assert not dict(bpy.context.scene.get("fitdiff_switches", {}))
 
 
-def test_details_are_copied_and_messages_dismissed(room):
-    room.desk.blame(FitDiffError("no-face", "No face.", details="deep"))
-    text = trouble.details()
+def test_details_are_copied_and_messages_dismissed(runtime):
+    runtime.workflow.show_error(FitDiffError("no-face", "No face.", details="deep"))
+    text = error_message.details()
     assert text.splitlines()[:2] == ["No face.", "[no-face]"]
     assert bpy.app.version_string in text
     assert text.endswith("deep")
     assert bpy.ops.fitdiff.copy_details() == {"FINISHED"}
     assert bpy.ops.fitdiff.dismiss() == {"FINISHED"}
-    assert (room.desk.trouble, trouble.details()) == (None, "")
+    assert (runtime.workflow.error, error_message.details()) == (None, "")
     assert not bpy.ops.fitdiff.copy_details.poll()
 
 

@@ -34,17 +34,17 @@ def play(hand: Hand, tell: Callable[..., None], *, zip_file: str, photo: str, ou
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"))
     tell(**(yield from export(hand, folder)))
     tell(sheet=(yield from sheet_in_its_window(hand)))
-    tell(trouble=str(ours("ui.studio").studio().desk.trouble or ""), done=True)
+    tell(trouble=str(ours("ui.runtime").get_runtime().workflow.error or ""), done=True)
     yield from hand.press_key(hand.region("WINDOW"), "ctrl+q")
     yield from hand.until(lambda: False, "Blender has quit")
 
 
-def ours(room: str) -> ModuleType:
-    return importlib.import_module(f"{NAME}.{room}")
+def ours(module: str) -> ModuleType:
+    return importlib.import_module(f"{NAME}.{module}")
 
 
-def desk() -> Any:
-    return ours("ui.studio").studio().desk
+def workflow() -> Any:
+    return ours("ui.runtime").get_runtime().workflow
 
 
 def choices() -> Any:
@@ -53,7 +53,7 @@ def choices() -> Any:
 
 def install(zip_file: str) -> None:
     bpy.ops.extensions.package_install_files(filepath=zip_file, repo="user_default", enable_on_install=True)
-    ours("ui.studio").NICE = "0"  # beside other programs the service would wait for them
+    ours("ui.runtime").NICE = "0"  # beside other programs the service would wait for them
 
 
 def open_sidebar(hand: Hand) -> Play:
@@ -74,7 +74,7 @@ def choose_photo(hand: Hand, photo: str, faces: int = 1) -> Play:
     yield from hand.hover("fitdiff.paste_photo", hand.region("UI"), BUTTONS["paste"])
     bpy.context.window_manager.clipboard = photo
     yield from hand.press()
-    yield from hand.until(lambda: len(desk().faces) == faces and not desk().busy, "the faces are found")
+    yield from hand.until(lambda: len(workflow().faces) == faces and not workflow().busy, "the faces are found")
 
 
 def set_menu(hand: Hand, name: str, wanted: str, down: bool) -> Play:
@@ -89,21 +89,21 @@ def make_and_cancel(hand: Hand) -> Play:
     """Direct Fit, until it shows how it gets on."""
     yield from set_menu(hand, "engine", "fit", down=True)
     yield from set_menu(hand, "quality", "draft", down=False)
-    sidebar, pictures = hand.region("UI"), ours("ui.studio").studio().pictures
+    sidebar, icons = hand.region("UI"), ours("ui.runtime").get_runtime().icons
     yield from hand.click("fitdiff.reconstruct", sidebar)
-    yield from hand.until(lambda: desk().working, "the click has started a job", 20)
-    yield from hand.until(lambda: (desk().progress.fraction or 0) > 0 and pictures.icon("frame"), "a preview has come")
-    told = {"stage": desk().progress.stage, "step": desk().progress.step}
+    yield from hand.until(lambda: workflow().working, "the click has started a job", 20)
+    yield from hand.until(lambda: (workflow().progress.fraction or 0) > 0 and icons.icon("frame"), "a preview has come")
+    told = {"stage": workflow().progress.stage, "step": workflow().progress.step}
     yield from hand.until(lambda: skin(crop(hand, sidebar)) > 0.01, "the preview is seen")
     yield from hand.click("fitdiff.cancel", sidebar, BUTTONS["cancel"])
-    yield from hand.until(lambda: not desk().working, "the job is cancelled")
-    return {**told, "after cancelling": [desk().phase, str(desk().trouble), len(bpy.data.collections)]}
+    yield from hand.until(lambda: not workflow().working, "the job is cancelled")
+    return {**told, "after cancelling": [workflow().phase, str(workflow().error), len(bpy.data.collections)]}
 
 
 def make(hand: Hand) -> Play:
     yield from set_menu(hand, "engine", "landmarks", down=True)
     yield from hand.click("fitdiff.reconstruct", hand.region("UI"))
-    yield from hand.until(lambda: the_head() is not None and not desk().busy, "the head is in the scene")
+    yield from hand.until(lambda: the_head() is not None and not workflow().busy, "the head is in the scene")
 
 
 def the_head() -> Any:

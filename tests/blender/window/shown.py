@@ -12,10 +12,10 @@ from .clicked import (
     areas,
     choices,
     choose_photo,
-    desk,
     install,
     open_sidebar,
     the_head,
+    workflow,
 )
 from .hand import Hand, Play
 
@@ -62,7 +62,7 @@ def job(hand: Hand, folder: Path) -> Play:
     away(hand)
     yield from hand.until(lambda: fitting() >= STEP, f"step {STEP} is reached", LONG)
     hand.keep_picture(folder, "panel-progress.png")
-    yield from hand.until(lambda: the_head() is not None and not desk().busy, "the head is in the scene", LONG)
+    yield from hand.until(lambda: the_head() is not None and not workflow().busy, "the head is in the scene", LONG)
     bpy.ops.fitdiff.only_own_light()
     yield from hand.still(SHADERS)
     hand.keep_picture(folder, "panel-head.png")
@@ -70,7 +70,7 @@ def job(hand: Hand, folder: Path) -> Play:
 
 def fitting() -> int:
     """The step, in the stage that shows most."""
-    told = desk().progress
+    told = workflow().progress
     return told.step if told.stage == "fitting" else 0
 
 

@@ -63,25 +63,25 @@ class Watch:
 
 def play(hand: Hand, tell: Callable[..., None], *, photo: str, quality: str) -> Play:
     import blender_fitdiff
-    from blender_fitdiff.ui import panel, result, studio
+    from blender_fitdiff.ui import head_panels, panel, runtime
 
     blender_fitdiff.register()
     watch = Watch()
-    for room, name in (
-        (studio, "_place"),
-        (studio.Studio, "_tick_pictures"),
-        (studio.Studio, "_redraw"),
-        (studio.Studio, "backend_state"),
+    for owner, name in (
+        (runtime, "_place"),
+        (runtime.Runtime, "_tick_pictures"),
+        (runtime.Runtime, "_redraw"),
+        (runtime.Runtime, "backend_state"),
     ):
-        setattr(room, name, watch.timed(name.strip("_"), getattr(room, name)))
-    for shown in (*panel.CLASSES, *result.CLASSES):
+        setattr(owner, name, watch.timed(name.strip("_"), getattr(owner, name)))
+    for shown in (*panel.CLASSES, *head_panels.CLASSES):
         bpy.utils.unregister_class(shown)
         shown.draw = _drawn(watch.timed(shown.__name__, shown.draw))
         bpy.utils.register_class(shown)
     _watch_drawing(watch)
     bpy.app.timers.register(watch.look, persistent=True)
     yield from _job(hand, watch, photo, quality)
-    tell(**watch.told(), trouble=str(studio.studio().desk.trouble or ""))
+    tell(**watch.told(), trouble=str(runtime.get_runtime().workflow.error or ""))
 
 
 def _drawn(draw: Callable[..., None]) -> Callable[..., None]:
@@ -104,28 +104,28 @@ def _watch_drawing(watch: Watch) -> None:
 
 
 def _job(hand: Hand, watch: Watch, photo: str, quality: str) -> Play:
-    from blender_fitdiff.desk.desk import LOOKING
     from blender_fitdiff.operators import reconstruct
-    from blender_fitdiff.ui.state import choices
-    from blender_fitdiff.ui.studio import PACE, redraw, show_sidebar, studio
+    from blender_fitdiff.ui.runtime import PACE, get_runtime, redraw, show_sidebar
+    from blender_fitdiff.ui.settings import choices
+    from blender_fitdiff.workflow.workflow import FINDING_FACES
 
-    desk = studio().desk
+    workflow = get_runtime().workflow
     yield from hand.wait(SETTLED)
     show_sidebar(hand.area())
     yield from hand.wait(SETTLED)
     watch.turn("looking for faces")
     watch.timed("choosing", lambda: setattr(choices(), "photo", photo))()
     choices().quality = quality
-    while desk.phase == LOOKING:
+    while workflow.phase == FINDING_FACES:
         yield
     watch.turn("a job that is cancelled")
-    watch.timed("begin", reconstruct.begin)()
-    while desk.working and not (desk.progress.total and desk.progress.step >= CANCEL_AT):
+    watch.timed("begin", reconstruct.start_reconstruction)()
+    while workflow.working and not (workflow.progress.total and workflow.progress.step >= CANCEL_AT):
         yield
-    if not desk.working:
-        raise RuntimeError(f"no job to cancel at step {CANCEL_AT}: {desk.trouble}")
+    if not workflow.working:
+        raise RuntimeError(f"no job to cancel at step {CANCEL_AT}: {workflow.error}")
     bpy.ops.fitdiff.cancel()
-    while desk.working:
+    while workflow.working:
         yield
     yield from hand.wait(SETTLED)
     watch.turn("no job, the sidebar redrawn as often as a job does")
@@ -133,10 +133,10 @@ def _job(hand: Hand, watch: Watch, photo: str, quality: str) -> Play:
         redraw()
         yield from hand.wait(PACE)
     watch.turn("a job, up to its head")
-    watch.timed("begin", reconstruct.begin)()
-    while desk.working and desk.progress.stage != "writing":
+    watch.timed("begin", reconstruct.start_reconstruction)()
+    while workflow.working and workflow.progress.stage != "writing":
         yield
     watch.turn("the head comes in and is first drawn")
-    while desk.working:
+    while workflow.working:
         yield
     yield from hand.wait(2 * SETTLED)

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 
-from blender_fitdiff.desk import frames
+from blender_fitdiff.workflow import preview_png
 
 WIDTH, HEIGHT = 5, 3
 
@@ -17,7 +17,9 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def written(pixels: np.ndarray, filter: int = frames.UP, kind: int = 2, size: tuple[int, int] | None = None) -> bytes:
+def written(
+    pixels: np.ndarray, filter: int = preview_png.UP, kind: int = 2, size: tuple[int, int] | None = None
+) -> bytes:
     """In two pieces, with a chunk in between that nobody asked for."""
     rows, above = b"", np.zeros_like(pixels[0])
     for row in pixels:
@@ -26,7 +28,7 @@ def written(pixels: np.ndarray, filter: int = frames.UP, kind: int = 2, size: tu
     packed = zlib.compress(rows)
     head = struct.pack(">IIBBBBB", *(size or (pixels.shape[1], pixels.shape[0])), 8, kind, 0, 0, 0)
     parts = (b"IHDR", head), (b"IDAT", packed[:7]), (b"tEXt", b"a\0b"), (b"IDAT", packed[7:]), (b"IEND", b"")
-    return frames.SIGNATURE + b"".join(chunk(*part) for part in parts)
+    return preview_png.SIGNATURE + b"".join(chunk(*part) for part in parts)
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def pixels() -> np.ndarray:
 
 
 def test_a_preview_is_read_bottom_row_first(pixels):
-    found = frames.pixels(written(pixels))
+    found = preview_png.decode(written(pixels))
     assert np.array_equal(found[::-1, :, :3], pixels)
     assert (found[..., 3] == 255).all()
 
@@ -44,7 +46,7 @@ def test_a_preview_is_read_bottom_row_first(pixels):
     "spoilt",
     [
         lambda pixels: b"\xff\xd8 a JPEG",
-        lambda pixels: frames.SIGNATURE,
+        lambda pixels: preview_png.SIGNATURE,
         lambda pixels: written(pixels)[:30],
         lambda pixels: written(pixels)[:48],
         lambda pixels: written(pixels, filter=1),
@@ -56,4 +58,4 @@ def test_a_preview_is_read_bottom_row_first(pixels):
 )
 def test_what_is_no_preview_is_a_value_error(pixels, spoilt):
     with pytest.raises(ValueError):
-        frames.pixels(spoilt(pixels))
+        preview_png.decode(spoilt(pixels))

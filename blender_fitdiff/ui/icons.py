@@ -1,4 +1,4 @@
-"""Pictures as icons: the photo with its faces, and the live preview. Nothing enters the file."""
+"""Pictures that the panel draws as icons: the photo with its faces, the live preview, the light that the head was made in."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import bpy
 import bpy.utils.previews
 import numpy as np
 
-LOADING = 3.0  # seconds for which redraws are asked for, while Blender decodes in the background
+LOADING = 3.0  # seconds of redraws after `show`, while Blender decodes the file in the background
 
 
-class Pictures:
+class Icons:
     def __init__(self) -> None:
         self._previews = bpy.utils.previews.new()
         self._names: dict[str, str] = {}
@@ -26,17 +26,17 @@ class Pictures:
 
     @property
     def shown(self) -> set[str]:
-        """The slots that have a picture."""
+        """Names of the slots that have a picture."""
         return set(self._names)
 
     def tick(self) -> None:
         if self.loading:
-            self.count += 1  # so that what has been decoded since is drawn
+            self.count += 1  # a change, so that what has been decoded by now is drawn
 
     def show(self, slot: str, path: Path) -> None:
-        """Take a file's picture into a slot; Blender decodes it in the background. No file, no picture."""
+        """Load a file into a slot; Blender decodes it in the background. Without the file the slot is emptied."""
         try:
-            file = path, path.stat().st_mtime_ns  # a head that is made again has its picture in the same place
+            file = path, path.stat().st_mtime_ns  # a head that is made again has its picture at the same path
         except OSError:
             self.clear(slot)
             return
@@ -47,13 +47,13 @@ class Pictures:
         self._until = time.monotonic() + LOADING
 
     def paint(self, slot: str, pixels: np.ndarray) -> None:
-        """Take (H, W, 4) uint8, bottom row first, into a slot, at once."""
+        """Put (H, W, 4) uint8, bottom row first, into a slot, at once."""
         preview = self._previews.new(self._next(slot))
         preview.image_size = pixels.shape[1::-1]
         preview.image_pixels.foreach_set(np.ascontiguousarray(pixels).view(np.int32).ravel())
 
     def _next(self, slot: str) -> str:
-        """A name that the slot has from now on: what is under a name is never drawn anew."""
+        """A new name for the slot's preview: Blender never redraws a preview under a name that it knows."""
         self.clear(slot)
         self.count += 1
         self._names[slot] = f"{slot} {self.count}"
@@ -66,7 +66,7 @@ class Pictures:
             del self._previews[name]
 
     def icon(self, slot: str) -> int:
-        """0 where there is no picture."""
+        """Blender's icon number; 0 for an empty slot."""
         name = self._names.get(slot)
         return self._previews[name].icon_id if name else 0
 

@@ -1,4 +1,4 @@
-"""What the artist has chosen for the next head: on the window manager, so no part of any file, and kept when one is opened."""
+"""The panel's settings for the next head. They are on the window manager: not saved in files, and kept when one is opened."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from ..desk import engines, orders, wording
-from ..desk.engines import Engine
-from ..desk.orders import Order
 from ..errors import FitDiffError
-from . import places
-from .studio import studio, wake
+from ..workflow import engines, orders, wording
+from ..workflow.engines import Engine
+from ..workflow.orders import PhotoOrder
+from . import folders
+from .runtime import get_runtime, wake
 
 KEPT = ("photo", "engine", "quality", "seed", "search", "face")
-_items: dict[str, list[tuple]] = {}  # Blender does not keep the strings of dynamic menus: somebody has to
+_items: dict[str, list[tuple]] = {}  # Blender does not keep the strings of dynamic menus alive
 _kept: dict[str, Any] = {}
 
 
@@ -27,32 +27,34 @@ def _menu(name: str, items: list[tuple]) -> list[tuple]:
 
 
 def _offered(key: str) -> tuple | None:
-    about = studio().about
+    about = get_runtime().about
     return tuple(about["capabilities"].get(key, ())) or None if about else None
 
 
 def engines_offered() -> dict[str, Engine]:
-    return engines.offered(studio().about)
+    return engines.offered(get_runtime().about)
 
 
-def cost(engine: str, quality: str) -> str:
-    """What such an order took here before, in words; empty where nothing is known."""
+def usual_duration(engine: str, quality: str) -> str:
+    """How long such an order takes here, in words; empty where none has run yet."""
     known = engines_offered().get(engine)
-    return wording.cost(studio().desk.costs.typical(orders.kind(known, quality))) if known else ""
+    return (
+        wording.usual_duration(get_runtime().workflow.durations.typical(orders.kind(known, quality))) if known else ""
+    )
 
 
-def _described(text: str, cost: str) -> str:
-    return f"{text}. {cost}" if cost else text
+def _described(text: str, duration: str) -> str:
+    return f"{text}. {duration}" if duration else text
 
 
 def _engines(_self: Any, _context: Any) -> list[tuple]:
     chosen = engines_offered().values()
-    # By numbers that stay: what is chosen is kept by its number, and the list changes when the service has told what it has.
+    # Blender keeps an entry's number, not its name: numbers must stay the same when the service has told its engines.
     known = [*engines.ASSUMED, *(one.name for one in chosen if one.name not in engines.ASSUMED)]
     return _menu(
         "engine",
         [
-            (one.name, one.title, _described(one.about, cost(one.name, "standard")), known.index(one.name))
+            (one.name, one.title, _described(one.about, usual_duration(one.name, "standard")), known.index(one.name))
             for one in chosen
         ],
     )
@@ -67,7 +69,7 @@ def _qualities(self: Any, _context: Any) -> list[tuple]:
     return _menu(
         "quality",
         [
-            (one.id, one.name, _described(one.description, cost(engine.name, one.id)), numbers.index(one.id))
+            (one.id, one.name, _described(one.description, usual_duration(engine.name, one.id)), numbers.index(one.id))
             for one in chosen
         ],
     )
@@ -76,56 +78,66 @@ def _qualities(self: Any, _context: Any) -> list[tuple]:
 def _faces(_self: Any, _context: Any) -> list[tuple]:
     found = [
         (str(face.number), f"Face {face.number}", f"{face.pixels:.0f} pixels high", face.number)
-        for face in studio().desk.faces
+        for face in get_runtime().workflow.faces
     ]
-    return _menu("face", [("0", "Choose", "Which face is meant", 0), *found])
+    return _menu("face", [("0", "Choose", "Which face of the photo is reconstructed", 0), *found])
 
 
 def photo_changed(self: FitDiffChoices, _context: Any) -> None:
     if _kept:
         return  # another file is being opened: the same photo comes back
-    desk = studio().desk
+    workflow = get_runtime().workflow
     self.face = "0"
     self.seed = 0
-    if desk.working:
+    if workflow.working:
         return
-    studio().pictures.clear("photo")
+    get_runtime().icons.clear("photo")
     if not self.photo:
-        desk.choose(None)
+        workflow.choose(None)
         return
     try:
         photo = orders.checked_photo(bpy.path.abspath(self.photo))
     except FitDiffError as error:
-        desk.choose(None)
-        desk.blame(error)
+        workflow.choose(None)
+        workflow.show_error(error)
         return
-    studio().pictures.show("photo", photo)
+    get_runtime().icons.show("photo", photo)
     if bpy.app.background:
-        desk.choose(photo)  # nobody is there to choose a face
+        workflow.choose(photo)  # without a window nobody chooses a face
     else:
-        desk.look(photo)
+        workflow.find_faces(photo)
         wake()
 
 
 def face_changed(self: FitDiffChoices, _context: Any) -> None:
-    """The question is answered."""
-    desk = studio().desk
-    if self.face != "0" and desk.trouble and wording.offer(desk.trouble) == "FACE":
-        desk.blame(None)
+    """The artist has said who is meant: take the question away."""
+    workflow = get_runtime().workflow
+    if self.face != "0" and workflow.error and wording.offer(workflow.error) == "FACE":
+        workflow.show_error(None)
 
 
 class FitDiffChoices(bpy.types.PropertyGroup):
     photo: bpy.props.StringProperty(
         name="Photo", description="A photo of one person; one can be dropped into the 3D view too", update=photo_changed
     )
-    face: bpy.props.EnumProperty(name="Face", description="The face that is meant", items=_faces, update=face_changed)
-    engine: bpy.props.EnumProperty(name="Engine", description="How the head is made", items=_engines)
-    quality: bpy.props.EnumProperty(
-        name="Quality", description="Steps and maps: finer takes longer", items=_qualities, default=1
+    face: bpy.props.EnumProperty(
+        name="Face", description="Which face of the photo is reconstructed", items=_faces, update=face_changed
     )
-    seed: bpy.props.IntProperty(name="Seed", description="Another number, a slightly different head", min=0, default=0)
+    engine: bpy.props.EnumProperty(name="Engine", description="How the head is reconstructed", items=_engines)
+    quality: bpy.props.EnumProperty(
+        name="Quality",
+        description="Number of steps and size of the maps: finer takes longer",
+        items=_qualities,
+        default=1,
+    )
+    seed: bpy.props.IntProperty(
+        name="Seed",
+        description="Start of the random numbers: another seed gives a slightly different head",
+        min=0,
+        default=0,
+    )
     search: bpy.props.StringProperty(
-        name="Search", description="Show only expressions with these letters", options={"TEXTEDIT_UPDATE"}
+        name="Search", description="Show only expressions whose name contains this", options={"TEXTEDIT_UPDATE"}
     )
 
     def prefer(self, engine: str) -> None:
@@ -134,21 +146,21 @@ class FitDiffChoices(bpy.types.PropertyGroup):
             self.engine = engine
 
     def chosen_engine(self) -> Engine:
-        """The best that there is, where the chosen one is not there."""
+        """The best that there is, where the chosen one is not installed."""
         offered = engines_offered()
         return offered.get(self.engine) or next(iter(offered.values()))
 
-    def order(self) -> Order:
+    def order(self) -> PhotoOrder:
         """Raises FitDiffError for a photo that cannot be used."""
         photo = orders.checked_photo(bpy.path.abspath(self.photo))
         face = int(self.face) if self.face and self.face != "0" else None
-        return Order(
+        return PhotoOrder(
             photo=photo,
-            out=orders.avatar_folder(places.heads_folder(), photo, self.seed, face),
+            out=orders.avatar_folder(folders.heads_folder(), photo, self.seed, face),
             engine=self.chosen_engine(),
             quality=self.quality or "standard",
             face=face,
-            face_model=places.preferences().face_model,
+            face_model=folders.preferences().face_model,
             seed=self.seed,
         )
 
@@ -168,7 +180,7 @@ def _keep(*_: Any) -> None:
 def _give_back(*_: Any) -> None:
     chosen = choices()
     for name, value in _kept.items():
-        with suppress(TypeError):  # a menu may have lost an entry
+        with suppress(TypeError):  # the menu no longer has this entry
             setattr(chosen, name, value)
     _kept.clear()
 

@@ -1,4 +1,4 @@
-"""How long what took on this machine: remembered, so that the panel can say what a choice costs, and never guessed."""
+"""How long heads took on this machine, by engine and quality: measured, never guessed. The panel shows it before a click."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..backend.installing.places import write_whole
 KEPT = 5  # runs of each kind
 
 
-class Costs:
-    """Seconds by kind of order, in a JSON file that may be lost without harm."""
+class Durations:
+    """Seconds of the last KEPT runs by kind of order, in a JSON file; a file that cannot be read counts as empty."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -23,11 +23,11 @@ class Costs:
             self._seconds = {str(kind): [float(value) for value in runs][-KEPT:] for kind, runs in told.items()}
 
     def typical(self, kind: str) -> float | None:
-        """None where nothing of this kind has run here yet."""
+        """The median in seconds; None where nothing of this kind has run here yet."""
         runs = self._seconds.get(kind)
         return median(runs) if runs else None
 
-    def note(self, kind: str, seconds: float) -> None:
+    def add(self, kind: str, seconds: float) -> None:
         self._seconds[kind] = [*self._seconds.get(kind, []), round(seconds, 2)][-KEPT:]
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)

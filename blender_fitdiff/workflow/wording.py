@@ -1,4 +1,4 @@
-"""Durations, stages and errors in an artist's words."""
+"""Durations, stages and errors as the panel words them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ STAGES = {
     "waiting": "Waiting for the service",
     "starting": "Starting the service",
     "fitting": "Fitting the head to the photo",
-    "sampling": "Drawing the head towards the photo",
+    "sampling": "Sampling the head, guided by the photo",
     "loading the model": "Loading the model",
-    "drawing people": "Drawing a person",
+    "drawing people": "Making a random person",
     "writing": "Writing the avatar",
 }
 OFFERS = {
@@ -39,7 +39,7 @@ def stage(name: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """'2 s', '1 min 10 s', '2 h': as much as anybody wants to know."""
+    """'2 s', '1 min 10 s', '2 h': rounded more the longer it is."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -48,8 +48,8 @@ def duration(seconds: float) -> str:
     return f"{whole / 3600:.1f} h"
 
 
-def cost(seconds: float | None) -> str:
-    """What an earlier run took, or nothing."""
+def usual_duration(seconds: float | None) -> str:
+    """How long such an order takes here; empty where none has run yet."""
     return "" if seconds is None else f"About {duration(seconds)} on this machine"
 
 
@@ -64,7 +64,7 @@ def report(error: FitDiffError, versions: str) -> str:
 
 
 def lines(text: str, width: float, measure: Callable[[str], float] = len) -> list[str]:
-    """A sentence as labels, which Blender does not wrap by itself; a word that is too long for a line is cut."""
+    """Wrap a sentence to labels of this width, as Blender does not. A word longer than a line is cut."""
     found = [""]
     for word in text.split():
         if (longer := f"{found[-1]} {word}".lstrip()) and measure(longer) <= width:

@@ -1,4 +1,4 @@
-"""Where this extension keeps things on this machine, and its preferences, with or without being enabled as an add-on."""
+"""The extension's preferences and its folders on this machine; both work without the extension being enabled."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DEFAULTS = {"engine_folder": "", "heads_folder": "", "build": "auto", "face_mode
 
 
 def preferences() -> Any:
-    """The add-on's preferences; their defaults where the package is used without being one, as scripts do."""
+    """The extension's preferences; their defaults where it is not enabled, as for scripts from a checkout."""
     addon = bpy.context.preferences.addons.get(PACKAGE)
     return addon.preferences if addon and addon.preferences else SimpleNamespace(**DEFAULTS)
 
 
 def user_folder() -> Path:
-    """The extension's own, which goes when it is uninstalled; without an extension, one below the user's resources."""
+    """The extension's own folder, deleted with it; from a checkout, a folder below Blender's user resources."""
     try:
         return Path(bpy.utils.extension_path_user(PACKAGE, path="", create=False))
     except ValueError:  # not an extension: the package itself, from a checkout

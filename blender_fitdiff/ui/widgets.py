@@ -6,14 +6,14 @@ import blf
 import bpy
 
 from ..backend import install
-from ..desk import wording
-from ..desk.orders import Draw
 from ..errors import FitDiffError
-from .studio import Studio, studio
+from ..workflow import wording
+from ..workflow.orders import PersonOrder
+from .runtime import Runtime, get_runtime
 
 FONT = 0  # the interface's own
-MARGIN = 84.0  # pixels at a scale of 1: the panel's edges and tabs, a box's, and the icon before a sentence
-CLOSING = 32.0  # a small button beside a sentence
+MARGIN = 84.0  # pixels at a scale of 1: edges of panel and box, tabs, and the icon before a sentence
+CLOSE_BUTTON = 32.0  # pixels at a scale of 1, of the button beside a sentence
 
 _BUTTONS = {
     install.MISSING: "Install Backend",
@@ -26,22 +26,23 @@ _BUTTONS = {
 def sentence(
     layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str = "NONE", beside: float = 0.0
 ) -> None:
-    """Blender cuts long labels off: one label for each line that fits, less what stands beside it."""
+    """Draw a sentence as several labels, as Blender cuts off long ones. beside: pixels at a scale of 1 that something beside it
+    takes."""
     width = context.region.width if context.region else 300
     scale = context.preferences.system.ui_scale or 1.0  # without a window it is 0
     blf.size(FONT, context.preferences.ui_styles[0].widget.points * scale)
     column = layout.column(align=True)
     column.scale_y = 0.8
-    room = width - (MARGIN + beside) * scale
-    for number, line in enumerate(wording.lines(text, room, lambda words: blf.dimensions(FONT, words)[0])):
+    space = width - (MARGIN + beside) * scale
+    for number, line in enumerate(wording.lines(text, space, lambda words: blf.dimensions(FONT, words)[0])):
         column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
 
 
-def draw_trouble(layout: bpy.types.UILayout, context: bpy.types.Context, error: FitDiffError) -> None:
-    """One sentence, what can be done about it, and the details for somebody who helps."""
+def draw_error(layout: bpy.types.UILayout, context: bpy.types.Context, error: FitDiffError) -> None:
+    """The error's sentence, a button for what can be done about it, and Copy Details."""
     box = layout.box()
     row = box.row()
-    sentence(row, context, error.sentence, "ERROR", beside=CLOSING)
+    sentence(row, context, error.sentence, "ERROR", beside=CLOSE_BUTTON)
     row.operator("fitdiff.dismiss", text="", icon="X", emboss=False)
     offer = wording.offer(error)
     row = box.row(align=True)
@@ -50,14 +51,16 @@ def draw_trouble(layout: bpy.types.UILayout, context: bpy.types.Context, error: 
     elif offer in ("INSTALL", "REPAIR"):
         row.operator("fitdiff.install_backend", text=f"{offer.title()} Backend", icon="IMPORT")
     elif offer == "AGAIN" and not error.code.startswith("install-"):
-        again = "fitdiff.random_person" if isinstance(studio().desk.order, Draw) else "fitdiff.reconstruct"
+        again = (
+            "fitdiff.random_person" if isinstance(get_runtime().workflow.order, PersonOrder) else "fitdiff.reconstruct"
+        )
         row.operator(again, text="Try Again", icon="FILE_REFRESH")
     row.operator("fitdiff.copy_details", text="Copy Details", icon="COPYDOWN")
 
 
-def draw_installation(layout: bpy.types.UILayout, context: bpy.types.Context, studio: Studio) -> None:
-    """While something is being installed, checked or removed."""
-    job = studio.installing
+def draw_installation(layout: bpy.types.UILayout, context: bpy.types.Context, runtime: Runtime) -> None:
+    """Progress of the installer: install, check or remove."""
+    job = runtime.installing
     assert job is not None
     told = job.progress
     column = layout.column(align=True)
@@ -80,9 +83,9 @@ def draw_installation(layout: bpy.types.UILayout, context: bpy.types.Context, st
         small.label(text="Stopping")
 
 
-def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context, studio: Studio) -> None:
-    """Missing, broken or outdated: why, and the button that helps."""
-    state = studio.backend_state()
+def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context, runtime: Runtime) -> None:
+    """For a backend that is missing, broken or outdated: why, and the button that helps."""
+    state = runtime.backend_state()
     box = layout.box()
     if state.name == install.INSTALLING:
         sentence(box, context, "Another Blender is installing the backend: wait until it is done.", "SORTTIME")

@@ -1,4 +1,4 @@
-"""What an artist may ask for, and what the service is told. Needs no bpy."""
+"""What the panel's buttons order: the head of a photo, or of a random person. Needs no bpy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import FitDiffError
 from .engines import ASSUMED, Engine, offered
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ def quality_choices(engine: Engine, resolutions: tuple[int, ...] | None) -> list
 
 
 def kind(engine: Engine, quality: str) -> str:
-    """What takes about equally long on one machine."""
+    """The key under which durations are kept: such orders take about equally long on one machine."""
     return f"{engine.name}/{quality}" if engine.qualities else engine.name
 
 
 @dataclass(frozen=True)
-class Order:
+class PhotoOrder:
     """One click on Reconstruct."""
 
     photo: Path
@@ -56,7 +56,7 @@ class Order:
 
     @property
     def name(self) -> str:
-        """Of its head in the scene: people of one photo, and what different seeds make of one, stand beside each other."""
+        """The head's name in the scene. Faces of one photo and other seeds get names of their own."""
         who = self.photo.stem if self.face is None else f"{self.photo.stem} face {self.face}"
         return who if not self.seed else f"{who} {self.seed}"
 
@@ -65,7 +65,7 @@ class Order:
         return kind(self.engine, self.quality)
 
     def options(self) -> dict[str, Any]:
-        """As the service's protocol has them."""
+        """Parameters of the service's `reconstruct` (docs/protocol.md)."""
         told: dict[str, Any] = {"engine": self.engine.name, "seed": self.seed, "overwrite": True}
         told |= self.engine.settings(self.quality)
         if self.face is not None:
@@ -76,7 +76,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Draw:
+class PersonOrder:
     """One click on Random Person: equal seeds are equal people."""
 
     out: Path
@@ -93,8 +93,8 @@ class Draw:
         return told | {"face_model": self.face_model} if self.face_model else told
 
 
-def can_draw(about: Mapping[str, Any] | None) -> bool:
-    """Whether the service, by what it says of itself, draws people: an engine with a model of them is needed for that."""
+def can_make_people(about: Mapping[str, Any] | None) -> bool:
+    """about: the service's answer to `initialize`, or None. Random people need an engine that can make them."""
     told = about["capabilities"] if about else {}
     return "sample" in told.get("methods", ()) and any(one.draws_people for one in offered(about).values())
 
@@ -103,8 +103,8 @@ def person_folder(heads: Path, seed: int) -> Path:
     return heads / f"person-{seed}"
 
 
-def is_of(folder: Path, photo: Path) -> bool:
-    """Whether an avatar folder was made from this photo, with whatever face and seed."""
+def is_made_from(folder: Path, photo: Path) -> bool:
+    """Whether an avatar folder was made from this photo, with any face and seed."""
     first = avatar_folder(folder.parent, photo).name
     return re.fullmatch(rf"{re.escape(first)}(-face\d+)?(-\d+)?", folder.name) is not None
 
@@ -130,12 +130,12 @@ def checked_photo(given: str) -> Path:
         raise FitDiffError("photo-none", "Choose a photo first.")
     path = Path(os.path.abspath(os.path.expanduser(text)))
     if "\0" in text or "\n" in text or len(text) > 4000:
-        raise FitDiffError("photo-path", "This is no path of a photo.", details=text[:200])
-    if path.suffix.lower() not in PICTURES:
-        sentence = f"“{path.name[:80]}” is no photo: choose a JPEG, PNG, WebP, TIFF or HEIC file."
+        raise FitDiffError("photo-path", "This is not the path of a photo: choose a file.", details=text[:200])
+    if path.suffix.lower() not in PHOTO_SUFFIXES:
+        sentence = f"“{path.name[:80]}” is not a photo: choose a JPEG, PNG, WebP, TIFF or HEIC file."
         raise FitDiffError("photo-kind", sentence, details=str(path))
     if not path.is_file():
         raise FitDiffError(
-            "photo-missing", f"“{path.name[:80]}” is not there any more: choose it again.", details=str(path)
+            "photo-missing", f"“{path.name[:80]}” is not there: choose the photo again.", details=str(path)
         )
     return path

@@ -1,4 +1,4 @@
-"""What the service says of its engines, and what is assumed of them until it has spoken. Needs no bpy."""
+"""The engines that the service has, and what is assumed until it has answered `initialize`. Needs no bpy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Engine:
-    """One way to make a head of a photo, as the service's `engineCards` have it."""
+    """A reconstruction method, as in the service's `engineCards`."""
 
     name: str
     title: str
@@ -19,7 +19,7 @@ class Engine:
     draws_people: bool = False
 
     def settings(self, quality: str) -> Mapping[str, int]:
-        """Nothing where there is nothing to choose."""
+        """steps and resolution; empty for an engine without qualities."""
         return self.qualities.get(quality, {})
 
 

@@ -1,5 +1,6 @@
-"""A photo becomes a head in the scene, in one call that waits: for scripts and for Blender without a window. In the window,
-the desk (desk/desk.py) does the first part while the artist goes on working, and `place_head` is the second."""
+"""Make a head and put it into the scene, in one call that waits: for scripts, and for Blender without a window.
+
+With a window, workflow/workflow.py does the first part in the background, and `place_head` the second."""
 
 from __future__ import annotations
 
@@ -10,18 +11,18 @@ from typing import Any
 
 import bpy
 
-from .desk.orders import Draw, Order
 from .scene.heads import Head, head_of, remember_making
 from .scene.importer import import_avatar
 from .scene.reader import AvatarFolder
 from .scene.visibility import hide_what_encloses
 from .service import Service
+from .workflow.orders import PersonOrder, PhotoOrder
 
 LONGEST = 3600.0  # seconds
 
 
 def make_head(
-    order: Order,
+    order: PhotoOrder,
     python: Path,
     logs: Path,
     *,
@@ -30,7 +31,9 @@ def make_head(
     subdivision: int = 1,
     pack: bool = True,
 ) -> Head:
-    """Raises FitDiffError and leaves the scene as it was."""
+    """The head of a photo. Raises FitDiffError and leaves the scene as it was.
+
+    python: the backend's. logs: folder for the service's log. seconds: limit for the service's work."""
     took, told = _ask_service(
         python,
         logs,
@@ -42,8 +45,8 @@ def make_head(
     return head
 
 
-def draw_head(
-    person: Draw,
+def make_random_head(
+    person: PersonOrder,
     python: Path,
     logs: Path,
     *,
@@ -83,8 +86,8 @@ def place_head(
     subdivision: int = 1,
     pack: bool = True,
 ) -> Head:
-    """The avatar as the one head that is seen: others stay in the file, hidden, as they stand in the same place;
-    so does what it would stand inside of."""
+    """Import an avatar as the one head that is shown. Other heads stay in the file, hidden, as they stand in the same place;
+    meshes that enclose it, like a new file's cube, are hidden too."""
     scene = scene or bpy.context.scene
     imported = import_avatar(folder, scene=scene, name=name, subdivision=subdivision, pack=pack)
     head = head_of(imported.collection)

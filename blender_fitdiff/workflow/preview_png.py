@@ -10,12 +10,12 @@ import zlib
 import numpy as np
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-UP = 2
-MOST = 1024  # pixels a side
+UP = 2  # PNG's row filter: each byte is the difference to the one above
+MOST = 1024  # pixels a side, at most
 
 
-def pixels(png: bytes) -> np.ndarray:
-    """A preview as docs/protocol.md has it -> (H, W, 4) uint8, bottom row first. Raises ValueError for any other file."""
+def decode(png: bytes) -> np.ndarray:
+    """PNG bytes as docs/protocol.md describes previews -> (H, W, 4) uint8, bottom row first. ValueError for any other PNG."""
     try:
         size, packed = _opened(png)
         width, height, *kind = struct.unpack(">IIBBBBB", size)

@@ -1,4 +1,4 @@
-"""The sidebar's other panels: what can be done with the head that is there."""
+"""The sidebar's panels for a head in the scene: Head, Light, Hair, Maps and Photo, Expression, Export."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Container, Iterable
 
 import bpy
 
-from ..desk import wording
 from ..scene import controls
 from ..scene.heads import active_head, heads, the_head
 from ..scene.material import SOCKETS
 from ..scene.shape_keys import FIT_RESIDUAL, START
 from ..scene.view_transform import view_note
 from ..scene.visibility import other_lamps
+from ..workflow import wording
 from .panel import InSidebar
-from .parts import sentence
-from .state import choices
+from .settings import choices
 from .switches import show_own_light
+from .widgets import sentence
 
 
 class _OfHead(InSidebar):
@@ -47,7 +47,7 @@ class FITDIFF_PT_head(_OfHead, bpy.types.Panel):
                 sentence(layout, context, "The photo was hard to read: compare the head with it.", "INFO")
         if note := view_note(context.scene):
             sentence(layout, context, note, "INFO")
-        column = layout.column(align=True)  # side by side, their words are cut off in Blender 5.0's sidebar
+        column = layout.column(align=True)  # side by side, their labels are cut off in Blender 5.0's sidebar
         whose = "Head's" if controls.photo_state(head) is None else "Photo's"
         column.operator("fitdiff.back_to_photo", text=f"{whose} Camera", icon="CAMERA_DATA")
         column.operator("fitdiff.another_seed", icon="FILE_REFRESH")
@@ -148,11 +148,11 @@ class FITDIFF_PT_expression(_OfHead, bpy.types.Panel):
         for key in found:
             column.prop(key, "value", text=key.name, slider=True)
         if not found:
-            column.label(text="No expression is called so", icon="INFO")
+            column.label(text="No expression has this in its name", icon="INFO")
 
 
 def matching(keys: Iterable[bpy.types.ShapeKey], ours: Container[str], search: str) -> list[bpy.types.ShapeKey]:
-    """The expressions of the import with these letters in their names; small and capital are the same."""
+    """Shape keys of the import whose names contain the text; capitals do not matter."""
     letters = search.strip().casefold()
     return [key for key in keys if key.name in ours and letters in key.name.casefold() and key.name != FIT_RESIDUAL]
 

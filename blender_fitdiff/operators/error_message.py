@@ -1,4 +1,4 @@
-"""What went wrong: its details into the clipboard, or out of sight. Plain twins: `details`, and the desk's blame(None)."""
+"""The error that the panel shows: copy its details, or dismiss it."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import ClassVar
 
 import bpy
 
-from ..desk import wording
 from ..errors import FitDiffError
-from ..ui.studio import redraw, studio, versions
+from ..ui.runtime import get_runtime, redraw, versions
+from ..workflow import wording
 
 
-def trouble() -> FitDiffError | None:
-    """What the panel shows: the job's, else the installer's."""
-    return studio().desk.trouble or studio().installed
+def shown_error() -> FitDiffError | None:
+    """The workflow's error, else the installer's."""
+    return get_runtime().workflow.error or get_runtime().install_error
 
 
 def details() -> str:
     """Sentence, code, versions, details and the end of the service's log."""
-    error = trouble()
+    error = shown_error()
     if error is None:
         return ""
-    client = studio().client
+    client = get_runtime().client
     log = client.log.tail() if client and error.code.startswith(("backend-", "worker-", "internal")) else ""
     return "\n".join(part for part in (wording.report(error, versions()), log) if part)
 
 
 class FITDIFF_OT_copy_details(bpy.types.Operator):
-    """Copy what went wrong, with versions and the end of the log, to paste it into a message"""
+    """Copy the error with versions and the end of the log, to paste it into a message"""
 
     bl_idname = "fitdiff.copy_details"
     bl_label = "Copy Details"
@@ -35,7 +35,7 @@ class FITDIFF_OT_copy_details(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return trouble() is not None
+        return shown_error() is not None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.window_manager.clipboard = details()
@@ -44,15 +44,15 @@ class FITDIFF_OT_copy_details(bpy.types.Operator):
 
 
 class FITDIFF_OT_dismiss(bpy.types.Operator):
-    """Put this message away"""
+    """Remove this message"""
 
     bl_idname = "fitdiff.dismiss"
     bl_label = "Dismiss"
     bl_options: ClassVar[set[str]] = {"INTERNAL"}
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        studio().desk.blame(None)
-        studio().installed = None
+        get_runtime().workflow.show_error(None)
+        get_runtime().install_error = None
         redraw()
         return {"FINISHED"}
 

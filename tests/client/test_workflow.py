@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from blender_fitdiff.backend.job import Job
-from blender_fitdiff.desk import orders, wording
-from blender_fitdiff.desk.costs import KEPT, Costs
-from blender_fitdiff.desk.desk import CANCELLING, IDLE, LOOKING, MADE, WORKING, Desk
-from blender_fitdiff.desk.engines import ASSUMED, Engine, offered
-from blender_fitdiff.desk.orders import Order
 from blender_fitdiff.errors import FitDiffError
+from blender_fitdiff.workflow import orders, wording
+from blender_fitdiff.workflow.durations import KEPT, Durations
+from blender_fitdiff.workflow.engines import ASSUMED, Engine, offered
+from blender_fitdiff.workflow.orders import PhotoOrder
+from blender_fitdiff.workflow.workflow import CANCELLING, FINDING_FACES, IDLE, MADE, WORKING, Workflow
 
 SEEN = {"faces": [{"number": 1, "box": [10, 20, 110, 150]}], "photo": {"notes": []}, "error": None}
 TWO = [{"number": 1, "box": [0, 0, 100, 100]}, {"number": 2, "box": [200, 0, 320, 120]}]
@@ -60,8 +60,8 @@ def service() -> Playing:
 
 
 @pytest.fixture
-def desk(service, tmp_path) -> Desk:
-    return Desk(lambda: service, Costs(tmp_path / "costs.json"), tmp_path / "temporary")
+def workflow(service, tmp_path) -> Workflow:
+    return Workflow(lambda: service, Durations(tmp_path / "durations.json"), tmp_path / "temporary")
 
 
 @pytest.fixture
@@ -72,81 +72,83 @@ def photo(tmp_path) -> Path:
 
 
 @pytest.fixture
-def order(photo, tmp_path) -> Order:
-    return Order(photo, tmp_path / "heads" / "ada")
+def order(photo, tmp_path) -> PhotoOrder:
+    return PhotoOrder(photo, tmp_path / "heads" / "ada")
 
 
-def test_looking_finds_the_faces_and_the_picture_of_them(desk, service, photo, tmp_path):
-    desk.look(photo)
-    assert (desk.phase, desk.busy, desk.working) == (LOOKING, True, False)
+def test_find_faces_gives_the_faces_and_the_picture_of_them(workflow, service, photo, tmp_path):
+    workflow.find_faces(photo)
+    assert (workflow.phase, workflow.busy, workflow.working) == (FINDING_FACES, True, False)
     out = service.last.params["out"]
     out.mkdir(parents=True)
     (out / "faces.png").write_bytes(b"picture")
     service.last.finish(SEEN, None)
-    assert desk.tick()
-    assert (desk.phase, desk.busy, desk.trouble) == (IDLE, False, None)
-    assert [(face.number, face.pixels) for face in desk.faces] == [(1, 130.0)]
-    assert desk.picture == out / "faces.png"
-    assert not desk.tick()  # nothing new
+    assert workflow.tick()
+    assert (workflow.phase, workflow.busy, workflow.error) == (IDLE, False, None)
+    assert [(face.number, face.pixels) for face in workflow.faces] == [(1, 130.0)]
+    assert workflow.faces_picture == out / "faces.png"
+    assert not workflow.tick()  # nothing new
 
 
-def test_several_faces_are_a_sentence_and_a_choice(desk, service, photo, order):
+def test_several_faces_are_a_sentence_and_a_choice(workflow, service, photo, order):
     told = {"code": "several-faces", "message": "Two faces.", "details": "", "data": {"faces": TWO}}
-    desk.look(photo)
+    workflow.find_faces(photo)
     service.last.finish({**SEEN, "faces": TWO, "error": told}, None)
-    desk.tick()
-    assert (desk.trouble.code, desk.trouble.sentence) == ("several-faces", "Two faces.")
-    assert [face.number for face in desk.faces] == [1, 2]
-    assert wording.offer(desk.trouble) == "FACE"
+    workflow.tick()
+    assert (workflow.error.code, workflow.error.sentence) == ("several-faces", "Two faces.")
+    assert [face.number for face in workflow.faces] == [1, 2]
+    assert wording.offer(workflow.error) == "FACE"
     # who did not wait for the look hears of them from the service itself
-    desk.choose(photo)
-    desk.begin(order)
+    workflow.choose(photo)
+    workflow.reconstruct(order)
     service.last.finish(None, FitDiffError("several-faces", "Two faces.", data={"faces": TWO}))
-    desk.tick()
-    assert [face.number for face in desk.faces] == [1, 2]
-    assert desk.phase == IDLE
-    desk.begin(Order(order.photo, order.out, face=2))
-    assert (desk.trouble, service.last.params["face"]) == (None, 2)
+    workflow.tick()
+    assert [face.number for face in workflow.faces] == [1, 2]
+    assert workflow.phase == IDLE
+    workflow.reconstruct(PhotoOrder(order.photo, order.out, face=2))
+    assert (workflow.error, service.last.params["face"]) == (None, 2)
 
 
-def test_a_random_person_needs_no_photo(desk, service, photo, tmp_path):
-    desk.choose(photo)
-    person = orders.Draw(orders.person_folder(tmp_path / "heads", 7), seed=7)
-    desk.draw(person)
-    assert (desk.phase, service.last.method) == (WORKING, "sample")
+def test_a_random_person_needs_no_photo(workflow, service, photo, tmp_path):
+    workflow.choose(photo)
+    person = orders.PersonOrder(orders.person_folder(tmp_path / "heads", 7), seed=7)
+    workflow.make_person(person)
+    assert (workflow.phase, service.last.method) == (WORKING, "sample")
     assert service.last.params == {"out": tmp_path / "heads" / "person-7", "seed": 7, "overwrite": True}
     service.last.finish({"avatars": [str(person.out)], "seeds": [7], "sheet": None, "timings": {"total": 2.0}}, None)
-    desk.tick()
-    assert (desk.made.folder, desk.made.name, desk.made.verdict) == (person.out, "Person 7", "good")
-    assert desk.photo == photo  # what was chosen stays chosen
-    assert desk.costs.typical("sample") is not None
-    desk.placed()
-    desk.draw(person)
+    workflow.tick()
+    assert (workflow.made.folder, workflow.made.name, workflow.made.verdict) == (person.out, "Person 7", "good")
+    assert workflow.photo == photo  # what was chosen stays chosen
+    assert workflow.durations.typical("sample") is not None
+    workflow.placed()
+    workflow.make_person(person)
     service.last.finish(None, FitDiffError("weights-missing", "The model is not installed."))
-    desk.tick()
-    assert (desk.phase, desk.trouble.code) == (IDLE, "weights-missing")
+    workflow.tick()
+    assert (workflow.phase, workflow.error.code) == (IDLE, "weights-missing")
 
 
-def test_the_time_that_is_left_knows_of_stages_to_come(desk, service, order):
-    desk.begin(order)
-    assert desk.seconds_left == 0.0  # nothing is known
+def test_the_time_that_is_left_knows_of_stages_to_come(workflow, service, order):
+    workflow.reconstruct(order)
+    assert workflow.seconds_left == 0.0  # nothing is known
     service.last.advance({"stage": "sampling", "step": 1, "total": 4, "secondsLeft": 9.0})
-    assert desk.seconds_left == 9.0
-    desk.costs.note(order.kind, 1000)
-    assert 900 < desk.seconds_left <= 1000
+    assert workflow.seconds_left == 9.0
+    workflow.durations.add(order.kind, 1000)
+    assert 900 < workflow.seconds_left <= 1000
     service.last.advance({"stage": "sampling", "step": 2, "total": 4, "secondsLeft": 2000.0})
-    assert desk.seconds_left == 2000.0
+    assert workflow.seconds_left == 2000.0
 
 
 def test_a_folder_knows_its_photo(photo, tmp_path):
     made = [orders.avatar_folder(tmp_path / "heads", photo, seed, face) for seed in (0, 1, 23) for face in (None, 1, 2)]
     assert len(set(made)) == 9
-    assert all(orders.is_of(folder, photo) for folder in made)
-    names = [Order(photo, made[0], seed=seed, face=face).name for seed, face in ((0, None), (3, None), (0, 2), (3, 2))]
+    assert all(orders.is_made_from(folder, photo) for folder in made)
+    names = [
+        PhotoOrder(photo, made[0], seed=seed, face=face).name for seed, face in ((0, None), (3, None), (0, 2), (3, 2))
+    ]
     assert names == ["Ada", "Ada 3", "Ada face 2", "Ada face 2 3"]
-    assert not orders.is_of(orders.avatar_folder(tmp_path, tmp_path / "Bea.jpg"), photo)
-    assert not orders.is_of(orders.person_folder(tmp_path, 1), photo)
-    assert not orders.is_of(Path(), photo)
+    assert not orders.is_made_from(orders.avatar_folder(tmp_path, tmp_path / "Bea.jpg"), photo)
+    assert not orders.is_made_from(orders.person_folder(tmp_path, 1), photo)
+    assert not orders.is_made_from(Path(), photo)
 
 
 def test_sentences_are_cut_where_lines_end():
@@ -162,118 +164,118 @@ def test_people_are_drawn_only_where_the_model_is():
     def told(methods: list[str], engines: list[str]) -> dict:
         return {"capabilities": {"methods": methods, "engines": engines}}
 
-    assert orders.can_draw(told(["sample"], ["fit", "diffusion"]))
-    assert not orders.can_draw(told(["sample"], ["fit"]))
-    assert not orders.can_draw(told(["inspect"], ["fit", "diffusion"]))
-    assert not orders.can_draw(None)
+    assert orders.can_make_people(told(["sample"], ["fit", "diffusion"]))
+    assert not orders.can_make_people(told(["sample"], ["fit"]))
+    assert not orders.can_make_people(told(["inspect"], ["fit", "diffusion"]))
+    assert not orders.can_make_people(None)
 
 
 def test_each_engine_has_its_own_steps(photo, tmp_path):
     def steps(engine: str) -> int:
-        return orders.Order(photo, tmp_path, engine=ASSUMED[engine], quality="finest").options()["steps"]
+        return orders.PhotoOrder(photo, tmp_path, engine=ASSUMED[engine], quality="finest").options()["steps"]
 
     assert (steps("fit"), steps("diffusion")) == (300, 100)
     finest = orders.quality_choices(ASSUMED["diffusion"], None)[-1]
     assert finest.description == "100 steps, maps of 2048 pixels"
 
 
-def test_a_job_goes_from_the_click_to_the_scene(desk, service, order):
-    desk.begin(order)
-    assert (desk.phase, service.starts) == (WORKING, 1)
+def test_a_job_goes_from_the_click_to_the_scene(workflow, service, order):
+    workflow.reconstruct(order)
+    assert (workflow.phase, service.starts) == (WORKING, 1)
     assert service.last.params["overwrite"] is True
     assert (service.last.params["steps"], service.last.params["resolution"]) == (50, 512)
-    desk.tick()
+    workflow.tick()
     service.last.advance({"stage": "fitting", "step": 3, "total": 10, "secondsLeft": 7.0})
-    assert desk.tick()
-    assert (desk.progress.fraction, desk.progress.seconds_left) == (0.3, 7.0)
+    assert workflow.tick()
+    assert (workflow.progress.fraction, workflow.progress.seconds_left) == (0.3, 7.0)
     service.last.finish({**DONE, "avatar": str(order.out)}, None)
-    assert desk.tick()
-    assert (desk.phase, desk.busy, desk.working) == (MADE, True, True)
-    assert (desk.made.folder, desk.made.name, desk.notes) == (order.out, "Ada", ("turned upright",))
+    assert workflow.tick()
+    assert (workflow.phase, workflow.busy, workflow.working) == (MADE, True, True)
+    assert (workflow.made.folder, workflow.made.name, workflow.notes) == (order.out, "Ada", ("turned upright",))
     with pytest.raises(FitDiffError, match="being made"):
-        desk.begin(order)
-    desk.placed()
-    assert (desk.phase, desk.busy, desk.made, desk.last.name) == (IDLE, False, None, "Ada")
-    assert desk.costs.typical("diffusion/standard") is not None
+        workflow.reconstruct(order)
+    workflow.placed()
+    assert (workflow.phase, workflow.busy, workflow.made, workflow.last.name) == (IDLE, False, None, "Ada")
+    assert workflow.durations.typical("diffusion/standard") is not None
 
 
-def test_cancel_is_no_trouble(desk, service, order):
-    desk.begin(order)
-    desk.cancel()
-    assert desk.phase == CANCELLING
-    desk.tick()
-    assert (desk.phase, desk.trouble, desk.made) == (IDLE, None, None)
-    assert desk.costs.typical("diffusion/standard") is None
-    desk.begin(order)  # and the next click works
-    assert desk.phase == WORKING
+def test_cancel_is_no_trouble(workflow, service, order):
+    workflow.reconstruct(order)
+    workflow.cancel()
+    assert workflow.phase == CANCELLING
+    workflow.tick()
+    assert (workflow.phase, workflow.error, workflow.made) == (IDLE, None, None)
+    assert workflow.durations.typical("diffusion/standard") is None
+    workflow.reconstruct(order)  # and the next click works
+    assert workflow.phase == WORKING
 
 
-def test_a_made_head_can_be_left_out(desk, service, order):
-    desk.begin(order)
+def test_a_made_head_can_be_left_out(workflow, service, order):
+    workflow.reconstruct(order)
     service.last.finish({**DONE, "avatar": str(order.out)}, None)
-    desk.tick()
-    desk.cancel()
-    assert (desk.phase, desk.made, desk.last) == (IDLE, None, None)
+    workflow.tick()
+    workflow.cancel()
+    assert (workflow.phase, workflow.made, workflow.last) == (IDLE, None, None)
 
 
-def test_a_service_that_dies_is_a_sentence_and_the_next_click_goes_on(desk, service, order):
-    desk.begin(order)
+def test_a_service_that_dies_is_a_sentence_and_the_next_click_goes_on(workflow, service, order):
+    workflow.reconstruct(order)
     service.last.finish(None, FitDiffError("backend-crashed", "It has stopped.", details="ended with -9"))
-    desk.tick()
-    assert (desk.phase, desk.trouble.sentence, desk.busy) == (IDLE, "It has stopped.", False)
-    desk.begin(order)
-    assert (desk.phase, desk.trouble) == (WORKING, None)
+    workflow.tick()
+    assert (workflow.phase, workflow.error.sentence, workflow.busy) == (IDLE, "It has stopped.", False)
+    workflow.reconstruct(order)
+    assert (workflow.phase, workflow.error) == (WORKING, None)
 
 
 def test_without_a_backend_a_click_says_so_and_a_photo_does_not(tmp_path, photo, order):
     def none() -> Playing:
         raise FitDiffError("backend-missing", "Not installed.")
 
-    desk = Desk(none, Costs(tmp_path / "costs.json"), tmp_path)
-    desk.look(photo)
-    assert (desk.phase, desk.trouble) == (IDLE, None)
-    desk.begin(order)
-    assert (desk.phase, desk.trouble.code, wording.offer(desk.trouble)) == (IDLE, "backend-missing", "INSTALL")
+    workflow = Workflow(none, Durations(tmp_path / "durations.json"), tmp_path)
+    workflow.find_faces(photo)
+    assert (workflow.phase, workflow.error) == (IDLE, None)
+    workflow.reconstruct(order)
+    assert (workflow.phase, workflow.error.code, wording.offer(workflow.error)) == (IDLE, "backend-missing", "INSTALL")
 
 
-def test_heads_that_cannot_be_written_are_told_before_the_service_is_asked(desk, service, photo, tmp_path):
+def test_heads_that_cannot_be_written_are_told_before_the_service_is_asked(workflow, service, photo, tmp_path):
     (tmp_path / "heads").write_text("a file in the folder's place")
-    desk.begin(Order(photo, tmp_path / "heads" / "ada"))
-    assert (desk.phase, desk.trouble.code, service.jobs) == (IDLE, "write-denied", [])
+    workflow.reconstruct(PhotoOrder(photo, tmp_path / "heads" / "ada"))
+    assert (workflow.phase, workflow.error.code, service.jobs) == (IDLE, "write-denied", [])
 
 
-def test_another_photo_forgets_the_last_one_and_a_look_gives_way_to_a_click(desk, service, photo, order, tmp_path):
-    desk.look(photo)
+def test_another_photo_forgets_the_last_one_and_a_look_gives_way_to_a_click(workflow, service, photo, order, tmp_path):
+    workflow.find_faces(photo)
     first = service.last
     other = tmp_path / "Bea.png"
-    desk.look(other)
+    workflow.find_faces(other)
     assert first.error.code == "cancelled"
     service.last.finish(SEEN, None)
-    desk.tick()
-    assert len(desk.faces) == 1
-    desk.look(photo)
-    assert desk.faces == ()
+    workflow.tick()
+    assert len(workflow.faces) == 1
+    workflow.find_faces(photo)
+    assert workflow.faces == ()
     look = service.last
-    desk.begin(order)
+    workflow.reconstruct(order)
     assert look.error.code == "cancelled"
-    assert desk.phase == WORKING
-    desk.tick()
-    assert (desk.phase, desk.trouble) == (WORKING, None)
+    assert workflow.phase == WORKING
+    workflow.tick()
+    assert (workflow.phase, workflow.error) == (WORKING, None)
 
 
 def test_costs_are_what_was_measured_and_survive(tmp_path):
-    file = tmp_path / "deep" / "costs.json"
-    costs = Costs(file)
-    assert costs.typical("fit/fine") is None
+    file = tmp_path / "deep" / "durations.json"
+    durations = Durations(file)
+    assert durations.typical("fit/fine") is None
     for seconds in (100.0, 1.0, 2.0, 9.0, 3.0, 4.0):
-        costs.note("fit/fine", seconds)
-    again = Costs(file)
+        durations.add("fit/fine", seconds)
+    again = Durations(file)
     assert again.typical("fit/fine") == 3.0  # the middle one of the last five
     assert KEPT == 5
     assert again.typical("landmarks") is None
     for broken in ("[1]", "{", '{"fit": "x"}', '{"fit": [null]}'):
         file.write_text(broken)
-        assert Costs(file).typical("fit") is None
+        assert Durations(file).typical("fit") is None
 
 
 def test_photos_by_path_address_and_quotes(photo, tmp_path):
@@ -301,10 +303,10 @@ def test_photos_of_one_name_get_folders_of_their_own(tmp_path):
 
 
 def test_orders_ask_only_for_what_an_engine_knows(photo, tmp_path):
-    quick = Order(photo, tmp_path, engine=ASSUMED["landmarks"], quality="finest", face_model="mine")
+    quick = PhotoOrder(photo, tmp_path, engine=ASSUMED["landmarks"], quality="finest", face_model="mine")
     assert quick.options() == {"engine": "landmarks", "seed": 0, "overwrite": True, "face_model": "mine"}
     assert quick.kind == "landmarks"
-    fine = Order(photo, tmp_path, quality="fine", seed=4)
+    fine = PhotoOrder(photo, tmp_path, quality="fine", seed=4)
     assert (fine.options()["resolution"], fine.kind, fine.name) == (1024, "diffusion/fine", "Ada 4")
     assert [one.id for one in orders.quality_choices(ASSUMED["fit"], (512,))] == ["draft", "standard"]
     assert orders.quality_choices(ASSUMED["landmarks"], None) == []
@@ -322,8 +324,8 @@ def test_the_menu_shows_what_the_service_tells_of_its_engines():
 def test_durations_are_told_as_people_do():
     told = {0.2: "0 s", 59.4: "59 s", 60: "1 min", 75: "1 min 15 s", 700: "12 min", 7200: "2.0 h"}
     assert {seconds: wording.duration(seconds) for seconds in told} == told
-    assert wording.cost(None) == ""
-    assert wording.cost(62) == "About 1 min 2 s on this machine"
+    assert wording.usual_duration(None) == ""
+    assert wording.usual_duration(62) == "About 1 min 2 s on this machine"
     assert wording.stage("fitting") == "Fitting the head to the photo"
     assert wording.stage("baking pores") == "Baking pores"
 
