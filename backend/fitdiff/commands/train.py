@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,7 +178,6 @@ def _paint(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..training.autoencoder import AutoencoderTask, AutoencoderTraining
-    from ..training.machine import batch_that_fits
     from ..training.own_data import MapFolder
     from ..training.painted import Painted
     from ..training.synthetic import MapPool
@@ -207,15 +207,8 @@ def _autoencoder(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     def task(chosen: AutoencoderTraining) -> AutoencoderTask:
         return AutoencoderTask(chosen, batches, perceptual, machine, says, args.seed, args.start, _resumed(args))
 
-    if args.batch == "auto":
-        trial = task(dataclasses.replace(settings, adversarial_from=0.0))
-
-        def attempt(count: int) -> None:
-            trial.settings = dataclasses.replace(trial.settings, batch=count)
-            trial.step(0, args.steps)
-
-        settings = dataclasses.replace(settings, batch=batch_that_fits(attempt, machine.device, 64, 2))
-        del trial
+    dearest = dataclasses.replace(settings, adversarial_from=0.0)
+    settings = _with_batch(args, machine, task, settings, dearest, 64, 2)
     return _run(args, console, task(settings), machine)
 
 
@@ -263,7 +256,6 @@ def _denoiser(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..face.registry import load_face_model
     from ..training import latents
     from ..training.denoiser import DenoiserTask, DenoiserTraining, Scene
-    from ..training.machine import batch_that_fits
 
     machine = _machine(args)
     recogniser = _perception(args.stack, machine).conditioner
@@ -284,16 +276,33 @@ def _denoiser(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         says, resumed = facts["says"], _resumed(args)
         return DenoiserTask(chosen, rows, scene, machine, says, card.sha256, args.seed, args.start, resumed)
 
-    if args.batch == "auto":
-        trial = task(settings)
-
-        def attempt(count: int) -> None:
-            trial.settings = dataclasses.replace(trial.settings, batch=count, rendered_every=1)
-            trial.step(0, args.steps)
-
-        settings = dataclasses.replace(settings, batch=batch_that_fits(attempt, machine.device, 512, 8))
-        del trial
+    dearest = dataclasses.replace(settings, rendered_every=1)
+    settings = _with_batch(args, machine, task, settings, dearest, 512, 8)
     return _run(args, console, task(settings), machine)
+
+
+def _with_batch(
+    args: argparse.Namespace,
+    machine: Machine,
+    task: Callable[[Any], Any],
+    settings: Any,
+    dearest: Any,
+    most: int,
+    otherwise: int,
+) -> Any:
+    """With `--batch auto`: the settings with the largest batch that the device holds in the dearest of
+    its steps, `most` or fewer; off a GPU `otherwise`."""
+    from ..training.machine import batch_that_fits
+
+    if args.batch != "auto":
+        return settings
+    trial = task(dearest)
+
+    def attempt(count: int) -> None:
+        trial.settings = dataclasses.replace(dearest, batch=count)
+        trial.step(0, args.steps)
+
+    return dataclasses.replace(settings, batch=batch_that_fits(attempt, machine.device, most, otherwise))
 
 
 def _report(args: argparse.Namespace, console: Console) -> dict[str, Any]:
