@@ -22,12 +22,12 @@ class ExpectedShape(NamedTuple):
 
 def expected_shape(analysis: Analysis) -> ExpectedShape:
     """On the device that perception runs on."""
-    usual, device = analysis.usual, analysis.perception.device
-    if usual is None:
+    guess, device = analysis.expected_identity, analysis.perception.device
+    if guess is None:
         return ExpectedShape(
             torch.zeros(1, len(analysis.pose.identity), device=device), torch.ones(1, 1, device=device)
         )
     identity, precision = (
-        torch.from_numpy(part).float()[None].to(device) for part in (usual.identity, usual.precision)
+        torch.from_numpy(part).float()[None].to(device) for part in (guess.identity, guess.precision)
     )
     return ExpectedShape(identity, precision)

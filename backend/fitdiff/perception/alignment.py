@@ -1,4 +1,4 @@
-"""Cutting a face out of a photo: similarity transforms, and an antialiased crop that lets gradients through.
+"""Cut faces out of photos: similarity transforms, and an antialiased, differentiable crop.
 
 Pixels are continuous: (0, 0) is the outer corner of the first pixel, centres lie at +0.5, in photos and crops alike.
 """

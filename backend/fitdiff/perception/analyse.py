@@ -1,4 +1,4 @@
-"""One photo, one chosen face, and everything that can be known of it, each worked out when it is first asked for."""
+"""One photo, one chosen face, and everything known of it, each computed on first use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..topology import REGIONS
 from .bundle import Perception
 from .covers import broad, find_cover
 from .facemesh import MIRROR
-from .pose import PoseFit, Usual, solve_pose
+from .pose import IdentityPrior, PoseFit, solve_pose
 from .regions import Crop, Mask, PosedHead
 from .select import choose_face
 from .shape_guess import RECOGNISER, guess_shape
@@ -27,22 +27,23 @@ from .types import Face, IdentityFeatures
 
 HIDDEN = "Something lies before the face: it was left out, and what it hides is guessed."
 GUESSED, UNKNOWN = 0.3, 0.01
-"""How far a landmark is believed that something hides: the network guesses it well where its twin on the face's other half
-is seen, and has no idea of a mouth under a mask."""
-GRAZING = 0.12  # cosine between skin and viewing direction below which a photo shows nothing of use
+"""Weights of hidden landmarks beside 1 for visible ones: GUESSED where the mirrored landmark is visible, since the network
+then places the hidden one well; UNKNOWN where both are hidden, as for a mouth under a mask."""
+GRAZING = 0.12  # cosine between normal and view below which skin is left out of the mask
 
 
 class Analysis:
-    """What the engines start from.
+    """A photo's face with all that the engines read of it.
 
     photo, faces, face   the photo, all its faces, the one meant
     image                (1, 3, H, W) float32 sRGB 0..1, for the networks
     pose                 camera and first shape from landmarks
-    usual                the identity to expect, before any landmark is met
-    cover                what lies before the face
+    expected_identity    the likely identity, before landmarks are fitted
+    cover                what hides the face: glasses, hands, cloth
     mask                 which pixels show this face's skin
-    landmarks            what a fit should meet
-    identity             features of the recogniser that guides; conditioning: of the one that conditions
+    landmarks            the landmarks that a fit should match
+    identity             features of the recogniser that guides
+    conditioning         features of the recogniser that conditions the diffusion model
     """
 
     def __init__(
@@ -58,11 +59,11 @@ class Analysis:
 
     @cached_property
     def pose(self) -> PoseFit:
-        return pose_of(self.photo, self.face, self.model, self.usual, self.belief)
+        return pose_of(self.photo, self.face, self.model, self.expected_identity, self.belief)
 
     @cached_property
-    def usual(self) -> Usual | None:
-        """The identity to expect, where the face model and the recogniser are those that it was learned for."""
+    def expected_identity(self) -> IdentityPrior | None:
+        """The likely identity; None unless face model and recogniser are those that the guess was learned for."""
         known = self.model.name == "embedded" and "facemesh468" in self.model.topology.landmarks
         if not known or self.perception.identity.name != RECOGNISER:
             return None
@@ -77,12 +78,12 @@ class Analysis:
 
     @cached_property
     def cover(self) -> Mask:
-        """What lies before the face, in the mask's window: 1 there, 0 elsewhere."""
+        """In the mask's window: 1 where something hides the face, 0 elsewhere."""
         return find_cover(self.photo.pixels, self.face.landmarks468, mask_crop(self.face))
 
     @property
     def belief(self) -> dict[str, NDArray[np.float64]]:
-        """Of FaceMesh's landmarks, (468,): 1 where they were seen, GUESSED or UNKNOWN where something broad hides them."""
+        """Weights (468,) of FaceMesh's landmarks: 1 where visible, GUESSED or UNKNOWN where something broad hides them."""
         crop = mask_crop(self.face)
         column, row = crop.inside(self.face.landmarks468).T.clip(0, crop.size - 1).astype(int)
         hidden = broad(self.cover)[row, column]
@@ -91,24 +92,24 @@ class Analysis:
 
     @cached_property
     def landmarks(self) -> dict[str, NDArray[np.floating]]:
-        """What a fit should meet, name -> (N, 2) pixels: the face's landmarks, and those of which nothing is known where
-        the first shape has them, which met the others alone."""
+        """Landmarks that a fit should match, name -> (N, 2) pixels. Those of UNKNOWN weight are replaced by the first
+        shape's, which was fitted to the others alone."""
         wanted = landmarks_for(self.face, self.model)
         for name, belief in self.belief.items():
             unknown = belief <= UNKNOWN
             if name in wanted and unknown.any():
-                wanted[name] = np.where(unknown[:, None], self._first_shape_s(name), wanted[name])
+                wanted[name] = np.where(unknown[:, None], self._projected(name), wanted[name])
         return wanted
 
     @torch.no_grad()
-    def _first_shape_s(self, name: str) -> NDArray[np.floating]:
-        """(N, 2) pixels, a set's landmarks as the pose's shape and camera have them."""
+    def _projected(self, name: str) -> NDArray[np.floating]:
+        """A landmark set of the first shape, projected by the pose's camera, (N, 2) pixels."""
         marks = self.model.landmarks(posed_vertices(self.model, self.pose), name)
         return self.pose.camera().project(marks).screen[0].numpy()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences: what an artist may want to know of this photo's face."""
+        """Sentences that tell the artist about this photo's face."""
         return (HIDDEN,) if self.mask.hidden > 0 else ()
 
     @cached_property
@@ -136,7 +137,7 @@ def analyse(
     model: MorphableModel | None = None,
     perception: Perception | None = None,
 ) -> Analysis:
-    """Find the faces and choose one: its number from 1 as `fitdiff inspect` counts, or None where one is clearly meant.
+    """Find the faces and choose one: by its number from 1 as `fitdiff inspect` counts; None takes one much the largest.
 
     Raises no-face, no-such-face, several-faces or face-too-small.
     """
@@ -151,10 +152,10 @@ def analyse(
 
 
 def landmarks_for(face: Face, model: MorphableModel) -> dict[str, np.ndarray]:
-    """The landmark sets of this face that a fit of this model should meet, name -> (N, 2) pixels.
+    """The landmark sets of this face that a fit of this model should match, name -> (N, 2) pixels.
 
-    The 468 points where the model knows them. The 68 are chosen among those and lie a few percent off the points that
-    others mean by the same numbers: they serve models that know nothing better.
+    The 468 points where the model has them, else the 68, which are interpolated between those and lie a few percent off
+    other software's iBUG points.
     """
     if "facemesh468" in model.topology.landmarks:
         return {"facemesh468": face.landmarks468[:, :2]}
@@ -165,12 +166,12 @@ def pose_of(
     photo: Photo,
     face: Face,
     model: MorphableModel,
-    usual: Usual | None = None,
+    prior: IdentityPrior | None = None,
     belief: dict[str, NDArray[np.float64]] | None = None,
 ) -> PoseFit:
-    """Camera and first shape of one face of a photo; usual: the identity to expect; belief: of its landmarks."""
+    """Camera and first shape of one face of a photo; prior: of the identity; belief: weights of its landmarks."""
     size = (photo.height, photo.width)
-    return solve_pose(model, landmarks_for(face, model), size, photo.focal_px, usual=usual, belief=belief)
+    return solve_pose(model, landmarks_for(face, model), size, photo.focal_px, prior=prior, belief=belief)
 
 
 def posed_vertices(model: MorphableModel, pose: PoseFit) -> Tensor:
@@ -182,7 +183,7 @@ def posed_vertices(model: MorphableModel, pose: PoseFit) -> Tensor:
 
 @torch.no_grad()
 def posed_head(model: MorphableModel, pose: PoseFit, crop: Crop) -> PosedHead:
-    """The head as its first shape and camera have it, in a window of the photo."""
+    """The first shape seen by its camera, in a window of the photo."""
     vertices = posed_vertices(model, pose)
     camera = crop_camera(pose.camera(), crop)
     triangles = torch.from_numpy(model.topology.triangles.astype(np.int64))
@@ -195,7 +196,7 @@ def posed_head(model: MorphableModel, pose: PoseFit, crop: Crop) -> PosedHead:
     skin = torch.from_numpy(model.topology.triangle_region == REGIONS.index("skin"))
     shows = torch.cat([skin & (cosine > GRAZING), torch.zeros(1, dtype=torch.bool)])
     mask = shows[seen].float()[None, None]
-    # Eyes and mouth are the landmarks' business: close the holes they leave, then soften the edge by a pixel.
+    # Fill the holes of eyes and mouth, which are masked by landmarks, then soften the edge by a pixel.
     closed = -_dilated(-_dilated(mask, 31), 29)
     soft = torch.nn.functional.avg_pool2d(closed, 3, 1, 1, count_include_pad=False)[0, 0].numpy()
     outline = (seen >= 0).numpy().astype(np.float32)
@@ -204,7 +205,7 @@ def posed_head(model: MorphableModel, pose: PoseFit, crop: Crop) -> PosedHead:
 
 
 def _smooth_inside(values: NDArray[np.float32], inside: Mask, reach: float = 3.0) -> NDArray[np.float32]:
-    """(h, w, C) blurred over the pixels inside, 0 elsewhere: triangles leave no facets."""
+    """(h, w, C) blurred over the pixels inside, 0 elsewhere, which hides the triangles' facets."""
     weight = np.maximum(ndimage.gaussian_filter(inside, reach), 1e-3)
     blurred = [
         ndimage.gaussian_filter(channel * inside, reach) / weight * inside for channel in values.transpose(2, 0, 1)

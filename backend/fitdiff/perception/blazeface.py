@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def same_pad(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """TensorFlow's SAME padding: what is odd goes to the right and the bottom."""
+    """TensorFlow's SAME padding: an odd row or column is added at the bottom or the right."""
     total = [max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in (x.shape[3], x.shape[2])]
     if not any(total):
         return x

@@ -1,4 +1,4 @@
-"""The networks of one stack under one roof, each loaded when it is first asked for."""
+"""The networks of one stack, each loaded on first use."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ IDENTITIES = ("fr", "dlib")
 
 
 class Perception:
-    """What the engines see photos with.
+    """The networks that engines look at photos with.
 
     finder        photo -> faces
     conditioner   the recogniser whose features condition the diffusion model: always the same one within a stack
-    identity      the recogniser that guides: the conditioner's stronger sibling, or the conditioner itself
+    identity      the recogniser that guides: a stronger one than the conditioner, or the conditioner itself
     perceptual    the network that compares pictures
     """
 
@@ -71,7 +71,7 @@ class Perception:
             return self.conditioner
         from .fr_feature import FrFeature
 
-        # On CPUs this one network is four times slower with its channels last; the others gain.
+        # On CPUs this network is four times slower with channels last; the others are faster.
         return weights.load(FrFeature(), "fr_feature", self.device, torch.contiguous_format)
 
     @cached_property

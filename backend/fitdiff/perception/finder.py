@@ -11,7 +11,7 @@ from .detector import Detector, overlap
 from .landmarks import Landmarker
 from .types import Detection, Face
 
-CERTAIN = 0.6  # product of what both networks believe; real faces measured 0.85 to 1, things taken for faces up to 0.57
+CERTAIN = 0.6  # least product of both networks' scores (real faces have 0.85 to 1, other things up to 0.57)
 
 # The looks of the detector in turn, each taken only while the largest face so far is below this share of the photo's
 # longer side: where the subject is small there may be others of its size; 0 means only while there is none.
@@ -48,7 +48,7 @@ class EmbeddedFinder:
             for detection in search(look):
                 if any(overlap(detection.box, old.box)[0] > 0.6 for old in seen):
                     continue
-                settled = self.detector.settle(batch, detection)
+                settled = self.detector.refine(batch, detection)
                 seen += [detection, settled]
                 if settled.score > CERTAIN:
                     faces.append(self.landmarker(batch, settled))
@@ -57,7 +57,7 @@ class EmbeddedFinder:
 
 
 def distinct(faces: list[Face]) -> list[Face]:
-    """Faces whose landmarks coincide are one; the most likely subject (large, certain) comes first."""
+    """Drop faces whose landmarks coincide; the most likely subject (large, certain) comes first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda one: one.size * certainty(one) ** 4, reverse=True):
         spans = [mesh_box(face), *map(mesh_box, kept)]

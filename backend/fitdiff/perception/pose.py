@@ -1,4 +1,4 @@
-"""Where the camera stood and a first shape, from landmarks alone: robust, perspective, some ten milliseconds.
+"""Camera and a first shape from landmarks alone: robust, perspective, in some ten milliseconds.
 
 The fit is maximum a posteriori: landmarks with a Geman-McClure loss (a wrong one costs a constant, however wrong),
 unit normal identity and expression. It starts from a closed form (an affine camera by iterated L1, made a scaled
@@ -19,30 +19,30 @@ from ..face.model import MorphableModel
 from .landmark_basis import LandmarkBasis, landmark_basis
 from .pose_fit import Array, PoseFit, euler_degrees
 
-FAR = 55.0  # degrees of yaw; networks that look for landmarks tell of no face that it is turned further than about 60
+FAR = 55.0  # degrees of yaw; landmark networks report no face as turned further than about 60
 
 
 @dataclass(frozen=True)
 class PoseSettings:
-    """How much to believe what. Lengths are parts of the inter-ocular distance of the unturned face."""
+    """Weights and steps. Lengths are in inter-ocular distances of the unturned face."""
 
     sigma: float = 0.02  # expected landmark error
-    effective_points: float = 60.0  # independent points that all landmarks together are worth: their errors are alike
+    effective_points: float = 60.0  # independent points that all landmarks count as, since their errors are correlated
     identity_prior: float = 1.0  # on |identity|^2
     expression_prior: float = 2.0  # on |expression|^2
     outlier_start: float = 0.10  # Geman-McClure scale, first and last: half weight at 0.64 of it
     outlier_end: float = 0.05
     pose_steps: int = 8  # on the mean face
     shape_steps: int = 14
-    assumed_equivalent: float = 50.0  # mm, 35 mm equivalent, where EXIF does not tell
+    assumed_equivalent: float = 50.0  # mm, 35 mm equivalent, where EXIF gives none
     assumed_distance: float = 1.0  # m
-    focal_spread: float = 0.4  # of log focal length and log distance: how much each assumption is believed
+    focal_spread: float = 0.4  # standard deviation of both assumptions, in log focal length and log distance
     distance_spread: float = 0.5
 
 
 @dataclass(frozen=True)
-class Usual:
-    """An identity expected before any landmark is met: (I,) its numbers, and how sure each is (1 / variance)."""
+class IdentityPrior:
+    """The identity expected before landmarks are fitted: (I,) coefficients, and the precision (1 / variance) of each."""
 
     identity: Array
     precision: Array
@@ -54,14 +54,13 @@ def solve_pose(
     size: tuple[int, int],
     focal_px: float | None = None,
     settings: PoseSettings | None = None,
-    usual: Usual | None = None,
+    prior: IdentityPrior | None = None,
     belief: Mapping[str, Array] | None = None,
 ) -> PoseFit:
     """Landmarks of one face, set name -> (N, 2) pixels in a photo of size (height, width) -> the fit.
 
-    usual: what is known of the identity beforehand; else it is anybody. belief: of a set's landmarks, (N,) 0..1, how far
-    each was seen and not guessed; else all were. Sets that the model does not have are left
-    out. Rows that are not finite are ignored. Never raises for bad landmarks: it returns a bad verdict.
+    prior: of the identity, by default unit normal. belief: weights (N,) 0..1 of a set's landmarks, by default 1. Sets that
+    the model does not have are left out, and rows that are not finite. Bad landmarks do not raise: the verdict is bad.
     """
     settings = settings or PoseSettings()
     basis = landmark_basis(model, tuple(name for name in landmarks if name in model.topology.landmarks))
@@ -69,7 +68,7 @@ def solve_pose(
     believed = [(belief or {}).get(name, np.ones(count)) for name, count in zip(basis.names, basis.counts, strict=True)]
     weight = np.where(np.isfinite(seen).all(1), basis.weight * np.concatenate(believed), 0.0)
     seen = np.where(weight[:, None] > 0, seen, 0.0)
-    solver = _Solver(basis, seen, weight, size, focal_px, settings, usual)
+    solver = _Solver(basis, seen, weight, size, focal_px, settings, prior)
     return solver.solve()
 
 
@@ -89,7 +88,7 @@ class _Solver:
         size: tuple[int, int],
         focal_px: float | None,
         settings: PoseSettings,
-        usual: Usual | None,
+        prior: IdentityPrior | None,
     ) -> None:
         self.basis, self.seen, self.weight, self.settings = basis, seen, weight, settings
         self.size = size
@@ -102,10 +101,10 @@ class _Solver:
                 np.full(basis.modes.shape[2] - basis.identity_count, settings.expression_prior),
             ]
         )
-        self.usual = np.zeros(basis.modes.shape[2])
-        if usual is not None:
-            self.usual[: basis.identity_count] = usual.identity
-            self.prior[: basis.identity_count] = usual.precision
+        self.expected = np.zeros(basis.modes.shape[2])
+        if prior is not None:
+            self.expected[: basis.identity_count] = prior.identity
+            self.prior[: basis.identity_count] = prior.precision
 
     def solve(self) -> PoseFit:
         usable = int((self.weight > 0).sum())
@@ -118,7 +117,7 @@ class _Solver:
             self.focal = self._assumed_focal(scale)
         starts = [self._run(rotation, scale, centre)]
         if self._robust_error(starts[0]) > 0.5 or starts[0].rotation[2, 2] < 0:
-            # A closed form led astray by wrong landmarks: try a few customary views with the same place and size.
+            # The closed form failed, on wrong landmarks: try a few common views with the same place and size.
             for yaw in (0.0, 50.0, -50.0):
                 starts.append(self._run(self._view(yaw, rotation), scale, centre))
         return self._result(min(starts, key=self._robust_error), [])
@@ -126,12 +125,12 @@ class _Solver:
     def _run(self, rotation: Array, scale: float, centre: Array) -> _State:
         depth = self.focal / scale
         place = (centre - self.principal) / self.focal * depth
-        state = _State(rotation, np.array([place[0], -place[1], -depth]), self.usual)
+        state = _State(rotation, np.array([place[0], -place[1], -depth]), self.expected)
         state = self._descend(state, self.settings.pose_steps, shape=False)
         return self._descend(state, self.settings.shape_steps, shape=True)
 
     def _view(self, yaw: float, like: Array) -> Array:
-        """A view from that yaw with the roll of another: eyes are rarely mistaken for each other, their line holds."""
+        """A start from this yaw, with the roll of another start: the line between the eyes is usually right."""
         _, _, roll = euler_degrees(like)
         turn, tilt = math.radians(yaw), math.radians(roll)
         about_y = np.array([[math.cos(turn), 0, -math.sin(turn)], [0, 1, 0], [math.sin(turn), 0, math.cos(turn)]])
@@ -139,8 +138,8 @@ class _Solver:
         return about_z @ about_y
 
     def _assumed_focal(self, scale: float) -> float:
-        """The most likely focal length for a face of `scale` pixels a metre, from two customs at once: the lens people
-        use and the distance they keep. A tight crop looks like a wide lens only to the first, so the second pulls."""
+        """The most likely focal length, pixels, for a face of `scale` pixels a metre, from a typical lens and a typical
+        distance together: in a tight crop the lens alone would put the camera too close."""
         s = self.settings
         lens = s.assumed_equivalent / math.hypot(36.0, 24.0) * math.hypot(*self.size)
         stand = scale * s.assumed_distance
@@ -158,7 +157,7 @@ class _Solver:
         return camera, self.principal + self.focal * camera[:, :2] * (1, -1) / depth
 
     def _facing_weight(self, state: _State) -> Array:
-        """A landmark on a side that the camera cannot see was guessed by the network: it counts a tenth."""
+        """A landmark on the side away from the camera is a guess of the network: it counts a tenth."""
         towards = -(state.rotation.T @ state.translation) - self.basis.mean
         cosine = (self.basis.normal * towards).sum(1) / np.linalg.norm(towards, axis=1)
         step = np.clip((cosine + 0.35) / 0.4, 0.0, 1.0)
@@ -183,7 +182,7 @@ class _Solver:
             gradient = weighted.T @ error.reshape(-1)
             if shape:
                 hessian[6:, 6:] += np.diag(self.prior)
-                gradient[6:] += self.prior * (state.coefficients - self.usual)
+                gradient[6:] += self.prior * (state.coefficients - self.expected)
             before = self._cost(state, trust)
             for _ in range(6):
                 damped = hessian + damping * np.diag(np.diag(hessian) + 1e-12)
@@ -200,9 +199,9 @@ class _Solver:
     def _cost(self, state: _State, trust: Array) -> float:
         camera, pixels = self._project(state)
         if (camera[:, 2] > -0.02).any():
-            return math.inf  # a head reaches no camera
+            return math.inf  # the head would reach the camera
         fit = (trust * ((pixels - self.seen) ** 2).sum(1)).sum()
-        return float(fit + (self.prior * (state.coefficients - self.usual) ** 2).sum())
+        return float(fit + (self.prior * (state.coefficients - self.expected) ** 2).sum())
 
     def _jacobian(self, state: _State, camera: Array, shape: bool) -> Array:
         """(2N, 6 or 6 + K) of pixels by rotation increment, translation, coefficients."""
@@ -227,14 +226,14 @@ class _Solver:
         return _State(_rotation(delta[:3]) @ state.rotation, state.translation + delta[3:6], coefficients)
 
     def _robust_error(self, state: _State) -> float:
-        """0 (all landmarks met) to 1 (none)."""
+        """0 (all landmarks matched) to 1 (none)."""
         _, pixels = self._project(state)
         scale2 = (self.settings.outlier_end * self.interocular) ** 2
         error2 = ((pixels - self.seen) ** 2).sum(1)
         return float((self.weight * error2 / (scale2 + error2)).sum() / self.weight.sum())
 
     def _fallback(self) -> _State:
-        """A face in the middle of the picture: something to return with a bad verdict."""
+        """A face in the middle of the picture, returned with a bad verdict."""
         self.focal = self.focal or 1.2 * max(self.size)
         self.interocular = self.focal * self.basis.interocular
         return _State(np.eye(3), np.array([0.0, 0.0, -1.0]), np.zeros(self.basis.modes.shape[2]))

@@ -1,4 +1,4 @@
-"""What a pose solver answers: a camera, a first shape, and how far to trust them."""
+"""A pose solver's result: a camera, a first shape, and how far to trust them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class PoseFit:
 
     rotation, translation   (3, 3), (3,): world (head) to camera, X right, Y up, looking down -Z; metres
     focal, principal, size  pixels; size is (height, width)
-    focal_source            "exif", or "assumed" from a customary lens and distance
+    focal_source            "exif", or "assumed" from a typical lens and distance
     identity, expression    (I,), (E,) coefficients
     projected, residuals    landmark set -> (N, 2) where the fitted face has them, (N,) distance to the photo's, pixels
     interocular             pixels between the outer eye corners of this face if it looked straight at the camera
     yaw, pitch, roll        degrees: camera to the head's left, camera above the head, head tilted counter-clockwise in
                             the picture
     distance                metres from the camera to the head's origin
-    verdict, reasons        "good", "fair", or "bad": not to be built on; the reasons are for the log and for inspect
+    verdict, reasons        "good", "fair", or "bad" (not to be used); the reasons are for the log and for inspect
     """
 
     rotation: Array
@@ -114,7 +114,7 @@ def euler_degrees(rotation: Array) -> tuple[float, float, float]:
 
 
 def refuse_unclear(pose: PoseFit) -> None:
-    """Nothing can be built on landmarks that agree with no face."""
+    """Raise face-unclear where the landmarks fit no face."""
     if pose.verdict == "bad":
         raise FitDiffError(
             "face-unclear",

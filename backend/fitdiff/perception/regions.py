@@ -30,7 +30,7 @@ LEFT_BROW = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
 LIPS_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 LIPS_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 
-# Skin that is bare on almost everybody: no beard grows there, glasses and fringes seldom reach it.
+# Skin that is nearly always bare: without beard, and seldom under glasses or a fringe.
 SURE_SKIN = (
     (50, 101, 36, 205, 187, 123),  # right cheek
     (280, 330, 266, 425, 411, 352),  # left cheek
@@ -60,7 +60,7 @@ class Crop:
         return (np.asarray(points, np.float64)[:, :2] - self.origin) / self.step
 
     def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(H, W, 3) uint8 -> (size, size, 3) float32 0..1; outside the photo its border goes on."""
+        """(H, W, 3) uint8 -> (size, size, 3) float32 0..1; outside the photo its border is repeated."""
         height, width = pixels.shape[:2]
         x0, y0 = self.origin
         x1, y1 = x0 + self.step * self.size, y0 + self.step * self.size
@@ -99,8 +99,8 @@ class Crop:
 class PosedHead:
     """Where a posed mesh lies in a window, each (size, size) 0..1.
 
-    skin     it shows skin that does not merely graze the line of sight
-    outline  it shows anything
+    skin     1 where it shows skin that is not seen at a grazing angle
+    outline  1 where it shows any part of the head
     normal   (size, size, 3) the surface's direction in the camera's axes, unit; 0 beside the head
     """
 
@@ -133,7 +133,7 @@ def grown(points: Points, factor: float) -> Points:
 
 
 def whole_brow(points: Points, indices: tuple[int, ...]) -> Points:
-    """A brow's outline with as much again below it: FaceMesh follows the upper half of the hair."""
+    """A brow's outline doubled downwards, since FaceMesh follows the upper half of the hair."""
     outline = np.asarray(points, np.float64)[list(indices)]
     upper, lower = outline[:5], outline[:4:-1]
     return grown(np.concatenate([upper, (lower + BROW_BELOW * (lower - upper))[::-1]]), 1.12)
@@ -150,7 +150,7 @@ def raised_oval(points: Points) -> Points:
 
 
 def lids_opened(points: Points, indices: tuple[int, ...], margin: float) -> Points:
-    """An eye's outline grown by `margin` of its width above and below: lashes are inside, even when it is shut."""
+    """An eye's outline grown by `margin` of its width above and below, to hold the lashes even of a shut eye."""
     outline = np.asarray(points, np.float64)[list(indices)]
     middle = outline.mean(0)
     along = outline[8] - outline[0]

@@ -1,4 +1,4 @@
-"""Which of the faces in a photo is meant."""
+"""Choose one of a photo's faces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ OUTSHINES = 2.0
 
 
 def choose_face(faces: Sequence[Face], photo: Photo, number: int | None = None) -> Face:
-    """Faces in the finder's order -> the one meant: number counts from 1 as `fitdiff inspect` draws them.
+    """Faces in the finder's order -> one of them: number counts from 1 as `fitdiff inspect` draws them; None takes the one
+    that is much larger than all others.
 
     Raises no-face, no-such-face, several-faces or face-too-small; the first three with every box in data["faces"], so
     that a caller can let its user click on one.
@@ -58,7 +59,7 @@ def choose_face(faces: Sequence[Face], photo: Photo, number: int | None = None) 
 
 
 def boxes(faces: Sequence[Face], photo: Photo) -> dict[str, object]:
-    """What a caller needs to draw the faces for choosing: pixels of the upright working photo of this size."""
+    """Error data from which a caller draws the faces to choose from: boxes in pixels of the upright photo, and its size."""
     return {
         "faces": [
             {"number": i, "box": [round(float(v), 1) for v in face.box], "score": round(float(face.score), 4)}

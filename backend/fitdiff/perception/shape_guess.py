@@ -1,8 +1,7 @@
-"""Whose shape is it? The embedded face's identity from what two networks say of a photo: FaceMesh's 468 points in space
-and the recogniser's embedding, by one linear map learned on made-up people (training/build/shape_guess.py).
+"""Guess the embedded face's identity from FaceMesh's 468 points in space and the recogniser's embedding, by a linear map
+learned on made-up people (training/build/shape_guess.py).
 
-The landmark network errs towards the usual face, and alike from point to point, so that its points alone hardly tell
-two people apart; the recogniser was trained to.
+The points alone hardly distinguish people, since the network errs towards the mean face; the recogniser was trained to.
 """
 
 from __future__ import annotations
@@ -19,39 +18,39 @@ from safetensors.numpy import load_file
 from ..errors import FitDiffError
 from ..face.model import MorphableModel
 from .landmark_basis import LandmarkBasis, landmark_basis
-from .pose import Array, Usual
+from .pose import Array, IdentityPrior
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "shape_guess.safetensors"
-RECOGNISER = "fr"  # the name that the network `fr_feature` goes by
-EMBEDDED_LENGTH = 20.0  # of an embedding beside points in mm
-REACH = 5.0  # standard deviations: photos lie further from made-up people than those from each other
-FIRMNESS = 12.0  # how much firmer than 60 independent landmarks would leave it: their errors are alike
+RECOGNISER = "fr"  # `name` of the network `fr_feature`
+EMBEDDED_LENGTH = 20.0  # length that embeddings are scaled to, beside points in mm
+REACH = 5.0  # standard deviations at which features are limited: photos lie further out than made-up people
+FIRMNESS = 12.0  # factor on the guess's precision, beside what the pose takes landmarks to be worth
 
 
 @dataclass(frozen=True)
 class ShapeGuess:
-    """mean (F,) of the features, weights (F, I), spread (I,): what the guess leaves open of each number's variance."""
+    """mean (F,) of the features, weights (F, I), spread (I,): each number's variance that remains after the guess."""
 
     mean: Array
     weights: Array
     spread: Array
 
-    def __call__(self, features: Array) -> Usual:
-        """(F,) -> what to expect of the identity."""
+    def __call__(self, features: Array) -> IdentityPrior:
+        """Features (F,) -> the identity to expect."""
         identity = (features - self.mean) @ self.weights
         identity *= min(1.0, REACH / max(float(np.linalg.norm(identity)), 1e-9))
-        return Usual(identity, FIRMNESS / self.spread)
+        return IdentityPrior(identity, FIRMNESS / self.spread)
 
 
 def features(points: NDArray[np.floating], embedding: NDArray[np.floating], basis: LandmarkBasis) -> Array:
     """FaceMesh's (468, 3) and the recogniser's (D,) -> (1404 + D,): the points laid on the mean face, mm from it."""
-    away = 1000 * (_laid_on(np.asarray(points, np.float64) * (1, -1, -1), basis.mean, basis.weight) - basis.mean)
+    away = 1000 * (_aligned(np.asarray(points, np.float64) * (1, -1, -1), basis.mean, basis.weight) - basis.mean)
     unit = np.asarray(embedding, np.float64) / max(float(np.linalg.norm(embedding)), 1e-9)
     return np.concatenate([away.ravel(), EMBEDDED_LENGTH * unit])
 
 
-def guess_shape(points: NDArray[np.floating], embedding: NDArray[np.floating], model: MorphableModel) -> Usual:
-    """model: the embedded face; embedding: the recogniser's named RECOGNISER. Nothing was learned for others."""
+def guess_shape(points: NDArray[np.floating], embedding: NDArray[np.floating], model: MorphableModel) -> IdentityPrior:
+    """model must be the embedded face and embedding (D,) that of RECOGNISER, since the map was learned for these."""
     return load()(features(points, embedding, landmark_basis(model, ("facemesh468",))))
 
 
@@ -71,7 +70,7 @@ def load(path: Path = ASSET) -> ShapeGuess:
         ) from error
 
 
-def _laid_on(points: Array, onto: Array, weight: Array) -> Array:
+def _aligned(points: Array, onto: Array, weight: Array) -> Array:
     """(N, 3) turned, scaled and moved to lie nearest to (N, 3), by weighted least squares."""
     share = weight[:, None] / weight.sum()
     middle, target = (share * points).sum(0), (share * onto).sum(0)

@@ -1,9 +1,9 @@
-"""Which pixels are bare skin of this face: what photometric losses may believe.
+"""Which pixels are bare skin of this face, for photometric losses.
 
-Three witnesses, in this order. The landmarks say where skin can be. The face's own sure skin (cheeks, nose) says what
-its skin looks like: colour ratios and a brightness that may vary smoothly over the face, or with the posed mesh's
-surface, and how streaky it is. What surrounds the face, and its own brows, say what its hair and background look like.
-Their posterior (skin_model.py) is then drawn to the photo's edges by a guided filter, and kept a little clear of hair.
+Three steps. Landmarks bound where skin can be. A model of skin is fitted to the face's surest skin (cheeks, nose): colour
+ratios, a brightness that varies smoothly over the face or with the posed mesh's surface, and streakiness. A model of hair
+and background is fitted to the surroundings and the brows. Their posterior (skin_model.py) is then aligned to the photo's
+edges by a guided filter, and kept a little clear of hair.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .types import Face
 
 CHANNELS = ("skin", "brows", "lips", "eyes", "mouth_inner", "face")
 CROP_SIZE = 288
-CROP_MARGIN = 1.75  # over the larger side of the landmarks: enough background to know it by
+CROP_MARGIN = 1.75  # the window's side over the larger side of the landmarks' box: enough background to model it
 RIM = 0.03  # of the window's side: how far a frame reaches beyond its dark glass
-RETREAT = 0.6  # of the reach of the edges' filter: the mask stays this far from what covers the face
+RETREAT = 0.6  # in radii of the edge filter: the mask's distance from covers
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class FaceMask:
     skin         bare skin: for colour statistics and light
     brows        brow hair region, less what dark glasses or a fringe hide
     lips         the red of the lips
-    eyes         between the lids, lashes included, less the same
+    eyes         between the lids, lashes included, less what dark glasses or a fringe hide
     mouth_inner  between the lips: teeth, tongue, dark
-    face         what a likeness may look at: skin, brows and lips, less what covers them
+    face         for likeness losses: skin, brows and lips, less what covers them
     """
 
     crop: Crop
@@ -50,8 +50,8 @@ class FaceMask:
     mouth_inner: Mask
     face: Mask
     tone: tuple[float, float, float]  # linear sRGB of this face's sure skin, median
-    confidence: float  # 0..1, how well skin and its surroundings could be told apart
-    hidden: float = 0.0  # 0..1, how much of the face something lies before
+    confidence: float  # 0..1, how well skin and surroundings could be separated
+    hidden: float = 0.0  # 0..1, share of the face that is covered
 
     def channels(self) -> dict[str, Mask]:
         return {name: getattr(self, name) for name in CHANNELS}
@@ -62,7 +62,7 @@ class FaceMask:
 
 
 def mask_crop(face: Face, size: int = CROP_SIZE) -> Crop:
-    """The window that a face's masks are made in."""
+    """The window of a face's masks."""
     return Crop.around(face.landmarks468[:, :2], size, CROP_MARGIN)
 
 
@@ -75,10 +75,9 @@ def face_mask(
 ) -> FaceMask:
     """pixels (H, W, 3) uint8 sRGB of the photo, one of its faces -> its masks; size is even.
 
-    posed: crop -> where a posed mesh of the head lies in it, when that is known. It takes away what the head turns from
-    us and the background behind a turned cheek, and tells walls from hair.
-    cover: (size, size) in `mask_crop`: 1 where something is known to lie before the face; colours find broad dark glass
-    without it.
+    posed: crop -> where a posed mesh lies in it, if known. It removes skin turned away from the camera and the background
+    behind a turned cheek, and separates walls from hair.
+    cover: (size, size) in `mask_crop`: 1 where something hides the face. Broad dark glasses are found by colour without it.
     """
     crop = mask_crop(face, size)
     points = crop.inside(face.landmarks468)
@@ -94,7 +93,7 @@ def face_mask(
     support = np.maximum(polygon(regions.raised_oval(points), size), oval)
     head = posed(crop) if posed is not None else None
     if head is not None:
-        # A far turned face lies beside the outline's landmarks, not between them; what is no head the mesh takes away.
+        # A far turned face reaches beyond the outline's landmarks; the mesh removes the background.
         oval = np.maximum(oval, polygon(points[ConvexHull(points[:, :2]).vertices], size))
         support = np.maximum(support, oval) * head.skin
     support = support * crop.coverage(pixels.shape[:2])
@@ -102,7 +101,7 @@ def face_mask(
 
     before = cover if cover is not None else np.zeros((size, size), np.float32)
     sure = _union(polygon(points[list(patch)], size) for patch in regions.SURE_SKIN) * support * (1 - before) > 0.9
-    for seen in (1 - before, 1.0):  # no cheek to be seen: fall back to all that is inside
+    for seen in (1 - before, 1.0):  # without a visible cheek, take everything inside
         if sure.sum() < 30:
             sure = (oval * (1 - holes) * support * seen) > 0.9
     layout = Layout(
@@ -129,8 +128,8 @@ def face_mask(
     skin = soft * np.minimum(border, support) * (1 - holes)
 
     uncovered = ndimage.gaussian_filter(soft, 2 * reach)
-    beside = np.clip(uncovered * 3.0, 0, 1) * support  # a brow under a fringe has hair on all sides: it goes as well
-    # Parts meet in shared pixels, so they are added: a maximum would leave a seam between them.
+    beside = np.clip(uncovered * 3.0, 0, 1) * support  # a brow under a fringe is dropped with it
+    # Parts share their border's pixels, so add them: a maximum would leave a seam.
     face_wide = np.minimum(skin + np.minimum(brows + lips, 1) * beside, 1 - np.maximum(eyes, mouth))
     tone = np.median(linear_from_srgb(image)[sure], axis=0) if sure.any() else np.full(3, 0.2)
     return FaceMask(
@@ -161,15 +160,15 @@ def _union(masks: Iterable[Mask]) -> Mask:
 
 
 def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Box filter to half the size: colours need no finer look, and a quarter of the work."""
+    """Box filter to half the size: enough for colours, at a quarter of the work."""
     half = values.shape[0] // 2
     return values.reshape(half, 2, half, 2, -1).mean((1, 3)).reshape(half, half, *values.shape[2:])
 
 
 def _whole(probability: Mask, sure: NDArray[np.bool_], cover: NDArray[np.bool_]) -> Mask:
-    """Only skin that hangs together with sure skin, without pinholes: gloss spots go in, bright streaks of hair go.
+    """Only skin connected to sure skin, with pinholes (gloss) filled and bright streaks of hair removed.
 
-    cover: what lies before the face hangs the skin on its far sides together too: glasses part no forehead from its cheeks.
+    Skin may be connected across a cover, so that glasses do not cut the forehead off.
     """
     size = probability.shape[0]
     likely = probability > 0.5
@@ -185,7 +184,7 @@ def _whole(probability: Mask, sure: NDArray[np.bool_], cover: NDArray[np.bool_])
 
 
 def _clear_of_covers(soft: Mask, support: Mask, holes: Mask, reach: float) -> Mask:
-    """(size, size): 0 at the edge of hair over the face, 1 a little away: its tips are thin, and they shade the skin."""
+    """(size, size): 0 at the edge of hair over the face, 1 a little away, since its thin tips shade the skin."""
     covered = (soft < 0.5) & (support > 0.5) & (ndimage.maximum_filter(holes, 5) < 0.5)
     covered = ndimage.binary_opening(covered, iterations=2)
     return np.clip(1.1 - 2.2 * ndimage.gaussian_filter(covered.astype(np.float32), reach), 0, 1)

@@ -1,7 +1,7 @@
-"""How likely each pixel is bare skin: this face's own colours against those of what surrounds and covers it.
+"""Each pixel's probability of bare skin: the face's own colours against those of what surrounds and covers it.
 
-Colours are measured in logarithms, so that dark and light skin meet the same ruler. How the skin looks is learnt from the
-face's sure parts and slides with the light; what it is told from is learnt outside the face and on its brows.
+Colours are logarithms, so that dark and light skin are treated alike. The skin's colour is fitted to the face's surest
+parts and varies linearly over the face with the light; the other colours come from outside the face and from its brows.
 """
 
 from __future__ import annotations
@@ -15,27 +15,25 @@ from scipy import ndimage
 from ..colour import linear_from_srgb
 from .regions import Mask
 
-DARKNESS = 0.004  # linear; added before logarithms so that black noise is no colour
+DARKNESS = 0.004  # linear; added before logarithms so that noise in black has no colour
 SPREAD_FLOOR = (0.30, 0.05, 0.07)  # least standard deviation of log green, log red/green, log blue/green
 TAIL = 8.0  # degrees of freedom of the skin's colour distribution
-RIDGE = (1e-6, 0.004, 0.004, 0.01, 0.01, 0.01)  # on what the skin's colour slides with, see _slides_with
+RIDGE = (1e-6, 0.004, 0.004, 0.01, 0.01, 0.01)  # of the regression on _regressors
 OTHER_CLASSES = 5
-UNSEEN = -6.0  # log likelihood of a colour that nothing around the face has
-FAMILIAR = 2.5  # log likelihood below the best: what lies nearer outside the face may be this person's neck or hand
-BORDER = 0.03  # of the window's side: how far inside the head's outline a wall may still show
-BURIED = 5.0  # log likelihood that a wall loses further in
+UNSEEN = -6.0  # log likelihood of a colour that occurs nowhere around the face
+FAMILIAR = 2.5  # log likelihood below the best skin's: pixels outside the face above that may be neck or hand
+BORDER = 0.03  # of the window's side: how far inside the head's outline background may show
+BURIED = 5.0  # log likelihood that background loses further in
 HAIRLINE = 0.75  # log odds of skin that a forehead loses up to its top
-STREAKS = (0.5, 2.0)  # log contrast over that of this face's sure skin: from where it speaks of hair, and up to where
-STREAK_COST = 5.0  # log odds for each unit of it
-FOREHEAD_FROM = 0.2  # of the forehead's height, where streaks count in full: brows are streaky too
-DIM, COLOURLESS = -1.5, 0.3  # log green beside the face's middle, share of its log red over blue: glass on dark skin
-BROAD = 0.035  # of the window's side, radius: no brow or eye is so high
+STREAKS = (0.5, 2.0)  # log contrast above sure skin's that begins to count as hair, and that counts most
+STREAK_COST = 5.0  # log odds of skin lost for each unit of it
+FOREHEAD_FROM = 0.2  # of the forehead's height, above which streaks count fully: brows are streaky too
+DIM, COLOURLESS = -1.5, 0.3  # of dark glass: log green from the face's median, and share of its log red/blue
+BROAD = 0.035  # of the window's side: radius larger than any brow or eye
 ROUNDS = 4
-COLDEST = (
-    -0.3
-)  # log red over blue: skin has 0.35 and more in white light, and light from a clear sky takes half of one away
-DARKEST = -3.0  # log green beside the face's middle: blacker than skin in a shadow that shows anything
-LEAST_SURE = 0.03  # of the sure parts: where fewer are warm enough, the light is coloured and nothing is told by that
+COLDEST = -0.3  # log red over blue: skin has at least 0.35 in white light, and light of a clear sky lowers it by 0.5
+DARKEST = -3.0  # log green from the face's median: darker than skin in any readable shadow
+LEAST_SURE = 0.03  # share of the sure parts: where fewer are warm enough the light is coloured, and warmth is no test
 
 
 @dataclass(frozen=True)
@@ -62,24 +60,24 @@ class Layout:
 
 
 def skin_probability(features: NDArray[np.float32], streaks: Mask, layout: Layout) -> tuple[Mask, float]:
-    """-> (h, w) probability of bare skin, and how well it parts from the rest (0..1)."""
+    """-> (h, w) probability of bare skin, and how well it separates from the rest (0..1)."""
     size = features.shape[0]
     support = layout.support
     possible = _possible(features, layout.sure)
     sure = layout.sure & possible
-    slides = _slides_with(size, layout.normal)
-    # The model learns below the brows only, where hair is rare, or a fringe would teach it that it is skin.
+    regressors = _regressors(size, layout.normal)
+    # Fit below the brows only, where hair is rare; a fringe would be learnt as skin.
     candidate = possible & (support > 0.5) & (layout.holes < 0.5) & (layout.forehead < 0.15)
     inside = ndimage.distance_transform_edt(support > 0.5) / size
     prior = np.where(layout.oval > 0.5, 1.5, 0.0) + np.clip(inside * 18.0, 0, 1.5) - 1.0
-    prior = prior - HAIRLINE * layout.forehead - STREAK_COST * _hairy(streaks, layout)
+    prior = prior - HAIRLINE * layout.forehead - STREAK_COST * _streakiness(streaks, layout)
     outside = ndimage.binary_dilation(support > 0.1, iterations=round(size * 0.03))
     others = ~outside | (layout.brows > 0.9)
     mine = sure.astype(np.float32)
     probability = mine
     skin_log = other_log = np.zeros((size, size), np.float32)
     for _ in range(ROUNDS):
-        skin_log = _skin_log_likelihood(features, slides, mine)
+        skin_log = _skin_log_likelihood(features, regressors, mine)
         other_log = _other_log_likelihood(features, others, skin_log, layout.head)
         ratio = np.clip(skin_log - other_log, -12, 12)
         probability = 1 / (1 + np.exp(-(ratio + prior)))
@@ -91,7 +89,7 @@ def skin_probability(features: NDArray[np.float32], streaks: Mask, layout: Layou
 
 
 def _possible(features: NDArray[np.float32], sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(h, w): what skin's colour can be at all. Cloth over nose and cheeks, or dark glasses, would else be learnt for skin."""
+    """(h, w): pixels whose colour skin can have. It keeps cloth and dark glasses on the face from being learnt as skin."""
     warm = features[..., 1] - features[..., 2] > COLDEST
     if (warm & sure).sum() < LEAST_SURE * sure.sum():
         warm = np.ones_like(sure)
@@ -100,7 +98,7 @@ def _possible(features: NDArray[np.float32], sure: NDArray[np.bool_]) -> NDArray
 
 
 def covered(features: NDArray[np.float32], sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(h, w): what skin cannot be or hardly is, dark and colourless, where it is broader than brows and eyes are."""
+    """(h, w): pixels too dark or colourless for skin, in areas broader than brows and eyes."""
     possible = _possible(features, sure)
     own = features[sure & possible] if (sure & possible).any() else features[sure]
     warmth = features[..., 1] - features[..., 2]
@@ -128,26 +126,26 @@ def log_contrast(image: NDArray[np.float32]) -> Mask:
     return (0.5 * np.log(ndimage.gaussian_filter(fine * fine, 3.0) + 1e-5)).astype(np.float32)
 
 
-def _slides_with(size: int, normal: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """(h, w, 3 or 6): one, place, and the surface's direction where it is known: light and colour slide with them."""
+def _regressors(size: int, normal: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """(h, w, 3 or 6): 1, x, y, and the surface's normal where known: regressors of the skin's colour."""
     y, x = (np.mgrid[0:size, 0:size] / size - 0.5).astype(np.float32)
     place = np.stack([np.ones_like(x), x, y], -1)
     return place if normal is None else np.concatenate([place, normal], -1)
 
 
-def _hairy(streaks: Mask, layout: Layout) -> Mask:
-    """0 where a forehead is as smooth as this face's sure skin, more where it is streaky."""
+def _streakiness(streaks: Mask, layout: Layout) -> Mask:
+    """(h, w): 0 where the forehead is as smooth as this face's sure skin, more where it is streaky."""
     low, high = STREAKS
     above = np.clip(layout.forehead / FOREHEAD_FROM, 0, 1)
     return above * np.clip(streaks - np.median(streaks[layout.sure]) - low, 0, high - low)
 
 
 def _skin_log_likelihood(
-    features: NDArray[np.float32], slides: NDArray[np.float32], weight: NDArray[np.float32]
+    features: NDArray[np.float32], regressors: NDArray[np.float32], weight: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """One Gaussian whose mean slides linearly over the face (shading, coloured fill light), fitted robustly."""
+    """One distribution whose mean varies linearly over the face (shading, coloured fill light), fitted robustly."""
     chosen = weight > 0.05
-    a, f, w = slides[chosen], features[chosen], weight[chosen].astype(np.float64)
+    a, f, w = regressors[chosen], features[chosen], weight[chosen].astype(np.float64)
     ridge = np.diag(RIDGE[: a.shape[1]]) * w.sum()
     trust = w
     for _ in range(3):
@@ -156,7 +154,7 @@ def _skin_log_likelihood(
         covariance = (rest * trust[:, None]).T @ rest / trust.sum() + np.diag(np.square(SPREAD_FLOOR))
         distance = ((rest @ np.linalg.inv(covariance)) * rest).sum(-1)
         trust = w / (1 + distance / 6.0)
-    everywhere = features - slides @ slope
+    everywhere = features - regressors @ slope
     distance = ((everywhere @ np.linalg.inv(covariance)) * everywhere).sum(-1)
     # Student's t instead of a Gaussian: gloss and deep shadow are still skin, only less sure.
     tail = -0.5 * (TAIL + 3) * np.log1p(distance / TAIL)
@@ -166,11 +164,11 @@ def _skin_log_likelihood(
 def _other_log_likelihood(
     features: NDArray[np.float32], others: NDArray[np.bool_], skin_log: NDArray[np.float32], head: Mask | None
 ) -> NDArray[np.float32]:
-    """What is not skin, over a faint constant for what was never seen.
+    """Log likelihood of everything but skin, with a small constant for colours that were not seen.
 
-    Neck, ears and hands outside the face look like it: they teach nothing about what it is not. Where the head is known,
-    what covers it (hair) and what stands behind it (walls, that may have skin's colour) are two models, in proportion to
-    how much is seen of them, and the second hardly speaks about pixels well inside the head.
+    Pixels outside the face that look like skin (neck, ears, hands) are left out. Where the head's outline is known, covers
+    (hair) and background (walls that may have skin's colour) are two models, weighted by their areas, and background
+    counts little well inside the head.
     """
     below = skin_log.max() - skin_log
     strangers = others & (below > FAMILIAR)

@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1, trained on ImageNet: inner maps that compare pictures. It is not LPIPS and has no learned heads."""
+"""SqueezeNet 1.1, trained on ImageNet, whose feature maps compare pictures. It is not LPIPS: it has no learned weights."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SqueezeNet(nn.Module):
         return maps
 
     def logits(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) sRGB 0..1 -> (B, 1000) ImageNet logits: to check the weights, not to judge faces."""
+        """(B, 3, H, W) sRGB 0..1 -> (B, 1000) ImageNet logits, for checking the weights."""
         return self.conv10(self.features(images)[-1]).mean((2, 3))
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:

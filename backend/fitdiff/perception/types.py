@@ -1,4 +1,4 @@
-"""What perception says about a photo, and the two interfaces that its networks answer to.
+"""Perception's results for a photo, and the interfaces of its networks.
 
 Pixels are those of the upright photo: x to the right, y down, (0, 0) the outer corner of the first pixel, pixel
 centres at +0.5. Images are sRGB. "Left" and "right" are the person's own, as in the landmark sets.
@@ -111,7 +111,7 @@ class IdentityNetwork(Protocol):
 
 @runtime_checkable
 class PerceptualNetwork(Protocol):
-    """A network whose inner maps compare pictures as eyes do."""
+    """A network whose feature maps compare pictures by what people see."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""Finds, verifies and loads the weights of networks: safetensors files that say in their header what they are."""
+"""Finds, verifies and loads networks' weights: safetensors files described by their header."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FETCH_AGAIN = f"Delete it, then fetch it again. {GET_EMBEDDED}"
 
 @dataclass(frozen=True)
 class Card:
-    """What a weights file says of itself in its header."""
+    """The header of a weights file."""
 
     what: str
     origin: str  # package, version and file that the weights were read from
@@ -46,13 +46,13 @@ EMBEDDED = (
     Embedded("squeezenet", "perceptual features (SqueezeNet 1.1, ImageNet)", "MIT"),
 )
 
-# Only `fitdiff evaluate` asks for these: no engine may see what judges it.
+# Used by `fitdiff evaluate` only: no engine may use the network that it is judged by.
 EVALUATION = (Embedded("mobilefacenet", "identity, 192 numbers (MobileFaceNet), evaluation only", "MIT as stated"),)
 GET_EVALUATION = "Run `python3 build.py assets --evaluation` in the project's folder; it fetches and converts it once."
 
 
 def save(tensors: dict[str, Tensor], path: Path, what: str, origin: str, licence: str) -> None:
-    """Write a weights file with its card; the file appears whole or not at all."""
+    """Write a weights file with its card, atomically."""
     tensor_files.write(path, tensors, {"what": what, "origin": origin, "licence": licence})
 
 
@@ -96,7 +96,7 @@ def _without_dust(weights: Tensor) -> Tensor:
 
 
 def report() -> list[dict]:
-    """One row per network, embedded and research, for `fitdiff doctor`: what, present, where, how to get, licence."""
+    """One row per network for `fitdiff doctor`: what it is, whether and where present, how to get it, licence."""
     rows = []
     for known in (*EMBEDDED, *EVALUATION):
         path = weight_files.find(f"{known.name}.safetensors")

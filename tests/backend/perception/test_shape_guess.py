@@ -13,7 +13,7 @@ from fitdiff.face import embedded
 from fitdiff.perception import Perception
 from fitdiff.perception.analyse import Analysis
 from fitdiff.perception.landmark_basis import landmark_basis
-from fitdiff.perception.pose import Usual, solve_pose
+from fitdiff.perception.pose import IdentityPrior, solve_pose
 from fitdiff.perception.shape_guess import ASSET, REACH, features, guess_shape, load
 from fitdiff.photo import photo_from_pixels
 from fitdiff.training.build import shape_guess
@@ -52,11 +52,11 @@ def test_no_guess_leaves_what_people_are(model):
 
 
 def test_the_pose_starts_from_the_usual_shape_and_returns_to_it_where_landmarks_are_silent(model):
-    wanted = Usual(np.linspace(-1, 1, model.identity_count), np.full(model.identity_count, 1e9))
+    wanted = IdentityPrior(np.linspace(-1, 1, model.identity_count), np.full(model.identity_count, 1e9))
     camera = torch.tensor([[0.0, 0.0, 1.0]])
     marks = model.landmarks(model.mean[None])[0].detach().double().numpy()
     pixels = 800 * marks[:, :2] * (1, -1) / (camera[0, 2].item() - marks[:, 2:]) + 256
-    pose = solve_pose(model, {"ibug68": pixels}, (512, 512), 800.0, usual=wanted)
+    pose = solve_pose(model, {"ibug68": pixels}, (512, 512), 800.0, prior=wanted)
     assert pose.identity == pytest.approx(wanted.identity, abs=1e-3)
 
 
@@ -85,8 +85,10 @@ def test_two_photos_of_one_man_get_shapes_nearer_to_each_other_than_two_people_d
     shapes = {}
     for name in photos:
         seen = Analysis(photo_from_pixels(photos[name]), [faces[name]], faces[name], model, perception)
-        assert seen.usual is not None
-        shapes[name] = model.vertices(torch.from_numpy(seen.usual.identity).float()[None])[0, : len(skin)][skin]
+        assert seen.expected_identity is not None
+        shapes[name] = model.vertices(torch.from_numpy(seen.expected_identity.identity).float()[None])[0, : len(skin)][
+            skin
+        ]
 
     def apart(a: str, b: str) -> float:
         one, two = (shapes[name] - shapes[name].mean(0) for name in (a, b))
@@ -101,7 +103,7 @@ def test_two_photos_of_one_man_get_shapes_nearer_to_each_other_than_two_people_d
 def test_other_recognisers_get_no_guess(photos, faces, model):
     name = "astronaut.png"
     other = Perception("embedded", "dlib")
-    assert Analysis(photo_from_pixels(photos[name]), [faces[name]], faces[name], model, other).usual is None
+    assert Analysis(photo_from_pixels(photos[name]), [faces[name]], faces[name], model, other).expected_identity is None
 
 
 @pytest.mark.slow

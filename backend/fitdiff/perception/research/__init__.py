@@ -1,4 +1,4 @@
 """The research stack: networks whose weights are non-commercial and come from the user.
 
-Nothing here is imported unless the stack is asked for; what is missing is said in a sentence.
+Imported only when this stack is chosen; a missing file or package raises a FitDiffError.
 """

@@ -40,7 +40,7 @@ class ArcFace(AlignedIdentity):
         return cls(tapped).to(device)
 
     def features(self, crops: Tensor) -> IdentityFeatures:
-        # One by one: some published files reshape to a fixed batch of one.
+        # One face at a time: some published files are fixed to a batch of one.
         seen = [self.network(one) for one in ((crops * 255 - 127.5) / 127.5).split(1)]
         embedding, *maps = (torch.cat(parts) for parts in zip(*seen, strict=True))
         return IdentityFeatures(embedding, tuple(maps))

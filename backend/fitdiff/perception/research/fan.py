@@ -20,7 +20,7 @@ SIZE, CELLS = 256, 64
 # face-alignment's crop around a SCRFD box: a square of 200/165 of the box's width plus height, raised by 12 % of the
 # height.
 MARGIN, RAISE = 200 / 165, 0.12
-# Where each of the 68 points goes when the face is mirrored.
+# The index that each of the 68 points has in the mirrored face.
 MIRROR = (
     *range(16, -1, -1),
     *range(26, 16, -1),
@@ -32,7 +32,7 @@ MIRROR = (
 
 
 class ConvBlock(nn.Module):
-    """Three convolutions, each half as wide, side by side at the end."""
+    """Three convolutions, each of half the previous one's width, their outputs concatenated."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The user's own weights: what they are called, where they come from, under which terms."""
+"""The user's own weights: file names, sources and licences."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ ALL = (SCRFD, FAN, ARCFACE, LPIPS_VGG)
 
 
 def locate(wanted: UserWeights) -> Path:
-    """The user's file, once it and the packages that read it are there."""
+    """The path of the user's file; raises where it or a package that reads it is missing."""
     path = weight_files.find(*wanted.names)
     if path is None:
         raise FitDiffError(

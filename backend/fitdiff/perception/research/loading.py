@@ -1,4 +1,4 @@
-"""Opens the user's own weight files without running anything that they hold."""
+"""Open the user's weight files without running code in them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def torch_state(path: Path, wanted: UserWeights) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, state: dict[str, Tensor], path: Path, wanted: UserWeights) -> None:
-    """Load a state dict that must fit; names that the network lacks are an error, so are missing ones."""
+    """Load a state dict whose names must be exactly the network's."""
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -57,15 +57,15 @@ def onnx_network(path: Path, wanted: UserWeights) -> torch.fx.GraphModule:
     return network.eval().requires_grad_(False)
 
 
-_declared: list[torch.library.Library] = []  # what a Library declares is gone when it is
+_declared: list[torch.library.Library] = []  # declarations end with their Library
 
 
 def start_torchvision() -> None:
-    """Import torchvision, which onnx2torch and lpips import, also where its compiled half does not load.
+    """Import torchvision, which onnx2torch and lpips need, even where its compiled part does not load.
 
-    The published wheels are linked against CUDA: beside a torch for CPUs that half stays out without a word, and the
-    import then stops at the first of its operators that Python code refers to. Networks of faces use none of them, so
-    it is enough to declare them; whoever calls one is still told by torchvision what is wrong.
+    The published wheels are linked against CUDA. Beside a CPU torch that part silently fails to load, and the import stops
+    at the first operator that Python code refers to. These networks use none, so declaring them is enough; a call of one
+    still raises torchvision's own error.
     """
     try:
         import torchvision  # noqa: F401

@@ -1,4 +1,4 @@
-"""LPIPS with VGG16: the user's VGG weights, the linear heads that the lpips package brings."""
+"""LPIPS with VGG16: the user's VGG weights, and the linear heads from the lpips package."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Lpips(nn.Module):
     def load(cls, device: torch.device | str = "cpu") -> Lpips:
         path = files.locate(files.LPIPS_VGG)
         spec = importlib.util.find_spec("lpips")
-        assert spec is not None and spec.origin is not None  # locate() has looked
+        assert spec is not None and spec.origin is not None  # locate() has checked
         heads_path = Path(spec.origin).parent / "weights" / "v0.1" / "vgg.pth"
         backbone, heads = (torch_state(place, files.LPIPS_VGG) for place in (path, heads_path))
         state = {f"heads.{i}": heads[f"lin{i}.model.1.weight"] for i in range(len(GROUPS))}

@@ -18,7 +18,7 @@ ANCHORS = 2  # per cell
 
 
 class Scrfd(nn.Module):
-    """Sees the photo in a square of 640 pixels, its longer side filling it."""
+    """Reads the photo fitted into a square of 640 pixels."""
 
     def __init__(self, network: nn.Module, score: float = 0.5, overlap: float = 0.4) -> None:
         """network: (1, 3, 640, 640) RGB, (x - 127.5) / 128 -> nine tensors, see decode()."""
@@ -53,7 +53,7 @@ class Scrfd(nn.Module):
         return found
 
     def decode(self, outputs: list[Tensor] | tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """The network's tensors, told apart by their sizes -> scores (N,), places (N, 7, 2) in the square's pixels.
+        """The network's tensors, identified by their sizes -> scores (N,), places (N, 7, 2) in the square's pixels.
 
         For each stride: scores (.., 1), distances from the anchor to the box's sides (.., 4) and to five keypoints
         (.., 10), in strides. A place is the box's two corners, then the keypoints.
@@ -74,7 +74,7 @@ class Scrfd(nn.Module):
 
 
 def six_keypoints(five: np.ndarray) -> np.ndarray:
-    """Eyes, nose and mouth corners (5, 2) as our six; the ears stand where the eyes' line leaves a face of usual width."""
+    """Eyes, nose and mouth corners (5, 2) -> the six keypoints of Detection, with ears estimated on the eyes' line."""
     right_eye, left_eye, nose, *mouth = five
     across = left_eye - right_eye
     ears = (right_eye - 0.6 * across, left_eye + 0.6 * across)

@@ -19,7 +19,7 @@ from rich.console import Console
 from torch import Tensor
 
 from ... import tensor_files
-from ...perception.covers import CoverNetwork, seeing
+from ...perception.covers import CoverNetwork, feature_network
 from ...progress import Progress, Report, silent
 from ...progress_bar import progress_bar
 from .. import genes, photographs, shards
@@ -102,7 +102,7 @@ def teach(folder: Path, steps: int, seed: int = SEED, workers: int = 1, report: 
         pictures = pictures.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
-                maps = seeing().features(pictures)
+                maps = feature_network().features(pictures)
             logits = network(pictures, maps)
         loss = wrong(logits.float(), hidden.flatten(0, 1))
         optimiser.zero_grad()
@@ -123,7 +123,7 @@ def measured(network: CoverNetwork, folder: Path, windows: int = 400, seed: int 
     bare = alarmed = 0.0
     for number in range(windows):
         picture, where = source[number]
-        logits = network(picture[:1], seeing().features(picture[:1]))
+        logits = network(picture[:1], feature_network().features(picture[:1]))
         says, is_so = logits > 0, where[:1] > 0.5
         both, found, hidden = both + (says & is_so).sum(), found + says.sum(), hidden + is_so.sum()
         if not is_so.any():
