@@ -1,4 +1,4 @@
-"""What a head is painted with, from few differentiable numbers: skin, eyes, and the teeth and mouth of the model."""
+"""A head's maps from a few differentiable numbers: skin, eyes, and the model's own teeth and mouth."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ SPECULAR = {
 LIPS_SPECULAR = 0.72
 OILY = ("nose", "forehead", "cheeks", "chin")
 """Where people differ in how oily their skin is, each by itself."""
-EYE_SPECULAR = (0.2, 0.1)  # the white, the cornea: a lobe as wide as skin's would veil an iris
+EYE_SPECULAR = (0.2, 0.1)  # of the white and the cornea: low, since a lobe as wide as skin's would veil the iris
 EYE_MAP = 256  # texels; the iris is an eighth of the tile
 PLAIN = 64  # side of a map that holds one colour
-PUPIL = 0.36  # of the iris' radius, indoors
+PUPIL = 0.36  # radius over the iris', indoors
 
 RGB = tuple[float, float, float]
 BROWN: RGB = (0.105, 0.048, 0.022)
@@ -46,11 +46,11 @@ SCLERA: RGB = (0.60, 0.545, 0.50)
 
 @dataclass(frozen=True)
 class Paint:
-    """What may stand in for the defaults of `head_maps`; B or 1 rows each, linear colours."""
+    """Replacements for the defaults of `head_maps`; B or 1 rows each, linear colours."""
 
     iris: Tensor | None = None  # (B, 3)
     sclera: Tensor | None = None  # (B, 3)
-    pupil: Tensor | None = None  # (B,) of the iris' radius
+    pupil: Tensor | None = None  # (B,) radius over the iris'
     specular: Tensor | None = None  # (B, 1 or 3, H, W)
     normal: Tensor | None = None  # (B, 3, H, W) tangent-space vectors
 
@@ -80,8 +80,8 @@ def head_maps(
 
 
 def toned_skin(model: MorphableModel, tone: Tensor, size: int = MEAN_SIZE) -> Tensor:
-    """tone (B, 3) linear albedo of the cheeks -> (B, 3, S, S): the mean skin in that tone; even where the layout of the
-    skin basis is not the model's own."""
+    """tone (B, 3) linear albedo of the cheeks -> (B, 3, S, S): the mean skin in that tone, or one colour for a model that the
+    skin basis does not fit."""
     if not has_skin_basis(model):
         return tone[..., None, None].expand(-1, -1, PLAIN, PLAIN)
     basis = load_skin(tone.dtype)
@@ -110,7 +110,7 @@ def eye_map(iris: Tensor, sclera: Tensor, pupil: Tensor, size: int = EYE_MAP) ->
     fixed = {name: torch.from_numpy(value).to(iris)[None, None] for name, value in _eye_parts(size).items()}
     texel = _radius_per_texel(size)
     colour, white, pupil = iris[..., None, None], sclera[..., None, None], pupil.view(-1, 1, 1, 1)
-    # A warm collarette round the pupil, pale and dark fibres, a dark limbus.
+    # A warm ring round the pupil (collarette), pale and dark fibres, a dark rim (limbus).
     warm = colour.mean(1, keepdim=True) * iris.new_tensor([1.2, 1.0, 0.6]).view(1, 3, 1, 1)
     near = ((fixed["radius"] - pupil) / 0.16).clamp(min=0)
     colour = colour + 0.45 * torch.exp(-near * near) * (warm - colour)
@@ -120,24 +120,24 @@ def eye_map(iris: Tensor, sclera: Tensor, pupil: Tensor, size: int = EYE_MAP) ->
     colour = colour * inside + 0.004 * (1 - inside)
     veined = white * (1 - fixed["blood"] * iris.new_tensor([0.10, 0.42, 0.42]).view(1, 3, 1, 1))
     veined = veined * (1 - fixed["yellow"] * iris.new_tensor([0.0, 0.05, 0.16]).view(1, 3, 1, 1))
-    # Lids and lashes shade the eye, and no light of ours casts shadows.
+    # Paint the shade of lids and lashes, since the renderer's shadows leave the eyes out.
     return (colour + fixed["white"] * (veined - colour)) * fixed["open"]
 
 
 @cache
 def _eye_parts(size: int) -> dict[str, np.ndarray]:
-    """What all eyes share, (size, size) float32: radius (1 at the iris' rim), the rest are shares of what they name."""
+    """Parts that all eyes share, (size, size) float32 by name: radius (1 at the iris' rim), the others masks 0 to 1."""
     y, x = (np.mgrid[0:size, 0:size] + 0.5) / size - 0.5
     y = -y  # row 0 is the top
     radius, around = 2 * np.pi * np.hypot(x, y) / IRIS_ANGLE, np.arctan2(y, x)
     texel = _radius_per_texel(size)
     noise = np.random.default_rng(5)
-    # Fibres: noise round the pupil, slowly changing outwards.
+    # Fibres: noise in the angle that changes slowly with the radius.
     strands = np.zeros_like(radius)
     for waves, strength in ((17, 0.5), (31, 0.8), (47, 0.8), (71, 0.6)):
         phase, wobble = noise.uniform(0, 2 * np.pi, 2)
         strands += strength * np.sin(waves * around + phase + 1.5 * np.sin(3 * around + wobble) + 2 * radius)
-    strands *= np.clip(radius / (6 * texel), 0, 1)  # round the pole they are finer than texels
+    strands *= np.clip(radius / (6 * texel), 0, 1)  # near the middle they are finer than texels
     fibres = 1.0 + 0.19 * strands
     rim = max(0.16, 1.5 * texel)
     limbus = 1 - 0.72 * _step(radius, 1.0 - 2 * rim, 1.0)
@@ -178,7 +178,7 @@ def _gloss(model: MorphableModel, size: int, like: Tensor) -> Tensor:
 
 
 def gloss(topology: Topology, size: int) -> np.ndarray:
-    """(size, size) in [0, 1], 0.5 reflects 4 %."""
+    """(size, size) specular in [0, 1]; 0.5 reflects 4 %."""
     value = np.full((int(topology.triangles.max()) + 1, 1), SPECULAR["rest"])
     for name, mask in topology.vertex_masks.items():
         if name in SPECULAR:
@@ -216,7 +216,7 @@ def _cheeks(model: MorphableModel, albedo: Tensor) -> Tensor:
 
 
 def _own(model: MorphableModel, region: str, like: Tensor) -> Maps:
-    """The model's small map of a region, or one colour where it brings none."""
+    """The model's own small map of a region, or one colour where it has none."""
     plain = Maps.plain(*UNPAINTED[region], like=like)
     stored = model.extras.get(f"map.{region}")
     if stored is None:

@@ -1,8 +1,8 @@
-"""The 52 ARKit units and how they relate to a model's expression components: there by bounded least squares, and back.
+"""Convert between the 52 ARKit units and a model's expression components, by least squares.
 
-A fit ends in expression coefficients, which may be any real numbers; an artist's sliders are 52 weights in [0, 1]. Both
-describe displacements of the same vertices, so each is read off the other by least squares over the mesh, every vertex
-counting by the area around it (else the many small faces of the teeth would decide).
+A fit gives expression coefficients, any real numbers; an artist's sliders are 52 weights in [0, 1]. Both displace the same
+vertices, so each is fitted to the other over the mesh, every vertex weighted by the area around it (else the many small
+faces of the teeth would dominate).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _OPPOSED = ("jaw", "mouth", "eyeLookIn", "eyeLookOut")
 def to_arkit(model: MorphableModel, expression: np.ndarray) -> np.ndarray:
     """Expression coefficients (E,) or (B, E) -> weights (52,) or (B, 52) float64 in [0, 1], in ARKIT_NAMES' order.
 
-    Units that the model has not, or that move nothing, are 0. Deterministic.
+    Units that the model lacks, or that move nothing, are 0. Deterministic.
     """
     return _solver(model).to_arkit(np.asarray(expression, np.float64))
 
@@ -95,7 +95,7 @@ def from_arkit(model: MorphableModel, weights: np.ndarray) -> np.ndarray:
 
 
 def named(weights: np.ndarray) -> dict[str, float]:
-    """(52,) -> {unit: weight}, for files and messages."""
+    """(52,) -> {unit: weight}."""
     return {name: round(float(weight), 4) for name, weight in zip(ARKIT_NAMES, weights, strict=True)}
 
 

@@ -1,5 +1,5 @@
-"""Where hair grows on a person's own brows and which way it lies, read from their finished skin: a brow is what is darker
-than the skin beside it, near where brows are."""
+"""Density, direction and colour of a person's brow hair, read from the finished skin: a brow is darker than the skin beside
+it."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from . import texels
 from .brows import BROWS, lid_margins, rising
 from .model import MorphableModel
 
-LARGEST = 512  # texels a side at which brows are read: strands ask for no finer map
-BELOW, APART = -0.13, 0.09  # in brow lengths: how far below the landmarks brows lie, and by how much they differ in it
-ENDS = (-0.08, 1.15)  # along the landmarks from the nose: further out nobody's brow reaches
+LARGEST = 512  # texels a side at which brows are read: strands need no finer map
+BELOW, APART = -0.13, 0.09  # brow lengths: mean height of brows over the landmarks, and how far it varies
+ENDS = (-0.08, 1.15)  # along the landmarks from the nose: limits of any brow
 FADES = 0.08  # of a brow's length, at its ends
-COLUMNS = 24  # along a brow, in which its middle is looked for
-STIFF = 0.15  # of a column full of hair: so much counts what is expected of a brow's middle and width
-NARROWER = (1.0, 0.85, 0.7)  # times APART: how far from its middle a brow is looked for, each time it is
-WIDTH = 0.07  # brow lengths: half of everybody's, where it is widest
-WIDTHS = (0.03, 0.1)  # half of the thinnest's and of the widest's
-PROFILE = ((0.0, 0.12, 0.3, 0.6, 1.0), (0.65, 0.9, 1.0, 0.9, 0.55))  # of that, along the brow
-INSIDE, OUTSIDE = 1.25, 1.8  # half widths from the middle: all of a brow, and none of it
-MARGIN = 0.13  # of a side: how much skin around a brow is looked at
-NEARBY = (1 / 64, 1 / 28, 1 / 12)  # of a side: where skin is looked for
-FARTHER = 0.01  # how much less the next wider circle counts
-EYE = 1 / 128  # of a side: so near an eye's opening nothing tells of skin
-SINGLE = 1 / 512  # of a side: single hairs are evened out over this
-SHADE = 0.12  # logs darker than skin: what is no darker may be shade
-FULL = 0.5  # logs darker than skin at which a brow is as dense as it gets, at least
-DENSE = 0.9  # quantile of a brow's darkness that is as dense as it gets
-SHORTEST = 0.35  # of a brow's length: less than that is a stain
-FADED = 0.06  # density below which nothing grows
-LENGTH, THINNEST = 0.008, 0.55  # metres: the longest hair of a brow of everybody's width, and its share in the thinnest
-LYING = (0.1, 0.6)  # of the longest hair: where it has to lie on a brow
-TELLING = 0.6  # density from which on a texel tells of hair's colour
-BETWEEN = 0.5  # of a full brow is the skin between its hairs; but hair is
-AT_MOST = 0.8  # logs darker than the brow at most: very dark ones hide their skin
-BLACK = 0.004  # linear: no hair is darker
+COLUMNS = 24  # along a brow, for finding its middle line
+STIFF = 0.15  # weight of the expected middle and width, in columns full of hair
+NARROWER = (1.0, 0.85, 0.7)  # times APART: search range about the middle, pass after pass
+WIDTH = 0.07  # brow lengths: half of an average brow's greatest width
+WIDTHS = (0.03, 0.1)  # the same of the thinnest and the widest
+PROFILE = ((0.0, 0.12, 0.3, 0.6, 1.0), (0.65, 0.9, 1.0, 0.9, 0.55))  # share of the width, along the brow
+INSIDE, OUTSIDE = 1.25, 1.8  # half widths from the middle: fully brow up to the first, none from the second
+MARGIN = 0.13  # of a side: skin around a brow that is read
+NEARBY = (1 / 64, 1 / 28, 1 / 12)  # of a side: radii over which skin is averaged
+FARTHER = 0.01  # weight of each wider radius over the one before
+EYE = 1 / 128  # of a side: margin round the eye's opening that is not skin
+SINGLE = 1 / 512  # of a side: radius over which single hairs are smoothed
+SHADE = 0.12  # log albedo below skin: smaller differences may be shade
+FULL = 0.5  # log albedo below skin of a fully dense brow, at least
+DENSE = 0.9  # quantile of a brow's darkness that counts as fully dense
+SHORTEST = 0.35  # of a brow's length: a shorter dark patch is no brow
+FADED = 0.06  # density below which no hair grows
+LENGTH, THINNEST = 0.008, 0.55  # metres: longest hair of an average brow, and its share in the thinnest
+LYING = (0.1, 0.6)  # of the longest hair: points along it that must lie on the brow
+TELLING = 0.6  # least density of texels that the hair's colour is read from
+BETWEEN = 0.5  # share of skin between the hairs of a full brow
+AT_MOST = 0.8  # log albedo by which hair may be darker than the brow: very dark brows hide the skin
+BLACK = 0.004  # linear: the darkest hair
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,35 +58,35 @@ class BrowHair:
 
 @dataclass(frozen=True, eq=False)
 class _Brow:
-    density: np.ndarray  # (h, w) 0 to 1, of what is seen
-    lies: np.ndarray  # (h, w, 2) unit, in the tile, u and v
-    darker: np.ndarray  # (h, w) logs, than the skin around
-    half: float  # brow lengths: half its width
+    density: np.ndarray  # (h, w) 0 to 1, of visible hair
+    lies: np.ndarray  # (h, w, 2) unit, the hairs' direction in the tile, u and v
+    darker: np.ndarray  # (h, w) log albedo below the skin around
+    half: float  # brow lengths: half the width
 
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """Where one brow may lie in the skin tile; heights in brow lengths, from the line of the landmarks."""
+    """A brow's window in the skin tile and its coordinates; heights are in brow lengths from the line of the landmarks."""
 
     window: tuple[slice, slice]  # rows and columns
     along: np.ndarray  # (h, w) 0 at the landmark next to the nose, 1 at the temple's
-    above: np.ndarray  # (h, w) upwards
+    above: np.ndarray  # (h, w) height
     line: np.ndarray  # polynomial of `along`: the landmarks' v
     span: float  # of the tile's side, from the first landmark to the last
     length: float  # of the tile's side
-    outwards: float  # 1 where that is +u
-    skin: np.ndarray  # (h, w) bool: no eye
+    outwards: float  # 1 or -1: away from the nose along u
+    skin: np.ndarray  # (h, w) bool: not the eye
     side: int  # of the tile, in texels
 
 
 def has_brows(topology: Topology) -> bool:
-    """The embedded face's alone: nobody has said where other faces' layouts have them."""
+    """Whether the brows' places are known: for the embedded face only."""
     return "brows" in topology.vertex_masks and "ibug68" in topology.landmarks
 
 
 def brow_hair(model: MorphableModel, diffuse: np.ndarray) -> BrowHair | None:
-    """diffuse (S, S, 3) linear, the finished skin. None for brows too pale, too short or too thin to be told from skin, and
-    for faces of which nobody knows where they have them."""
+    """diffuse (S, S, 3) linear, the finished skin. None for brows too pale, short or thin to tell from skin, and for faces
+    without known brow places."""
     if not has_brows(model.topology):
         return None
     picture = torch.from_numpy(diffuse.transpose(2, 0, 1).copy())[None].float().clamp(min=1e-3).log()
@@ -105,11 +105,11 @@ def brow_hair(model: MorphableModel, diffuse: np.ndarray) -> BrowHair | None:
             density[place.window], darker[place.window], lies[place.window] = brow.density, brow.darker, brow.lies
     telling = density > TELLING
     seen, apart = (np.average(values[telling], 0, density[telling]) for values in (log, darker))
-    # Skin and hair mixed, as face.brows mixes them, are what is seen: a fair brow's hairs are fair.
+    # The brow's colour is a mixture of skin and hair (see face.brows): solve for the hair.
     hair = seen - min(BETWEEN / (1 - BETWEEN) * apart, AT_MOST)
     red, green, blue = np.exp(hair).clip(BLACK).tolist()
     way, metres = _along_frames(model, lies)
-    # What is seen are hairs from root to tip: one is rooted where it would lie on what is dark.
+    # The dark area shows whole hairs: root one only where its length would lie on it.
     hair = length / metres[..., None] * lies
     rooted = np.sqrt(np.prod([_shifted(density, share * hair) for share in LYING], 0))
     return BrowHair(rooted, way, (red, green, blue), length)
@@ -127,7 +127,7 @@ def _own_brow(place: _Place, log: np.ndarray) -> _Brow | None:
         middle, half = _course(place, weight, middle)
     across = (place.above - np.polyval(middle, s)) / (half * np.interp(s, *PROFILE))
     band = near * place.skin * (1 - _rise(np.abs(across), INSIDE, OUTSIDE))
-    # Once more, against the skin right beside it: the hollow of an eye is dark as a whole.
+    # Repeat with the skin right beside the brow, since the eye's hollow is dark as a whole.
     dark = _darker(log, place.skin & ~((near > 0) & (np.abs(across) < OUTSIDE)), place.side)
     core = (band > 0.5) & (dark > SHADE)
     if not core.any():
@@ -142,7 +142,7 @@ def _own_brow(place: _Place, log: np.ndarray) -> _Brow | None:
     if last - first < SHORTEST:
         return None
     own = np.clip((place.along - first) / (last - first), 0, 1)
-    # Hairs of a thin brow cross its line at small angles, or they would be a wide one.
+    # In a thin brow, hairs cross its line at small angles only.
     fan = min(1.0, half / WIDTH)
     steep = np.polyval(np.polyder(place.line), s) + place.length * np.polyval(np.polyder(middle), s)
     angle = fan * rising(own, np.clip(across, -1, 1)) + np.arctan2(steep, place.span)
@@ -151,7 +151,7 @@ def _own_brow(place: _Place, log: np.ndarray) -> _Brow | None:
 
 
 def _course(place: _Place, weight: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, float]:
-    """A brow's middle as a polynomial of `along`, what was expected where little hair says so, and half its width."""
+    """A brow's middle as a polynomial of `along`, near what is expected where there is little hair, and half its width."""
     at = np.linspace(*ENDS, COLUMNS + 1)
     s = 0.5 * (at[1:] + at[:-1])
     mass = _columns(place, weight)
@@ -165,14 +165,14 @@ def _course(place: _Place, weight: np.ndarray, expected: np.ndarray) -> tuple[np
 
 
 def _columns(place: _Place, values: np.ndarray) -> np.ndarray:
-    """(COLUMNS,) sums along the brow of what lies between its ENDS."""
+    """(COLUMNS,) sums of the values in each column between the brow's ENDS."""
     column = np.floor(COLUMNS * (place.along - ENDS[0]) / (ENDS[1] - ENDS[0])).astype(int)
     there = (column >= 0) & (column < COLUMNS)
     return np.bincount(column[there], values[there], COLUMNS)
 
 
 def _darker(log: np.ndarray, bare: np.ndarray, side: int) -> np.ndarray:
-    """(h, w) logs by which each texel is darker than the bare skin nearby; the nearest counts far more."""
+    """(h, w) how much darker in log albedo each texel is than the bare skin nearby; the nearest counts far more."""
     total, trust = np.zeros_like(log), np.zeros_like(log)
     for number, reach in enumerate(NEARBY):
         total += FARTHER**number * gaussian_filter(log * bare, reach * side)
@@ -189,7 +189,7 @@ def _places(topology: Topology, size: int) -> list[_Place]:
 
 
 def _place(brow: np.ndarray, nose: float, skin: np.ndarray) -> _Place:
-    """brow (5, 2) landmarks in the tile, from the nose outwards; nothing beyond the nose belongs to it."""
+    """brow (5, 2) landmarks in the tile, from the nose outwards; the window ends at the nose."""
     size = len(skin)
     outwards, span = float(np.sign(brow[-1, 0] - brow[0, 0])), float(abs(brow[-1, 0] - brow[0, 0]))
     length = float(np.linalg.norm(np.diff(brow, axis=0), axis=1).sum())
@@ -209,8 +209,8 @@ def _place(brow: np.ndarray, nose: float, skin: np.ndarray) -> _Place:
 
 
 def _along_frames(model: MorphableModel, lies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(S, S, 2) unit ways in the tile -> the same along the surface's tangent and bitangent, since the layout is a little
-    sheared, and (S, S) how many metres of the mean face a way as long as the tile's side is."""
+    """(S, S, 2) unit directions in the tile -> the same along the surface's tangent and bitangent (the layout is a little
+    sheared), and (S, S) metres on the mean face of a tile's side in that direction."""
     across, up, shear = _stretch(model, len(lies))
     way = np.stack([lies[..., 0] * across + lies[..., 1] * shear, lies[..., 1] * up], -1)
     metres = np.linalg.norm(way, axis=-1).clip(1e-6)
@@ -218,7 +218,7 @@ def _along_frames(model: MorphableModel, lies: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _shifted(picture: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """(S, S): at every texel what lies this far away, in the tile (S, S, 2)."""
+    """picture (S, S), by (S, S, 2) in tile sides -> (S, S): the value at that offset from each texel."""
     rows, columns = np.indices(picture.shape)
     places = [rows - by[..., 1] * len(picture), columns + by[..., 0] * len(picture)]
     return map_coordinates(picture, places, order=1, mode="nearest")
@@ -226,7 +226,7 @@ def _shifted(picture: np.ndarray, by: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=2)
 def _stretch(model: MorphableModel, size: int) -> np.ndarray:
-    """(3, S, S) metres of the mean face on a side of the tile: along u, and of v across u and along it."""
+    """(3, S, S) metres on the mean face of a tile's side: of u, and of v across u and along u."""
     atlas, mean = Atlas(model.topology, size), model.mean.detach().cpu().double().numpy()
     rows, triangle = np.unique(atlas.triangle.numpy(), return_inverse=True)
     a, b, c = (mean[model.topology.triangles[rows, k]] for k in range(3))

@@ -1,6 +1,6 @@
-"""Brow hair makes no skin paler: what a model that mixes brows of all places linearly has to be told.
+"""Brow hair makes no skin paler: a rule for models that mix brows of different places linearly.
 
-Where it draws a brow a little elsewhere, the sum leaves a pale shadow where the usual brow would have been.
+Where such a model draws a brow a little elsewhere, the sum leaves a pale shadow in the mean brow's place.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from . import texels
 from .brows import brow_places, lid_margins
 
 DARKEST = 1e-4
-COARSE = 4  # texels: the skin around is looked at this coarsely
-REACH = 1 / 80  # of a side: how far beyond its usual place a brow may lie
-MARGIN = 1 / 16  # of a side: how much skin around a brow tells of the skin under it
+COARSE = 4  # texels: scale at which the skin around is read
+REACH = 1 / 80  # of a side: how far outside its mean place a brow may lie
+MARGIN = 1 / 16  # of a side: skin around a brow from which the skin under it is estimated
 NEARBY = (3, 7, 15)  # coarse texels
-FARTHER = 0.01  # how much less the next wider circle counts
-SOFT = 0.04  # logs of brightness: paler than the skin around by this, half of it is taken away
+FARTHER = 0.01  # weight of each wider radius over the one before
+SOFT = 0.04  # log brightness above the skin around at which half of the difference is taken away
 
 
 class BrowRule(nn.Module):
     """Linear albedo -> the same, with nothing paler than the skin around wherever a brow may lie."""
 
     place: Tensor  # (1, 1, h, w) 1 where a brow may lie, in the window of the map that holds both
-    bare: Tensor  # (1, 1, h / COARSE, w / COARSE) how far what is seen there is skin, neither brow nor eye
-    trust: Tensor  # how much of that is nearby
+    bare: Tensor  # (1, 1, h / COARSE, w / COARSE) 1 on skin, 0 on brow and eye
+    trust: Tensor  # how much bare skin is nearby
 
     def __init__(self, topology: Topology, size: int) -> None:
         super().__init__()
@@ -53,13 +53,13 @@ class BrowRule(nn.Module):
         around = self._around(F.avg_pool2d(log, COARSE))
         apart = log - F.interpolate(around, log.shape[-2:], mode="bilinear", align_corners=False)
         paler = apart.mean(1, keepdim=True).clamp(min=0)
-        # All of its colour goes with the paleness, which leaves the hue of the skin and not of an inverted brow.
+        # Remove the colour with the paleness, or the hue of an inverted brow would stay.
         albedo = albedo.clone()
         albedo[..., rows, columns] = seen * (-self.place * paler / (paler + SOFT) * apart).exp()
         return albedo
 
     def _around(self, log: Tensor) -> Tensor:
-        """(B, 3, h, w) what bare skin shows, and elsewhere the bare skin nearby: the nearest counts far more."""
+        """log (B, 3, h, w) -> the same on bare skin, and elsewhere that of bare skin nearby; the nearest counts far more."""
         return _nearby(log * self.bare) / self.trust
 
 

@@ -1,4 +1,4 @@
-"""Hair that lies on the skin: brows of single strokes, the lashes' line, a shorn scalp. Seeded, drawn in the skin tile."""
+"""Draw hair into the skin tile, seeded: brows of single strokes, the lashes' line, a shorn scalp."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .model import MorphableModel
 BROWS = (slice(21, 16, -1), slice(22, 27))  # of iBUG's 68, from the nose outwards; the person's right one first
 STROKES = 420
 LOWEST = 0.02  # a stroke's alpha below which nothing is drawn
-SINGLE = 0.003  # metres: how large the unevenness of hair is
+SINGLE = 0.003  # metres: size of the scalp hair's unevenness
 FULL, FRINGE, HAIR = (
     0.9,
     0.35,
@@ -60,7 +60,7 @@ class HairStyle:
 def with_hair(albedo: Tensor, alpha: Tensor, colour: Tensor) -> Tensor:
     """albedo (B, 3, S, S) linear under hair of colour (B, 3) that covers alpha (B, 1, S, S).
 
-    Mixed in log albedo: light passes several thin hairs and the skin under them, which keeps the mixture warm.
+    Mixed in log albedo, since light passes several thin hairs and the skin under them: this keeps the mixture warm.
     """
     log = albedo.clamp_min(1e-4).log()
     return (log + alpha * (colour.clamp_min(1e-4).log()[..., None, None] - log)).exp()
@@ -77,7 +77,7 @@ def hair_alpha(model: MorphableModel, style: HairStyle, size: int, seed: int) ->
 
 
 def brow_places(topology: Topology, size: int) -> np.ndarray:
-    """(size, size), 1 where brows may grow: a soft band along the landmarks, on every face a little elsewhere."""
+    """(size, size), 1 where brows may grow: a soft band along the landmarks, wide enough for any face."""
     points = texels.landmark_uv(topology, topology.landmarks["ibug68"])
     picture = Image.new("L", (texels.OVERSAMPLING * size,) * 2)
     draw = ImageDraw.Draw(picture)
@@ -89,7 +89,7 @@ def brow_places(topology: Topology, size: int) -> np.ndarray:
 
 
 def draw_brows(topology: Topology, style: HairStyle, size: int, random: np.random.Generator) -> np.ndarray:
-    """(size, size) alpha: strokes that stand up at the nose, lie down outwards and meet on the brow's middle line."""
+    """(size, size) alpha: strokes upright at the nose, flatter outwards, converging on the brow's middle line."""
     picture = Image.new("L", (texels.OVERSAMPLING * size,) * 2)
     draw = ImageDraw.Draw(picture)
     points = texels.landmark_uv(topology, topology.landmarks["ibug68"])
@@ -117,15 +117,15 @@ def draw_brows(topology: Topology, style: HairStyle, size: int, random: np.rando
             )
         soft = np.maximum(soft, _body(middle, style, length, size))
     strokes = shrunk(picture, (size, size))
-    # Finer hairs than a texel can hold: a veil of their mean under the strokes.
+    # Hairs finer than a texel: draw their mean under the strokes.
     veil = 0.45 * min(1.0, style.density) * soft
     return style.opacity * np.clip(np.maximum(gaussian_filter(strokes, size / 1400) * 1.15, veil), 0, 1)
 
 
 def rising(s: float | np.ndarray, t: float | np.ndarray) -> np.ndarray:
-    """Radians above the brow's own line at which its hairs lie; s along it from the nose, t across it from -1 to 1.
+    """Angle of the hairs above the brow's line, radians; s along it from the nose, t across it from -1 to 1.
 
-    At the nose hairs stand; further out the lower ones rise, the upper ones fall, towards the middle line.
+    Upright at the nose; further out the lower ones rise and the upper ones fall towards the middle line.
     """
     return np.radians(np.interp(s, [0, 0.15, 0.4, 1], [68, 44, 14, -12]) - 26 * t * np.clip(s / 0.25, 0, 1))
 
@@ -150,7 +150,7 @@ class _Curve:
 
 
 def _profile(s: float | np.ndarray) -> np.ndarray:
-    """How thick a brow is along itself: full after the first fifth, pointed outside."""
+    """Thickness along the brow, 0 to 1: full after the first fifth, pointed at the outer end."""
     return np.asarray(np.interp(s, [0, 0.12, 0.3, 0.6, 1.0], [0.6, 0.95, 1.0, 0.8, 0.25]))
 
 
@@ -198,7 +198,7 @@ def lid_margins(topology: Topology) -> list[np.ndarray]:
 def draw_scalp(
     model: MorphableModel, cover: float, size: int, random: np.random.Generator, receding: float = 0.0
 ) -> np.ndarray:
-    """(size, size) alpha: short hair all over the scalp, single hairs at its edge. receding: as face.hairline has it."""
+    """(size, size) alpha: short hair all over the scalp, single hairs at its edge. receding: as in face.hairline.density."""
     grown = growth(model, size)
     thick = density(grown, random, receding)
     picture = Image.new("L", (texels.OVERSAMPLING * size,) * 2)

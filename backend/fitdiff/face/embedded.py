@@ -1,8 +1,8 @@
-"""The face that ships: hm08's head with scan statistics, and eyes, teeth, gums and tongue that follow it.
+"""The embedded face: hm08's head with scan statistics, and eyes, teeth, gums and tongue that follow it.
 
-The file (face/storage.py) holds the surface component by component. What lies behind it is stored once, with weights
-over five groups (skull, jaw, left eye, right eye, tongue), and one affine map per component and group; `compose` multiplies
-that out, so that nothing else need know.
+The file (face/storage.py) holds the surface component by component. The inner parts are stored once, with weights over
+five groups (skull, jaw, left eye, right eye, tongue) and one affine map per component and group; `compose` multiplies that
+out into an ordinary model.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .storage import load_model
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "face.safetensors"
 EYES = ("left", "right")
-SEAL = 0.9  # of the eyeball's radius: inside it, also where lids and eyes of other people part a little
-NEAR = 1.5  # the same: what hangs on a lid lies nearer to the eyeball than that
+SEAL = 0.9  # eyeball radii to which the rings behind the lids are drawn in, inside the ball for any identity
+NEAR = 1.5  # eyeball radii within which vertices belong to a lid
 
 
 class EmbeddedFace(MorphableModel):
@@ -35,7 +35,7 @@ class EmbeddedFace(MorphableModel):
         vertices = super().vertices(identity, expression, gaze)
         if gaze is None:
             return vertices
-        # Only the eyeballs' own rows, cut out and put back: this runs in every step of a fit.
+        # Turn only the eyeballs' rows: this runs in every step of a fit.
         centres, parts, start = self.eye_centres(vertices), [], 0
         for eye, rows in enumerate(self.eye_rows):
             offset = vertices[:, rows] - centres[:, eye, None]
@@ -45,13 +45,13 @@ class EmbeddedFace(MorphableModel):
         return torch.cat([*parts, vertices[:, start:]], 1)
 
     def eye_centres(self, vertices: Tensor) -> Tensor:
-        """(B, V, 3) unturned or turned -> (B, 2, 3): the eyeballs only grow and shift, so their mean vertex tells."""
+        """(B, V, 3) unturned or turned -> (B, 2, 3): the mean vertex of each eyeball, which only scales and shifts."""
         shift = [(vertices[:, rows] - self.mean[rows]).mean(1) for rows in self.eye_rows]
         return torch.stack(shift, 1) + self.eye_spheres[:, :3]
 
     @torch.no_grad()
     def shapes_on(self, identity: Tensor) -> Tensor:
-        """The shapes, with blinks that close these eyes."""
+        """(52, V, 3) ARKit shapes, with blinks that close this person's eyes."""
         assert self.arkit_shapes is not None
         shapes, neutral = self.arkit_shapes.clone(), self.vertices(identity[None])
         centres = self.eye_centres(neutral)[0].double().cpu().numpy()
@@ -120,15 +120,15 @@ def compose(surface: MorphableModel) -> EmbeddedFace:
 
 
 def _sealed(surface: MorphableModel, eyes: np.ndarray) -> Tensor:
-    """(V, 3) the mean with the first ring behind each lid drawn in to the eyeball: as it is stored, one looks from the side
-    between ball and lid into the dark. Only the mean moves, so components and coefficients keep their meaning."""
+    """(V, 3) the mean with the first ring behind each lid drawn in to the eyeball, which closes the gap that the stored mean
+    shows from the side. Only the mean moves, so components and coefficients keep their meaning."""
     topology, mean = surface.topology, surface.mean.clone()
     hidden = topology.quad_region == REGIONS.index("mouth")
     on_skin = np.zeros(len(mean), bool)
     on_skin[topology.quads[topology.quad_region == REGIONS.index("skin")]] = True
     quads = topology.quads[hidden]
     quads = quads[on_skin[quads].sum(1) == 2]
-    for shift in (1, 3):  # both neighbours of a corner: the one on the lid's edge says where its partner belongs
+    for shift in (1, 3):  # of both neighbours of a corner, the one on the lid's edge gives its partner's place
         behind, edge = quads.ravel(), np.roll(quads, shift, 1).ravel()
         chosen = ~on_skin[behind] & on_skin[edge]
         behind, edge = torch.from_numpy(behind[chosen]).long(), torch.from_numpy(edge[chosen]).long()

@@ -1,4 +1,4 @@
-"""Small mesh geometry that more than one face source needs. NumPy only; vertices are (V, 3) float, metres."""
+"""Mesh geometry shared by the face sources. NumPy only; vertices are (V, 3) float, metres."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def mirror_map(vertices: np.ndarray, tolerance: float = 5e-4) -> np.ndarray | No
     involution = other[other] == np.arange(len(vertices))
     if np.mean((distance < tolerance) & involution) < 0.98:
         return None
-    # The few that found a close neighbour instead of their twin (seams, doubled vertices) stand for themselves.
+    # The few that found a close neighbour instead of their twin (seams, doubled vertices) map to themselves.
     return np.where(involution, other, np.arange(len(vertices))).astype(np.int32)
 
 

@@ -1,4 +1,4 @@
-"""Where hair grows on a head, and which way: the hairline, the crown's whorl, down the sides and the nape. Seeded."""
+"""Scalp hair's density and direction: the hairline, the crown's whorl, downwards at the sides and the nape. Seeded."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ HAIRLINE = (
 FADE = ((0, 0.017), (45, 0.016), (58, 0.011), (72, 0.009), (100, 0.012), (130, 0.022), (180, 0.026))
 """How far inside the line hair is as dense as it gets: soon at the temples, late at the nape."""
 CROWN = (-0.008, 0.092, -0.072)  # the whorl, a little to the person's right
-WHORL = 0.028  # how far it winds
-SIDES = (0.085, 0.02)  # heights between which what grows away from the crown turns to grow down
-RECEDING = (75.0, 110.0)  # degrees: a receding hairline recedes in front of these, and no more behind;
-ABOVE = (0.03, 0.055)  # heights: above these, since sideburns stay
-LOWEST = -0.08  # height below which nothing grows
-FAR = 0.06  # metres: further from the line nobody asks how far
-EAR = (0.079, 0.004)  # further out than this, and below: ear
-WANDERS = ((0.03, 0.0018), (0.009, 0.0016), (0.004, 0.0013))  # metres: how long a bend of the line is, and how deep
-OUTSIDE = -0.006  # metres: further out than this no hair wanders
-MEASURED = 256  # texels a side at which distances to the line are measured
-WAVES = 48  # that a bend is made of
+WHORL = 0.028  # its radius
+SIDES = (0.085, 0.02)  # heights between which hair turns from growing away from the crown to growing down
+RECEDING = (75.0, 110.0)  # degrees from the front: the line recedes fully up to the first, not at all from the second
+ABOVE = (0.03, 0.055)  # heights: not at all below the first, fully above the second, since sideburns stay
+LOWEST = -0.08  # height below which no hair grows
+FAR = 0.06  # metres: larger distances from the line are cut off
+EAR = (0.079, 0.004)  # further out than the first and below the second is the ear
+WANDERS = ((0.03, 0.0018), (0.009, 0.0016), (0.004, 0.0013))  # metres: length and depth of the line's bends
+OUTSIDE = -0.006  # metres inside the line: no hair further out
+MEASURED = 256  # texels a side at which distances to the line are computed
+WAVES = 48  # of which a bend is the sum
 
 
 @dataclass(frozen=True, eq=False)
 class Growth:
-    """The skin tile's texels (S, S), row 0 at v = 1; those that show nothing have what the nearest one has."""
+    """Per texel (S, S) of the skin tile, row 0 at v = 1; texels off the mesh have the nearest one's values."""
 
     inside: np.ndarray  # (S, S) metres inside the hairline, negative outside
-    fade: np.ndarray  # (S, S) metres inside it at which hair is as dense as it gets
-    recedes: np.ndarray  # (S, S) 0 to 1: how far a receding hairline recedes here
+    fade: np.ndarray  # (S, S) metres inside it at which hair reaches full density
+    recedes: np.ndarray  # (S, S) 0 to 1: share of the receding that applies here
     direction: np.ndarray  # (S, S, 2) unit, along tangent (+u) and bitangent (+v)
     place: np.ndarray  # (S, S, 3) metres, on the mean face
 
 
 def has_hairline(topology: Topology) -> bool:
-    """The embedded face's alone: other heads have other places."""
+    """Whether the hairline is known: for the embedded face only."""
     return "scalp" in topology.vertex_masks
 
 
@@ -72,7 +72,7 @@ def growth(model: MorphableModel, size: int) -> Growth:
 
 
 def _inside(model: MorphableModel, size: int) -> np.ndarray:
-    """(S, S) metres. Distances are even enough to be asked for at MEASURED texels a side, and cost what they cost."""
+    """(S, S) metres inside the hairline, computed at MEASURED texels a side, since distances are smooth and expensive."""
     measured = min(size, MEASURED)
     atlas = Atlas(model.topology, measured)
     place = atlas.gather(model.mean.detach().cpu().double()).numpy()
@@ -92,17 +92,17 @@ def _turned(place: np.ndarray) -> np.ndarray:
 
 
 def density(grown: Growth, random: np.random.Generator, receding: float = 0.0) -> np.ndarray:
-    """(S, S), 0 to 1: how thick hair stands. receding: metres by which the line has gone back in front."""
+    """(S, S) density 0 to 1. receding: metres by which the line has moved back in front."""
     inside = grown.inside - receding * grown.recedes
-    near = (inside > OUTSIDE) & (inside < grown.fade + 0.01)  # elsewhere no bend of the line matters
+    near = (inside > OUTSIDE) & (inside < grown.fade + 0.01)  # only here do the line's bends matter
     wandering = sum(depth * waves(grown.place[near], length, random) for length, depth in WANDERS)
-    # Nothing wanders far out: a tuft on the forehead would be a stain.
+    # Cut off what bends far outwards: a tuft on the forehead would look like a stain.
     inside[near] += wandering * _rise(inside[near], OUTSIDE, 0.004)
     return _rise(inside / grown.fade, 0.0, 1.0)
 
 
 def waves(place: np.ndarray, length: float, random: np.random.Generator) -> np.ndarray:
-    """(M,) unevenness of variance 1 in space, so that it knows no seam: waves of about this length from everywhere."""
+    """place (M, 3) -> (M,) noise of variance 1 and about this wavelength, metres: a function of space, so without UV seams."""
     towards = random.normal(0, 1, (3, WAVES))
     towards *= 2 * np.pi / length / np.linalg.norm(towards, axis=0) * random.uniform(0.6, 1.5, WAVES)
     begins = random.uniform(0, 2 * np.pi, WAVES)
@@ -111,7 +111,7 @@ def waves(place: np.ndarray, length: float, random: np.random.Generator) -> np.n
 
 
 def _way(place: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """(M, 3) along the surface: away from the crown, winding near it; down at the sides and the nape, a little back."""
+    """(M, 3) growth along the surface: away from the crown, spiralling near it; down and a little back at sides and nape."""
     away = place - np.array(CROWN)
     distance = np.linalg.norm(away, axis=1, keepdims=True)
     away = _along_surface(away, normal)

@@ -1,8 +1,8 @@
 """ICT-FaceKit (MIT) as a MorphableModel: the release's FaceXModel folder of OBJ files, or one npz of the same arrays.
 
 The mesh is the release's first 24,591 vertices: face, head and neck, mouth socket, eye sockets, gums and tongue, teeth,
-eyeballs. What follows them (lacrimal fluid, occlusion and blend meshes, lashes) needs transparency of its own and is
-left out. Centimetres become metres; the axes are ours already.
+eyeballs. The meshes after them (lacrimal fluid, occlusion and blend meshes, lashes) need transparency and are left
+out. Centimetres become metres; the axes are the same.
 
 npz keys: neutral (V, 3), identity (I, V, 3), expression (N, V, 3), expression_names (N,), faces and face_uv (F, 4) with
 -1 for a triangle's fourth corner, uv (U, 2).
@@ -32,7 +32,7 @@ EXPRESSIONS = 25
 MAX_BYTES, MAX_LINES = 64 << 20, 1_000_000  # of one OBJ; the release's have 3 MB and 140,000 lines
 MAX_MODES = 1000
 
-# The release's own table of polygon ranges: (end of the range, our region). Left and right keep their order.
+# The release's own table of polygon ranges: (end of the range, region here). Left and right keep their order.
 _RANGES = (
     (9230, "face"),
     (11144, "head"),
@@ -46,7 +46,7 @@ _RANGES = (
     (24692, "iris right"),
 )
 
-# Where each part of the release's seven texture tiles goes in ours: region, (scale u, scale v), (offset u, offset v),
+# Where each part of the release's seven texture tiles goes here: region, (scale u, scale v), (offset u, offset v),
 # applied to the fraction of u inside its tile. The face keeps most of the skin tile; the back of the head is squeezed.
 _PLACES = {
     "face": ("skin", (0.78, 1.0), (0.0, 0.0)),
@@ -64,7 +64,7 @@ _PLACES = {
 
 @dataclass(frozen=True)
 class IctArrays:
-    """What the release holds, still in its own units and numbering."""
+    """The release's arrays, in its own units and numbering."""
 
     neutral: np.ndarray  # (V, 3) centimetres
     identity: np.ndarray  # (I, V, 3) differences from neutral, one standard deviation each
@@ -90,12 +90,12 @@ def load_ict(path: Path | str) -> MorphableModel:
 
 
 def is_ict(path: Path) -> bool:
-    """Whether `load_ict` would have a go at this path."""
+    """Whether `load_ict` takes this path."""
     return path.suffix.lower() == ".npz" or (path.is_dir() and (_obj_folder(path) or _npz_inside(path)) is not None)
 
 
 def ict_model(arrays: IctArrays) -> MorphableModel:
-    """The release's arrays -> a MorphableModel in metres with our texture tiles, regions and ARKit names."""
+    """The release's arrays -> a MorphableModel in metres with FitDiff's texture tiles, regions and ARKit names."""
     _check(arrays)
     keep = slice(0, KEPT_VERTICES)
     mean = arrays.neutral[keep].astype(np.float32) * METRES
@@ -119,7 +119,7 @@ def ict_model(arrays: IctArrays) -> MorphableModel:
 
 def arkit_name(shape: str) -> str | None:
     """The release's `browDown_L` -> `browDownLeft`; both halves of `browInnerUp` and `cheekPuff` -> the one ARKit unit;
-    None for shapes that ARKit has not (cheekRaiser, PupilDilate)."""
+    None for shapes that ARKit lacks (cheekRaiser, PupilDilate)."""
     stem, _, side = shape.partition("_")
     sided = stem + {"L": "Left", "R": "Right", "": ""}.get(side, side)
     return sided if sided in ARKIT_NAMES else stem if stem in ARKIT_NAMES else None
@@ -211,7 +211,7 @@ def _read_folder(path: Path) -> IctArrays:
 
 
 def read_obj_points(path: Path) -> np.ndarray:
-    """(V, 3) float64 of an OBJ's `v` lines, fast: a morph target is read for nothing else."""
+    """(V, 3) float64 of an OBJ's `v` lines alone, fast: enough for a morph target."""
     return _numbers(path, _lines(path), b"v ", 3)
 
 

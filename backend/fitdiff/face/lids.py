@@ -1,4 +1,4 @@
-"""A blink that closes on this person: eyes differ in how wide they open, and one shape for all leaves some ajar."""
+"""Blinks fitted to a person: eyes open by different amounts, and one blink shape for all leaves some ajar."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from ..topology import REGIONS, Topology
 from .geometry import boundary_loops, loop_at, rings_round
 
-RINGS = 5  # of vertices from the lids' inner edges outwards; the slit's edges are among them
+RINGS = 5  # of vertices from the lids' inner edges outwards; the slit's edge is one of them
 PLACES = 21  # along the slit
 OVERLAP = 0.0005  # metres: how far the upper lid ends below the lower one's edge
-SHORTEST, FURTHEST = 0.002, 1.9  # metres a lid moves at least to be drawn on; times its motion at most
+SHORTEST, FURTHEST = 0.002, 1.9  # metres that a vertex must move to be extended; most it is extended, as a factor
 CLEARANCE = 1.085  # of the eyeball's radius: above the cornea
 TURNS = 3
 
@@ -23,7 +23,7 @@ class Lids:
 
     upper: np.ndarray
     lower: np.ndarray
-    skin: np.ndarray  # (V,) bool, what must stay outside the eyeball
+    skin: np.ndarray  # (V,) bool, vertices that must stay outside the eyeball
 
     @staticmethod
     def of(topology: Topology, mean: np.ndarray, corners: tuple[np.ndarray, np.ndarray]) -> Lids:
@@ -40,7 +40,7 @@ class Lids:
         return Lids(rings[:, order[above]], rings[:, order[~above]], outer)
 
     def closed(self, neutral: np.ndarray, blink: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
-        """The blink (V, 3) of a person (V, 3) with its upper lid drawn on until it meets the lower one."""
+        """neutral, blink (V, 3) -> the blink with the upper lid moved on until it meets the lower one."""
         low = max(neutral[self.upper[2], 0].min(), neutral[self.lower[2], 0].min())
         high = min(neutral[self.upper[2], 0].max(), neutral[self.lower[2], 0].max())
         line = np.interp(neutral[:, 0], *_ends(neutral, self.upper[2]))
@@ -59,7 +59,7 @@ class Lids:
         return result
 
     def _off_the_eye(self, neutral: np.ndarray, motion: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
-        """What moves ends outside the eyeball."""
+        """(V, 3) the motion, with vertices that would end inside the eyeball pushed out of it."""
         posed = neutral + motion
         outward = posed - centre
         distance = np.linalg.norm(outward, axis=1)

@@ -1,4 +1,4 @@
-"""Made-up people's colours: a seeded skin, eyes and hair that go together, as the maps of a batch of heads."""
+"""Made-up people's colours: seeded skin, eyes and hair that go together, as maps of a batch of heads."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ HAIRS: tuple[tuple[RGB, float, float], ...] = (
     ((0.200, 0.190, 0.180), 0.15, 0.06),  # grey
 )
 HAIR_MATT = 0.75
-PIGMENT_REACH = 1.9  # standard deviations of melanin; beyond lie skins that nobody has
-DETAIL, DETAIL_REACH = 0.65, 1.4  # standard deviation and reach of the other components: beyond are stains
+PIGMENT_REACH = 1.9  # standard deviations of melanin; larger values give impossible skins
+DETAIL, DETAIL_REACH = 0.65, 1.4  # standard deviation and limit of the other components; larger values give stains
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def random_look(generator: torch.Generator, components: int) -> Look:
 def look_maps(
     model: MorphableModel, looks: list[Look], size: int = MEAN_SIZE, eye_size: int = EYE_MAP
 ) -> dict[str, Maps]:
-    """The maps of a batch of people; a model that the skin basis does not fit gets even skins of their tones."""
+    """The maps of a batch of people; a model that the skin basis does not fit gets skins of one colour each."""
 
     def stacked(name: str) -> Tensor:
         return torch.stack([torch.as_tensor(getattr(look, name), dtype=torch.float64) for look in looks]).to(model.mean)

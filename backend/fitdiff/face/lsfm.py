@@ -7,7 +7,7 @@ The release (`all_all_all.mat`: 53,215 vertices, 105,840 triangles, 158 componen
     eigenvalues  (K,)     variances
     trilist      (T, 3)   0-based
 
-Also understood, because they are in use: identity and expression concatenated in `components` with `n_trunc_ids` and
+Also understood: identity and expression concatenated in `components` with `n_trunc_ids` and
 `n_trunc_expressions`; a struct `fmod` with `mean`, `faces`, `id_basis`, `exp_basis` (already scaled) and 1-based
 `IDlands`; the Basel names (`shapeMU`, `shapePC`, `shapeEV`, `tl`); row or column vectors, transposed matrices, 1-based
 triangles, and x..y..z.. instead of xyz.. order. Files of MATLAB v5 are read with scipy, those of v7.3 with h5py.
@@ -37,7 +37,7 @@ from .model import MorphableModel
 
 IDENTITIES, EXPRESSIONS = 158, 25
 MAX_VERTICES, MAX_TRIANGLES, MAX_COMPONENTS = 300_000, 600_000, 10_000
-NORMALISED_SIZE = 0.26  # metres across, given to a model whose units cannot be told: about LSFM's full face
+NORMALISED_SIZE = 0.26  # metres across, for a model of unknown units: about LSFM's full face
 
 _NAMES = {
     "mean": ("mean", "mu", "mu_shape", "meanshape", "shapeMU"),
@@ -60,7 +60,7 @@ _EXPRESSION_FILE = {
 
 @dataclass(frozen=True)
 class MatrixModel:
-    """A linear face as files hold it, in the file's own units and axes."""
+    """A linear face in its file's own units and axes."""
 
     mean: np.ndarray  # (V, 3)
     identity: np.ndarray  # (I, V, 3), one standard deviation each
@@ -180,7 +180,7 @@ def _with_expression(model: MatrixModel, path: Path) -> MatrixModel:
 
 
 def _named(held: Mapping[str, np.ndarray], names: Mapping[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
-    """Our names for what the file calls otherwise; the first alias that is there wins."""
+    """The file's arrays under the release's names; the first alias that is there wins."""
     found = {}
     for ours, aliases in names.items():
         match = next((alias for alias in aliases if alias in held), None)
@@ -224,7 +224,7 @@ def _count(array: np.ndarray) -> int:
 
 
 def _scaled(basis: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Components with a deviation each, as far as there are both."""
+    """Components times their deviations, as many as both have."""
     count = min(len(basis), deviation.size)
     return basis[:count] * deviation.reshape(-1)[:count, None]
 
@@ -262,7 +262,7 @@ def _is_planar(flat: np.ndarray, triangles: np.ndarray) -> bool:
 
 
 def _own_landmarks(array: np.ndarray | None, count: int) -> np.ndarray | None:
-    """68 vertex numbers that the file itself brings. MATLAB wrote them: they count from 1."""
+    """The file's own 68 vertex numbers, which MATLAB counts from 1."""
     if array is None or array.size != 68 or not np.isfinite(array).all():
         return None
     marks = array.reshape(-1).astype(np.int64) - 1

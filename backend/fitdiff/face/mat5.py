@@ -1,7 +1,7 @@
-"""What a MATLAB v5 file holds, read from its element tree without building anything of it.
+"""List a MATLAB v5 file's variables and count their contents without building any array.
 
-scipy reads such files by recursion in C and sets memory aside for whatever they claim. So the tree is walked here first,
-with its depth, its elements and its numbers counted, and only a file that passes is handed to scipy.
+scipy reads such files by recursion in C and allocates whatever they claim. So the tree is walked here first and its depth,
+elements and numbers counted; only a file that passes is given to scipy.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Stream(Protocol):
 
 
 class _Plain:
-    """So many bytes of a file, from where it stands."""
+    """The next `left` bytes of a file, as a stream."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self.left = file, size
@@ -59,7 +59,7 @@ class _Plain:
 
 
 class _Inflated:
-    """What so many bytes of a file inflate to, in small pieces."""
+    """The inflated contents of the next bytes of a file, as a stream, in small pieces."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._source, self._inflater, self._packed = _Plain(file, size), zlib.decompressobj(), b""
@@ -87,9 +87,9 @@ class _Inflated:
 
 
 def variables(file: BinaryIO, wanted: Collection[str], most_numbers: int) -> list[str]:
-    """Names of the variables that are there, out of `wanted`; everything in them has been counted.
+    """Names of the file's variables that are in `wanted`; their contents have been counted.
 
-    Raises TooMuch where they go too deep or are too large, ValueError where the file is no v5 file or is damaged.
+    Raises TooMuch where they are too deep or too large, ValueError where the file is damaged or not v5.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -129,7 +129,7 @@ class _Walk:
         return kind, size
 
     def variable(self, stream: _Stream, wanted: Collection[str]) -> str | None:
-        """The name of a variable that is wanted, its whole tree counted; None for others, of which only that is read."""
+        """The name of a wanted variable, its whole tree counted; None for others, of which only the name is read."""
         held, dims = self._header(stream)
         name = self._bytes(stream, MOST_NAME).decode("latin-1")
         if name not in wanted:
@@ -198,7 +198,7 @@ class _Walk:
         return len(self._bytes(stream, MOST_FIELD_NAMES)) // int(width)
 
     def _numbers(self, stream: _Stream) -> None:
-        """Pass over an element's numbers once it is known that there are not too many."""
+        """Count an element's numbers and skip them."""
         kind, size, data = self._tag(stream)
         self._numbers_left -= size // _SIZES.get(kind, 1)
         if self._numbers_left < 0:

@@ -1,7 +1,7 @@
 """Numeric arrays out of MATLAB files (v5 through scipy, v7.3 through h5py) and npz, without trusting the file.
 
-What all arrays together would take is counted before any memory is set aside; nothing that could refer outside the file
-or hold code is followed.
+The size of all arrays together is checked before memory is allocated; links out of the file and objects with code are not
+followed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ MAX_CHUNKS = 100_000  # of one HDF5 dataset
 
 
 def read_mat(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
-    """The arrays of the file that are called one of `wanted`; a struct's fields (`fmod.mean`) count as the file's own.
+    """The file's arrays whose names are in `wanted`; a struct's fields (`fmod.mean`) count as the file's own.
 
-    MATLAB's column-major arrays come as NumPy sees them through each library: v7.3 files have their axes reversed.
+    Axes are as each library gives MATLAB's column-major arrays: those of v7.3 files are reversed.
     """
     try:
         with open_regular(path) as file:
@@ -53,7 +53,7 @@ def read_mat(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
         raise _too_large(str(error)) from error
     except FitDiffError:
         raise
-    except Exception as error:  # two parsers of other people's bytes: they raise nearly everything
+    except Exception as error:  # the parsers may raise anything on damaged files
         raise _unreadable(path, repr(error)) from error
 
 
@@ -94,7 +94,7 @@ def _read_hdf5(path: Path, wanted: Collection[str]) -> dict[str, np.ndarray]:
 
 
 def _datasets(group: h5py.Group, wanted: Collection[str], inside: bool = False) -> dict[str, h5py.Dataset]:
-    """Those of the file itself and of the groups in it that are wanted, which is how a struct is written.
+    """The wanted datasets of the file and of its groups, which is how a struct is stored.
 
     Names are looked up, never listed, and groups in groups are left alone: links may form a graph without an end.
     """
@@ -103,7 +103,7 @@ def _datasets(group: h5py.Group, wanted: Collection[str], inside: bool = False) 
     found: dict[str, h5py.Dataset] = {}
     for name in sorted(wanted):
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            continue  # there is none, or it leads elsewhere, perhaps to another file
+            continue  # absent, or a link, perhaps to another file
         item = group[name]
         if isinstance(item, h5py.Group):
             found |= {} if inside else _datasets(item, wanted, inside=True)
@@ -113,7 +113,7 @@ def _datasets(group: h5py.Group, wanted: Collection[str], inside: bool = False) 
 
 
 def _numbers_in(item: h5py.Dataset) -> int:
-    """How many 8-byte numbers reading a dataset needs room for: its own, or those of one chunk where that is larger."""
+    """8-byte numbers that reading a dataset allocates: its own, or one chunk's where that is larger."""
     chunk = item.chunks or item.shape
     chunks = math.prod(-(-length // step) for length, step in zip(item.shape, chunk, strict=True) if step)
     if chunks > MAX_CHUNKS:
@@ -130,7 +130,7 @@ def _read_npz(file: BinaryIO, wanted: Collection[str]) -> dict[str, np.ndarray]:
 
 
 def check_zip(file: BinaryIO) -> None:
-    """Raise ValueError for an npz that would unpack to more than any face model needs; leaves the file at its start."""
+    """Raise ValueError for an npz that unpacks to more than any face model needs; seeks back to the file's start."""
     with zipfile.ZipFile(file) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
     if size > MAX_UNPACKED:

@@ -1,4 +1,4 @@
-"""The skin of a head whose own skin is not known: the mean of all, darker or redder."""
+"""The mean skin, darker or redder, for heads whose own skin is not known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .skin import HAEMOGLOBIN, MELANIN, has_skin_basis, load_skin
 
 
 def mean_albedo(model: MorphableModel, melanin: float = 0.0, haemoglobin: float = 0.0) -> Tensor:
-    """(1, 3, S, S) linear: the mean skin with these pigments; one colour for models with a layout of their own."""
+    """(1, 3, S, S) linear: the mean skin with these pigments; one colour for models that the skin basis does not fit."""
     if has_skin_basis(model):
         skin = load_skin()
         coefficients = torch.zeros(1, skin.count)

@@ -1,4 +1,4 @@
-"""The interface every face model answers to: coefficients in, vertices in metres out, differentiable and batched."""
+"""The interface of every face model: coefficients in, vertices in metres out, differentiable and batched."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class MorphableModel(torch.nn.Module):
         self.register_buffer("expression_basis", expression_basis)
         self.arkit_names = arkit_names
         self.register_buffer("arkit_shapes", arkit_shapes)
-        self.header: dict[str, str] = {}  # origins, licences, sha256: what the file said (face/storage.py)
-        self.extras: dict[str, np.ndarray] = {}  # what only a particular face has (eyeball centres, teeth, ...)
+        self.header: dict[str, str] = {}  # origins, licences, sha256 from the file (face/storage.py)
+        self.extras: dict[str, np.ndarray] = {}  # arrays that only a particular face has (eyeball centres, teeth, ...)
 
     @property
     def identity_count(self) -> int:
@@ -66,7 +66,7 @@ class MorphableModel(torch.nn.Module):
         return flat.view(identity.shape[0], -1, 3)
 
     def shapes_on(self, identity: Tensor) -> Tensor | None:
-        """identity (I,) -> (52, V, 3): the ARKit shapes as they fit this person, what sliders should hold."""
+        """identity (I,) -> (52, V, 3): the ARKit shapes fitted to this person, for sliders."""
         return self.arkit_shapes
 
     def landmarks(self, vertices: Tensor, which: str = "ibug68") -> Tensor:
@@ -84,7 +84,7 @@ _COPIES: WeakKeyDictionary[MorphableModel, dict[torch.device, MorphableModel]] =
 
 
 def model_on(model: MorphableModel, device: torch.device) -> MorphableModel:
-    """The model itself where it lies there already, else a copy that is made once: perception keeps the one it knows."""
+    """The model itself if it is on this device, else a copy, made once; the original is left as it is."""
     if model.mean.device == device:
         return model
     copies = _COPIES.setdefault(model, {})

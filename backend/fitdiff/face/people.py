@@ -18,6 +18,6 @@ def random_identity(model: MorphableModel, count: int, generator: torch.Generato
 
 
 def random_expression(model: MorphableModel, count: int, generator: torch.Generator, strength: float = 0.5) -> Tensor:
-    """(count, E) normal times strength, within REACH: at 0.5 a face at rest or in talk, at 1 a lively one."""
+    """(count, E) normal times strength, within REACH: 0.5 gives faces at rest or talking, 1 lively ones."""
     drawn = torch.randn(count, model.expression_count, generator=generator, dtype=torch.float64)
     return (strength * drawn.clamp(-REACH, REACH)).to(model.mean)

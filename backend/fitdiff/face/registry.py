@@ -1,4 +1,4 @@
-"""Which faces there are: the embedded one, those imported into the user's data folder, and files named by path."""
+"""Find and load face models: the embedded one, those imported into the user's data folder, and files by path."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def imported_faces() -> dict[str, Path]:
 
 
 def locate(spec: str | None) -> Path:
-    """The file or folder that `load_face_model(spec)` reads: of a name, or at a whole path from the disk's root.
+    """The file or folder that `load_face_model(spec)` reads, from a name or an absolute path.
 
-    A relative path is no name and not looked for: it would mean something else wherever a service happens to run.
+    Relative paths are refused: they would depend on the folder that a service runs in.
     """
     if spec is None or spec == EMBEDDED:
         return embedded.ASSET
@@ -54,7 +54,7 @@ def locate(spec: str | None) -> Path:
 
 
 def from_here(spec: str) -> str:
-    """A face model as a command line names it: names stay, relative paths become whole ones."""
+    """A face model as given on a command line: names stay, relative paths become absolute."""
     if spec == EMBEDDED or spec in imported_faces() or not Path(spec).exists():
         return spec
     return os.path.abspath(spec)
@@ -70,7 +70,7 @@ def load_face_model(spec: str | None = None, dtype: torch.dtype = torch.float32)
 
 
 def open_face(path: Path, expression: Path | None = None, landmarks: Path | None = None) -> MorphableModel:
-    """Any face that FitDiff can read, told apart by what it is called; float32."""
+    """Any face that FitDiff can read, by its file's name; float32."""
     if not path.is_dir():
         _require_file(path)
     if path.suffix.lower() == ".mat":
@@ -114,7 +114,7 @@ def import_face(
     landmarks: Path | None = None,
     replace: bool = False,
 ) -> tuple[Path, MorphableModel]:
-    """Read a foreign face once and keep it as a FitDiff file under this name; returns that file and the model."""
+    """Convert another format's face to a FitDiff file under this name; returns that file and the model."""
     if not NAME.fullmatch(name) or name == EMBEDDED:
         raise FitDiffError(
             "usage-name",

@@ -1,5 +1,5 @@
-"""Skin from few numbers: a basis of log albedo (melanin, haemoglobin, and what else skins differ in), and the gloss
-and relief that go with it."""
+"""Skin from a few numbers: a basis of log albedo (melanin, haemoglobin and further components), and the gloss and relief
+that go with it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Skin(NamedTuple):
 
 
 def unstacked(maps: Tensor) -> Skin:
-    """The other way round, from what a decoder says: (B, 9, S, S) of about -1..1."""
+    """The inverse, from a decoder's output (B, 9, S, S) of about -1..1."""
     diffuse, specular, normal = maps.split(3, 1)
     return Skin(
         to_linear(limited(0.5 + 0.5 * diffuse, 0, 1)),
@@ -76,13 +76,13 @@ def unstacked(maps: Tensor) -> Skin:
 
 
 def has_skin_basis(model: MorphableModel) -> bool:
-    """Whether the basis is laid out as this model's texture is."""
+    """Whether the skin basis has this model's texture layout."""
     return model.name == "embedded"
 
 
 def relief(albedo: Tensor, strength: float = 0.2) -> Tensor:
-    """(B, 3, S, S) linear albedo -> (B, 3, S, S) tangent-space normals (unit length): pores and lines are darker than
-    the skin round them, so the fine part of the tone stands for height."""
+    """(B, 3, S, S) linear albedo -> (B, 3, S, S) unit tangent-space normals. The fine part of the tone is taken for height,
+    since pores and lines are darker than the skin round them."""
     log = albedo.clamp_min(1e-3).log().mean(1, keepdim=True)
     height = averaged((log - averaged(log, 6)).clamp(-0.25, 0.25), 1)
     padded = F.pad(height, (1, 1, 1, 1), mode="replicate")

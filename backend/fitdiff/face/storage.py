@@ -14,8 +14,8 @@ Layout. Tensors by name:
 The header (safetensors' __metadata__, text only) says format, version, name, licence, origins, the ARKit names, and the
 sha256 of the tensors. No pickle; every shape, type, index and number is checked before a model is built.
 
-Why int16 steps and not float16: the same two bytes, but an even error. A component that moves a vertex by 20 mm is
-stored to 0.3 micrometres everywhere, where float16 would round the same displacement by 8.
+int16 steps are as small as float16 but have an even error: with a largest displacement of 20 mm, 0.3 micrometres
+everywhere, where float16 may err by 8.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from .model import MorphableModel
 
 FORMAT = "fitdiff-face"
 VERSION = "1"
-MAX_BYTES = 1 << 30  # LSFM in float32 is 117 MB; nothing honest comes near this
+MAX_BYTES = 1 << 30  # LSFM in float32 is 117 MB
 MAX_VERTICES = 1_000_000
-MAX_MOVED = 52 * MAX_VERTICES  # vertices of all shapes together, which the file does not hold one by one
+MAX_MOVED = 52 * MAX_VERTICES  # moved vertices of all ARKit shapes together
 STEPS = 32767  # int16 steps from 0 to a component's largest displacement
 STILL = 1e-6  # metres: when stored in steps, an ARKit shape's vertices that move less are left out
 
@@ -84,7 +84,7 @@ def load_model(path: Path | str, dtype: torch.dtype, kind: type[Model]) -> Model
 def load_model(
     path: Path | str, dtype: torch.dtype = torch.float32, kind: type[MorphableModel] = MorphableModel
 ) -> MorphableModel:
-    """Read a face file. `kind` is the class to build: it is called like MorphableModel.
+    """Read a face file. `kind` is the class to build; its constructor takes MorphableModel's arguments.
 
     The model's `header` holds the file's text entries, its `extras` the arrays stored under extra.*.
     """
@@ -158,7 +158,7 @@ def _decode_basis(taken: _Taken, name: str, count: int) -> np.ndarray:
 
 
 def _encode_sparse(name: str, shapes: np.ndarray, half: bool) -> dict[str, np.ndarray]:
-    """Most of the 52 units move a small part of the head: store that part only (lossless unless `half`)."""
+    """Store only the vertices that each of the 52 units moves, mostly few (lossless unless `half`)."""
     moving = np.abs(shapes).max(axis=2) > (STILL if half else 0.0)
     rows = np.nonzero(moving)[1].astype(np.int32)
     per_shape = moving.sum(axis=1)
@@ -250,7 +250,7 @@ def _decode_topology(taken: _Taken, count: int) -> Topology:
 
 
 class _Taken:
-    """The tensors of a file, checked one by one as they are taken out; what stays in `left` nobody asked for."""
+    """The tensors of a file, checked one by one as they are taken out; `left` holds those not yet taken."""
 
     def __init__(self, tensors: dict[str, np.ndarray]) -> None:
         self.left = tensors
@@ -267,7 +267,7 @@ class _Taken:
         return array
 
     def floats(self, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
-        """float32, every number finite and of a size that a head can have (metres, weights, texture coordinates)."""
+        """float32, every number finite and plausible for a head (metres, weights, texture coordinates)."""
         array = self.array(name, shape, (np.float32, np.float16)).astype(np.float32, copy=False)
         if array.size and not max(-float(array.min()), float(array.max())) < 1e3:  # NaN fails the comparison too
             raise _wrong(f"{name} holds numbers that are not finite, or absurd")

@@ -1,4 +1,4 @@
-"""Drawing in the texture's own coordinates: vertex masks as pictures, landmarks in UV, antialiased outlines."""
+"""Draw in texture space: vertex masks as pictures, landmarks in UV, antialiased outlines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OVERSAMPLING = 4  # of drawings, per axis
 
 
 def bake(topology: Topology, values: np.ndarray, size: int) -> np.ndarray:
-    """Values (V, C) on vertices -> (size, size, C); texels that show nothing take the nearest one that does."""
+    """Values (V, C) on vertices -> (size, size, C); texels off the mesh take the nearest one's value."""
     return Atlas(topology, size).bake(torch.from_numpy(values))[0].permute(1, 2, 0).numpy()
 
 

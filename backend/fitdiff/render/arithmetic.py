@@ -1,5 +1,5 @@
-"""Plain things said in the way that a CPU is quick at: comparisons, choices by them and sums over a last axis of three take
-ten times as long there as sums and products over long rows."""
+"""Elementary operations in forms that are fast on a CPU, where comparisons, torch.where and sums over a last axis of three
+take ten times as long as sums and products over long rows."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def limited(values: Tensor, low: float = -math.inf, high: float = math.inf) -> T
 
 
 def unit(vectors: Tensor, axis: int = -1) -> Tensor:
-    """Made unit along an axis; a vector of no length stays one, with gradient 0."""
+    """Vectors scaled to unit length along an axis; a zero vector stays zero, with gradient 0."""
     return vectors * limited((vectors * vectors).sum(axis, keepdim=True), low=1e-30).rsqrt()

@@ -1,4 +1,4 @@
-"""The skin tile seen from the map's side: which point of the surface each texel lies on."""
+"""The point of the surface that each texel of a tile lies on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Atlas:
     """Texels (size, size) of one region's tile; row 0 is v = 1.
 
     covered   (size, size) bool: texels that lie on the mesh
-    triangle  (M,) int64 rows of Topology.triangles, of the covered texels in row order
+    triangle  (M,) int64 rows of Topology.triangles, for the covered texels in row order
     corners   (M, 3) int64 vertices and weights (M, 3) float32 of the same
     """
 
@@ -27,7 +27,7 @@ class Atlas:
         rows = np.nonzero(topology.triangle_region == tile)[0]
         triangles = torch.from_numpy(topology.triangles[rows].astype(np.int64))
         uv_triangles = torch.from_numpy(topology.uv_triangles[rows].astype(np.int64))
-        uv = torch.tensor(topology.uv, dtype=torch.float64)  # copied: an avatar that was read is read-only
+        uv = torch.tensor(topology.uv, dtype=torch.float64)  # a copy: arrays read from an avatar are read-only
         screen = torch.stack([(uv[:, 0] - tile) * size, (1 - uv[:, 1]) * size], 1)
         one = torch.ones(1, len(uv), dtype=torch.float64)
         face = visible_faces(Projected(screen[None], one, one, one), uv_triangles, (size, size))[0]

@@ -107,7 +107,7 @@ class Camera:
         return replace(self, focal=self.focal * factor, principal=self.principal * factor, size=size)
 
     def turned(self, angle: float, vertices: Tensor) -> Camera:
-        """What these cameras see once the head (V, 3) has turned to its own left by `angle` radians, about its middle."""
+        """The cameras' view of the head (V, 3) turned to its own left by `angle` radians about its middle."""
         middle = (vertices.amin(0) + vertices.amax(0)) / 2
         rotation = self.rotation @ rotation_from_axis_angle(self.rotation.new_tensor([[0.0, angle, 0.0]]))
         return replace(self, rotation=rotation, translation=self.translation + (self.rotation - rotation) @ middle)

@@ -9,7 +9,7 @@ from .arithmetic import limited
 
 
 def to_srgb(linear: Tensor) -> Tensor:
-    """Linear [0, 1] to sRGB [0, 1], any shape; values outside are clipped, and there the gradient is 0."""
+    """Linear [0, 1] to sRGB [0, 1], any shape; values outside are clipped, with gradient 0."""
     straight, curved = limited(linear, 0, DARK), limited(linear, DARK, 1)
     return 12.92 * (straight - DARK) + (1.055 * curved ** (1 / 2.4) - 0.055)
 

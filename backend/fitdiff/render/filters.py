@@ -1,5 +1,4 @@
-"""What lies round each texel of a picture, averages and largest values, at a cost that does not grow with how far is looked:
-maps of 2048 texels are smoothed over hundreds of them."""
+"""Box averages and maxima whose cost does not grow with the radius: maps of 2048 texels are smoothed over hundreds of them."""
 
 from __future__ import annotations
 
@@ -9,31 +8,31 @@ from torch import Tensor
 
 
 def smoothed(values: Tensor, radius: int) -> Tensor:
-    """(B, C, H, W), borders continued: the average of (2 radius + 1)^2 neighbours, twice, which is nearly a Gaussian."""
+    """(B, C, H, W), borders repeated: the average of (2 radius + 1)^2 neighbours, applied twice, which is nearly a Gaussian."""
     for _ in range(2):
         values = averaged(values, radius)
     return values
 
 
 def averaged(values: Tensor, radius: int) -> Tensor:
-    """(B, C, H, W), borders continued: the average of (2 radius + 1)^2 neighbours."""
+    """(B, C, H, W), borders repeated: the average of (2 radius + 1)^2 neighbours."""
     width = 2 * radius + 1
     for axis, margin in ((2, (0, 0, radius + 1, radius)), (3, (radius + 1, radius, 0, 0))):
         size = values.shape[axis]
-        # In double: a running sum of thousands would swallow the last digits of what is then its difference.
+        # In float64, since the averages are differences of long running sums.
         sums = F.pad(values, margin, mode="replicate").double().cumsum(axis)
         values = ((sums.narrow(axis, width, size) - sums.narrow(axis, 0, size)) / width).to(values.dtype)
     return values
 
 
 def largest(values: Tensor, radius: int) -> Tensor:
-    """(B, C, H, W): the largest of (2 radius + 1)^2 neighbours; nothing lies beyond the border."""
+    """(B, C, H, W): the largest of (2 radius + 1)^2 neighbours inside the picture."""
     width = 2 * radius + 1
     for axis, margin in ((2, (0, 0, radius, radius)), (3, (radius, radius, 0, 0))):
         size = values.shape[axis]
         values = F.pad(values, margin, value=-torch.inf)
         reach = 1
-        while 2 * reach <= width:  # the largest of 1, 2, 4, 8 ... in a row
+        while 2 * reach <= width:  # maxima of 1, 2, 4, 8 ... in a row
             values = _larger(values, reach, axis)
             reach *= 2
         values = _larger(values, width - reach, axis).narrow(axis, 0, size)

@@ -1,6 +1,6 @@
 """Smooth normals and tangents from vertex positions, differentiable.
 
-Inside, the components x, y, z come first: sums over a last axis of three are several times slower on a CPU.
+Internally x, y, z are the first axis: sums over a last axis of three are several times slower on a CPU.
 """
 
 from __future__ import annotations
@@ -49,5 +49,5 @@ def _rows(corners: Tensor) -> Tensor:
 
 
 def _laid(vector: Tensor, normal: Tensor) -> Tensor:
-    """The part of vector (3, ...) that lies in the plane of the normal."""
+    """vector (3, ...) projected into the plane of the normal."""
     return vector - normal * (vector * normal).sum(0)

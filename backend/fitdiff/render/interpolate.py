@@ -1,7 +1,7 @@
-"""From a picture of triangle numbers to differentiable values per pixel.
+"""Differentiable values per pixel from a picture of triangle numbers.
 
-Inside, components come first, and what comes out, (M, C), lies in memory that way: on a CPU, sums over a last axis of three
-and products with one number per row are several times slower than over long rows.
+Internally components are the first axis, and results (M, C) keep that memory layout: on a CPU, sums over a last axis of
+three and products with one number per row are several times slower than over long rows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .camera import Projected
 
 
 class Fragments(NamedTuple):
-    """The M pixels where something is seen, as flat rows; every later stage works on these rows only."""
+    """The M pixels that show the head, as flat rows; every later stage works on these rows only."""
 
     pixel: Tensor  # (M,) int64 into B * H * W
     image: Tensor  # (M,) int64 which picture of the batch
@@ -37,7 +37,7 @@ def covered(face: Tensor, group: Tensor | None = None) -> Tensor:
 def fragments(face: Tensor, projected: Projected, triangles: Tensor, pixel: Tensor | None = None) -> Fragments:
     """face (B, H, W) from visible_faces, triangles (T, 3) vertices of projected; pixel: which pixels and in what order.
 
-    Barycentrics come afresh from the differentiable screen positions, at the pixel centre.
+    Barycentrics are recomputed from the differentiable screen positions, at the pixel centre.
     """
     _, height, width = face.shape
     pixel = covered(face) if pixel is None else pixel

@@ -1,4 +1,4 @@
-"""The maps a head is painted with, region by region, and how seen pixels read them."""
+"""The maps of a head's regions, and reading them at the visible pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .mesh import MeshTables
 
 
 class Maps(NamedTuple):
-    """What one region of the head is made of; B or 1 maps each, square or not, of any size."""
+    """The maps of one region of the head; B or 1 of each, square or not, of any size."""
 
     diffuse: Tensor  # (B, 3, H, W) linear RGB
     specular: Tensor  # (B, 1 or 3, H, W) data, 0.5 is skin
@@ -26,11 +26,11 @@ class Maps(NamedTuple):
 
     @property
     def flat(self) -> bool:
-        """Whether the normal map is one texel that points straight up: then nobody need know where tangents lie."""
+        """Whether the normal map is one texel that points straight up, so that tangents are not needed."""
         return self.normal.shape[2:] == (1, 1) and not (self.normal.requires_grad or bool(self.normal[:, :2].any()))
 
     def detached(self) -> Maps:
-        """The same, for a loss that must not repaint it."""
+        """The same without gradients, for losses that must not change the maps."""
         occlusion, translucency = (
             part if part is None else part.detach() for part in (self.occlusion, self.translucency)
         )
@@ -53,7 +53,7 @@ UNPAINTED = {
 
 
 class Painted(NamedTuple):
-    """What the maps say at every seen pixel, M rows; the fields of Maps."""
+    """The maps' values at every visible pixel, M rows; the fields of Maps."""
 
     diffuse: Tensor  # (M, 3)
     specular: Tensor  # (M, 1 or 3)
@@ -83,7 +83,7 @@ def _rows(fragment: Fragments, start: int, count: int) -> Fragments:
 
 
 def _read_region(maps: Maps, fragment: Fragments, uv: Tensor, mesh: MeshTables, mipmaps: bool) -> Painted:
-    """Maps of one size are read together: the addresses are worked out once."""
+    """Maps of one size are read together, so that addresses are computed once."""
     groups = defaultdict(list)
     for name, one in zip(Maps._fields, maps, strict=True):
         if one is not None:

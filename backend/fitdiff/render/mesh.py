@@ -1,4 +1,4 @@
-"""What the renderer needs to know of a mesh apart from where its vertices are, computed once from the topology."""
+"""Index tables of a mesh for the renderer, computed once from its topology."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..topology import Topology
 
 
 class IncidenceTable(torch.nn.Module):
-    """N corners each reading one of R rows, and the way back, so that gather and scatter are both plain gathers.
+    """N corners that each read one of R rows, and the inverse, so that gather and scatter are both plain gathers.
 
     reads    (N,) int64: the row that each corner reads
-    readers  (R, D) int64: the corners that read each row, padded with N; D is what all but a few rows need
-    crowded  (Q,) int64: the rows with more readers, such as the pole of an eyeball, and
+    readers  (R, D) int64: the corners that read each row, padded with N; D suffices for 98 % of the rows
+    crowded  (Q,) int64: the rows with more readers, such as the pole of an eyeball
     rest     (Q, D2) int64: their further readers, padded with N
     """
 
@@ -47,7 +47,7 @@ class IncidenceTable(torch.nn.Module):
         return _Gather.apply(rows, self)
 
     def scatter(self, corners: Tensor) -> Tensor:
-        """(B, N, C) -> (B, R, C): what all readers of a row bring, summed; in a fixed order, so every run agrees."""
+        """(B, N, C) -> (B, R, C): the sum over all readers of a row, in a fixed order, so that runs agree exactly."""
         return _Scatter.apply(corners, self)
 
     def _collect(self, corners: Tensor) -> Tensor:
@@ -84,8 +84,8 @@ class _Scatter(torch.autograd.Function):
 class MeshTables(torch.nn.Module):
     """Index tables of one topology. T triangles, V vertices, K points, E edges.
 
-    A *point* is a vertex as one side of a UV seam sees it: (vertex, uv row, orientation of the UV). Tangents live on
-    points, because a tangent has no meaning across a seam; so does everything else that pixels interpolate.
+    A *point* is a vertex on one side of a UV seam: (vertex, uv row, orientation of the UV). Tangents are stored per point,
+    because a tangent has no meaning across a seam; so is everything else that pixels interpolate.
     """
 
     triangles: Tensor  # (T, 3) int64 vertices

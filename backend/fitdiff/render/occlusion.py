@@ -1,4 +1,4 @@
-"""How much of the sky, and whether the lamp, a vertex sees past its own head. No gradient passes here."""
+"""Which directions of sky and lamp the head itself hides from each vertex. Without gradients."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .camera import Projected
 from .visibility import visible_faces
 
 SIDE = 192  # pixels of the pictures taken from each direction
-BIAS = 0.004  # metres a vertex may lie behind what covers it: its own neighbourhood
+BIAS = 0.004  # metres a vertex may lie behind the depth picture: its own neighbourhood does not hide it
 
 
 @torch.no_grad()
 def visibility(vertices: Tensor, triangles: Tensor, directions: Tensor, normals: Tensor | None = None) -> Tensor:
     """vertices (V, 3) metres, triangles (T, 3), directions (D, 3) unit, outwards -> (V, D) bool: open to the sky there.
 
-    One orthographic picture per direction; a vertex is covered where what the picture shows lies nearer than it. With
-    normals (V, 3), surfaces seen at a grazing angle get the slack that a pixel's width means on them.
+    One orthographic depth picture per direction; a vertex is hidden where the picture is nearer. With normals (V, 3),
+    surfaces seen at a grazing angle get more slack, as much as a pixel's width is in depth.
     """
     low, high = vertices.amin(0), vertices.amax(0)
     middle, radius = (low + high) / 2, (high - low).norm() / 2
@@ -58,7 +58,7 @@ def _height(corners: Tensor, heights: Tensor, point: Tensor) -> Tensor:
     weights = torch.stack([cross(b, c), cross(c, a), cross(a, b)], -1)
     total = weights.sum(-1, keepdim=True)
     weights = weights / torch.where(total.abs() < 1e-9, torch.full_like(total, 1e-9), total)
-    # A steep face's plane runs far off beside it: the vertex is next to that face and not under it.
+    # The vertex lies beside a steep face and not under it: limit the plane to the face's own heights.
     return (weights.clamp(-0.2, 1.2) * heights).sum(-1)
 
 

@@ -1,4 +1,4 @@
-"""Closed outlines filled with smooth edges."""
+"""Fill closed outlines with antialiased edges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 
 def filled(corners: ArrayLike, size: tuple[int, int], finer: int = 4, dtype: DTypeLike = np.float64) -> NDArray[Any]:
-    """(N, 2) pixels x, y -> (height, width), the share of each pixel that lies inside, looked at `finer` squared times."""
+    """(N, 2) pixels x, y -> (height, width), the share of each pixel that lies inside, from `finer` squared samples."""
     height, width = size
     picture = Image.new("L", (width * finer, height * finer))
     places = np.asarray(corners, np.float64)[:, :2] * finer
@@ -19,5 +19,5 @@ def filled(corners: ArrayLike, size: tuple[int, int], finer: int = 4, dtype: DTy
 
 
 def shrunk(picture: Image.Image, size: tuple[int, int], dtype: DTypeLike = np.float64) -> NDArray[Any]:
-    """A drawing made too large -> (height, width) in [0, 1]."""
+    """A drawing at a multiple of the size -> (height, width) in [0, 1]."""
     return np.asarray(picture.resize(size[::-1], Image.Resampling.BOX), dtype) / 255

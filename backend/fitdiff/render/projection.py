@@ -1,4 +1,4 @@
-"""Pictures read back onto the surface that they show: which texel lies where in a picture, and whether it is seen there."""
+"""Project pictures back onto the surface: where each texel lies in a picture, and whether it is visible there."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ class HeadInPhoto:
     """A photo, and the head that was found in it."""
 
     photo: Tensor  # (1, 3, H, W) sRGB, all of it
-    camera: Camera  # of that
-    window: Camera  # of the part of it that was compared, h pixels a side
-    skin: Tensor  # (1, 1, h, h) where that shows skin, and
-    features: Tensor  # eyes and mouth
-    face: Tensor  # (1, h, h) the triangle that each of its pixels shows
-    fitted: Tensor  # (1, 3, h, h) the head as it was drawn there, linear
+    camera: Camera  # of the photo
+    window: Camera  # of the part of the photo that was compared, h pixels a side
+    skin: Tensor  # (1, 1, h, h) the window's mask of skin
+    features: Tensor  # (1, 1, h, h) the window's mask of eyes and mouth
+    face: Tensor  # (1, h, h) the triangle at each of the window's pixels
+    fitted: Tensor  # (1, 3, h, h) the rendered head in the window, linear
     vertices: Tensor  # (V, 3) metres
     normals: Tensor  # (V, 3) unit
     triangles: Tensor  # (T, 3)
 
 
 def seen_texels(seen: HeadInPhoto, atlas: Atlas, shown: Tensor) -> Tensor:
-    """(1, 1, S, S) how far the photo shows each texel's skin: mask, angle, and nothing in between."""
+    """(1, 1, S, S) 0..1, how well the photo shows each texel's skin: in the mask, at a good angle, not hidden."""
     projected = seen.window.project(seen.vertices[None])
     depth = depth_picture(seen.face, projected.screen[0], projected.depth[0], seen.triangles)
     angle = ((facing(atlas, seen.vertices, seen.normals, seen.camera) - 0.15) / 0.25).clamp(0, 1)
     mask = read_picture(shown, texels_in_picture(atlas, seen.vertices, seen.window))
     open_ = ~unseen_by_camera(atlas, seen.vertices, depth, seen.window)
-    return (2 * atlas.picture(angle * mask * open_)).clamp(max=1)  # half sure is seen: masks are soft inside as well
+    return (2 * atlas.picture(angle * mask * open_)).clamp(max=1)  # 0.5 counts fully: masks are soft inside as well
 
 
 def texels_in_picture(atlas: Atlas, vertices: Tensor, camera: Camera) -> Tensor:
@@ -44,7 +44,7 @@ def texels_in_picture(atlas: Atlas, vertices: Tensor, camera: Camera) -> Tensor:
 
 
 def read_picture(picture: Tensor, places: Tensor) -> Tensor:
-    """picture (1, C, H, W), places (M, 2) pixels -> (M, C), bilinear; the border's colour outside."""
+    """picture (1, C, H, W), places (M, 2) pixels -> (M, C), bilinear; outside, the border's colour."""
     height, width = picture.shape[-2:]
     grid = places / places.new_tensor([width, height]) * 2 - 1
     sampled = F.grid_sample(picture, grid.view(1, 1, -1, 2), padding_mode="border", align_corners=False)
@@ -59,15 +59,15 @@ def facing(atlas: Atlas, vertices: Tensor, normals: Tensor, camera: Camera) -> T
 
 
 def unseen_by_camera(atlas: Atlas, vertices: Tensor, depth: Tensor, camera: Camera, slack: float = 0.006) -> Tensor:
-    """(M, 1) True where something nearer stands before a texel; depth (1, 1, H, W) metres of the camera's picture."""
+    """(M, 1) True where something nearer hides a texel; depth (1, 1, H, W) metres of the camera's picture."""
     projected = camera.project(atlas.gather(vertices)[None])
     return read_picture(depth, projected.screen[0]) < projected.depth[0][:, None] - slack
 
 
 def depth_picture(face: Tensor, screen: Tensor, depth: Tensor, triangles: Tensor) -> Tensor:
-    """Face ids (1, H, W), screen (V, 2), depth (V,) -> (1, 1, H, W) metres to what each pixel shows, far where nothing.
+    """Face ids (1, H, W), screen (V, 2), depth (V,) -> (1, 1, H, W) depth of each pixel, metres; far off the head.
 
-    The mean of the triangle's corners would do for shading; here each pixel gets its own plane's depth.
+    Exact for each pixel, on its triangle's plane.
     """
     height, width = face.shape[-2:]
     corner = triangles[face[0].clamp(min=0)]

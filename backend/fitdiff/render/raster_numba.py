@@ -1,4 +1,4 @@
-"""The CPU rasteriser: one serial pass over the triangles, compiled. Serial on purpose: threads made it slower."""
+"""The CPU rasteriser: one serial pass over the triangles, compiled. Threads would make it slower."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def _draw(
     screen: np.ndarray, nearness: np.ndarray, triangles: np.ndarray, buffer: np.ndarray, face: np.ndarray
 ) -> None:
     """screen (B, V, 2) float64 pixels, nearness (B, V) float64, triangles (T, 3) int32; fills buffer (B, H, W) float32
-    with the nearest nearness and face (B, H, W) int32 with whose it is. Both sides of a triangle are drawn."""
+    with the largest nearness and face (B, H, W) int32 with its triangle. Both sides of a triangle are drawn."""
     height, width = face.shape[1], face.shape[2]
     for b in range(face.shape[0]):
         for t in range(triangles.shape[0]):
@@ -48,5 +48,5 @@ def _draw(
 
 try:
     draw = njit(cache=True, nogil=True)(_draw)
-except RuntimeError:  # nowhere to write the cache (a read-only installation): compile once per process instead
+except RuntimeError:  # the cache cannot be written (a read-only installation): compile once per process
     draw = njit(_draw, nogil=True)

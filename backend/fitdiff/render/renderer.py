@@ -1,4 +1,4 @@
-"""Mesh, maps, camera and light to a picture: visibility once, then everything per seen pixel."""
+"""Render mesh, maps, camera and light to a picture: visibility first, then everything per visible pixel."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Surface(NamedTuple):
 
 
 def spread_rows(owner: Tensor | None, values: Tensor) -> Tensor:
-    """As a product with one-hot rows, because its gradient is a product too and not millions of additions to one place."""
+    """As a product with one-hot rows, whose gradient is a product too; indexing would add millions of rows in one place."""
     return values if owner is None or len(values) == 1 else owner @ values
 
 
@@ -88,7 +88,7 @@ def detailed(surface: Surface, light: Tensor) -> Tensor:
 
 
 class Renderer(torch.nn.Module):
-    """Holds what depends on the topology only; call it with the rest.
+    """Holds tables of the topology; call it with everything else.
 
     antialias  blend outlines, which gives them a gradient
     mipmaps    read large maps at the level whose texels are pixel sized
@@ -110,10 +110,12 @@ class Renderer(torch.nn.Module):
         shade: Callable[[Surface, Tensor], Tensor] | None = None,
         face: Tensor | None = None,
     ) -> Rendering:
-        """vertices (B, V, 3) metres; maps of the skin, or per region name; light as the shading wants it, (B, 9) unless
-        told otherwise. Any B may be 1. face (B, H, W): what an earlier call saw, to hold visibility still."""
+        """vertices (B, V, 3) metres; maps of the skin, or per region name; light as `shade` takes it, by default
+        (B, 9). Any B may be 1. face (B, H, W): an earlier call's, to keep its visibility."""
         batch = max(len(vertices), len(camera), len(light))
-        vertices = vertices.expand(batch, -1, -1)[:, : self.mesh.vertex_count]  # loose ones at the end are never seen
+        vertices = vertices.expand(batch, -1, -1)[
+            :, : self.mesh.vertex_count
+        ]  # vertices after these belong to no triangle
         projected = camera.project(vertices)
         if face is None:
             face = visible_faces(projected, self.mesh.triangles, camera.size, self.rasterizer)

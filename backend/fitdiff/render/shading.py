@@ -119,13 +119,13 @@ def reflection(normal: Tensor, view: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class HarmonicLight:
-    """Light from all round as coefficients (B, 81, 3) of linear radiance, and which picture each pixel belongs to."""
+    """Environment light as coefficients (B, 81, 3) of linear radiance, and which picture each pixel belongs to."""
 
     coefficients: Tensor
     owner: Tensor | None = None  # (M, B) one-hot; None where B is 1
 
     def convolved(self, direction: Tensor, kernel: object) -> Tensor:
-        """The light blurred by a kernel (n,) per harmonic, seen along direction (M, 3) -> (M, 3)."""
+        """The light convolved with a kernel (n,) per harmonic, at direction (M, 3) -> (M, 3)."""
         weight = torch.as_tensor(kernel, dtype=direction.dtype, device=direction.device)
         return self.weighted(harmonics(direction, math.isqrt(len(weight))), weight)
 

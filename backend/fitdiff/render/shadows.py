@@ -1,4 +1,4 @@
-"""How a head shades itself: what it hides of the room's light and of the lamp's."""
+"""A head's shadows on itself: the shares of the room's and of the lamp's light that it hides."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from .shading import DirectionalLight, blinn_phong
 
 SIZE = 256  # texels
 SOFTNESS = 0.25  # radians, the lamp's angular radius
-ELSEWHERE, ELSEWHERE_COUNT = 0.3, 16  # radians by which the lamp may be misplaced, and how many places are tried
-LEAST_ROOM = 0.1  # of the room's light comes through the skin itself into the deepest fold
-NEIGHBOURS = 1 / 16  # of the tile: how far round a place its neighbours are
+ELSEWHERE, ELSEWHERE_COUNT = 0.3, 16  # for `unsure`: radians by which the lamp may be misplaced, and directions tried
+LEAST_ROOM = 0.1  # share of the room's light in the deepest fold, where it comes through the skin
+NEIGHBOURS = 1 / 16  # of the tile: radius of the neighbourhood that light bounces off
 BEHIND_LIDS = (
     0.75,
     0.85,
     0.0,
-)  # how much of the room and of the lamp the eyes get: their map is painted with the lids' shade
-INSIDE = {"teeth": 128, "mouth": 128}  # regions with a shadow map of their own, texels
-LEAST_INSIDE = {"teeth": 0.35, "mouth": 0.15}  # wet and pale, teeth light each other more than skin does
+)  # shares of room and lamp that reach the eyes; the lids' shade is painted into their map
+INSIDE = {"teeth": 128, "mouth": 128}  # texels of the other regions' shadow maps
+LEAST_INSIDE = {"teeth": 0.35, "mouth": 0.15}  # their LEAST_ROOM: teeth, wet and pale, light each other more than skin
 
 
 class Shadows:
-    """One posed head's own shadows; `under` makes the shading for one light."""
+    """The shadows of one posed head; `under` makes the shading for one light."""
 
     @torch.no_grad()
     def __init__(self, topology: Topology, vertices: Tensor, mesh: MeshTables, atlas: Atlas | None = None) -> None:
-        """vertices (V, 3) metres, as they are drawn; an atlas of the topology's skin, where the caller has one."""
+        """vertices (V, 3) metres, posed; atlas: the topology's skin's, for reuse."""
         self.vertices = vertices
         self.atlases = {"skin": atlas or Atlas(topology, SIZE)}
         for region, size in INSIDE.items():
@@ -57,8 +57,8 @@ class Shadows:
 
     @torch.no_grad()
     def unsure(self, light: Tensor) -> Tensor:
-        """light (1, 9) -> (1, 1, S, S) of the skin: by what share a place's light may be another if the lamp stands a little
-        elsewhere or the head is a little other. A shadow's edge and the skin that turns away from a strong lamp."""
+        """light (1, 9) -> (1, 1, S, S) relative uncertainty of the skin's light if lamp or shape are a little off: high at
+        shadow edges and where skin turns away from a strong lamp."""
         directions = round_about(light[0, 6:], ELSEWHERE, ELSEWHERE_COUNT)
         open_ = visibility(self.vertices, self.triangles, directions).to(self.vertices)
         lamp = light[0, 1] * (self.normals @ directions.T).clamp(min=0) * open_
@@ -67,7 +67,7 @@ class Shadows:
 
 
 def _shares(region: str, baked: Tensor) -> Tensor:
-    """What comes from one value per vertex would show its triangles."""
+    """Smoothed, since one value per vertex would show the triangles."""
     side = baked.shape[-1]
     straight = smoothed(baked[:, :2], max(1, side // 128))
     least = LEAST_INSIDE.get(region, 0.0)
@@ -76,11 +76,11 @@ def _shares(region: str, baked: Tensor) -> Tensor:
 
 
 class Shaded:
-    """The contract's shading with a map (1, 3, S, S) per region: how much of room and of lamp reaches a
-    place, and how brightly the lamp lights the skin round it.
+    """Shading under the nine light numbers with a map (1, 3, S, S) per region: the shares of room and of lamp that reach
+    a place, and how brightly the lamp lights the skin round it.
 
-    uneven (8, 3): what the room is brighter or darker from this side than from that, as harmonics of the normal.
-    hardness (1,): of the lamp's shadow on skin, 1 is as dark as a small lamp's.
+    uneven (8, 3): the room's differences between sides, as harmonics of the normal.
+    hardness (1,): of the lamp's shadow on skin; 1 is a small lamp's.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Shaded:
         if self.hardness is not None:
             lamp = softened(lamp, self.hardness)
         full = DirectionalLight.of(light)
-        # Eyes, teeth and mouth are painted with what they get; of skin, neighbours are as pale as the place itself.
+        # Light bounces between skin only; neighbours are taken to be as pale as the place itself.
         pale = surface.albedo.detach() * (surface.region == REGIONS.index("skin"))[:, None]
         lent = full.diffuse * around * (1 - room) * pale
         room = with_bounces(room, pale)
@@ -111,19 +111,19 @@ class Shaded:
 
 
 def softened(lamp: Tensor, hardness: Tensor) -> Tensor:
-    """How much of the lamp reaches a place, of a lamp whose shadows are no harder than this."""
+    """The share of the lamp that reaches a place, with shadows no harder than `hardness`."""
     return 1 - hardness * (1 - lamp)
 
 
 def with_bounces(room: Tensor, albedo: Tensor) -> Tensor:
-    """room (M, 1) of the sky's light that reaches a place straight, albedo (M, 3) -> (M, 3) with what its neighbours send
-    on: pale skin fills its folds, and red more than blue. Jimenez et al. 2016, "Practical real-time strategies for accurate
-    indirect occlusion", equation 10."""
+    """room (M, 1) share of the sky's light that arrives directly, albedo (M, 3) -> (M, 3) share with the light that
+    neighbours reflect: most in folds of pale skin, and more red than blue. Jimenez et al. 2016, "Practical real-time
+    strategies for accurate indirect occlusion", equation 10."""
     a, b, c = 2.0404 * albedo - 0.3324, -4.7951 * albedo + 0.6417, 2.7552 * albedo + 0.6903
     return torch.maximum(room, ((room * a + b) * room + c) * room)
 
 
 def second_order(normal: Tensor) -> Tensor:
-    """(M, 3) unit -> (M, 8) harmonics of the first two orders, each at most about 1."""
+    """(M, 3) unit -> (M, 8) harmonics of orders 1 and 2, each at most about 1."""
     x, y, z = normal.unbind(-1)
     return torch.stack([x, y, z, x * y, y * z, x * z, x * x - y * y, 1.5 * z * z - 0.5]).T

@@ -1,9 +1,8 @@
-"""Antialiased outlines: the one way in which a moving outline gets a gradient.
+"""Antialiased outlines, which give moving outlines a gradient.
 
-After nvdiffrast (Laine et al. 2020, section 3.6), with one change. They look for the outline on the triangles that pixel
-centres happen to hit, which misses most of it when triangles are smaller than pixels, as a head's are where it turns
-away. Here every outline edge of the mesh is walked, and each place where it passes between two pixel centres blends the
-two pixels by how far it has come.
+After nvdiffrast (Laine et al. 2020, section 3.6), with one change. There the outline is searched on the triangles that pixel
+centres hit, which misses most of it where triangles are smaller than pixels, as at a head's sides. Here every outline edge
+of the mesh is walked, and wherever it passes between two pixel centres the two pixels are blended by its position.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def antialias(
     start, end = ends.unbind(1)
     share = (along - start[:, 1]) / (end[:, 1] - start[:, 1])
     travelled = (start[:, 0] + share * (end[:, 0] - start[:, 0]) - across) * torch.where(low, 1.0, -1.0).to(ends)
-    spill = travelled > 0.5  # the outline has passed the border between the two pixels: the outer one is partly covered
+    spill = travelled > 0.5  # past the border between the two pixels: the outer one is partly covered
     target, source = torch.where(spill, outer, inner), torch.where(spill, inner, outer)
     weight = (travelled - 0.5).abs()
     total = torch.zeros_like(values[0]).index_add(0, target, weight)
@@ -50,8 +49,8 @@ def _crossings(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Where visible outline edges pass between neighbouring pixel centres.
 
-    Returns the edge's ends (K, 2) as rows of B * V, the flat pixel inside and the one outside (K,), whether the edge runs
-    rather along x (then the pixels are above each other) and whether the inner pixel has the lower coordinate.
+    Returns the edge's ends (K, 2) as rows of B * V, the flat pixel inside and the one outside (K,), whether the edge is
+    closer to the x axis (then the pixels are above each other) and whether the inner pixel has the lower coordinate.
     """
     height, width = size
     batch, vertices = projected.depth.shape

@@ -1,4 +1,4 @@
-"""Carry what the photo shows of the skin on to where it shows none: soft borders, the other side, the whole head."""
+"""Extend values from the skin that the photo shows to the rest of the head, with soft borders."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .filters import largest, smallest, smoothed
 def spread(residual: Tensor, seen: Tensor, mirrored: float = 0.35) -> Tensor:
     """residual (1, C, S, S), seen (1, 1, S, S) how far each texel is shown by the photo -> the residual everywhere.
 
-    Where the photo shows nothing, the other half of the face speaks (at `mirrored` of its trust), and beyond that the
-    neighbourhood's average, ever wider: so borders are soft and the head's tone is the face's.
+    Unseen texels take the mirrored texel's value, weighted by `mirrored`, and beyond that ever wider averages of their
+    neighbourhood, so that borders are soft and the head has the face's tone.
     """
     trust = seen + mirrored * (1 - seen) * seen.flip(3)
     known = (residual * seen + mirrored * (1 - seen) * seen.flip(3) * residual.flip(3)) / trust.clamp(min=1e-6)
@@ -28,7 +28,7 @@ def feathered(mask: Tensor, radius: int) -> Tensor:
 
 
 def closed(mask: Tensor, radius: int) -> Tensor:
-    """(1, 1, S, S) with holes up to twice `radius` texels wide filled: eyes, nostrils and mouth are no border of a face."""
+    """(1, 1, S, S) with holes up to twice `radius` texels wide filled, such as eyes, nostrils and mouth."""
     small = F.avg_pool2d(mask, 4)
     margin = radius // 4
     grown = largest(F.pad(small, (2 * margin,) * 4), margin)
@@ -37,7 +37,7 @@ def closed(mask: Tensor, radius: int) -> Tensor:
 
 
 def _push_pull(values: Tensor, weight: Tensor) -> Tensor:
-    """Weighted averages down a pyramid, and back up into what is missing."""
+    """Weighted averages down a pyramid, and up again into texels without weight."""
     if values.shape[-1] <= 4:
         mean = (values * weight).sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
         return torch.where(weight > 1e-3, values, mean)

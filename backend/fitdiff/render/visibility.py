@@ -1,9 +1,9 @@
-"""Which triangle each pixel centre sees. No gradient passes here; interpolate.py puts it back.
+"""Which triangle each pixel centre sees. Without gradients, which interpolate.py adds.
 
 Three rasterisers give the same answer: `numba` (on the CPU; other devices' data goes there and back), `torch` (CPU and
 CUDA; it needs float64), `pytorch3d` (when installed and asked for).
 All draw both sides of a triangle, give a pixel to the nearest one and, at equal nearness, to the lowest number.
-A triangle with a corner behind the camera is left out whole: a head never reaches the camera plane.
+A triangle with a corner behind the camera is left out: a head never reaches the camera plane.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def visible_faces(
 
 
 def choose(rasterizer: str | None, device: torch.device) -> str:
-    """The name of the rasteriser to use on this device; says no in the user's words when it cannot be had."""
+    """The rasteriser to use on this device. Raises unknown-rasterizer or rasterizer-missing."""
     name = rasterizer or os.environ.get(ENVIRONMENT) or "auto"
     if name == "auto":
         return "torch" if device.type == "cuda" or not importlib.util.find_spec("numba") else "numba"
@@ -144,9 +144,9 @@ def _pytorch3d(projected: Projected, triangles: Tensor, size: tuple[int, int]) -
     middle = projected.screen.new_tensor([width / 2, height / 2])
     flat = (middle - projected.screen.detach()) * (2.0 / min(size))
     points = torch.cat([flat, 1.0 / near.clamp(min=1e-12)[..., None]], -1).float()
-    drawable = (near[:, triangles] > 0).all(-1)  # it would draw what reaches behind the camera
+    drawable = (near[:, triangles] > 0).all(-1)  # pytorch3d would draw triangles that reach behind the camera
     meshes = Meshes(list(points), [triangles[row] for row in drawable])
-    # "perspective correct" makes it interpolate depth as 1 / nearness, which is what orders our pixels
+    # "perspective correct" makes it interpolate depth as 1 / nearness, which orders the pixels
     packed = rasterize_meshes(meshes, image_size=size, faces_per_pixel=1, perspective_correct=True)[0][..., 0]
     number = torch.nn.functional.pad(drawable.nonzero()[:, 1], (0, 1), value=-1)  # packed -1 reads the last
     return number[packed]
