@@ -177,9 +177,6 @@ def install(
     return Job(lambda job: _install(job, request))
 
 
-repair = install
-
-
 def check(folder: Path) -> Job:
     """Run the backend's own doctor; what it finds is remembered, and `state` says broken until a repair."""
     return Job(lambda job: _check(job, folder))
