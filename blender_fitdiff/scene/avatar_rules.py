@@ -1,7 +1,7 @@
-"""What avatar.json must say, and what files an avatar may have, with numpy and the standard library alone.
+"""The rules of avatar.json and of an avatar's files, with numpy and the standard library alone.
 
-The same file lies in backend/fitdiff/avatar and in blender_fitdiff/scene (a test compares them): neither side may import
-the other, and both must answer alike.
+backend/fitdiff/avatar and blender_fitdiff/scene hold identical copies (a test compares them), since neither may import the
+other and both must accept the same folders.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 MANIFEST = "avatar.json"
-MANIFEST_LIMIT = 4 << 20  # bytes; the largest honest one (4288 latent numbers) has about 100 kB
+MANIFEST_LIMIT = 4 << 20  # bytes; one with 4288 latent numbers has about 100 kB
 SCHEMA_VERSION = 1
 DEPTH_LIMIT = 32  # of brackets
 FILE_LIMIT = 1 << 29  # bytes of any one file
 COUNT_LIMIT = 64  # files
 REQUIRED = ("mesh.npz", "maps/diffuse.png", "maps/specular.png", "maps/normal.png")
-HAIRY = ("hair", "brows")  # keys of avatar.json that come with a map of their name
-# Windows keeps these names, with whatever ending, for devices.
+HAIRY = ("hair", "brows")  # keys of avatar.json that have a map of the same name
+# Windows reserves these names, with any extension, for devices.
 MAP_NAME = re.compile(r"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])\Z)[a-z][a-z0-9_]{0,40}")
 
 _LARGEST = 1e9
@@ -32,7 +32,7 @@ _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[][{}]', re.DOTALL)
 
 
 class NewerError(ValueError):
-    """It was written by a newer FitDiff."""
+    """The avatar was written by a newer FitDiff."""
 
 
 def is_file_name(name: str) -> bool:
@@ -43,7 +43,7 @@ def is_file_name(name: str) -> bool:
 
 
 def read_manifest(data: bytes) -> dict[str, Any]:
-    """Bytes of avatar.json -> what it says. Raises ValueError, and NewerError where a newer FitDiff is needed."""
+    """Bytes of avatar.json -> its object. Raises ValueError, or NewerError where a newer FitDiff is needed."""
     about = _parse(data)
     if not isinstance(about, dict):
         raise ValueError("not an object")
@@ -61,7 +61,7 @@ def read_manifest(data: bytes) -> dict[str, Any]:
 
 
 def check_files(about: dict[str, Any]) -> None:
-    """Raises ValueError unless `files` lists what an avatar needs, and nothing that is no part of one."""
+    """Raise ValueError unless `files` lists every file that an avatar needs, and no others."""
     files = about.get("files", {})
     if len(files) > COUNT_LIMIT or not all(map(is_file_name, files)):
         raise ValueError("lists files that do not belong to an avatar")
@@ -73,7 +73,7 @@ def check_files(about: dict[str, Any]) -> None:
 
 
 def _parse(data: bytes) -> Any:
-    """JSON in UTF-8 without NaN, half characters, keys that are there twice and numbers that no float holds."""
+    """Parse UTF-8 JSON; refuse NaN, lone surrogates, duplicate keys and numbers that no float holds."""
     depth = 0
     for token in _STRING_OR_BRACKET.finditer(data):
         depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)

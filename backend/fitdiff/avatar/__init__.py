@@ -1,4 +1,4 @@
-"""The result of a reconstruction, and the folder in which it is handed to Blender (docs/avatar-format.md)."""
+"""The result of a reconstruction, and the folder that Blender imports it from (docs/avatar-format.md)."""
 
 from .build import avatar_from_model
 from .folder import read_avatar, read_manifest, refuse_to_lose, write_avatar

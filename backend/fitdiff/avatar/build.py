@@ -1,4 +1,4 @@
-"""From a face model's coefficients to an avatar."""
+"""Make an avatar from a face model's coefficients."""
 
 from __future__ import annotations
 
@@ -40,12 +40,11 @@ def avatar_from_model(
     photo: np.ndarray | None = None,
 ) -> Avatar:
     """identity (I,), expression (E,), gaze (2, 2) radians, texture any shape -> the neutral head, its ARKit shapes and
-    where the sliders start.
+    the sliders' starting weights.
 
-    `arkit` holds starting weights by name (face.arkit.to_arkit). What the fit says beyond them - the part of the
-    expression that no slider reaches, and the gaze - is kept as one more shape, so that the imported head lies exactly
-    on the photo. maps, preview and photo are as in Avatar; `hair` and `brows` come with maps of their
-    names.
+    `arkit` holds starting weights by name (face.arkit.to_arkit). The rest of the fit, that is the gaze and the part of the
+    expression that no slider reaches, becomes one more shape, so that the imported head lies exactly on the photo. maps,
+    preview and photo are as in Avatar; `hair` and `brows` need maps of the same names.
     """
     shapes = _shapes(model, identity)
     start = {name: float(np.clip(weight, 0, 1)) for name, weight in (arkit or {}).items() if name in model.arkit_names}
@@ -92,7 +91,7 @@ def avatar_from_model(
 
 @torch.no_grad()
 def _shapes(model: MorphableModel, identity: Tensor) -> np.ndarray:
-    """As they fit this person, (K, V, 3) float16 metres: half precision leaves 8 micrometres at most in a motion of 3 cm."""
+    """This person's ARKit shapes, (K, V, 3) float16 metres: the rounding is at most 8 micrometres in a motion of 3 cm."""
     shapes = model.shapes_on(identity.detach().to(model.mean))
     if shapes is None:
         return np.zeros((0, len(model.mean), 3), np.float16)
@@ -109,7 +108,7 @@ def _vertices(model: MorphableModel, identity: Tensor, expression: Tensor | None
 
 
 def _eye_pivots(model: MorphableModel, neutral: np.ndarray) -> np.ndarray | None:
-    """(2, 3) float32 metres, left eye first, where the model knows its eyeballs."""
+    """(2, 3) float32 metres, left eye first; None for models without eyeballs."""
     if not isinstance(model, EmbeddedFace):
         return None
     return model.eye_centres(torch.from_numpy(neutral).to(model.mean)[None])[0].cpu().numpy().astype(np.float32)

@@ -1,4 +1,4 @@
-"""Maps, cameras and lights between what the renderer reads and what an avatar folder stores."""
+"""Convert maps, cameras and lights between the renderer's form and an avatar folder's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EYE_SIZE = 512  # texels of a stored eye map: the iris is an eighth of it
 
 
 def maps_to_avatar(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:
-    """The first person of what the renderer reads -> an avatar's 8-bit maps."""
+    """The first person of the renderer's maps -> an avatar's 8-bit maps."""
     result = {name: map_to_avatar(name, getattr(maps["skin"], name)) for name in SKIN_MAPS}
     for region in ("eyes", "teeth", "mouth"):
         if region in maps:
@@ -28,7 +28,7 @@ def maps_to_avatar(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:
 
 
 def map_to_avatar(name: str, values: Tensor) -> np.ndarray:
-    """The first of a batch (B, C, S, S), as the renderer reads it -> (S, S) or (S, S, 3) uint8, by the name's kind."""
+    """The first of a batch (B, C, S, S) of the renderer's maps -> (S, S) or (S, S, 3) uint8, by the name's kind."""
     picture = values[0].detach().double().cpu().numpy().transpose(1, 2, 0)
     if SKIN_MAPS[name] == "colour":
         return stored_diffuse(picture)
@@ -36,7 +36,7 @@ def map_to_avatar(name: str, values: Tensor) -> np.ndarray:
 
 
 def maps_from_avatar(maps: Mapping[str, np.ndarray], like: Tensor) -> dict[str, Maps]:
-    """An avatar's 8-bit maps -> what the renderer reads, region by region."""
+    """An avatar's 8-bit maps -> the renderer's, region by region."""
 
     result = {"skin": Maps(**{name: map_from_avatar(name, maps[name], like) for name in SKIN_MAPS})}
     for region in ("eyes", "teeth", "mouth"):
@@ -47,7 +47,7 @@ def maps_from_avatar(maps: Mapping[str, np.ndarray], like: Tensor) -> dict[str, 
 
 
 def map_from_avatar(name: str, pixels: np.ndarray, like: Tensor) -> Tensor:
-    """(S, S) or (S, S, 3) uint8 -> (1, C, S, S) as the renderer reads it, by the name's kind."""
+    """(S, S) or (S, S, 3) uint8 -> (1, C, S, S) for the renderer, by the name's kind."""
     values = pixels / 255.0
     if SKIN_MAPS[name] == "colour":
         values = linear_from_srgb(values)
@@ -58,7 +58,7 @@ def map_from_avatar(name: str, pixels: np.ndarray, like: Tensor) -> Tensor:
 
 
 def camera_to_avatar(camera: Camera) -> StoredCamera:
-    """The first of a renderer's cameras as an avatar stores it."""
+    """The first of the renderer's cameras in the avatar's form."""
     rows = camera.rotation[0].tolist()
     return StoredCamera(
         width=camera.size[1],
@@ -83,7 +83,7 @@ def camera_from_avatar(avatar: Avatar) -> Camera:
 
 
 def light_to_avatar(numbers: Sequence[float]) -> Light:
-    """The nine light numbers as an avatar stores them: the direction with unit length."""
+    """The nine light numbers in the avatar's form: the direction with unit length."""
     ambient, diffuse, specular, red, green, blue, *towards = numbers
     direction = np.array(towards) / np.linalg.norm(towards)
     return Light(

@@ -1,4 +1,4 @@
-"""The avatar folder: written whole or not at all, read without believing anything in it."""
+"""The avatar folder: written atomically, and checked completely when it is read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .avatar_rules import COUNT_LIMIT, HAIRY, MANIFEST, MANIFEST_LIMIT, MAP_NAME
 from .manifest import FileEntry, Manifest, broken
 from .result import Avatar
 
-# No link is followed and no pipe waited for, should one appear between the look and the opening.
+# Follow no link and wait for no pipe, should one appear between the check and the opening.
 _OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -42,7 +42,7 @@ def write_avatar(avatar: Avatar, target: str | os.PathLike[str], *, overwrite: b
 
 
 def read_avatar(folder: str | os.PathLike[str]) -> Avatar:
-    """Read and check everything; raises nothing but FitDiffError `avatar-missing`, `avatar-broken`, `avatar-newer`."""
+    """Read and check everything. Raises only FitDiffError `avatar-missing`, `avatar-broken` or `avatar-newer`."""
     folder = Path(folder)
     about = read_manifest(folder)
     data = {name: _read_listed(folder, name, entry) for name, entry in about.files.items()}
@@ -89,7 +89,7 @@ def _contents(avatar: Avatar) -> Iterator[tuple[str, bytes]]:
     if avatar.preview is not None:
         yield "preview.png", _png("preview.png", avatar.preview, srgb=True)
     if avatar.photo is not None:
-        yield "photo.png", _png("photo.png", avatar.photo, srgb=True, effort=1)  # megapixels: time before bytes
+        yield "photo.png", _png("photo.png", avatar.photo, srgb=True, effort=1)  # megapixels: fast rather than small
 
 
 def _hairy(about: Manifest) -> list[str]:
@@ -112,7 +112,7 @@ def _write(path: Path, data: bytes) -> FileEntry:
 def refuse_to_lose(target: Path, overwrite: bool) -> None:
     """An existing target is replaced only when asked, and only when it is an avatar: FitDiffError `avatar-exists`.
 
-    `write_avatar` asks too; who computes long before writing asks first.
+    `write_avatar` checks this too; call it first before long computations.
     """
     if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
         return
@@ -137,7 +137,7 @@ def _cannot_write(target: Path, error: OSError) -> FitDiffError:
 
 
 def _read_listed(folder: Path, name: str, entry: FileEntry) -> bytes:
-    """A file of the manifest, which must be exactly what the manifest says."""
+    """A file of the manifest, which must have the size and sha256 that the manifest states."""
     data = _read(folder, name, entry.bytes)
     if len(data) != entry.bytes or hashlib.sha256(data).hexdigest() != entry.sha256:
         raise broken(name, f"{len(data)} bytes whose checksum or length is not the one in {MANIFEST}")
@@ -145,7 +145,7 @@ def _read_listed(folder: Path, name: str, entry: FileEntry) -> bytes:
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes:
-    """At most `limit` bytes of a plain file that lies in the folder itself; links, pipes and devices are refused."""
+    """At most `limit` bytes of a plain file of the folder; links, pipes and devices are refused."""
     try:
         path = folder
         for part in name.split("/"):

@@ -1,4 +1,4 @@
-"""PNG in and out, 8 and 16 bits: equal pixels give equal bytes, and no file makes the reader unpack too much."""
+"""Read and write PNG, 8 and 16 bits: equal pixels give equal bytes, and reading unpacks no more than the header's size."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .png_rules import CHANNELS, SIGNATURE, Png, read_png, size_allowed
 
 
 def stored(data: np.ndarray, bits: int = 8) -> np.ndarray:
-    """Values in [0, 1] -> uint8 or uint16 as a data map holds them (normals: pass 0.5 + 0.5 n)."""
+    """Values in [0, 1] -> uint8 or uint16 for a data map (normals: pass 0.5 + 0.5 n)."""
     top = (1 << bits) - 1
     return np.rint(np.clip(np.asarray(data, np.float64), 0, 1) * top).astype(np.uint8 if bits == 8 else np.uint16)
 
 
 def stored_diffuse(linear: np.ndarray, bits: int = 8) -> np.ndarray:
-    """Linear albedo in [0, 1] -> sRGB uint8 or uint16 as a diffuse map holds it."""
+    """Linear albedo in [0, 1] -> sRGB uint8 or uint16 for a diffuse map."""
     return stored(srgb_from_linear(linear), bits)
 
 
 def check(pixels: np.ndarray, name: str) -> None:
-    """Raise `avatar-broken` unless the array is a picture that the format can hold."""
+    """Raise `avatar-broken` unless the array is a picture of the format's shapes and types."""
     grey_or_rgb = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
     if (
         pixels.dtype not in (np.uint8, np.uint16)
@@ -37,7 +37,7 @@ def check(pixels: np.ndarray, name: str) -> None:
 
 
 def encode(pixels: np.ndarray, *, srgb: bool, effort: int = 4) -> bytes:
-    """(H, W) or (H, W, 3), uint8 or uint16 -> PNG bytes. Row filter Up throughout: fast, and good enough."""
+    """(H, W) or (H, W, 3), uint8 or uint16 -> PNG bytes, with row filter Up throughout, which is fast and small enough."""
     rows = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">")).view(np.uint8).reshape(len(pixels), -1)
     filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = 2
@@ -59,13 +59,13 @@ def decode(data: bytes, name: str) -> np.ndarray:
 
 
 def _decode_8(png: Png) -> np.ndarray:
-    """By Pillow, which sees none of the chunks that read_png has not looked into."""
+    """By Pillow, which gets only the chunks that read_png has checked."""
     with Image.open(io.BytesIO(_file(png)), formats=["PNG"]) as image:
         return np.array(image)
 
 
 def _decode_16(png: Png) -> np.ndarray:
-    """Pillow cuts 16-bit RGB down to 8, hence these lines; read_png lets the row filters None, Sub and Up through."""
+    """By hand, since Pillow reduces 16-bit RGB to 8; read_png admits only the row filters None, Sub and Up."""
     stride = 2 * png.width * png.channels
     lines = np.frombuffer(zlib.decompress(png.packed), np.uint8).reshape(png.height, stride + 1)
     rows = np.zeros((png.height + 1, stride), np.uint8)
@@ -82,7 +82,7 @@ def _decode_16(png: Png) -> np.ndarray:
 
 
 def _file(png: Png, *between: bytes) -> bytes:
-    """The PNG, with these chunks between its header and its pixels."""
+    """A PNG's bytes, with these chunks between its header and its pixels."""
     colour = next(number for number, channels in CHANNELS.items() if channels == png.channels)
     header = struct.pack(">IIBBBBB", png.width, png.height, png.depth, colour, 0, 0, 0)
     chunks = (_chunk(b"IHDR", header), *between, _chunk(b"IDAT", png.packed), _chunk(b"IEND", b""))

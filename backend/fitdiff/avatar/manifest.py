@@ -1,4 +1,4 @@
-"""avatar.json: what an avatar is apart from its arrays, as types that check themselves."""
+"""avatar.json: everything of an avatar but its arrays, as types that check themselves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Numbers = Annotated[list[float], Meta(max_length=65536)]
 
 
 class FaceModel(Struct, frozen=True, kw_only=True):
-    """The face model that made the mesh, and the licence its data are under."""
+    """The face model that made the mesh, and its data's licence."""
 
     name: Name
     licence: Name
@@ -58,21 +58,21 @@ class Camera(Struct, frozen=True, kw_only=True):
 
 
 class Hair(Struct, frozen=True, kw_only=True):
-    """Short hair; the map of the same name, `hair` or `brows`, says where it grows and which way it lies."""
+    """Short hair; the map of the same name, `hair` or `brows`, holds its density and direction."""
 
     colour: Annotated[tuple[Share, Share, Share], Meta(description="linear RGB")]
     length: Annotated[float, Meta(ge=1e-4, le=1, description="metres")]
 
 
 class FileEntry(Struct, frozen=True, kw_only=True):
-    """What a file of the folder must be: anything else is damage."""
+    """Size and sha256 of a file of the folder."""
 
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     bytes: Annotated[int, Meta(ge=1, le=FILE_LIMIT)]
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """The whole of avatar.json. Keys that a reader does not know are skipped, so adding one keeps the version."""
+    """All of avatar.json. Readers skip unknown keys, so adding one does not change the version."""
 
     format: Literal["fitdiff-avatar"] = "fitdiff-avatar"
     schema_version: Annotated[int, Meta(ge=1)] = SCHEMA_VERSION
@@ -99,7 +99,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Indented JSON, keys in the order of the class, so that equal manifests are equal bytes."""
+    """Indented JSON, keys in the order of the class: equal manifests give equal bytes."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
@@ -113,7 +113,7 @@ def decode(data: bytes) -> Manifest:
 
 
 def check(manifest: Manifest) -> None:
-    """What the types do not say: finite numbers, a real rotation, a light that comes from somewhere."""
+    """Checks beyond the types: finite numbers, a proper rotation, a light direction that is not zero."""
     _check(encode(manifest))
 
 
@@ -133,7 +133,7 @@ def schema() -> dict[str, Any]:
 
 
 def broken(name: str, details: str) -> FitDiffError:
-    """The one way to say that a file of an avatar folder cannot be used."""
+    """The error for an avatar's file that cannot be used."""
     return FitDiffError(
         "avatar-broken",
         f"The avatar's file {name} is damaged or was changed after it was written. Reconstruct the photo again.",

@@ -1,4 +1,4 @@
-"""mesh.npz: the neutral head with its shape keys, written and read without pickle and without trusting its headers."""
+"""mesh.npz: the neutral head with its shape keys, without pickle; headers are checked before memory is allocated."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FILE = "mesh.npz"
 VERTEX_LIMIT = 1 << 20
 SHAPE_LIMIT = 512
 MEMBER_LIMIT = 1 << 30  # bytes of one array once unpacked
-REACH = 100.0  # metres from the origin; a head that is further away is a mistake
+REACH = 100.0  # metres from the origin that vertices may lie
 
 SHAPE_NAME = re.compile(r"(?!Basis$)[A-Za-z][A-Za-z0-9_]{0,62}$")
-# One spelling of the header that numpy writes; Fortran order and objects do not match, and nothing is evaluated.
+# The header exactly as numpy writes it; Fortran order and objects do not match, and nothing is evaluated.
 NPY_HEADER = re.compile(
     rb"\{'descr': '([<|])([fiuU])([1-9][0-9]?)', 'fortran_order': False, 'shape': \(((?:[0-9]{1,9},? ?){0,4})\), \} *\n"
 )
@@ -39,15 +39,15 @@ class AvatarMesh:
     quad_region: np.ndarray  # (Q,) uint8 index into REGIONS
     shape_key_names: tuple[str, ...] = ()
     shape_keys: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3), np.float16))  # (K, V, 3) at weight 1
-    fit_residual: np.ndarray | None = None  # (V, 3) float32: what the fit adds beyond neutral + weights @ shape_keys
-    eye_pivots: np.ndarray | None = None  # (2, 3) float32 metres: what the left and right eyeball turn about
+    fit_residual: np.ndarray | None = None  # (V, 3) float32: the fit less neutral + weights @ shape_keys
+    eye_pivots: np.ndarray | None = None  # (2, 3) float32 metres: centres of the left and right eyeball
 
     def __post_init__(self) -> None:
         if not self.shape_key_names:
             object.__setattr__(self, "shape_keys", np.zeros((0, len(self.vertices), 3), np.float16))
 
 
-# name -> dtypes that may lie in the file, and rank; every other name is refused
+# name -> allowed dtypes, and rank; every other name is refused
 ARRAYS: dict[str, tuple[tuple[str, ...], int]] = {
     "vertices": (("<f4",), 2),
     "quads": (("<i4",), 2),
@@ -74,7 +74,7 @@ def encode(mesh: AvatarMesh) -> bytes:
             array = np.array(value, dtype="<U63") if name == "shape_key_names" else np.ascontiguousarray(value)
             member = io.BytesIO()
             np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
-            # A fixed date and system: the same mesh is the same file wherever and whenever it is written.
+            # A fixed date and system, so that equal meshes give equal files.
             info = zipfile.ZipInfo(f"{name}.npy")
             info.create_system, info.compress_type = 3, zipfile.ZIP_DEFLATED
             archive.writestr(info, member.getvalue(), compresslevel=4)
@@ -82,7 +82,7 @@ def encode(mesh: AvatarMesh) -> bytes:
 
 
 def decode(data: bytes) -> AvatarMesh:
-    """Bytes of mesh.npz -> AvatarMesh, or FitDiffError `avatar-broken`; never unpacks more than the arrays may hold."""
+    """Bytes of mesh.npz -> AvatarMesh, or FitDiffError `avatar-broken`; never unpacks more than the largest allowed arrays."""
     try:
         arrays = _arrays(data)
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, OverflowError) as error:
@@ -119,7 +119,7 @@ def check(mesh: AvatarMesh) -> None:
         dtypes = ARRAYS[name][0]
         if array.shape != shape or array.dtype.newbyteorder("<").str not in dtypes:
             raise broken(FILE, f"{name} is {array.dtype} {array.shape}, expected {' or '.join(dtypes)} {shape}")
-        # the largest magnitude is NaN or infinite as soon as one number is
+        # NaN or infinite if any number is
         if array.dtype.kind == "f" and array.size and not max(-float(array.min()), float(array.max())) <= REACH:
             raise broken(FILE, f"{name} holds numbers that are not finite or far too large")
     if (
@@ -139,7 +139,7 @@ def check(mesh: AvatarMesh) -> None:
 
 
 def _check_faces(mesh: AvatarMesh, vertex_count: int, uv_count: int) -> None:
-    """Every corner points at a vertex and at a texture coordinate, and no face uses a vertex twice."""
+    """Check that every corner has a vertex and a texture coordinate, and no face uses a vertex twice."""
     triangle = mesh.quads[:, 3] < 0
     for name, faces, count in (("quads", mesh.quads, vertex_count), ("uv_quads", mesh.uv_quads, uv_count)):
         if (
@@ -155,8 +155,8 @@ def _check_faces(mesh: AvatarMesh, vertex_count: int, uv_count: int) -> None:
 
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
-    """The named arrays of a zip archive. Sizes are compared with what the arrays may hold before anything is unpacked,
-    and unpacking stops at the promised size, so neither an honest bomb nor a lying header costs memory."""
+    """The named arrays of a zip archive. Stated sizes are checked before anything is unpacked, and unpacking stops at the
+    stated size, so neither a zip bomb nor a false header costs memory."""
     arrays: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()
@@ -170,7 +170,7 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
                 raise ValueError(f"unexpected member {info.filename!r}")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f"{info.filename} is compressed in an unknown way")
-            # Deflate packs at most 1032 to 1: a larger promise is a lie and memory would be set aside on it.
+            # Deflate packs at most 1032 to 1: refuse larger claims before allocating.
             if info.file_size > 1032 * info.compress_size + 1032:
                 raise ValueError(f"{info.filename} cannot be that large")
             with archive.open(info) as member:

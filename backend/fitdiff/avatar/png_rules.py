@@ -1,7 +1,7 @@
-"""What a PNG of an avatar must be: one strict look at its bytes, with the standard library alone.
+"""A strict check of an avatar's PNG bytes, with the standard library alone.
 
-The same file lies in backend/fitdiff/avatar and in blender_fitdiff/scene (a test compares them): neither side may import
-the other, and both must answer alike.
+backend/fitdiff/avatar and blender_fitdiff/scene hold identical copies (a test compares them), since neither may import the
+other and both must accept the same files.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SIDE_LIMIT = 16384
 PIXEL_LIMIT = 1 << 26  # 8192 x 8192
 CHANNELS = {0: 1, 2: 3}  # colour type -> channels: grey and RGB are all that an avatar holds
-LAST_FILTER = {8: 4, 16: 2}  # bits -> of the row filters None, Sub, Up, Average, Paeth the last that may occur
-PIECE = 1 << 14  # bytes unpacked at once; deflate makes at most 1032 times as many of them
+LAST_FILTER = {8: 4, 16: 2}  # bits -> the last allowed of the row filters None, Sub, Up, Average, Paeth
+PIECE = 1 << 14  # packed bytes at once, which deflate expands at most 1032 times
 
 
 class Png(NamedTuple):
@@ -23,13 +23,13 @@ class Png(NamedTuple):
     height: int
     depth: int  # bits of a channel: 8 or 16
     channels: int  # 1 or 3
-    packed: bytes  # the zlib stream of its filtered rows, known to be whole
+    packed: bytes  # the complete zlib stream of its filtered rows
 
 
 def read_png(data: bytes) -> Png:
-    """Raises ValueError unless every chunk is whole and the stream unpacks to exactly the rows that the header promises.
+    """Raise ValueError unless every chunk is whole and the stream unpacks to exactly the rows of the header's size.
 
-    Ancillary chunks may be there and are not looked into.
+    Ancillary chunks are allowed and ignored.
     """
     if not data.startswith(SIGNATURE):
         raise ValueError("not a PNG")
@@ -45,7 +45,7 @@ def read_png(data: bytes) -> Png:
             packed.append(body)
         elif kind == b"IEND" and not body:
             pass
-        elif kind[0] < ord("a"):  # a capital: not to be skipped by who does not know it
+        elif kind[0] < ord("a"):  # a capital: a critical chunk, which must not be skipped
             raise ValueError(f"chunk {kind!r} has no place here")
         before = kind
     if position != len(data):
@@ -84,14 +84,14 @@ def _header(kind: bytes, body: bytes, size: int) -> Png:
         raise ValueError(f"{depth} bits, colour type {colour}, compression, filter and interlace {ways}")
     if not size_allowed(width, height):
         raise ValueError(f"{width}x{height} pixels")
-    # Deflate packs at most 1032 to 1: pixels that the file cannot hold are refused before memory is set aside for them.
+    # Deflate packs at most 1032 to 1: refuse larger claims before allocating.
     if width * height * CHANNELS[colour] * depth // 8 > 1032 * size:
         raise ValueError(f"{width}x{height} pixels cannot come from {size} bytes")
     return Png(width, height, depth, CHANNELS[colour], b"")
 
 
 def _check_rows(picture: Png) -> None:
-    """Unpack the stream piece by piece, keeping none of it."""
+    """Check the stream by unpacking it piece by piece, without keeping it."""
     line = 1 + picture.width * picture.channels * picture.depth // 8
     size, done, unpacker = line * picture.height, 0, zlib.decompressobj()
     for start in range(0, len(picture.packed), PIECE):

@@ -1,4 +1,4 @@
-"""From a file that may be anything to upright sRGB pixels, or one sentence that says why not."""
+"""Read untrusted photo files into upright sRGB pixels, or raise one sentence that says why not."""
 
 from .reading import Limits, Photo, open_photo, photo_from_pixels
 

@@ -1,4 +1,4 @@
-"""Every way a file can store colour, brought to 8-bit sRGB."""
+"""Convert every way a file can store colour to 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ is as far from light skin as from dark skin, and the recogniser's "nothing here"
 _PROFILE_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
 
-STRIP = 4_000_000  # pixels that are converted at once: the copies of a whole large picture would take gigabytes
+STRIP = 4_000_000  # pixels converted at once: copies of a whole large picture would take gigabytes
 
 
 def simplify(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """A decoded picture -> the same in mode L, RGB, RGBA or CMYK at 8 bits and in this size, not yet colour managed."""
     convert = _conversion(image)
-    # Halves, thirds, ... are averaged strip by strip; what is left of the way, less than half, is resampled.
+    # Average by a whole factor strip by strip; resample the rest, less than a factor of two.
     factor = max(1, min(image.width // size[0], image.height // size[1]))
     if convert is None and factor == 1:
         reduced = image
@@ -48,14 +48,14 @@ def _by_strips(image: Image.Image, factor: int, convert: Conversion | None) -> I
 
 
 def _strips(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
-    """(first row, rows) from top to bottom; all but the last have a multiple of so many rows."""
+    """(first row, rows) from top to bottom; the number of rows is a multiple of `multiple` in all but the last."""
     rows = max(1, STRIP // (image.width * multiple)) * multiple
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _conversion(image: Image.Image) -> Conversion | None:
-    """What brings a strip of this picture to a mode that is worked in; None where it is in one."""
+    """The function that converts a strip of this picture to a working mode; None if it is in one."""
     mode = image.mode
     if mode in ("L", "RGB", "RGBA", "CMYK"):
         seen_through = mode in ("L", "RGB") and "transparency" in image.info
@@ -79,10 +79,10 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _white(image: Image.Image) -> float:
-    """What counts as white in a picture of wide integers or floats: the smallest customary value that none exceeds.
+    """The value of white in a picture of wide integers or floats: the smallest common maximum that no pixel exceeds.
 
-    Floats up to 1 are taken as display values 0..1: a one-channel float file carries no word on its encoding, and what
-    scanning and masking tools write there is display referred.
+    Floats up to 1 are taken as sRGB-encoded 0..1: one-channel float files do not state their encoding, and scanning and
+    masking tools write encoded values.
     """
     if image.mode.startswith("I;16"):
         return 65535.0
@@ -109,7 +109,7 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 
 def to_srgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> Image.Image:
-    """A simplified picture -> mode RGB in sRGB over BACKGROUND. A profile that does not work is left out, and said."""
+    """A simplified picture -> mode RGB in sRGB over BACKGROUND. A profile that does not work is ignored, with a note."""
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
     if alpha is not None:
         image = image.convert("RGB")

@@ -1,4 +1,4 @@
-"""The focal length in pixels, where a photo's EXIF tells enough to know it."""
+"""The focal length in pixels, from a photo's EXIF."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-FULL_FRAME_DIAGONAL = math.hypot(36.0, 24.0)  # mm: what "35 mm equivalent" is measured against (CIPA)
+FULL_FRAME_DIAGONAL = math.hypot(36.0, 24.0)  # mm: reference of "35 mm equivalent" (CIPA)
 SAME_ASPECT = 0.02  # photos whose proportions differ by more from what EXIF describes were cropped
 PLAUSIBLE = (0.35, 30.0)  # focal length over the long side; outside it the tag is nonsense
 
@@ -21,9 +21,8 @@ _UNIT_IN_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 def focal_in_pixels(tags: Mapping[int, Any], width: int, height: int) -> tuple[float | None, str]:
     """EXIF tags (main and Exif directory together) of a photo of width x height -> (focal length in pixels, why).
 
-    The photo may have been resized since (fine: angles stay) but not cropped: a crop keeps the tags and loses the
-    relation to the sensor, so its focal length is given as None. The second value says which tag answered, or what
-    was wrong, in a word or two.
+    A resized photo keeps its angles, but a crop keeps the tags and loses the relation to the sensor, so its focal length
+    is None. The second value names the tag that was used, or what was wrong, in a word or two.
     """
     described = [
         (w, h)
@@ -47,7 +46,7 @@ def focal_in_pixels(tags: Mapping[int, Any], width: int, height: int) -> tuple[f
             return focal, "35 mm equivalent"
     length, plane, unit = _number(tags, FOCAL_LENGTH), _number(tags, PLANE_X), _number(tags, PLANE_UNIT)
     if length and plane and described:
-        # The largest size named is the one nearest to the sensor; the plane's resolution belongs to it.
+        # The focal plane's resolution refers to the sensor's full picture: the largest size in the tags.
         described_long = max(max(size) for size in described)
         focal = length * plane / _UNIT_IN_MM.get(int(unit or 2), 25.4) * long_side / described_long
         if plausible(focal):
@@ -61,7 +60,7 @@ def _cropped(described_width: float, described_height: float, width: int, height
 
 
 def _number(tags: Mapping[int, Any], tag: int) -> float | None:
-    """A positive finite number, or None for everything that files put there instead."""
+    """A positive finite number, or None for any other value."""
     value = tags.get(tag)
     if isinstance(value, tuple) and value:
         value = value[0]

@@ -1,6 +1,6 @@
-"""How many pixels a HEIC asks to be decoded, from its boxes: one small tile may stand in a picture a thousand times.
+"""Count the pixels that decoding a HEIC costs, from its boxes: a picture may use one small tile a thousand times.
 
-The decoder refuses tiles that are larger than the file states, and so what the file states can be counted with.
+The decoder refuses tiles larger than stated, so the stated sizes can be relied on.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 MOST_BOXES = 20_000  # of one file; a tile has some five
-MOST_DEPTH = 8  # pictures made of pictures
+MOST_DEPTH = 8  # of pictures made of pictures
 
 _Box = tuple[bytes, int, int]
 """Its kind, and where its content starts and ends."""
@@ -21,7 +21,7 @@ class TooManyBoxes(Exception):
 def decoded_pixels(data: bytes) -> int:
     """Pixels of all tiles of the main picture and of its opacity, each as often as it is used. Raises TooManyBoxes.
 
-    Where the boxes make no sense it counts what it found: the decoder will not read such a file either.
+    Where the boxes make no sense it counts those found: the decoder will not read such a file either.
     """
     walk = _Walk(data)
     for kind, start, end in walk.boxes(0, len(data)):

@@ -1,5 +1,4 @@
-"""Open a photo safely: what may be opened, how much of it, and in which order, so that nothing a file says is believed
-before it is checked."""
+"""Open photos safely: everything that a file states is checked before it is used."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ _DNG_VERSION, _NEW_SUBFILE_TYPE = 50706, 254
 
 @dataclass(frozen=True)
 class Limits:
-    """What a photo may be at most."""
+    """Largest photos that are read."""
 
     bytes: int = 256 * 2**20
     pixels: int = 134_000_000  # a 108-megapixel phone passes; the decoded picture stays under 0.6 GB
@@ -38,11 +37,11 @@ class Photo:
     """An upright photo ready to work on.
 
     pixels         (H, W, 3) uint8 sRGB, row 0 on top
-    focal_px       focal length in these pixels, or None where EXIF does not tell; focal_source says which tag, or why
+    focal_px       focal length in these pixels, or None; focal_source names the EXIF tag, or why there is none
     source_format  "JPEG", "PNG", "WEBP", "TIFF" or "HEIF"; "" for pixels that came from memory
     original_size  (width, height) of the upright photo before reduction
     scale          pixels / original pixels, at most 1
-    notes          what an artist may want to know, for example a profile left out
+    notes          sentences for the artist, for example about an ignored profile
     """
 
     pixels: NDArray[np.uint8]
@@ -63,7 +62,7 @@ class Photo:
 
 
 def photo_from_pixels(pixels: NDArray[np.uint8], focal_px: float | None = None) -> Photo:
-    """(H, W, 3) uint8 sRGB -> Photo: for frames and renderings that never were a file."""
+    """(H, W, 3) uint8 sRGB -> Photo, for frames and renderings without a file."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
         raise ValueError(f"expected (H, W, 3) uint8, got {pixels.shape} {pixels.dtype}")
     size = (pixels.shape[1], pixels.shape[0])
@@ -79,11 +78,11 @@ def open_photo(path: str | os.PathLike[str], limits: Limits | None = None) -> Ph
     notes: list[str] = []
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb and EXIF warnings: the limits here are the judges
+            warnings.simplefilter("ignore")  # Pillow's bomb and EXIF warnings: the limits here apply
             return _decode(data, kind, name, limits, notes)
     except FitDiffError:
         raise
-    except Image.DecompressionBombError as problem:  # Pillow's own judgement, from the header, on the largest
+    except Image.DecompressionBombError as problem:  # Pillow's own limit, from the header
         raise FitDiffError(
             "photo-too-large",
             f"“{name}” claims far more pixels than the {limits.pixels / 1e6:,.0f} million that FitDiff reads: save a"
@@ -97,7 +96,7 @@ def open_photo(path: str | os.PathLike[str], limits: Limits | None = None) -> Ph
             f"“{name}” needs more memory than this computer has free: reduce it in an editor and try again.",
             details=repr(problem),
         ) from problem
-    except Exception as problem:  # decoders meet hostile bytes here and raise whatever they like
+    except Exception as problem:  # decoders may raise anything on hostile bytes
         raise sniff.unreadable(
             name,
             f"is a damaged or incomplete {_spoken(kind)}: copy it again from the camera or phone, or save it afresh in"
@@ -107,7 +106,7 @@ def open_photo(path: str | os.PathLike[str], limits: Limits | None = None) -> Ph
 
 
 def shown_name(path: str | os.PathLike[str]) -> str:
-    """A file's name fit for a sentence: any printable Unicode, no control characters, no half characters."""
+    """A file's name for use in a sentence: printable Unicode, without control characters and lone surrogates."""
     name = os.path.basename(os.fspath(path).rstrip("/\\")) or os.fspath(path)
     name = name.encode("utf-8", "replace").decode("utf-8")
     name = "".join("?" if unicodedata.category(c) in ("Cc", "Cs", "Cf") and c != "\u200d" else c for c in name)
@@ -151,7 +150,7 @@ def _read(path: str | os.PathLike[str], name: str, limits: Limits) -> bytes:
 
 
 def _open(data: bytes, kind: str, name: str) -> Image.Image:
-    """Read the header only. Pillow gets the one decoder that the first bytes named, never its own guess."""
+    """Read the header only, with the one decoder that the first bytes name; Pillow must not guess."""
     if kind != "HEIF":
         return Image.open(io.BytesIO(data), formats=(kind,))
     try:
@@ -173,23 +172,23 @@ def _decode(data: bytes, kind: str, name: str, limits: Limits, notes: list[str])
         icc = image.info.get("icc_profile")
         tags = _tags(image)
         if kind == "JPEG":
-            # The decoder can give 1/2, 1/4, 1/8 for almost nothing; the rest of the way is resampled below.
+            # JPEG decoders reduce to 1/2, 1/4, 1/8 at almost no cost; the rest is resampled below.
             image.draft(None, _reduced(original, limits.long_side))
         image.load()
         if kind != "JPEG":
-            original = image.size  # a TIFF turns while it is loaded
+            original = image.size  # read before loading, which turns a TIFF
         stored = colour.simplify(image, _reduced(original, limits.long_side))
-        upright = _turned(stored, image)  # after it was reduced, so that only a small picture exists twice
+        upright = _turned(stored, image)  # after reduction, so that only a small picture exists twice
     if upright.size != stored.size:
         original = original[::-1]
-    pixels = np.array(colour.to_srgb(upright, icc, notes))  # a copy of our own: torch wants to be able to write
+    pixels = np.array(colour.to_srgb(upright, icc, notes))  # a copy, since torch needs a writable array
     focal, source = focal_in_pixels(tags, *upright.size)
     scale = max(upright.size) / max(original)
     return Photo(pixels, focal, source, kind, original, scale, tuple(notes))
 
 
 def _turned(picture: Image.Image, source: Image.Image) -> Image.Image:
-    """The picture as the source's orientation tag wants it seen."""
+    """The picture turned upright by the source's orientation tag."""
     try:
         orientation = source.getexif().get(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - a damaged EXIF block must not cost the photo
@@ -212,7 +211,7 @@ def _require_single_picture(image: Image.Image, kind: str, pages: int, name: str
 
 
 def _tags(image: Image.Image) -> dict[int, Any]:
-    """EXIF of the main and the Exif directory in one mapping; a broken block counts as none."""
+    """Tags of EXIF's main and Exif directories in one mapping; empty for a broken block."""
     try:
         exif = image.getexif()
         return {**dict(exif), **exif.get_ifd(_EXIF_DIRECTORY)}

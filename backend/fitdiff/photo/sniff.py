@@ -1,4 +1,4 @@
-"""What a file is by its first bytes. Names and extensions are not asked: phones and browsers get them wrong."""
+"""A file's format by its first bytes. Extensions are ignored, since phones and browsers get them wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ACCEPTED = "JPEG, PNG, WebP, TIFF or HEIC"
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2"}
 _SEQUENCE_BRANDS = {b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"}
 
-# Files that people do drop in, and what we call them when we refuse.
+# Other files that people try, and how the refusal names them.
 _KNOWN_STRANGERS: tuple[tuple[bytes, str], ...] = (
     (b"GIF87a", "a GIF"),
     (b"GIF89a", "a GIF"),
@@ -36,7 +36,7 @@ _KNOWN_STRANGERS: tuple[tuple[bytes, str], ...] = (
 
 
 def unreadable(name: str, why: str, details: str = "") -> FitDiffError:
-    """The refusal of a file that is no photo; why continues the sentence after the file's name."""
+    """The error for a file that is no readable photo; `why` continues the sentence after the file's name."""
     return FitDiffError("photo-unreadable", f"“{name}” {why}", details=details)
 
 

@@ -1,6 +1,6 @@
-"""What a photo's file is made of, read without decoding: a JPEG's scans, a PNG's chunks, a TIFF's directories.
+"""Count a photo file's parts without decoding: a JPEG's scans, a PNG's chunks, a TIFF's directories.
 
-Decoders do whatever a file asks of them. These walks count it first, each in steps that are themselves bounded.
+Decoders do all the work that a file asks for. Here it is counted first, in a bounded number of steps.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from .heif import TooManyBoxes, decoded_pixels
 
-MOST_SEGMENTS = 10_000  # of a JPEG, and bytes of rubbish between them in hundreds
+MOST_SEGMENTS = 10_000  # of a JPEG; also hundreds of stray bytes between them
 MOST_CHUNKS = 100_000  # of a PNG; writers cut the pixels of a large photo into some 30,000
-MOST_PAGES = 1_000  # of a TIFF; each costs the reader all before it
+MOST_PAGES = 1_000  # of a TIFF; to reach one, the reader walks all before it
 MOST_ENTRIES = 4_096  # of one directory
-MOST_VALUES = 200_000  # of one directory: a number each for the reader, 30 times the file's bytes
+MOST_VALUES = 200_000  # of one directory: each becomes an object, 30 times its bytes in the file
 
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # not an escaped byte, not a restart, not padding
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
@@ -24,7 +24,7 @@ _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _POINTERS = {0x8769, 0x8825, 0xA005}  # to the directories of EXIF, GPS and interoperability, which the reader reads
 _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _EIGHT_BYTES = {16, 17, 18}
-_AS_BYTES = {1, 2, 7}  # types that the reader leaves as they are
+_AS_BYTES = {1, 2, 7}  # types that the reader does not unpack
 
 
 class TooMuch(Exception):
@@ -33,7 +33,7 @@ class TooMuch(Exception):
 
 @dataclass(frozen=True)
 class Jpeg:
-    """scans: how many passes; samples: what they visit in all; coded: bytes of Huffman codes."""
+    """scans: number of passes; samples: visited by all of them; coded: bytes of Huffman codes."""
 
     scans: int
     samples: int
@@ -51,7 +51,7 @@ class Contents:
 
 
 def contents(kind: str, data: bytes) -> Contents:
-    """What a file of this kind holds. Raises TooMuch."""
+    """Count the parts of a file of this kind. Raises TooMuch."""
     if kind == "JPEG":
         return Contents(jpeg=jpeg(data))
     if kind == "TIFF":
@@ -67,7 +67,7 @@ def contents(kind: str, data: bytes) -> Contents:
 
 
 def jpeg(data: bytes) -> Jpeg:
-    """Walks the markers up to the picture's end, which thumbnails before it and videos behind it do not belong to."""
+    """Walk the markers of the main picture, leaving out thumbnails before it and videos after it."""
     areas: dict[int, int] = {}
     at, scans, samples, coded, rubbish, progressive = 2, 0, 0, 0, 0, False
     in_scan = False
@@ -123,7 +123,7 @@ def png_chunks(data: bytes) -> int:
 
 
 def tiff_pages(data: bytes) -> int:
-    """How many directories hang one behind the other; what the first, and those inside it, hold is counted through."""
+    """Number of directories in the chain; entries and values are checked in the first and those nested in it."""
     order, wide = ("<" if data[:2] == b"II" else ">"), data[2:4] in (b"+\0", b"\0+")
     first = at = _number(data, 8 if wide else 4, order + ("Q" if wide else "I"))
     seen: set[int] = set()
@@ -141,7 +141,7 @@ def tiff_pages(data: bytes) -> int:
 
 
 def _check_directory(data: bytes, at: int, order: str, wide: bool) -> set[int]:
-    """Count one directory's entries and numbers; gives the places of the directories inside."""
+    """Check the number of one directory's entries and values; returns the offsets of nested directories."""
     entries = _number(data, at, order + ("Q" if wide else "H"))
     if entries > MOST_ENTRIES:
         raise TooMuch(f"{entries} entries in one directory")

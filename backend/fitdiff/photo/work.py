@@ -1,6 +1,6 @@
-"""What reading a photo would cost in time and memory, judged before a decoder sees it.
+"""Limit a photo's decoding time and memory before a decoder sees it.
 
-The limits keep any file under 3 s of one core (a 2020s desktop's) and 1.1 GB; docs/photos.md has what was measured.
+The limits keep any file under 3 s of one core (a 2020s desktop's) and 1.1 GB; docs/photos.md has measurements.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from ..errors import FitDiffError
 from . import structure
 from .sniff import unreadable
 
-MOST_SCANS = 200  # of a JPEG; cameras write 1 and progressive encoders about 10, a bomb writes thousands
+MOST_SCANS = 200  # of a JPEG; cameras write 1, progressive encoders about 10, bombs thousands
 MOST_JPEG_WORK = 6_000_000_000  # samples visited, at some 0.4 ns each
-SAMPLES_PER_CODED_BYTE = {False: 45, True: 80}  # a byte of Huffman codes costs as much; by whether progressive
-MOST_SAMPLE_BYTES = 600_000_000  # of the whole picture, as the file's own numbers
-TIFF_JPEG_SCANS = 100  # that libtiff lets each strip have
-HEAVY = {"WEBP": 2, "HEIF": 2}  # formats whose decoders take more time or memory a pixel, by how much
-MOST_TILED = 90_000_000  # pixels of a HEIC's tiles; they cover the picture, and its opacity, and a little more
-MOST_HEIF_BYTES = 24 << 20  # some 75 ns each; 48 million pixels of a phone take 5 to 15 MB
+SAMPLES_PER_CODED_BYTE = {False: 45, True: 80}  # cost of a byte of Huffman codes in samples; by whether progressive
+MOST_SAMPLE_BYTES = 600_000_000  # of the whole picture at the file's bit depth
+TIFF_JPEG_SCANS = 100  # scans that libtiff allows in a strip
+HEAVY = {"WEBP": 2, "HEIF": 2}  # factor on time or memory per pixel of formats with costly decoders
+MOST_TILED = 90_000_000  # pixels of a HEIC's tiles: they cover the picture and its opacity, and a little more
+MOST_HEIF_BYTES = 24 << 20  # some 75 ns each; a phone's 48 million pixels take 5 to 15 MB
 PIXELS_PER_BYTE = {"PNG": 8 * 1040, "JPEG": 600}
-"""The most that the formats can pack: zlib 1032 to 1 at 1 bit a pixel, JPEG no less than a bit for 8 x 8 pixels."""
-MOST_EXIF = 1 << 20  # bytes; cameras write 64 KB at most into a JPEG, and little more elsewhere
+"""The densest packing possible: zlib 1032 to 1 at 1 bit a pixel, JPEG a bit for 8 x 8 pixels."""
+MOST_EXIF = 1 << 20  # bytes; cameras write at most 64 KB into a JPEG, and little more elsewhere
 
 _WIDTH, _LENGTH, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 322, 323
 _BITS_PER_SAMPLE, _COMPRESSION, _SAMPLES_PER_PIXEL = 258, 259, 277
@@ -31,7 +31,7 @@ _JPEG_IN_TIFF = (6, 7)
 
 
 def contents(kind: str, data: bytes, name: str) -> structure.Contents:
-    """The file's pieces, counted before it is opened. Raises photo-unreadable where there are far too many."""
+    """Count the file's parts before it is opened. Raises photo-unreadable where there are far too many."""
     try:
         return structure.contents(kind, data)
     except structure.TooMuch as problem:
@@ -39,9 +39,9 @@ def contents(kind: str, data: bytes, name: str) -> structure.Contents:
 
 
 def check(kind: str, data: bytes, held: structure.Contents, image: Image.Image, pixels: int, name: str) -> None:
-    """An opened file, before anything of it is decoded. Raises photo-too-large or photo-unreadable.
+    """Check an opened file before anything is decoded. Raises photo-too-large or photo-unreadable.
 
-    pixels   the limit for formats that cost no more than usual
+    pixels   the limit for formats of ordinary cost
     """
     width, height = image.size
     most = pixels // HEAVY.get(kind, 1)
@@ -105,14 +105,14 @@ def _made_of(kind: str, what: str, name: str, details: object) -> FitDiffError:
 
 
 def drop_huge_exif(image: Image.Image) -> None:
-    """Forget an EXIF block that no camera wrote, before every number in it becomes an object."""
+    """Drop an EXIF block larger than any camera writes, before each of its numbers becomes an object."""
     for key in ("exif", "Raw profile type exif"):
         if len(image.info.get(key) or b"") > MOST_EXIF:
             del image.info[key]
 
 
 def _unpacked_pixels(kind: str, image: Image.Image) -> int:
-    """Those of the picture; a TIFF's tiles are unpacked whole, however far they reach over its edges."""
+    """Pixels that decoding unpacks: a TIFF's tiles are unpacked whole, also where they reach over the picture's edges."""
     if kind != "TIFF":
         return image.width * image.height
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
@@ -122,7 +122,7 @@ def _unpacked_pixels(kind: str, image: Image.Image) -> int:
 
 
 def _bytes_per_pixel(kind: str, data: bytes, image: Image.Image) -> int:
-    """As the file holds them, which is what has to be unpacked: Pillow's mode says 8 bits for 16-bit colour."""
+    """At the file's own bit depth, since Pillow's mode says 8 bits for 16-bit colour."""
     bands, bits = len(image.getbands()), 8
     if kind == "PNG":
         bits = data[24]
