@@ -1,4 +1,4 @@
-"""FitDiff for Blender: registration, and nothing else. Imports wait for it: backend/ is used without Blender too."""
+"""FitDiff for Blender. Only registers; imports are inside the functions, as backend/ is used without Blender too."""
 
 
 def register() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import bpy
 
-ALONE = "fitdiff_batch"  # the package's name where Blender does not know it as an extension
+ALONE = "fitdiff_batch"  # the package's name where it is not installed as an extension
 
 
 def package() -> str:
@@ -41,8 +41,8 @@ def main() -> int:
 
 
 def leave(code: int) -> None:
-    """Blender ends well by itself; as a module of another Python, Blender 4.2 crashes while that Python takes itself down
-    after a glTF export, when all work is done and only the exit code is left to tell."""
+    """Exit with this code. As a module of another Python, Blender 4.2 crashes after a glTF export while that Python shuts down,
+    so the shutdown is skipped there."""
     if bpy.app.binary_path:
         sys.exit(code)
     shutil.rmtree(bpy.app.tempdir, ignore_errors=True)

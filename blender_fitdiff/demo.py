@@ -1,7 +1,7 @@
-"""From an avatar folder to a .blend and pictures, without a window: python -m blender_fitdiff.demo AVATAR_DIR OUT_DIR
+"""Makes a .blend and pictures of an avatar folder, without a window: python -m blender_fitdiff.demo AVATAR_DIR OUT_DIR
 
 Runs in any Python that can import bpy, with the repository's root on PYTHONPATH; the extension need not be installed.
-Leaves head.blend (the photo's camera, maps packed) and square portraits cut from that camera's view: cycles.png, photo.png,
+Writes head.blend (the photo's camera, maps packed) and square portraits cut from that camera's view: cycles.png, photo.png,
 overlay.png (one over the other), and relit_1.png and on under other lights.
 """
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(avatar: Path, out: Path, *, relight: int, size: int, samples: int) -> list[Path]:
-    """Everything that the command leaves, in the current, empty scene."""
+    """Write all files; gives their paths. The current scene must be empty."""
     out.mkdir(parents=True, exist_ok=True)
     clock = time.perf_counter()
 
@@ -90,7 +90,7 @@ def run(avatar: Path, out: Path, *, relight: int, size: int, samples: int) -> li
 
 
 def cropped(picture: np.ndarray, left: int, top: int, side: int, size: int) -> np.ndarray:
-    """(H, W, 4), bottom row first -> (size, size, 4) of the same part that `portrait` named; backdrop beyond the edge."""
+    """picture (H, W, 4), bottom row first -> (size, size, 4): the square that `portrait` gave; backdrop outside the picture."""
     height, width = picture.shape[:2]
     part = np.concatenate([np.tile(BACKDROP, (side, side, 1)), np.ones((side, side, 1))], -1).astype(np.float32)
     x0, x1, y0, y1 = max(left, 0), min(left + side, width), max(top, 0), min(top + side, height)
@@ -104,19 +104,19 @@ def cropped(picture: np.ndarray, left: int, top: int, side: int, size: int) -> n
 
 
 def strong_key(scene: bpy.types.Scene) -> list[bpy.types.ID]:
-    """A hard window from the head's left, almost nothing from elsewhere."""
+    """A hard light from the head's left, almost none from elsewhere."""
     return [*sun("key", (1.0, 0.4, 0.6), 4.6, (1.0, 0.95, 0.88), 3.0), world(scene, (0.6, 0.75, 1.0), 0.12)]
 
 
 def warm_and_cool(scene: bpy.types.Scene) -> list[bpy.types.ID]:
-    """Dusk and lamp: warm from one side, cool from the other, both a little behind the cheeks."""
+    """Warm light from one side, cool light from the other, both from a little behind."""
     warm = sun("warm", (-1.0, 0.25, 0.35), 3.2, (1.0, 0.55, 0.25), 8.0)
     cool = sun("cool", (1.0, 0.45, 0.15), 2.6, (0.3, 0.5, 1.0), 8.0)
     return [*warm, *cool, world(scene, (0.5, 0.5, 0.7), 0.06)]
 
 
 def outdoors(scene: bpy.types.Scene) -> list[bpy.types.ID]:
-    """A real place: one of the HDRIs that come with Blender; three lamps where a build lacks them."""
+    """Blender's HDRI `forest`; three lamps where a build has none."""
     path = hdris().get("forest")
     if path is None:
         lamps = [
@@ -148,7 +148,7 @@ def sun(
 
 
 def world(scene: bpy.types.Scene, colour: tuple[float, float, float], strength: float) -> bpy.types.World:
-    """The same light from everywhere, in place of the scene's own."""
+    """A world that gives the same light from everywhere, set as the scene's."""
     made = bpy.data.worlds.new("relight")
     background = background_of(made)
     background.inputs["Color"].default_value = (*working_colour(colour), 1.0)

@@ -1,10 +1,10 @@
-"""The one exception that artists see, as in the backend: a stable code, one sentence, details for the log."""
+"""The exception whose sentence artists see; the backend has the same: a stable code, one sentence, details for the log."""
 
 from __future__ import annotations
 
 
 class FitDiffError(Exception):
-    """A failure that has an answer. `sentence` says what happened, why, and what to do next."""
+    """`sentence` says what happened, why, and what to do next."""
 
     def __init__(self, code: str, sentence: str, *, details: str = "", data: dict | None = None) -> None:
         super().__init__(sentence)

@@ -1,4 +1,4 @@
-"""Which part of the photo's view a portrait shows; `fitdiff relight` cuts out the same."""
+"""The square of the photo that a portrait shows; `fitdiff relight` uses the same."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from .scene.reader import AvatarFolder
 
 
 def portrait(avatar: AvatarFolder) -> tuple[int, int, int]:
-    """Left, top and side of a square round the head, in pixels of the photo; inside the photo, if there is one, as far as
-    that goes."""
+    """Left, top and side of a square round the head, in pixels of the photo. Where the avatar has a photo, the square lies
+    inside it, unless the head is too large for that."""
     points = avatar.camera.project(avatar.mesh.vertices.astype(float))
     low, high = points.min(0), points.max(0)
     size = np.array([avatar.camera.width, avatar.camera.height])

@@ -1,1 +1,1 @@
-"""The process that computes, seen from Blender's side. No bpy here: it works, and is tested, outside Blender too."""
+"""Installs the backend and talks to its service. No bpy here: it works, and is tested, outside Blender too."""

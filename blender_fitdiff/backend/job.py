@@ -1,4 +1,4 @@
-"""One request and what became of it. Everything here may be read from Blender's main thread at any time."""
+"""One request to the service and its result. Everything here may be read from Blender's main thread at any time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Progress:
 
 
 class Job:
-    """poll() until it is True, then look at `error` (None, or what went wrong) and `result` (what the backend said)."""
+    """Call poll() until it is True, then read `error` (None if all went well) and `result` (the service's answer)."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Job:
         self.progress = Progress()
         self.result: dict[str, Any] | None = None
         self.error: FitDiffError | None = None
-        self.deadline = deadline  # time.monotonic() at which nobody waits for it any longer
+        self.deadline = deadline  # time.monotonic() after which it fails with backend-timeout
         self._cancel, self._on_progress = cancel, on_progress
         self._done = threading.Event()
 
@@ -54,7 +54,7 @@ class Job:
         return self._done.wait(timeout)
 
     def cancel(self) -> None:
-        """Ask for the end; `error.code` becomes `cancelled`, unless it was done already. Never waits."""
+        """Ask the service to stop; `error.code` becomes `cancelled`, unless the job was done already. Never waits."""
         if not self.poll():
             self._cancel(self)
 

@@ -1,6 +1,6 @@
-"""One photo through the backend, without a window: python -m blender_fitdiff.backend.once --python PYTHON PHOTO --out DIR
+"""Reconstructs one photo through the service: python -m blender_fitdiff.backend.once --python PYTHON PHOTO --out DIR
 
-The way Blender takes, for the demo and for scripts. PYTHON is the interpreter that has FitDiff's backend; bpy is not needed.
+It uses the same client as the panel, for the demo and for scripts. PYTHON is the backend's interpreter; bpy is not needed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def follow(job: Job) -> None:
-    """A line whenever there is something new to say."""
+    """Print the progress, a line for each change, until the job is done."""
     told = ""
     while not job.wait(WAIT):
         progress = job.progress

@@ -1,4 +1,4 @@
-"""Starting another program beside Blender: a clean environment, no window, and a log that does not grow for ever."""
+"""Starts another program beside Blender: with a clean environment, without a window, and with a log of limited size."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ LOG_BYTES = 1 << 20  # of one file; a full one becomes *.old.log
 LOGS_KEPT = 8  # files of earlier runs
 TAIL = 40  # lines kept in memory to be shown
 
-# What Blender, its Python or a virtual environment set for themselves, and what would lead another Python astray.
+# Prefixes of variables that Blender or a virtual environment sets for its own Python, and that mislead another.
 _SCRUBBED = ("PYTHON", "MATERIALX_", "PXR_", "VIRTUAL_ENV", "CONDA_", "__PYVENV_LAUNCHER__", "PIP_")
 
 
 def clean_environment(base: Mapping[str, str], extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """`base` without what misleads the backend's Python, and with what keeps strange files from being imported."""
+    """`base` without what misleads the backend's Python, and with settings that keep it from importing the user's files."""
     kept = {name: value for name, value in base.items() if not name.upper().startswith(_SCRUBBED)}
     own = {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
     return {**kept, **own, **(extra or {})}
 
 
 def spawn(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Three pipes, no window, not in Blender's process group: Ctrl-C in its terminal is not for the backend."""
+    """Three pipes, no window, outside Blender's process group: Ctrl-C in its terminal does not stop the backend."""
     more: dict[str, int | bool] = (
         {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0)}
         if sys.platform == "win32"
@@ -38,7 +38,7 @@ def spawn(command: list[str], folder: Path, environment: dict[str, str]) -> subp
 
 
 class Log:
-    """One file per run of Blender in the caller's folder; what cannot be written there is kept in memory all the same."""
+    """One file per run of Blender. The last lines are kept in memory too, also where the file cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / f"backend-{os.getpid()}.log"
@@ -62,7 +62,7 @@ class Log:
                 pass
 
     def say(self, text: str) -> None:
-        """A line of the client's own."""
+        """Write a line of the client itself."""
         self.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} client: {text}")
 
     def tail(self) -> str:

@@ -1,8 +1,7 @@
-"""One run of the backend's process, from its start to its end; client.py starts another when one has died.
+"""One run of the service's process, from start to end; client.py starts another when one has crashed.
 
-All threads are daemons. The keeper starts the process, reads its answers and reaps it: the same thread for the process's
-whole life, because on Linux a process is told of the end of the thread that started it. The others write, watch the clock
-and carry stderr into the log.
+All threads are daemons. The keeper starts the process, reads its answers and waits for its end, all in one thread, as Linux
+can signal a process when the thread that started it ends. Other threads write requests, watch timeouts and log stderr.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ from .process import Log, spawn
 
 PROTOCOL = 1
 HANDSHAKE = 60.0  # seconds from the start to the answer to `initialize`
-HEARTBEAT = 5.0  # seconds of silence after which the backend is pinged
-SILENCE = 30.0  # seconds of silence after which it is taken for dead
-FAREWELL = 5.0  # seconds in which it ends after it was asked to
-TICK = 0.25
-CHUNK = 1 << 16
+HEARTBEAT = 5.0  # seconds of silence after which the service is pinged
+SILENCE = 30.0  # seconds of silence after which it is killed
+FAREWELL = 5.0  # seconds it has to end after it was asked to
+TICK = 0.25  # seconds between two looks at the clock
+CHUNK = 1 << 16  # bytes
 LINE = 2000  # bytes of a log line that are kept
 
 
 class Session:
-    """`ended(session, unexpected)` is called once, from the keeper, after every job has been told."""
+    """`ended(session, unexpected)` is called once, from the keeper's thread, when every job has its result."""
 
     def __init__(
         self,
@@ -47,7 +46,7 @@ class Session:
         ended: Callable[[Session, bool], None],
     ) -> None:
         self.about: dict[str, Any] | None = None  # the answer to `initialize`, once it is there
-        self.refusal: FitDiffError | None = None  # why this backend cannot be used at all
+        self.refusal: FitDiffError | None = None  # why this service cannot be used at all
         self._command, self._folder, self._environment = command, folder, environment
         self._log, self._ended = log, ended
         self._lock = threading.Lock()
@@ -55,8 +54,10 @@ class Session:
         self._next = 0
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
-        self._silence = 0.0  # seconds without a word while one is owed, not counting those in which the computer slept
-        self._stop_at: float | None = None  # when an orderly end becomes a forced one
+        self._silence = (
+            0.0  # seconds without an answer while jobs wait for one; time in which the computer slept does not count
+        )
+        self._stop_at: float | None = None  # time.monotonic() at which it is killed
         self._over = False
         hello = Job("initialize", {"protocolVersion": PROTOCOL, "client": client}, self.cancel)
         hello.deadline = time.monotonic() + HANDSHAKE
@@ -75,11 +76,11 @@ class Session:
         return self._process.pid if self._process else None
 
     def send(self, job: Job) -> bool:
-        """False when the process is over, and another one has to be started."""
+        """False when the process has ended: then the caller starts another session."""
         with self._lock:
             if self._over or self._stop_at is not None:
                 return False
-            if not self._jobs:  # until now it had nothing to say
+            if not self._jobs:  # until now no answer was due
                 self._silence = 0.0
             self._next += 1
             self._jobs[self._next] = job
@@ -95,7 +96,7 @@ class Session:
                     return
 
     def stop(self) -> None:
-        """Ask it to end; it is killed if it does not."""
+        """Ask the process to end; it is killed after FAREWELL seconds."""
         with self._lock:
             if self._stop_at is None:
                 self._stop_at = time.monotonic() + FAREWELL
@@ -125,7 +126,7 @@ class Session:
         errors.start()
         failure = self._listen(self._process.stdout.fileno())
         code = self._reap()
-        errors.join(0.5)  # its last words belong into what the jobs are told; a grandchild may hold the pipe open
+        errors.join(0.5)  # so that its last lines are in the log first; a grandchild may hold the pipe open
         self._log.say(f"process {self._process.pid} ended with {code}")
         failure.details = f"ended with {code}"
         self._finish(failure)
@@ -136,14 +137,14 @@ class Session:
                     pipe.close()
 
     def _listen(self, descriptor: int) -> FitDiffError:
-        """Until there is nothing more to hear; gives what to tell the jobs that are left then."""
+        """Read answers until the stream ends; gives the error for the jobs that are left."""
         decoder = framing.Decoder(framing.REPLY_LIMIT)
         try:
             while data := os.read(descriptor, CHUNK):
                 self._silence = 0.0
                 for found in decoder.feed(data):
                     self._receive(found)
-        except Exception as error:  # an answer that is none
+        except Exception as error:  # not a valid answer
             self._log.say(f"what the backend says cannot be understood: {error!r}")
             sentence = (
                 "FitDiff's backend gave an answer that cannot be read: press Repair in the extension's preferences."
@@ -174,7 +175,7 @@ class Session:
                 str(about.get("code")), str(error["message"]), details=str(about.get("details")), data=about.get("data")
             )
             if failure.code == "not-initialized" and self.refusal:
-                failure = self.refusal  # the reason why
+                failure = self.refusal  # it says why
             if message.get("id") is None:
                 raise ValueError(f"the backend does not understand this client: {failure.sentence}")
             if job is None:
@@ -187,11 +188,11 @@ class Session:
     def _advance(self, job: Job, told: dict[str, Any]) -> None:
         try:
             job.advance(told)
-        except Exception as error:  # the caller's own function may fail; the job goes on
+        except Exception as error:  # on_progress is the caller's and may fail; the job goes on
             self._log.say(f"progress could not be shown: {error!r}")
 
     def _reap(self) -> int:
-        """The process's exit code; its stdout has ended, so it has, or will now."""
+        """Wait for the process, whose stdout has ended, and kill it if it stays; gives its exit code."""
         assert self._process is not None
         try:
             return self._process.wait(2)
@@ -215,7 +216,7 @@ class Session:
         assert self._process is not None
         assert self._process.stdin is not None
         pipe = self._process.stdin
-        with suppress(OSError, ValueError):  # it has gone: the keeper notices
+        with suppress(OSError, ValueError):  # it has ended: the keeper notices
             while data := self._outgoing.get():
                 view = memoryview(data)
                 while view:
@@ -248,7 +249,7 @@ class Session:
             self._kill()
 
     def _kill(self) -> None:
-        """The process and, where it leads a group of its own, what it started."""
+        """Kill the process and, where it leads a process group, all of the group."""
         process = self._process
         if process is None or process.poll() is not None:
             return

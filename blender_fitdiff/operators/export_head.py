@@ -1,4 +1,4 @@
-"""The active head as glTF, USD or FBX; its plain twin is scene.export.export_head."""
+"""Exports the active head as glTF, USD or FBX; scripts can call scene.export.export_head."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
         items=(
             ("glb", "glTF Binary (.glb)", "For game engines and the web"),
             ("usd", "USD (.usdc)", "For film"),
-            ("fbx", "FBX (.fbx)", "For Unreal, Unity, Maya and their like; maps inside the file"),
+            ("fbx", "FBX (.fbx)", "For Unreal, Unity, Maya and others; maps inside the file"),
         ),
         default="glb",
     )
@@ -36,7 +36,7 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
         return active_head(context) is not None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """The head's own name is offered, beside the .blend."""
+        """Suggest a file with the head's name beside the .blend."""
         if not self.filepath:  # type: ignore[has-type]  # ExportHelper's
             name = bpy.path.clean_name(the_head(context).collection.name.removeprefix("FitDiff "))
             self.filepath = str(Path(bpy.path.abspath("//")) / f"{name}{FORMATS[self.format]}")

@@ -21,7 +21,7 @@ class _OfHead:
 
 
 class FITDIFF_OT_reset_expression(_OfHead, bpy.types.Operator):
-    """All sliders to the photo's expression, or to the neutral face"""
+    """Set all sliders to the photo's expression, or to the neutral face"""
 
     bl_idname = "fitdiff.reset_expression"
     bl_label = "Reset Expression"
@@ -71,7 +71,7 @@ class FITDIFF_OT_show_head(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         chosen = next((head for head in heads(context.scene) if head.collection.name == self.collection), None)
         if chosen is None:
-            self.report({"WARNING"}, "This head is not in the scene any more.")
+            self.report({"WARNING"}, "This head is no longer in the scene.")
             return {"CANCELLED"}
         show_only(context.scene, chosen)
         return {"FINISHED"}

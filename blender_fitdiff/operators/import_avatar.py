@@ -1,4 +1,4 @@
-"""File > Import > FitDiff Avatar; its plain twin is scene.importer.import_avatar."""
+"""File > Import > FitDiff Avatar; scripts can call scene.importer.import_avatar."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FITDIFF_OT_import_avatar(bpy.types.Operator, ImportHelper):
     )
     show: bpy.props.BoolProperty(
         name="Show at Once",
-        description="Switch the 3D view to Material Preview, with Match the Photo through the photo's camera",
+        description="Switch the 3D view to Material Preview; with Match the Photo, look through the photo's camera",
         default=True,
     )
 

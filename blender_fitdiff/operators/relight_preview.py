@@ -1,4 +1,4 @@
-"""The head under many lights on one sheet; its plain twin is rendering.relight.relight_preview."""
+"""Renders the head under many lights on one sheet; scripts can call rendering.relight.relight_preview."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..scene.environment import hdris
 from ..scene.heads import active_head, the_head
 
 SHEET = "FitDiff relight"
-DRAWN = 0.3  # seconds after which a new window has been drawn
+DRAWN = 0.3  # seconds until a new window has been drawn
 
 
 def show_in_window(image: bpy.types.Image) -> None:
-    """A window of its own, as Blender opens one for a render; the artist's own editors stay as they are."""
+    """Show the image in a new window, as Blender does for a render; the artist's editors stay as they are."""
     if bpy.ops.wm.window_new() != {"FINISHED"}:
         return
     window = bpy.context.window_manager.windows[-1]
@@ -32,7 +32,7 @@ def show_in_window(image: bpy.types.Image) -> None:
 
 
 def _fit(window: bpy.types.Window) -> None:
-    """The whole sheet in its window, which has its size only once it has been drawn; unless it is closed already."""
+    """Zoom to the whole sheet. The window must have been drawn, or it has no size yet; it may also be closed already."""
     if window not in bpy.context.window_manager.windows[:]:
         return
     area = window.screen.areas[0]
@@ -51,7 +51,7 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
 
     renderer: bpy.props.EnumProperty(
         name="Renderer",
-        items=(("EEVEE", "EEVEE", "Fast, on the graphics card"), ("CYCLES", "Cycles", "Slower, with true light")),
+        items=(("EEVEE", "EEVEE", "Fast, on the graphics card"), ("CYCLES", "Cycles", "Slower, more accurate")),
         default="EEVEE",
     )
     lights: bpy.props.StringProperty(
@@ -62,7 +62,7 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
     )
     size: bpy.props.IntProperty(name="Size", description="Pixels a side of each picture", default=256, min=16, max=4096)
     samples: bpy.props.IntProperty(
-        name="Samples", description="0 for the renderer's usual", default=0, min=0, max=65536
+        name="Samples", description="Per pixel; 0 for the renderer's default", default=0, min=0, max=65536
     )
     columns: bpy.props.IntProperty(name="Columns", default=3, min=1, max=20)
     filepath: bpy.props.StringProperty(
@@ -81,7 +81,7 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
             return {"CANCELLED"}
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """One picture at a time, so that the window draws itself in between and Esc is heard."""
+        """Render one picture at a time, so that the window is drawn in between and Esc works."""
         self.steps: Generator[tuple[str, np.ndarray]] = self._cells(context)
         self.shown: list[tuple[str, np.ndarray]] = []
         self.timer = context.window_manager.event_timer_add(0.05, window=context.window)
@@ -112,7 +112,7 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
         self._leave(context, set())
 
     def _leave(self, context: bpy.types.Context, result: set[str]) -> set[str]:
-        self.steps.close()  # takes the preview's own scene away
+        self.steps.close()  # removes the temporary scene
         context.window_manager.event_timer_remove(self.timer)
         context.workspace.status_text_set(None)
         return result

@@ -1,1 +1,1 @@
-"""Pictures of what stands in the scene: renderers as each Blender has them, and sheets made with numpy alone."""
+"""Renders pictures of heads, and puts them on sheets."""

@@ -1,4 +1,4 @@
-"""Pictures as arrays: (H, W, 4) float32 sRGB, bottom row first as Blender keeps them, unless a name says otherwise."""
+"""Renders, saves and arranges pictures, as arrays (H, W, 4) float32 sRGB, bottom row first as Blender keeps them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ BACKDROP = np.array([0.13, 0.14, 0.16])  # sRGB, behind heads that have no photo
 GROUND = np.array([0.055, 0.057, 0.063])
 INK = np.array([0.86, 0.87, 0.88])
 GAP = 8  # pixels between the cells of a sheet
-DESCENT, ASCENT = -0.25, 0.85  # of Blender's font
-FINENESS = 4  # samples per pixel and direction, of letters
+DESCENT, ASCENT = -0.25, 0.85  # lowest and highest y of Blender's font
+FINENESS = 4  # samples of letters per pixel and direction
 
 
 def render(scene: bpy.types.Scene) -> np.ndarray:
-    """What the scene's camera sees, transparent where there is nothing. Settings of the output are put back."""
+    """Render the scene's camera on a transparent background. The output settings are restored."""
     settings = scene.render.image_settings
     kept = scene.render.filepath, scene.render.film_transparent, settings.file_format, settings.color_mode
     depth = settings.color_depth
@@ -39,7 +39,7 @@ def render(scene: bpy.types.Scene) -> np.ndarray:
         raise FitDiffError("render", "Blender could not render the head.", details=str(error)) from error
     finally:
         scene.render.filepath, scene.render.film_transparent, settings.file_format, settings.color_mode = kept
-        with suppress(TypeError):  # a depth that the format put back does not know
+        with suppress(TypeError):  # the restored format does not have this depth
             settings.color_depth = depth
         path.unlink(missing_ok=True)
     return values
@@ -52,15 +52,15 @@ def pixels(image: bpy.types.Image) -> np.ndarray:
 
 
 def over(picture: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """(H, W, 4) over (3,) or (H, W, 3), opaque."""
+    """picture (H, W, 4) over background (3,) or (H, W, 3) -> (H, W, 4), opaque."""
     alpha = picture[..., 3:]
     flat = picture[..., :3] * alpha + background * (1 - alpha)
     return np.concatenate([flat, np.ones_like(alpha)], -1).astype(np.float32)
 
 
 def save(values: np.ndarray, path: Path) -> None:
-    """As PNG, whole or not at all."""
-    path = Path(os.path.abspath(path))  # Blender would take a relative one to be beside the .blend
+    """Write a PNG, completely or not at all. Raises FitDiffError write-picture."""
+    path = Path(os.path.abspath(path))  # Blender would take a relative path as beside the .blend
     image = as_image(path.stem, values)
     part = path.with_name(f".{path.name}.part")
     try:
@@ -85,7 +85,7 @@ def as_image(name: str, values: np.ndarray) -> bpy.types.Image:
 
 
 def sheet(cells: Sequence[tuple[str, np.ndarray]], columns: int) -> np.ndarray:
-    """Pictures of one size with their captions below, row by row."""
+    """(caption, picture) cells, all of one size -> one picture of them in rows, captions below."""
     height, width = cells[0][1].shape[:2]
     strip = max(14, round(height * 0.11))
     rows = -(-len(cells) // columns)
@@ -114,7 +114,7 @@ def letters(text: str, size: int, width: int) -> np.ndarray:
     if not len(triangles):
         return np.zeros((1, 1))
     low, high = triangles.min((0, 1)), triangles.max((0, 1))
-    low[1], high[1] = DESCENT, ASCENT  # the same line for all captions, whatever letters they have
+    low[1], high[1] = DESCENT, ASCENT  # the same height for all captions, whatever letters they have
     scale = min(size / 0.7, (width - 2) / max(high[0] - low[0], 1e-6))
     points = (triangles.clip((-np.inf, DESCENT), (np.inf, ASCENT)) - low) * scale * FINENESS
     shape = np.ceil((high - low) * scale * FINENESS).astype(int)[::-1] + FINENESS

@@ -1,4 +1,4 @@
-"""One head under many lights, on one sheet. The artist's scene is not touched: the head is shown in a scene of its own."""
+"""Renders one head under many lights. The head is linked to a temporary scene, so the artist's scene stays as it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .pictures import BACKDROP, over, render, sheet
 from .renderers import use_renderer
 
 ESTIMATED = "estimated light"
-MARGIN = 1.2  # of the head's larger side
+MARGIN = 1.2  # side of the picture over the larger side of the head
 SAMPLES = {"CYCLES": 32, "EEVEE": 16}
 
 
@@ -47,9 +47,9 @@ def relight_cells(
     size: int = 256,
     samples: int | None = None,
 ) -> Generator[tuple[str, np.ndarray]]:
-    """Caption and picture, one light after the other, so that a window may draw itself and ask whether to go on.
+    """Yields caption and picture for each light, so that the caller can update its window in between, or stop.
 
-    Raises FitDiffError before the first picture when a light or the renderer is not to be had here.
+    Raises FitDiffError before the first picture where a light or the renderer is not available.
     """
     names = [ESTIMATED, *hdris()] if lights is None else list(lights)
     paths = {name: find_hdri(name) for name in names if name != ESTIMATED}
@@ -69,7 +69,7 @@ def relight_cells(
 
 @contextmanager
 def _stage(head: Head, size: int) -> Iterator[bpy.types.Scene]:
-    """A scene that holds the head and what the artist has put beside it, without their lamps, and a portrait camera."""
+    """A temporary scene with the objects of the head's collection, without lamps, and a portrait camera."""
     scene = bpy.data.scenes.new("FitDiff relight")
     camera = None
     try:
@@ -91,7 +91,7 @@ def _stage(head: Head, size: int) -> Iterator[bpy.types.Scene]:
 
 
 def portrait_camera(head: Head, scene: bpy.types.Scene) -> bpy.types.Object:
-    """A square round the head, cut from the photo camera's view; from the front where that camera was deleted.
+    """A camera for a square round the head, from the photo camera's place; from the front where that camera was deleted.
 
     Lens and shift are in units of the sensor's width: a part that is w of the width has a lens 1 / w as long, and its
     middle, off the axis by p widths, becomes the middle of the picture with a shift of p / w.
@@ -135,7 +135,7 @@ def _from_the_front(middle: Vector, distance: float) -> Matrix:
 
 
 def _estimated(head: Head, scene: bpy.types.Scene) -> list[bpy.types.ID]:
-    """The photo's light as it was estimated, whatever the switches say now."""
+    """Put the estimated light into the scene, as it was estimated and not as the panel has set it; gives what was made."""
     made: list[bpy.types.ID] = []
     if head.sun is not None:
         sun, data = head.sun.copy(), head.sun.data.copy()
@@ -158,7 +158,7 @@ def _surrounded(scene: bpy.types.Scene, path: Path) -> list[bpy.types.ID]:
 
 
 def _same_view(scene: bpy.types.Scene, current: bpy.types.Scene) -> None:
-    """Colours as the artist's scene shows them."""
+    """Use the colour management of the artist's scene."""
     with suppress(TypeError):
         scene.display_settings.display_device = current.display_settings.display_device
         for name in ("view_transform", "look", "exposure", "gamma"):

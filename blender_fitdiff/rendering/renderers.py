@@ -1,4 +1,4 @@
-"""Cycles and EEVEE on every Blender from 4.2 on: their names, what a build may lack, and whether EEVEE can run here."""
+"""Sets up Cycles and EEVEE on every Blender from 4.2 on, and finds out whether EEVEE can run here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ print("EEVEE runs")
 
 
 def use_cycles(scene: bpy.types.Scene, samples: int, device: str = "CPU") -> None:
-    """Denoised where this build of Blender can."""
+    """Denoises where this build of Blender can."""
     scene.render.engine = "CYCLES"
     scene.cycles.device = device
     scene.cycles.samples = samples
@@ -38,14 +38,14 @@ def use_cycles(scene: bpy.types.Scene, samples: int, device: str = "CPU") -> Non
 
 
 def use_eevee(scene: bpy.types.Scene, samples: int) -> None:
-    """Raises FitDiffError `eevee-unavailable` where a render would end the process."""
+    """Raises FitDiffError `eevee-unavailable` where a render would crash Blender."""
     reason = eevee_trouble()
     if reason:
         sentence = "EEVEE cannot draw on this machine without a screen. Choose Cycles, or install libEGL and a driver."
         raise FitDiffError("eevee-unavailable", sentence, details=reason)
     scene.render.engine = eevee_id()
     scene.eevee.taa_render_samples = samples
-    scene.render.hair_type = "STRIP"  # or every hair is a pixel wide at least
+    scene.render.hair_type = "STRIP"  # else every hair is at least a pixel wide
     if hasattr(scene.eevee, "use_shadows"):
         scene.eevee.use_shadows = True
 
@@ -62,7 +62,7 @@ def eevee_id() -> str:
 
 
 def has_denoiser() -> bool:
-    """Distributions build Cycles without Open Image Denoise, and asking for it then stops every render."""
+    """Some distributions build Cycles without Open Image Denoise; asking for it there makes every render fail."""
     try:
         import _cycles
     except ImportError:
@@ -71,8 +71,8 @@ def has_denoiser() -> bool:
 
 
 def eevee_trouble() -> str:
-    """Why EEVEE cannot run here; empty when it can. With a window it runs; without one, Blender aborts as a whole when
-    the graphics system fails it, so another process tries first, once."""
+    """Why EEVEE cannot run here; empty when it can. With a window it always can. Without one, Blender aborts when it gets no
+    graphics context, so another process tries that first, once."""
     return "" if not bpy.app.background else _probe()
 
 

@@ -1,4 +1,4 @@
-"""An avatar folder read beside Blender's own thread, so that no window waits for its checksums. Knows nothing of bpy."""
+"""Reads an avatar folder in a thread, so that the window does not wait for its checksums. Needs no bpy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .reader import AvatarFolder, read_avatar
 
 
 class BackgroundReader:
-    """Ask `ready(folder)` until it is True, then `take(folder)`."""
+    """Call `ready(folder)` until it is True, then `take(folder)`."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
@@ -18,7 +18,7 @@ class BackgroundReader:
         self._read: AvatarFolder | None = None
 
     def ready(self, folder: Path) -> bool:
-        """Starts reading a folder that is new to it. Never waits."""
+        """Start reading the folder, if that has not begun; whether it is done. Never waits."""
         if folder != self._folder or self._thread is None:
             self._folder, self._read = folder, None
             self._thread = threading.Thread(target=self._work, args=(folder,), name="FitDiff reading", daemon=True)
@@ -26,8 +26,8 @@ class BackgroundReader:
         return not self._thread.is_alive()
 
     def take(self, folder: Path) -> AvatarFolder | None:
-        """What was read of this folder, once; None where there is nothing, or something that is wrong with it: whoever
-        reads it again is told what."""
+        """The folder's contents, which are then given up; None if they were not read, or could not be: the caller reads the
+        folder itself then and gets the error."""
         if folder != self._folder or self._thread is None or self._thread.is_alive():
             return None
         read, self._read, self._folder = self._read, None, None

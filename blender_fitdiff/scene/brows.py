@@ -1,4 +1,4 @@
-"""Brows, from their map of hair: strands that lie close to the skin, whatever its shape. Knows nothing of bpy. Seeded."""
+"""Grows brows from their map: strands that lie close to the skin. Needs no bpy. The random numbers are seeded."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import numpy as np
 from .mesh_arrays import MeshArrays
 from .strands import Roots, Strands, nothing, rooted, turned, unit
 
-PER_AREA = 1.1e6  # strands on a square metre, where a brow is densest
+PER_AREA = 1.1e6  # strands per square metre where the map is 1
 POINTS = 6  # of a strand
-LIFT = (0.34, 0.2, 0.08, 0.0, -0.03)  # how far a strand leads away from the skin, step by step
-STRAY = 0.13  # radians by which single hairs turn away from their neighbours
-TUFT, TUFTED = 0.003, 0.12  # metres across of hairs that turn alike, and the radians by which they do
-DROOP = 0.06  # of a step: tips hang
-SHORTEST = 0.7  # of the length, where a brow is thinnest
+LIFT = (0.34, 0.2, 0.08, 0.0, -0.03)  # of each step: rise from the skin, as a share of the way along it
+STRAY = 0.13  # radians: standard deviation of single hairs' directions
+TUFT, TUFTED = 0.003, 0.12  # tufts that turn together: their size in metres, and by how many radians at most
+DROOP = 0.06  # of a step: how much tips hang
+SHORTEST = 0.7  # share of the length where the map is near 0
 SEED = 11
 
 
@@ -40,7 +40,7 @@ def grow_brows(mesh: MeshArrays, brows: np.ndarray, length: float) -> Strands:
 
 
 def _normals(place: np.ndarray, skin: np.ndarray, roots: Roots) -> np.ndarray:
-    """(N, 3) how the skin lies under these places: a mixture of the nearest vertices'."""
+    """place (N, 3), skin (M, 3) vertices -> (N, 3) unit normals, a weighted mean of the nearest vertices' normals."""
     apart = (place**2).sum(1)[:, None] + (skin**2).sum(1) - 2 * place @ skin.T
     third = min(2, len(skin) - 1)
     wide = np.partition(apart, third, 1)[:, third, None]

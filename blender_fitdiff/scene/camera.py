@@ -1,4 +1,4 @@
-"""The photo's camera: where it stood, its lens, and the photo behind the head."""
+"""Builds the photo's camera: its place, its lens, and the photo as its background."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build_camera(name: str, camera: Camera, photo: bpy.types.Image | None, *, me
     """Blender's lens and shift are in units of the sensor's width when the fit is horizontal, whatever the aspect.
 
     A shift to the right moves the picture to the left, and up moves it down: the principal point (pixels, y down) gives
-    shift_x = (width / 2 - x) / width and shift_y = (y - height / 2) / width. `metre`: in the scene's units.
+    shift_x = (width / 2 - x) / width and shift_y = (y - height / 2) / width. `metre`: one metre in the scene's units.
     """
     data = bpy.data.cameras.new(name)
     data.sensor_fit, data.sensor_width = "HORIZONTAL", SENSOR_MM
@@ -40,7 +40,7 @@ def build_camera(name: str, camera: Camera, photo: bpy.types.Image | None, *, me
 
 
 def return_to_standpoint(standing: bpy.types.Object) -> tuple[int, int] | None:
-    """Undo whatever was done to the photo's camera; gives the photo's width and height."""
+    """Put the camera back to where the import set it; gives the photo's width and height, None for another camera."""
     if STANDPOINT not in standing:
         return None
     numbers, data = list(standing[STANDPOINT]), standing.data
@@ -52,7 +52,7 @@ def return_to_standpoint(standing: bpy.types.Object) -> tuple[int, int] | None:
 
 
 def pose(camera: Camera) -> Matrix:
-    """Camera to world. Both worlds' cameras have X right, Y up and look down -Z, so only the world's axes turn."""
+    """Camera to world, Blender's axes. Cameras of both have X right, Y up and look down -Z, so only the world's axes differ."""
     matrix = np.eye(4)
     matrix[:3, :3] = to_blender(camera.rotation).T  # the rows of the rotation are the camera's axes in head space
     matrix[:3, 3] = to_blender(-camera.rotation.T @ camera.translation)

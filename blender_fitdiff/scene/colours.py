@@ -1,4 +1,4 @@
-"""Linear Rec.709, in which avatars and our constants give their colours, to the colours that the open file works in."""
+"""Converts linear Rec.709, the colours of avatars and of constants here, to the working space of the open file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What the panel's switches do, each as a plain function. All state lives in the scene itself: it is read back from
-there, saved with the file, and undone like any other change."""
+"""What the panel's switches do, as functions. All state is in the scene: it is read back from there, saved with the file, and
+undone like any other change."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def hdri_state(scene: bpy.types.Scene) -> tuple[str, float, float] | None:
         return None
     turn = world.node_tree.nodes.get("Turn")
     degrees = _degrees(turn.inputs["Rotation"].default_value[2]) if turn else 0.0
-    # Only looked for: a panel asks while it draws, and may make no node where the artist took this one away.
+    # Not background_of: panels call this while they draw, and must not make a node that the artist has removed.
     background = next((node for node in world.node_tree.nodes if node.type == "BACKGROUND"), None)
     return str(world[HDRI]), background.inputs["Strength"].default_value if background else 0.0, degrees
 
@@ -83,7 +83,7 @@ def use_hdri(
 
 
 def adjust_hdri(scene: bpy.types.Scene, *, strength: float | None = None, degrees: float | None = None) -> None:
-    """Of the HDRI that `use_hdri` has put there; what is None stays as it is."""
+    """Change strength and turn of the HDRI that `use_hdri` has set; what is None stays as it is."""
     if hdri_state(scene) is None:
         return
     if strength is not None:
@@ -105,7 +105,7 @@ def maps_state(head: Head, kind: str) -> bool | None:
 
 
 def set_maps(head: Head, on: bool, kinds: Sequence[str] = tuple(SOCKETS)) -> None:
-    """Show the maps of these kinds, or plain skin, plain eyes and so on without them."""
+    """Connect or disconnect the maps of these kinds, in all materials of the head."""
     for material in head.materials:
         for kind in kinds:
             if material.node_tree and is_connected(material, kind) is not None:
@@ -118,10 +118,10 @@ def hair_state(head: Head) -> tuple[bool, float | None] | None:
 
 
 def set_hair(head: Head, *, on: bool | None = None, length: float | None = None) -> None:
-    """Strands over the painted scalp, and their length in metres; what is None stays as it is."""
+    """Show the strands of hair, and set their length in metres; what is None stays as it is."""
     if head.hair is None:
         raise FitDiffError(
-            "hair-missing", "This head has no strands of hair: its photo shows none, or they were deleted."
+            "hair-missing", "This head has no strands of hair: its photo shows no short hair, or they were deleted."
         )
     if on is not None:
         head.hair.hide_render = head.hair.hide_viewport = not on
@@ -145,8 +145,8 @@ def brows_state(head: Head) -> bool | None:
 
 
 def set_brows(head: Head, on: bool) -> None:
-    """Strands over the painted brows."""
-    gone = "This head has no strands on its brows: they are too pale for any, or were deleted."
+    """Show the strands over the painted brows, or hide them."""
+    gone = "This head has no strands on its brows: the brows are too pale, or the strands were deleted."
     _show(head.brows, on, FitDiffError("brows-missing", gone))
 
 
@@ -173,7 +173,7 @@ def set_photo(
 ) -> None:
     """The photo behind the head, or over it to compare, in the photo camera's view; what is None stays as it is."""
     if head.camera is None or photo_state(head) is None:
-        raise FitDiffError("photo-missing", "This head was made without keeping its photo, so there is none to show.")
+        raise FitDiffError("photo-missing", "This head's avatar does not contain the photo, so there is none to show.")
     picture = head.camera.data.background_images[0]
     if shown is not None:
         head.camera.data.show_background_images = shown
@@ -184,7 +184,7 @@ def set_photo(
 
 
 def back_to_photo(head: Head, scene: bpy.types.Scene) -> None:
-    """The photo's camera where it stood, with its lens and picture size, and the 3D views look through it."""
+    """Put the photo's camera back, with its lens and picture size, and have the 3D views look through it."""
     if head.camera is None:
         raise FitDiffError(
             "camera-missing", "This head's camera was deleted from the scene. Import its avatar again to get it back."
@@ -198,7 +198,7 @@ def back_to_photo(head: Head, scene: bpy.types.Scene) -> None:
 
 
 def reset_expression(head: Head, *, to_photo: bool) -> None:
-    """All sliders to where the fit ended, or to the neutral face; what the artist has added stays."""
+    """Set the import's shape keys to the fit's expression, or to 0; shape keys that the artist has added stay."""
     keys = head.mesh.data.shape_keys
     if keys is None:
         return

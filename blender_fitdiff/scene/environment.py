@@ -1,4 +1,4 @@
-"""Light from all round: the HDRIs that come with every Blender, or the artist's own."""
+"""Lights a scene by an HDRI: one that comes with Blender, or the artist's own file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUFFIXES = (".exr", ".hdr")
 
 
 def hdris() -> dict[str, Path]:
-    """Blender's own by name (city, courtyard, forest, ...), sorted; empty where a build comes without them."""
+    """Name -> file of the HDRIs that come with Blender (city, courtyard, forest, ...); empty where a build has none."""
     folder = bpy.utils.system_resource("DATAFILES", path="studiolights/world")
     if not folder or not Path(folder).is_dir():
         return {}
@@ -22,7 +22,7 @@ def hdris() -> dict[str, Path]:
 
 
 def find_hdri(name: str) -> Path:
-    """One of Blender's by its name, or a file of the artist's."""
+    """The file of an HDRI that comes with Blender, by name, or a file by its path. Raises FitDiffError hdri-missing."""
     known = hdris()
     if name in known:
         return known[name]
@@ -33,8 +33,8 @@ def find_hdri(name: str) -> Path:
 
 
 def build_hdri_world(name: str, path: Path, *, strength: float = 1.0, degrees: float = 0.0) -> bpy.types.World:
-    """A world lit by the picture, turned about the vertical; the picture is packed, because Blender's own lie elsewhere on
-    another machine."""
+    """A world lit by the picture, turned about the vertical. The picture is packed: its path may not exist on another
+    machine."""
     try:
         image = bpy.data.images.load(str(path), check_existing=False)
     except RuntimeError as error:

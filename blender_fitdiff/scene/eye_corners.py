@@ -1,5 +1,4 @@
-"""Flesh in the inner corners of the eyes, where a face model leaves a dark gap between eyeball and lids. Knows nothing of
-bpy."""
+"""Adds flesh in the inner corners of the eyes, where a face model leaves a dark gap between eyeball and lids. Needs no bpy."""
 
 from __future__ import annotations
 
@@ -11,25 +10,26 @@ import numpy as np
 from .lids import Opening
 from .mesh_arrays import REGIONS, MeshArrays
 
-REACH = 0.24  # of the opening's width: how far the flesh reaches over the eyeball, and
-LINES = (0.1, 0.22, 0.35, 0.5, 0.66, 0.82, 1.0)  # shares of it where lines of vertices run from lid to lid
-ACROSS = 9  # vertices of a line
-TUCKED = 0.2  # how far it goes on inside either lid, whose edge subdivision rounds, and
-RIM = 0.15  # how far outside it stays at the lid's height; both as shares of the way from lid to lid
+REACH = 0.24  # how far the flesh reaches over the eyeball, as a share of the opening's width
+LINES = (0.1, 0.22, 0.35, 0.5, 0.66, 0.82, 1.0)  # shares of the reach where lines of vertices run from lid to lid
+ACROSS = 9  # vertices per line
+# Shares of the way from lid to lid:
+TUCKED = 0.2  # how far the flesh goes on inside either lid, as subdivision rounds the lid's edge
+RIM = 0.15  # how far from either lid it stays at the lid's height
 DEPTH = (
     (0.0, 0.4, 1.0),
     (1.5, 1.0, 0.0),
 )  # shares of the reach, and which ring of the skin, from within, its rims lie on there
-SUNK = 0.04  # of the eyeball's radius: how far below its surface the flesh ends
+SUNK = 0.04  # how far below the eyeball's surface the flesh ends, as a share of its radius
 DIVES = (0.0, 0.66)  # shares of the reach where it leaves the lids' height and where it has sunk
-SWELLS = 0.04  # of the eyeball's radius, and
-PEAK = 0.22  # the share of the reach where it swells most
-TILE = 0.004  # half the side of the spot of the texture that it shows
+SWELLS = 0.04  # how far the flesh swells, as a share of the eyeball's radius
+PEAK = 0.22  # share of the reach where it swells most
+TILE = 0.004  # half the side of the square of the texture that it shows
 
 
 def with_eye_corners(mesh: MeshArrays, openings: Sequence[Opening]) -> MeshArrays:
-    """The same with a few vertices and faces more, at the end of each array: what was there keeps its number. A new vertex
-    is a mixture of the lids' own, and moves as they do in every shape."""
+    """The mesh with the flesh's vertices and faces at the end of each array, so that earlier ones keep their numbers. A new
+    vertex is a weighted mean of the lids' vertices, and moves with them in every shape."""
     rows, weights, moved, quads, uv, uv_quads, region = [], [], [], [], [], [], []
     count, uv_count = len(mesh.vertices), len(mesh.uv)
     for opening in openings:
@@ -95,12 +95,12 @@ def _across() -> np.ndarray:
 
 
 def _hats(at: np.ndarray, count: int) -> np.ndarray:
-    """(N,) places between 0 and count - 1 -> (N, count) weights of whole numbers that mix to them."""
+    """at (N,) from 0 to count - 1 -> (N, count) weights of linear interpolation between whole numbers."""
     return (1 - np.abs(at[:, None] - np.arange(count))).clip(0, 1)
 
 
 def _shaped(base: np.ndarray, opening: Opening) -> np.ndarray:
-    """Swollen near the corner, and sunk into the eyeball where it ends, but for what touches the lids."""
+    """base (N, 3) -> (N, 3): swollen near the corner, and sunk into the eyeball where the flesh ends, except at the lids."""
     along = np.concatenate([[0.0], np.repeat(LINES, ACROSS)])
     across = np.concatenate([[0.0], np.tile(_across(), len(LINES))])
     ray = base - opening.centre

@@ -1,4 +1,4 @@
-"""Wet eyes: what no map of ours says about an eyeball, as nodes over its round texture tile."""
+"""Adds what no map has to the eyes' material: the film of water, the bulge of the cornea, the hollow of the iris."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import numpy as np
 from .mesh import UV_LAYER
 from .mesh_arrays import REGIONS, MeshArrays
 
-FILM = "Film"  # the node that says where the water mirrors
-MIDDLE = (1.5, 0.5, 0.0)  # of the eyes' tile, where the pupil is
+FILM = "Film"  # name of the node that says where the water mirrors
+MIDDLE = (1.5, 0.5, 0.0)  # the pupil's texture coordinates: the middle of the eyes' tile
 CORNEA_ANGLE = math.radians(24.0)  # from the pupil to where the cornea meets the white, seen from the eyeball's centre
-CORNEA = 0.26  # how far the cornea stands out of the ball, and
-IRIS = 0.18  # how deep the iris lies, both in radii of the iris
-MIRRORED = (-0.2, 0.5, 0.3, 1.0)  # from and to which height of the mirrored direction, and the film's weight there
-TOLERANCE = math.radians(6.0)
+CORNEA = 0.26  # how far the cornea stands out of the eyeball, in radii of the iris
+IRIS = 0.18  # how deep the iris lies, in radii of the iris
+MIRRORED = (-0.2, 0.5, 0.3, 1.0)  # the mirrored direction's z from and to, and the film's weight at each
+TOLERANCE = math.radians(6.0)  # between a vertex's angle from the pupil and the one that its tile says
 
 
 @dataclass(frozen=True)
 class Cornea:
-    """Where the clear front of both eyeballs lies."""
+    """The size of the clear front of both eyeballs."""
 
-    tile_radius: float  # in the tile
-    radius: float  # metres along the ball
+    tile_radius: float  # in texture coordinates
+    radius: float  # metres along the eyeball's surface
 
 
 def find_cornea(arrays: MeshArrays) -> Cornea | None:
-    """Only where the eyes' tile is azimuthal, as the embedded face's: the distance from its middle is the angle from the
-    pupil over 2 pi. Other eyeballs keep a plain film of water."""
+    """None unless the eyes' texture is azimuthal, as the embedded face's is: the distance from the tile's middle is the angle
+    from the pupil over 2 pi. Other eyeballs get a film of water alone."""
     chosen = arrays.quad_region == REGIONS.index("eyes")
     if arrays.eye_pivots is None or not chosen.any():
         return None
@@ -50,8 +50,8 @@ def find_cornea(arrays: MeshArrays) -> Cornea | None:
 
 
 def add_film(tree: bpy.types.NodeTree, principled: bpy.types.Node) -> None:
-    """A film of water that mirrors what is above more than what is level or below, where lashes, lids and cheeks are: a
-    pupil that mirrors an even light from everywhere looks milky."""
+    """A film of water that mirrors what is above more than what is level or below. Lashes, lids and cheeks are there; a film
+    that mirrors even light from everywhere makes the pupil milky."""
     mirrored, split, weight = (tree.nodes.new(f"ShaderNode{kind}") for kind in ("TexCoord", "SeparateXYZ", "MapRange"))
     for node, place in ((mirrored, -660), (split, -480), (weight, -300)):
         node.location = (place, -860)
@@ -65,8 +65,8 @@ def add_film(tree: bpy.types.NodeTree, principled: bpy.types.Node) -> None:
 
 
 def add_cornea(tree: bpy.types.NodeTree, principled: bpy.types.Node, cornea: Cornea) -> None:
-    """The film of water bulges over the iris and the iris lies hollow under it, both by bump alone: highlights
-    gather on the cornea as on a real one, and the side of the iris that is away from the light glows."""
+    """Bump the film of water outwards over the iris, and the iris inwards under it. Highlights then gather on the cornea, and
+    the side of the iris that is away from the light glows."""
     dome = _dome(tree, cornea.tile_radius)
     for name, socket, depth, row in (
         ("Cornea", "Coat Normal", CORNEA * cornea.radius, -420),

@@ -1,5 +1,4 @@
-"""Short hair, lashes and brows as Blender's own: Curves objects on the head that follow its expressions, comb and render
-like any other."""
+"""Builds hair, lashes and brows as Blender's hair curves on the head. They follow its expressions and can be combed."""
 
 from __future__ import annotations
 
@@ -20,14 +19,14 @@ from .nodes import load_image, node_tree
 from .reader import AvatarFolder
 from .strands import Strands, grow
 
-LENGTH, LONGEST = "Length", 0.05  # the modifier's input, metres
-THICK, THIN = 0.00005, 0.00002  # metres, radius at the root and at the tip
-COLOUR, VARIED = "Colour", 0.35  # the node that says it, and by how much single hairs are paler or darker
+LENGTH, LONGEST = "Length", 0.05  # name of the modifier's input, and its maximum in metres
+THICK, THIN = 0.00005, 0.00002  # radius at the root and at the tip, metres
+COLOUR, VARIED = "Colour", 0.35  # name of the colour's node; by what share single hairs are paler or darker
 GROWING = "FitDiff Hair"  # the modifier on the strands
 LASH, LASH_THICK, LASH_THIN = 0.0098, 0.00009, 0.00002  # metres: the longest lash, radius at the root and at the tip
 LASH_SHADE, LASH_PALEST = 0.25, 0.025  # lashes are this much darker than the hair, and no paler than that (linear)
 BROW_THICK, BROW_THIN = 0.000035, 0.000008  # metres
-BROW_SHADE = 0.55  # light passes single hairs: darker by this they look as their colour says
+BROW_SHADE = 0.55  # light passes through single hairs: at this share of their colour they look right
 LASH_DARK = (0.01, 0.007, 0.005)  # where the photo shows no hair
 
 
@@ -83,7 +82,7 @@ def _strands_on(
     data.materials.append(build_hair_material(name, colour))
     thing = bpy.data.objects.new(name, data)
     thing.parent = head
-    head.add_rest_position_attribute = True  # what the strands take as the head at rest
+    head.add_rest_position_attribute = True  # the strands are deformed relative to it
     modifier = thing.modifiers.new(GROWING, "NODES")
     modifier.node_group = _growing(name, length)
     set_length(thing, length)
@@ -91,7 +90,7 @@ def _strands_on(
 
 
 def length_of(hair: bpy.types.Object) -> float | None:
-    """Metres; None where the artist took the modifier away that keeps it."""
+    """Metres; None where the artist has removed the modifier that keeps it."""
     found = _length_input(hair)
     return None if found is None else read_input(*found)
 
@@ -113,7 +112,7 @@ def _length_input(hair: bpy.types.Object) -> tuple[bpy.types.Modifier, str] | No
 
 
 def _map(path: Path) -> np.ndarray:
-    """(H, W, 3), row 0 at v = 0, as the file has it."""
+    """The file's values, (H, W, 3) float32 from 0 to 1, row 0 at v = 0."""
     image = load_image(path, path.stem, srgb=False, pack=False)
     values = np.empty(math.prod(image.size) * 4, np.float32)
     image.pixels.foreach_get(values)
@@ -135,7 +134,7 @@ def _curves(name: str, strands: Strands, thickness: tuple[float, float]) -> bpy.
 
 
 def _growing(name: str, grown: float) -> bpy.types.NodeTree:
-    """Strands that were grown at this length drawn out from their roots to another, and moved as the skin below moves."""
+    """The modifier's node group: scales strands of length `grown` to the length that is set, and moves them with the skin."""
     tree = bpy.data.node_groups.new(name, "GeometryNodeTree")
     tree.is_modifier = True
     tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
@@ -176,7 +175,7 @@ def _growing(name: str, grown: float) -> bpy.types.NodeTree:
 
 
 def build_hair_material(name: str, colour: tuple[float, float, float]) -> bpy.types.Material:
-    """Cycles has light go through every hair; EEVEE cannot, and gets a surface that looks much the same from afar."""
+    """Two outputs: Cycles uses the hair shader, through which light passes; EEVEE cannot, and gets a similar surface."""
     material = bpy.data.materials.new(name)
     tree = node_tree(material)
     tree.nodes.clear()

@@ -1,5 +1,5 @@
-"""Heads that stand in the file, found again by what their import left on their collection: also after saving, renaming
-and reopening, and without the folder that they came from."""
+"""Finds the heads in a file by the custom properties that their import left on their collections. That works after saving,
+renaming and reopening, and without the avatar folder."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import bpy
 
 from .ownership import TAG
 
-SECONDS, VERDICT = "fitdiff_seconds", "fitdiff_verdict"  # custom properties of a head that was made in this Blender
+SECONDS, VERDICT = (
+    "fitdiff_seconds",
+    "fitdiff_verdict",
+)  # custom properties of the collection of a head that was made here, not imported
 PARTS = ("mesh", "sun", "camera", "world", "hair", "lashes", "brows")
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """One imported head. What the artist has deleted since is None; the mesh's object is always there."""
+    """One imported head. Parts that it does not have, or that the artist has deleted, are None; the mesh is always there."""
 
     collection: bpy.types.Collection
     mesh: bpy.types.Object
@@ -51,7 +54,7 @@ class Head:
 
 
 def remember(collection: bpy.types.Collection, **parts: bpy.types.ID | None) -> None:
-    """Custom properties that point to the parts survive renaming, and keep a world that no scene uses."""
+    """Point to the parts by custom properties, which survive renaming and keep a world that no scene uses."""
     for part in PARTS:
         if parts[part] is not None:
             collection[f"fitdiff_{part}"] = parts[part]
@@ -75,14 +78,15 @@ def heads(scene: bpy.types.Scene) -> list[Head]:
 
 
 def the_head(context: bpy.types.Context) -> Head:
-    """For operators and panels whose poll has seen that there is one."""
+    """The active head, for operators and panels whose poll has checked that there is one."""
     head = active_head(context)
     assert head is not None
     return head
 
 
 def active_head(context: bpy.types.Context) -> Head | None:
-    """The one that the active object belongs to, else the one imported last; of those that are shown, if any is."""
+    """The shown head that the active object belongs to, else the shown head that was imported last; hidden heads only
+    where none is shown."""
     known = heads(context.scene)
     known = [head for head in known if head.is_shown] or known
     active = context.view_layer.objects.active if context.view_layer else None

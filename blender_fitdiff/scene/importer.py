@@ -1,4 +1,4 @@
-"""An avatar folder becomes a head in the scene, whole or not at all."""
+"""Imports an avatar folder as a head in the scene. A failed import leaves the file as it was."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def import_avatar(
 
 
 def _build(avatar: AvatarFolder, name: str, metre: float, *, subdivision: int, pack: bool) -> ImportedAvatar:
-    """`metre`: in the scene's units. The meshes stay in metres and the head's object is scaled; what shaders take in world
-    units, and what stands beside the head, is scaled itself."""
+    """`metre`: one metre in the scene's units. The meshes stay in metres and the head's object is scaled by it. Lengths in
+    shaders, and objects beside the head, are scaled one by one."""
     name = f"FitDiff {name}"
     openings = find_openings(avatar.mesh)
     arrays = with_eye_corners(avatar.mesh, openings)
@@ -123,7 +123,7 @@ def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: Avata
     render = scene.render
     scene.camera, scene.world = imported.camera, imported.world
     render.resolution_x, render.resolution_y = avatar.camera.width, avatar.camera.height
-    render.hair_type = "STRIP"  # EEVEE's other way makes every hair a pixel wide at least
-    render.film_transparent = True  # or the world would hide the photo
+    render.hair_type = "STRIP"  # with the other type, EEVEE draws every hair at least a pixel wide
+    render.film_transparent = True  # else the world would hide the photo
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
     use_neutral_view(scene)

@@ -1,4 +1,4 @@
-"""Eyelashes, rooted on the outer rim of the lids' edges. Knows nothing of bpy. Seeded."""
+"""Grows eyelashes as strands on the outer rim of the lids' edges. Needs no bpy. The random numbers are seeded."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .strands import Strands, nothing, unit
 
 POINTS = 6  # of a lash
 WIDTH = 0.0275  # metres from corner to corner, of the eye that the lengths below are meant for
-FORWARD = 0.45  # of a lash's first direction is the head's, the rest leads away from the eyeball
-TUFT = 4  # lashes whose tips lean together, and
-GATHERED = 0.3  # by how much of the way to each other
+FORWARD = 0.45  # a lash starts in a mix of two directions: this share straight forward, the rest away from the eyeball
+TUFT = 4  # neighbouring lashes whose tips lean together
+GATHERED = 0.3  # how far they lean, as a share of the way to their middle
 SEED = 7
 
 
@@ -26,12 +26,12 @@ class Row:
     count: int
     length: float  # metres, of the longest
     lengths: tuple[float, ...]  # as shares of it
-    start: float  # how steeply they leave the lid, away from the slit
-    end: float  # and end
-    fan: tuple[float, float]  # towards the outer corner
+    start: float  # elevation at the root, away from the slit between the lids
+    end: float  # elevation at the tip
+    fan: tuple[float, float]  # turn towards the outer corner, of the first and of the last lash
     first: float  # share of the lid that is bare at the inner corner
-    last: float  # where they end
-    band: tuple[float, float]  # how deep roots lie in the ring of faces that follows the edge
+    last: float  # share of the lid where the lashes end
+    band: tuple[float, float]  # range of the roots across the ring of faces outside the edge: 0 at the edge
 
 
 UPPER = Row(140, 0.0098, (0.5, 0.72, 0.88, 1.0, 1.0, 0.8), -4, 54, (-14, 34), 0.13, 0.985, (0.55, 0.94))
@@ -39,7 +39,7 @@ LOWER = Row(70, 0.0055, (0.45, 0.65, 0.85, 1.0, 1.0, 0.75), 0, 42, (-12, 30), 0.
 
 
 def grow_lashes(mesh: MeshArrays, openings: Sequence[Opening]) -> Strands:
-    """On both lids of each. Equal heads get equal lashes."""
+    """Lashes on both lids of each opening. Equal heads get equal lashes."""
     random = np.random.default_rng(SEED)
     parts = []
     for opening in openings:
@@ -99,7 +99,7 @@ def _lid(
 
 
 def _gathered(points: np.ndarray) -> np.ndarray:
-    """Neighbours lean together, at their tips the most."""
+    """points (N, POINTS, 3): lashes of a tuft lean together, most at their tips."""
     starts = np.arange(0, len(points), TUFT)
     count = np.diff([*starts, len(points)])
     middle = (np.add.reduceat(points, starts, axis=0) / count[:, None, None]).repeat(count, axis=0)

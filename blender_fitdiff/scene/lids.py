@@ -1,6 +1,6 @@
-"""The lids of a head's eyes, found from how its faces hang together. Knows nothing of bpy.
+"""Finds the eyelids in the mesh, from which faces are neighbours. Needs no bpy.
 
-Skin ends round every eyeball in a loop; rings of faces lead from there over the lid's edge to its outside.
+The skin ends in a loop of vertices round each eyeball. From there, rings of faces lead over the lid's edge to its outside.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import numpy as np
 
 from .mesh_arrays import REGIONS, MeshArrays
 
-RINGS = 6  # from where the skin ends outwards; the lid's edge is among them
-NEAR = 3.0  # radii of the eyeball: what lies farther is no lid
-EDGE = 0.004  # of the opening's width: rings whose height differs by less from the edge's are the edge as well
-FEWEST, FEWEST_RINGS = 8, 3  # vertices round an eye; and what is known to be a lid
+RINGS = 6  # counted outwards from the loop; the lid's edge is one of them
+NEAR = 3.0  # radii of the eyeball: faces farther away belong to no lid
+EDGE = 0.004  # share of the opening's width: rings whose height differs by less belong to the edge
+FEWEST, FEWEST_RINGS = 8, 3  # vertices of a loop, and rings of a lid, at least
 
 
 @dataclass(frozen=True, eq=False)
 class Opening:
-    """One eye's opening; columns run from the inner corner over the upper lid to the outer corner and back below."""
+    """One eye's opening, as R rings of N vertices. Columns run from the inner corner along the upper lid to the outer
+    corner, and back along the lower lid."""
 
     rings: np.ndarray  # (R, N) vertices, from the eyeball outwards
     outer: int  # the column at the outer corner
@@ -40,7 +41,7 @@ class Opening:
 
 
 def find_openings(mesh: MeshArrays) -> list[Opening]:
-    """Of the left and of the right eye; a head whose eyes are painted on its skin, or are missing, has none."""
+    """The left eye's and the right eye's. Empty for a head whose eyes are painted on its skin, or missing."""
     corners = mesh.quads[mesh.quad_region == REGIONS.index("eyes")]
     skin = mesh.quads[mesh.quad_region == REGIONS.index("skin")]
     if not len(corners) or not len(skin):
@@ -81,7 +82,7 @@ def _opening(
     first, second = place[rings[1, 1 : outer + 1], 1], place[rings[1, outer + 1 :], 1]
     if not len(first) or not len(second):
         return None
-    if first.mean() < second.mean():  # it runs over the lower lid first
+    if first.mean() < second.mean():  # the columns run along the lower lid first
         rings = np.concatenate([rings[:, :1], rings[:, :0:-1]], 1)
         outer = rings.shape[1] - outer
     width = float(np.linalg.norm(place[rings[1, 0]] - place[rings[1, outer]]))
@@ -92,14 +93,14 @@ def _opening(
 
 
 def _edge(height: np.ndarray, tolerance: float) -> int:
-    """(R,) how far each ring stands back from the slit -> the outermost of those that reach furthest into it; one
-    more must follow."""
+    """height (R,) of the rings above the slit between the lids -> the edge: the outermost of the lowest rings, which is not the
+    last ring."""
     reaching = np.flatnonzero(height[:-1] < height.min() + tolerance)
     return int(reaching[-1]) if len(reaching) else len(height) - 2
 
 
 def _loops(faces: np.ndarray) -> list[np.ndarray]:
-    """Where a mesh of (F, 4) faces, -1 for a missing corner, ends: every closed boundary of at least FEWEST vertices."""
+    """faces (F, 4), -1 for a missing corner -> the closed boundaries of at least FEWEST vertices."""
     following = np.roll(faces, -1, axis=1)
     following[:, 2] = np.where(faces[:, 3] < 0, faces[:, 0], following[:, 2])
     there = faces >= 0

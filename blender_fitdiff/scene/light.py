@@ -1,4 +1,4 @@
-"""The nine light numbers as a sun and a world."""
+"""Builds the estimated light as a sun and a world."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from .mesh import to_blender
 from .nodes import background_of
 from .reader import Light
 
-SUN_ANGLE = math.radians(14.0)  # the fit knows no shadows: as soft as a window's, and as large in the eyes
+SUN_ANGLE = math.radians(
+    14.0
+)  # the fit renders no shadows: as soft as the light of a window, and as large a highlight in the eyes
 
 
 ESTIMATE = "fitdiff_estimate"
@@ -25,7 +27,8 @@ def build_sun(name: str, light: Light, *, metre: float = 1.0) -> bpy.types.Objec
 
     A Lambert surface returns albedo / pi of the irradiance that reaches it, and a sun of strength S gives the
     irradiance S * max(n.l, 0). So S / pi = diffuse, that is S = pi * diffuse. Highlights: Cycles has no knob for them
-    per lamp, which is right for a physical light (specular = diffuse); EEVEE takes the ratio. `metre`: in the scene's units.
+    per lamp, which is right for a physical light (specular = diffuse); EEVEE takes the ratio. `metre`: one metre in the scene's
+    units.
     """
     sun = bpy.data.lights.new(name, "SUN")
     sun.energy = math.pi * light.diffuse
@@ -35,7 +38,7 @@ def build_sun(name: str, light: Light, *, metre: float = 1.0) -> bpy.types.Objec
     sun.specular_factor = light.specular / light.diffuse if light.diffuse > 0 else 0.0
     lamp = bpy.data.objects.new(name, sun)
     towards = Vector(to_blender(np.array(light.direction)).tolist())
-    lamp.location = towards * 0.6 * metre  # a sun shines from everywhere; this is where its icon is out of the way
+    lamp.location = towards * 0.6 * metre  # a sun has no place; here its icon is out of the way
     lamp.rotation_mode = "QUATERNION"
     lamp.rotation_quaternion = towards.to_track_quat("Z", "Y")  # lamps shine along their own -Z
     return lamp

@@ -1,4 +1,4 @@
-"""One Principled material for each region, fed by the avatar's maps."""
+"""Builds one Principled material per region (skin, eyes, teeth, mouth) from the avatar's maps."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .nodes import load_image, node_tree
 REGION_TAG = "fitdiff_region"
 SOCKETS = {"diffuse": "Base Color", "specular": "Specular IOR Level", "normal": "Normal"}
 """Kind of map -> the Principled input that it feeds. Its texture node bears the kind's name."""
-HEAD_WIDTH = 0.17  # metres from ear to ear, of the head that the lengths below are meant for
+HEAD_WIDTH = 0.17  # metres from ear to ear: the lengths below are for a head of this width
 PORE_COUNT = 520.0  # across the skin's tile: 0.7 mm apart on a cheek
-PORES = "Pores"  # the node that raises them
+PORES = "Pores"  # name of the bump node for pores
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the maps do not say about a region. Metres where a length is meant, on a head of HEAD_WIDTH."""
+    """What the maps do not say about a region. Lengths in metres, on a head of HEAD_WIDTH."""
 
     colour: tuple[float, float, float]  # linear, where there is no map
     roughness: float
@@ -35,7 +35,7 @@ class Look:
     specular: float = 0.5  # where there is no map
     coat: float = 0.0  # a film of water
     coat_roughness: float = 0.03
-    pores: float = 0.0  # depth of relief finer than any map
+    pores: float = 0.0  # depth of pores, which are finer than any map
 
 
 # 0.49 is the roughness of the highlight that the fit renders (docs/shading.md). Flesh lets red travel about 3 mm. An eye
@@ -51,7 +51,7 @@ COAT_IOR = 1.376  # tears and saliva lie on the cornea and on teeth
 
 
 def size_of(arrays: MeshArrays) -> float:
-    """1 for a head as wide as HEAD_WIDTH: light travels as many millimetres in flesh as the head is large."""
+    """The head's width over HEAD_WIDTH: by it, the lengths of light in flesh and of pores are scaled."""
     skin = arrays.quads[arrays.quad_region == REGIONS.index("skin")]
     if not len(skin):
         return 1.0
@@ -101,12 +101,12 @@ def build_material(
 
 
 def principled_of(material: bpy.types.Material) -> bpy.types.Node:
-    """Its shader; an artist may have replaced it, so None is possible for materials that are not fresh."""
+    """The material's Principled shader; None where the artist has replaced it."""
     return next((node for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled"), None)
 
 
 def connect(material: bpy.types.Material, kind: str) -> bool:
-    """Let the map feed its input (again). False where the material has no such map, or is no longer as it was built."""
+    """Connect the map to its input. False where the material has no such map, or the artist has removed its nodes."""
     nodes, links = material.node_tree.nodes, material.node_tree.links
     texture, principled = nodes.get(kind), principled_of(material)
     if texture is None or principled is None:
@@ -125,7 +125,7 @@ def connect(material: bpy.types.Material, kind: str) -> bool:
 
 
 def disconnect(material: bpy.types.Material, kind: str) -> None:
-    """What the map fed falls back to the plain value that its input shows."""
+    """Disconnect the map: its input then uses its plain value."""
     texture = material.node_tree.nodes.get(kind)
     if kind == "normal":
         texture = material.node_tree.nodes.get("Normal Map")
@@ -142,7 +142,7 @@ def is_connected(material: bpy.types.Material, kind: str) -> bool | None:
 
 
 def _add_map(tree: bpy.types.NodeTree, kind: str, image: bpy.types.Image, row: int) -> None:
-    """A texture node read at the head's own coordinates; for normals, the node that bends by them as well."""
+    """Add the texture node with the head's texture coordinates; for normals, the Normal Map node too."""
     uv = tree.nodes.get("UV") or tree.nodes.new("ShaderNodeUVMap")
     uv.name, uv.uv_map, uv.location = "UV", UV_LAYER, (-1000, 0)
     texture = tree.nodes.new("ShaderNodeTexImage")
@@ -155,7 +155,7 @@ def _add_map(tree: bpy.types.NodeTree, kind: str, image: bpy.types.Image, row: i
 
 
 def _add_pores(tree: bpy.types.NodeTree, principled: bpy.types.Node, depth: float) -> None:
-    """Fine relief for near views, on texture coordinates, so that it moves with the skin."""
+    """Add pores for near views, in texture coordinates, so that they move with the skin."""
     uv = tree.nodes.get("UV") or tree.nodes.new("ShaderNodeUVMap")
     uv.name, uv.uv_map, uv.location = "UV", UV_LAYER, (-1000, 0)
     cells = tree.nodes.new("ShaderNodeTexVoronoi")

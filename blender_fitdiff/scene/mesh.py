@@ -1,4 +1,4 @@
-"""The head's mesh: quads, texture coordinates and material regions, in bulk."""
+"""Builds the head's mesh: faces, texture coordinates and material slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mesh.npz without numpy's loader: no pickle, no header believed, no index out of range. Knows nothing of bpy."""
+"""Reads mesh.npz without numpy's loader: no pickle, and every header, size and index is checked. Needs no bpy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ REGIONS = ("skin", "eyes", "teeth", "mouth")
 VERTEX_LIMIT = 1 << 20
 SHAPE_LIMIT = 512
 SIZE_LIMIT = 1 << 30  # bytes of all arrays once unpacked
-REACH = 100.0  # metres
+REACH = 100.0  # metres; larger coordinates are refused
 
 _SHAPE_NAME = re.compile(r"(?!Basis$)[A-Za-z][A-Za-z0-9_]{0,62}$")
 _HEADER = re.compile(
     rb"\{'descr': '([<|][fiuU][1-9][0-9]?)', 'fortran_order': False, 'shape': \(((?:[0-9]{1,9},? ?){0,4})\), \} *\n"
 )
-# name -> dtypes, shape in the letters that must agree between arrays, required
+# name -> dtypes; shape, where a letter stands for the same length in all arrays; required
 _ARRAYS = {
     "vertices": (("<f4",), "V3", True),
     "quads": (("<i4",), "Q4", True),
@@ -93,7 +93,7 @@ def _check(mesh: MeshArrays, vertex_count: int, uv_count: int) -> None:
 
 
 def _unpack(data: bytes) -> dict[str, np.ndarray]:
-    """Sizes are compared before anything is unpacked, and unpacking stops at the promised size."""
+    """Name -> array. Sizes are checked before unpacking, which stops at the size that the archive states."""
     arrays: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()

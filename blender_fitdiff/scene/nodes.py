@@ -1,4 +1,4 @@
-"""What every node graph here needs, written once for Blender 4.2 to 5."""
+"""Helpers for node graphs and images, for Blender 4.2 to 5."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import bpy
 
 def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
     """The owner's node tree; before 5.0 it had to be asked for."""
-    if bpy.app.version < (5, 0, 0) and not owner.use_nodes:  # panels look here too, and may not write
+    if (
+        bpy.app.version < (5, 0, 0) and not owner.use_nodes
+    ):  # only then: panels call this while they draw, and must not write
         owner.use_nodes = True
     return owner.node_tree
 
 
 def background_of(world: bpy.types.World) -> bpy.types.Node:
-    """The node that says what a world is like; made where somebody took it away."""
+    """The world's Background node; made if the artist has removed it."""
     tree = node_tree(world)
     found = next((node for node in tree.nodes if node.bl_idname == "ShaderNodeBackground"), None)
     if found is None:
@@ -27,7 +29,7 @@ def background_of(world: bpy.types.World) -> bpy.types.Node:
 
 
 def load_image(path: Path, name: str, *, srgb: bool, pack: bool) -> bpy.types.Image:
-    """A picture of the avatar under its own name, its colour space said and not guessed."""
+    """Load a picture of the avatar. srgb: a colour picture; else its values are data."""
     image = bpy.data.images.load(str(path), check_existing=False)
     image.name = name
     if not pack and bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:

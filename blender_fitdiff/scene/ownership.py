@@ -1,4 +1,4 @@
-"""Which data an import made: taken back whole when it fails, and found again when the same folder is imported anew."""
+"""Tags the data that an import made. A failed import is removed completely, and a new import replaces the earlier one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ KINDS = (
 
 @contextmanager
 def owned(folder: str, *, replace: bool) -> Iterator[None]:
-    """Everything that the block creates is tagged with its folder; when it raises, all of it is removed.
+    """Tag everything that the `with` block creates with its folder; when the block raises, remove all of it.
 
-    With `replace`, what carried the tag before goes once the block has succeeded, and keeps its names until then in
-    effect: they are lent to the new data while it is built, and given back on failure.
+    With `replace`, data of an earlier import is renamed before, so that the new data can have its names. It is removed when
+    the block has succeeded, and gets its names back when it fails.
     """
     previous = earlier(folder) if replace else []
     names = [block.name for block in previous]
@@ -37,8 +37,8 @@ def owned(folder: str, *, replace: bool) -> Iterator[None]:
 
 
 def earlier(folder: str) -> list[bpy.types.ID]:
-    """What an import of this folder made before. What was duplicated or renamed since has become the artist's own:
-    a duplicate carries the tags of its original under another name."""
+    """What an earlier import of this folder made. Data that the artist has duplicated or renamed since is left out: its name
+    is no longer the tagged one."""
     tagged = [block for block in _all() if block.library is None and block.get(TAG) == folder]
     return [block for block in tagged if block.get(NAME_TAG) == block.name]
 
@@ -48,7 +48,7 @@ def _all() -> set[bpy.types.ID]:
 
 
 def _remove(blocks: Sequence[bpy.types.ID], names: Sequence[str]) -> None:
-    """Objects and collections go; other data goes unless the artist uses it elsewhere, and then gets its name back."""
+    """Remove objects and collections, and other data unless it is used elsewhere: that gets its name back."""
     data = []
     things = []
     for block, name in zip(blocks, names, strict=True):
@@ -58,7 +58,7 @@ def _remove(blocks: Sequence[bpy.types.ID], names: Sequence[str]) -> None:
             data.append((block, name))
     _keep_in_sight([block for block in things if isinstance(block, bpy.types.Collection)], set(things))
     bpy.data.batch_remove(things)
-    # meshes hold materials and materials hold images: what is let go of in one round is free in the next
+    # meshes use materials, and materials images: each round makes more data unused
     while unused := [block for block, _ in data if block.users - block.use_fake_user <= 0]:
         data = [(block, name) for block, name in data if block not in unused]
         bpy.data.batch_remove(unused)
@@ -66,7 +66,7 @@ def _remove(blocks: Sequence[bpy.types.ID], names: Sequence[str]) -> None:
 
 
 def _keep_in_sight(collections: Sequence[bpy.types.Collection], going: set[bpy.types.ID]) -> None:
-    """What is not ours but lies in a collection that goes moves up to its scene."""
+    """Link the artist's objects to the scene itself, where the collection that they are in is removed."""
     for scene in bpy.data.scenes:
         for collection in set(collections) & set(scene.collection.children_recursive):
             for thing in set(collection.objects) - going - set(scene.collection.objects):

@@ -1,4 +1,4 @@
-"""Expressions as sliders that start where the fit ended."""
+"""Builds the expressions as shape keys, set to the fit's expression."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .mesh import to_blender
 from .mesh_arrays import MeshArrays
 
 FIT_RESIDUAL = "FitDiff Residual"
-"""What the photo shows beyond the sliders (and the gaze). At 1 the head is the fit; at 0 only the sliders speak."""
+"""Shape key of what the sliders cannot express, and of the gaze. At 1 the head is as fitted; at 0 only the sliders count."""
 
 START = "fitdiff_start"
 """Custom property of the head: where each slider started."""

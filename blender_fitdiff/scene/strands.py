@@ -1,4 +1,4 @@
-"""Single hairs from a head's map of hair: where each is rooted, and which way it bends. Knows nothing of bpy. Seeded."""
+"""Grows short hair from its map: strands with roots and bends. Needs no bpy. The random numbers are seeded."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ import numpy as np
 
 from .mesh_arrays import REGIONS, MeshArrays
 
-PER_AREA = 1.3e6  # strands on a square metre, where hair stands as dense as it gets
-MOST = 120_000  # strands of a head, however large the map says its hair is
+PER_AREA = 1.3e6  # strands per square metre where the map's density is 1
+MOST = 120_000  # strands of a head
 POINTS = 4  # of a strand
 LIFT = 0.55  # how far a strand stands up at its root: 0 lies on the skin, 1 stands upright
-STRAY = 0.28  # radians by which single hairs turn away from their neighbours
-TUFT, TUFTED = 0.006, 0.22  # metres across of hairs that turn alike, and the radians by which they do
-SHORTEST = 0.45  # of the length, at the very edge of the hairline
+STRAY = 0.28  # radians: standard deviation of single hairs' directions
+TUFT, TUFTED = 0.006, 0.22  # tufts that turn together: their size in metres, and by how many radians at most
+SHORTEST = 0.45  # share of the length at the edge of the hairline
 SEED = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Strands:
-    """Head space as in the avatar: metres, Y up."""
+    """N strands in head space: metres, Y up."""
 
     points: np.ndarray  # (N, POINTS, 3) float32, the root first
-    uv: np.ndarray  # (N, 2) float32 where the root lies in the texture
+    uv: np.ndarray  # (N, 2) float32 texture coordinates of the roots
 
 
 @dataclass(frozen=True, eq=False)
 class Roots:
-    """Where hairs begin, N of them."""
+    """The roots of N strands, and the M vertices of the skin near them."""
 
     place: np.ndarray  # (N, 3) metres
     normal: np.ndarray  # (N, 3) unit, of the skin
-    way: np.ndarray  # (N, 3) unit, along the skin: which way hair lies
+    way: np.ndarray  # (N, 3) unit, the direction in which the hair lies, along the skin
     density: np.ndarray  # (N,) 0 to 1
     uv: np.ndarray  # (N, 2)
-    around: np.ndarray  # (M,) the skin's vertices near them, and
-    normals: np.ndarray  # (M, 3) how it lies there
+    around: np.ndarray  # (M,) vertices of the skin
+    normals: np.ndarray  # (M, 3) their unit normals
 
 
 def grow(mesh: MeshArrays, hair: np.ndarray, length: float) -> Strands:
-    """hair (H, W, 3), row 0 at v = 0: docs/avatar-format.md has what its channels say. Equal heads get equal hairs."""
+    """hair (H, W, 3), row 0 at v = 0: direction and density, see docs/avatar-format.md. length: metres. Equal heads get equal
+    hair."""
     random = np.random.default_rng(SEED)
     roots = rooted(mesh, hair, PER_AREA, random)
     if roots is None:
@@ -56,14 +57,14 @@ def nothing(points: int) -> Strands:
 
 
 def rooted(mesh: MeshArrays, hair: np.ndarray, per_area: float, random: np.random.Generator) -> Roots | None:
-    """As `grow` has them; None where the map says that there is no hair."""
+    """Roots at random places, as dense as the map says; None where it has no hair. per_area: strands per square metre."""
     corners, uv_corners = _skin_triangles(mesh)
     size = np.array(hair.shape[1::-1])
     position = mesh.vertices.astype(np.float64)
     a, b, c = (position[corners[:, k]] for k in range(3))
     across = np.cross(b - a, c - a)
     area = 0.5 * np.linalg.norm(across, axis=1)
-    # Only where hair grows, with a margin: a triangle may reach into hair with no corner.
+    # Triangles near hair: hair may grow inside of one that has no corner in it.
     thick = _read(hair[..., 2], mesh.uv[uv_corners].astype(np.float64).reshape(-1, 2), size).reshape(-1, 3).max(1)
     near = _near_hair(hair[..., 2], mesh.uv[uv_corners], size) | (thick > 0)
     weight = area * near
@@ -89,7 +90,7 @@ def rooted(mesh: MeshArrays, hair: np.ndarray, per_area: float, random: np.rando
 def _bent(
     root: np.ndarray, normal: np.ndarray, way: np.ndarray, reach: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    """(N, POINTS, 3): up from the skin, then lying down the way that hair lies."""
+    """reach (N,) lengths in metres -> (N, POINTS, 3): strands rise from the skin, then bend down in the direction `way`."""
     lift = LIFT * random.uniform(0.6, 1.3, (len(root), 1))
     points, place = [root], root
     for step in range(POINTS - 1):
@@ -100,7 +101,7 @@ def _bent(
 
 
 def turned(roots: Roots, tuft: float, tufted: float, stray: float, random: np.random.Generator) -> np.ndarray:
-    """(N, 3) unit: which way each lies. Tufts turn together, hairs by themselves."""
+    """(N, 3) unit directions: the roots' own, turned at random by tuft and by single strand."""
     root, normal, way = roots.place, roots.normal, roots.way
     cell = np.floor(root / tuft + random.normal(0, 0.25, root.shape)).astype(np.int64)
     together = _noise(cell @ np.array([73856093, 19349663, 83492791]))
@@ -110,7 +111,7 @@ def turned(roots: Roots, tuft: float, tufted: float, stray: float, random: np.ra
 
 
 def _noise(keys: np.ndarray) -> np.ndarray:
-    """(N,) whole numbers -> (N,) in -1 to 1, the same for the same key."""
+    """(N,) integers -> (N,) pseudo-random numbers from -1 to 1, the same for the same key."""
     mixed = (keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
     return mixed.astype(np.float64) / (1 << 23) - 1
 
@@ -138,7 +139,7 @@ def _near_hair(density: np.ndarray, uv: np.ndarray, size: np.ndarray) -> np.ndar
 
 
 def _read(picture: np.ndarray, uv: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """(H, W) at (N, 2), bilinear, the border's value outside."""
+    """picture (H, W) at uv (N, 2) -> (N,), bilinear; outside, the value at the border."""
     place = (uv * size - 0.5).clip(0, size - 1)
     low = np.minimum(place.astype(int), size - 2).clip(0)
     high = np.minimum(low + 1, size - 1)

@@ -1,4 +1,4 @@
-"""A scene's own unit of length. Avatars are in metres."""
+"""The length of a scene's unit. Avatars are in metres."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from .mesh_arrays import REGIONS, MeshArrays
 
 
 def add_groups(head: bpy.types.Object, arrays: MeshArrays) -> None:
-    """One for each region that the mesh has, and one for each eye where it is known what the eyes turn about."""
+    """One group for each region of the mesh, and one for each eye where the eyes' pivots are known."""
     for index, region in enumerate(REGIONS):
         quads = arrays.quads[arrays.quad_region == index]
         members = np.unique(quads[quads >= 0])

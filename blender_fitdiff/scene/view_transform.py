@@ -1,4 +1,4 @@
-"""The scene's view transform: which one shows a head in its photo's colours, and what to tell of all others."""
+"""Sets the view transform that shows a head in its photo's colours, and explains what others do."""
 
 from __future__ import annotations
 

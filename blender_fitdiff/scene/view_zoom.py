@@ -1,4 +1,4 @@
-"""How far a view through the photo's camera is zoomed in: the whole photo, or the head where it is small in it."""
+"""Zooms a 3D view that looks through the photo's camera: to the whole photo, or to the head where it is small in it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import math
 import bpy
 import numpy as np
 
-MARGIN = 0.95  # of the view that the photo takes
-LARGE = 0.6  # of the view that a head takes which is zoomed in on
-SMALL = 0.3  # of the view, below which a head is zoomed in on
+MARGIN = 0.95  # share of the view that the whole photo takes
+LARGE = 0.6  # share of the view that the head takes after zooming in on it
+SMALL = 0.3  # share of the view below which the head is zoomed in on
 ZOOMS = (-30.0, 600.0)  # what Blender allows
 
 
 def fit_view(area: bpy.types.Area, scene: bpy.types.Scene, head: bpy.types.Object) -> None:
-    """For a view through the scene's camera, as build_camera makes them."""
+    """Set zoom and offset of a view through the scene's camera, which build_camera has made."""
     window = next((region for region in area.regions if region.type == "WINDOW"), None)
     view, camera = area.spaces.active.region_3d, scene.camera
     if window is None or min(window.width, window.height) < 1 or view is None or camera is None:
@@ -40,8 +40,9 @@ def extent(head: bpy.types.Object, camera: bpy.types.Object) -> tuple[np.ndarray
 def chosen(
     width: float, height: float, aspect: float, low: np.ndarray, high: np.ndarray
 ) -> tuple[float, tuple[float, float]]:
-    """Pixels of a view, height over width of the picture, extent of the head in it -> the picture's width as a share of
-    the view's, and the place of the picture that the view's middle shows."""
+    """width, height: of the view, pixels. aspect: the picture's height over its width. low, high: the head's extent in it.
+
+    Gives the picture's width as a share of the view's, and the place of the picture that the view's middle shows."""
     whole = MARGIN * min(1.0, height / (width * aspect))
     size = high - low
     filling = min(1 / size[0], height / (width * size[1]))  # at which the head would fill the view

@@ -1,4 +1,4 @@
-"""What the artist sees right after an import: the head with its maps, in its light, from where the photo was taken."""
+"""Switches the 3D view to show a head with its maps, in its light, through the photo's camera."""
 
 from __future__ import annotations
 

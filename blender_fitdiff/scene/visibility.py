@@ -1,4 +1,4 @@
-"""Several heads in one file stand in the same place: one of them is shown."""
+"""Which objects are shown: heads stand in the same place, so one is shown and what is in its way is hidden."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .heads import Head, heads
 
 
 def show_only(scene: bpy.types.Scene, head: Head, *, as_in_photo: bool = True) -> None:
-    """The others are hidden, in the view and in renders; `as_in_photo`: the scene gets this head's world and camera."""
+    """Show this head and hide the others, in views and renders. as_in_photo: give the scene this head's world and camera."""
     for other in heads(scene):
         hidden = other.collection != head.collection
         other.collection.hide_viewport = other.collection.hide_render = hidden
@@ -18,7 +18,7 @@ def show_only(scene: bpy.types.Scene, head: Head, *, as_in_photo: bool = True) -
         _use_world_and_camera(scene, head)
     layer = bpy.context.view_layer
     if layer is not None:
-        layer.update()  # what was just linked or shown is known to it from then on
+        layer.update()  # or it does not know yet what was just linked or shown
     if layer is not None and head.mesh.name in layer.objects and bpy.context.mode == "OBJECT":
         for thing in layer.objects:
             thing.select_set(thing == head.mesh)
@@ -36,7 +36,7 @@ def _use_world_and_camera(scene: bpy.types.Scene, head: Head) -> None:
 
 
 def hide_what_encloses(scene: bpy.types.Scene, head: Head) -> list[str]:
-    """Hide what the head would stand inside of, like the cube of a new file; gives the names of what was hidden."""
+    """Hide meshes that enclose the head, like the cube of a new file; gives their names."""
     bpy.context.view_layer.update()
     centre = sum((head.mesh.matrix_world @ Vector(corner) for corner in head.mesh.bound_box), Vector()) / 8
     ours = {thing for one in heads(scene) for thing in one.collection.all_objects}
@@ -54,7 +54,7 @@ def hide_what_encloses(scene: bpy.types.Scene, head: Head) -> list[str]:
 
 
 def other_lamps(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """Lamps that shine on the head besides its own."""
+    """The scene's lamps that light renders, without those of heads."""
     ours = {thing for one in heads(scene) for thing in one.collection.all_objects}
     return [thing for thing in scene.objects if thing.type == "LIGHT" and thing not in ours and not thing.hide_render]
 
