@@ -1,4 +1,4 @@
-"""Photos and avatar folders become .blend, .glb, .usdc, .fbx and pictures, without a window and without anybody watching.
+"""The batch command: makes .blend, .glb, .usdc, .fbx and pictures of photos and avatar folders, without a window.
 
     blender -b --python batch.py -- photos/ --out heads/ --blend --glb --render cycles --hdri city
     blender -c fitdiff photos/ --out heads/ --blend --glb --render cycles --hdri city
@@ -42,7 +42,7 @@ Job = Path | int
 
 
 def run(words: Sequence[str], program: str = "batch.py") -> int:
-    """The whole command; gives its exit code and never raises for what an input, a disk or a user can cause."""
+    """Run the command and give its exit code. Errors of inputs, disk or user are reported, not raised."""
     try:
         options = read(words, program)
         jobs = _jobs(options)
@@ -127,7 +127,7 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
 
 
 def _inputs(given: Sequence[str]) -> Iterator[Path]:
-    """Folders that are no avatars stand for the photos and avatars in them."""
+    """A folder that is not an avatar stands for the photos and avatars in it."""
     for word in given:
         path = Path(os.path.abspath(word))
         if path.name == MANIFEST:
@@ -142,7 +142,7 @@ def _inputs(given: Sequence[str]) -> Iterator[Path]:
                 for one in inside
                 if (one.is_file() and one.suffix.lower() in PICTURES) or (one / MANIFEST).is_file()
             ]
-            yield from chosen or [path]  # an empty folder is told in the report
+            yield from chosen or [path]  # an empty folder is reported as an error
         else:
             yield path
 
@@ -169,10 +169,10 @@ def _is_avatar(job: Job) -> bool:
 
 
 def _absence(job: Job) -> FitDiffError | None:
-    """Why this input can be neither a photo nor an avatar."""
+    """Why this input is neither a photo nor an avatar; None if it may be one."""
     if isinstance(job, int) or _is_avatar(job) or job.is_file():
         return None
-    what = "is no file"
+    what = "is not a file"
     if not job.exists():
         what = "is not there"
     elif job.is_dir():
@@ -185,7 +185,7 @@ def _called(job: Job) -> str:
 
 
 def _name(job: Job, taken: set[str], earlier: Mapping[str, str]) -> str:
-    """Of the input's folder in the output: two photos of one name stay apart. An input keeps the name of earlier runs."""
+    """The name of the input's folder in --out. Two photos of one name get different ones; later runs use the same."""
     base = (
         f"person-{job}" if isinstance(job, int) else (job.name if _is_avatar(job) else job.stem).lstrip(".") or "head"
     )
@@ -207,7 +207,7 @@ def _one(
     outcome: Outcome,
     earlier: Mapping[str, str],
 ) -> None:
-    """The avatar first, then what is made of it in a hidden folder, from where each file takes its place whole."""
+    """Make one head: the avatar, then its files in a hidden folder, from where each is moved to its place."""
     target = options.out / name
     part = None
     try:
@@ -244,21 +244,22 @@ def _one(
     except FitDiffError as error:
         outcome.blame(error)
     except OSError as error:
-        sentence = "The disk refused: choose another folder for --out, or make room."
+        sentence = "The files could not be written: choose another folder for --out, or make room on the disk."
         outcome.blame(FitDiffError("write-output", sentence, details=str(error)))
-    except Exception as error:  # a fault of ours must not end the night's work
-        sentence = f"FitDiff stumbled over this one because of a fault of its own ({type(error).__name__})."
+    except Exception as error:  # a bug must not end the whole batch
+        sentence = (
+            f"FitDiff had an internal error with this input ({type(error).__name__}): see the details, and report them."
+        )
         outcome.blame(FitDiffError("internal", sentence, details=_traceback(error)))
     finally:
         if part is not None:
             shutil.rmtree(part, ignore_errors=True)
-        with suppress(OSError):  # only an empty folder goes
+        with suppress(OSError):  # only an empty folder is removed
             target.rmdir()
 
 
 def _refuse_to_lose(job: Job, target: Path, options: argparse.Namespace, earlier: Mapping[str, str]) -> None:
-    """A folder that is there already is gone on with only where that is asked for and an earlier run made it.
-    Raises FitDiffError output-exists."""
+    """Raise FitDiffError output-exists for an existing folder, unless --skip-existing is given and an earlier run made it."""
     ours = (target / "avatar" / MANIFEST).is_file() or (_is_avatar(job) and target.name in earlier)
     if not options.skip_existing:
         ways = "say --skip-existing to keep it, or --overwrite"
@@ -298,21 +299,21 @@ def _drawn(seed: int, avatar: Path, options: argparse.Namespace, service: Servic
 def _build(
     avatar: Path, name: str, folder: Path, options: argparse.Namespace, products: Products, outcome: Outcome
 ) -> None:
-    """Each product on its own: one that this Blender cannot make does not cost the others."""
+    """Make each file by itself: where this Blender cannot make one, the others are still made."""
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     scene = bpy.context.scene
     head = head_of(import_avatar(avatar, scene=scene, name=name, pack=True).collection)
     assert head is not None
     renderer = _renderer(options, outcome)
     if products.blend:
-        with _blaming(outcome):
+        with _collecting_errors(outcome):
             _set_up_rendering(scene, options, renderer)
             _save_blend(folder / "head.blend")
     for kind in products.exports:
-        with _blaming(outcome):
+        with _collecting_errors(outcome):
             export_head(head, folder / f"head{FORMATS[kind]}")
     if products.pictures:
-        with _blaming(outcome):
+        with _collecting_errors(outcome):
             _pictures(head, folder, options, renderer)
 
 
@@ -337,7 +338,7 @@ def _save_blend(path: Path) -> None:
 
 
 def _pictures(head: Head, folder: Path, options: argparse.Namespace, renderer: str) -> None:
-    """portrait.png under the photo's light; with --hdri, relit.png with it and the chosen ones side by side."""
+    """portrait.png in the photo's light; with --hdri, relit.png: that light and the chosen HDRIs side by side."""
     names = [ESTIMATED]
     for name in options.hdri:
         names += hdris() if name == "all" else [name]
@@ -349,8 +350,8 @@ def _pictures(head: Head, folder: Path, options: argparse.Namespace, renderer: s
 
 
 @contextmanager
-def _blaming(outcome: Outcome) -> Iterator[None]:
-    """Errors with a sentence go to the outcome, and the next product is made."""
+def _collecting_errors(outcome: Outcome) -> Iterator[None]:
+    """Add a FitDiffError to the outcome, and go on with the next file."""
     try:
         yield
     except FitDiffError as error:

@@ -41,11 +41,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(program: str) -> argparse.ArgumentParser:
-    made = _Parser(prog=program, description="Photos and avatar folders become heads in Blender's files.")
-    made.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, avatar folders, or folders of either")
-    made.add_argument(
-        "--random", type=int, default=0, metavar="N", help="and N people whom nobody has photographed, from --seed on"
+    made = _Parser(
+        prog=program, description="Make heads of photos and avatar folders, as files for Blender and other programs."
     )
+    made.add_argument("inputs", nargs="*", metavar="INPUT", help="photos, avatar folders, or folders of either")
+    made.add_argument("--random", type=int, default=0, metavar="N", help="also N random people, from --seed on")
     made.add_argument("--out", type=Path, required=True, help="each input gets a folder of its own in it")
     made.add_argument("--blend", action="store_true", help="head.blend, maps packed")
     made.add_argument("--glb", action="store_true", help="head.glb")
@@ -59,7 +59,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         metavar="NAME",
         help="with --render: relit.png under this HDRI too; a name of Blender's, a file, or `all`; may be repeated",
     )
-    made.add_argument("--size", type=int, default=512, help="of portraits, pixels a side; default 512")
+    made.add_argument("--size", type=int, default=512, help="side of portraits in pixels; default 512")
     made.add_argument("--samples", type=int, help="per pixel; default 32 for Cycles, 16 for EEVEE")
     again = made.add_mutually_exclusive_group()
     again.add_argument("--overwrite", action="store_true", help="replace what an earlier run left")
@@ -67,7 +67,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         "--skip-existing", action="store_true", help="keep what an earlier run left, and make only what is missing"
     )
     made.add_argument("--backend-python", metavar="PATH", help="the backend's Python; default: the installed one")
-    made.add_argument("--timeout", type=float, default=LONGEST, metavar="S", help="for one photo; default 3600 seconds")
+    made.add_argument("--timeout", type=float, default=LONGEST, metavar="S", help="seconds for one photo; default 3600")
     for name, kind in RECONSTRUCT_OPTIONS.items():
         made.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="V", help="as `fitdiff reconstruct` has it")
     return made
@@ -109,7 +109,7 @@ def asked_for(options: argparse.Namespace) -> Products:
 
 
 def missing(options: argparse.Namespace, folder: Path) -> Products:
-    """What was asked for and does not lie in a head's folder."""
+    """What was asked for and is not in a head's folder yet."""
     asked = asked_for(options)
     pictures = ["portrait.png", *(["relit.png"] if options.hdri else [])]
     return Products(

@@ -1,4 +1,4 @@
-"""What became of each input of the headless command: report.json for programs, report.txt for people."""
+"""The batch command's report: report.json for programs, report.txt for people."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ STATES = ("done", "kept", "incomplete", "failed")
 
 @dataclass
 class Outcome:
-    """What became of one input. status: one of STATES; kept: all that was asked for was there already; incomplete: the
-    avatar is there, but not all that was asked for."""
+    """The result for one input. status: one of STATES; kept: all files were there already; incomplete: the avatar is there, but
+    not all files that were asked for."""
 
     input: str
     status: str = "failed"
@@ -36,7 +36,7 @@ class Outcome:
 
 
 def write_report(out: Path, outcomes: Sequence[Outcome], code: int, blender: str, seconds: float) -> tuple[Path, str]:
-    """Where the report is, and its text. Raises OSError."""
+    """Write the report; gives its path and its text. Raises OSError."""
     told = {
         "format": "fitdiff-batch",
         "version": 1,
@@ -74,7 +74,7 @@ def inputs_of_heads(out: Path) -> dict[str, str]:
 
 
 def _free_place(out: Path, outcomes: Sequence[Outcome]) -> Path:
-    """`report`, or `report-2` and so on: one that tells of a head which this run does not tell of is never replaced."""
+    """`report`, or `report-2` and so on: a report about a head that this run does not cover is never replaced."""
     ours = {Path(one.folder).name for one in outcomes if one.status != "failed"}
     for number in itertools.count(1):
         place = out / ("report" if number == 1 else f"report-{number}")

@@ -1,4 +1,4 @@
-"""Installs, checks, repairs and removes the backend's own environment, without ever letting the UI wait.
+"""Installs, checks, repairs and removes the backend's environment, in threads and processes so that the UI never waits.
 
 `state` costs a few file look-ups and may be asked on every redraw's timer. Everything else is a Job: start it, look at
 its `progress` as often as you like, and read its `outcome` when it is there. Nothing here touches Blender's own Python.
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import FitDiffError
-from .installing import builds, bundle, folder_lock, interpreter, places, record, worker
+from .installing import builds, bundle, folder_lock, interpreter, layout, record, worker
 from .installing.problem import Problem, of_os_error
 
-home = places.home
+home = layout.home
 SIZES = builds.SIZES
 
 MISSING, INSTALLING, BROKEN, OUTDATED, READY = "missing", "installing", "broken", "outdated", "ready"
@@ -31,7 +31,7 @@ PATIENCE = 10.0  # seconds that a cancelled worker has to tidy up before it is k
 
 @dataclass(frozen=True)
 class State:
-    """How things stand in a folder. `reason` is a sentence: why it is broken or outdated, or why the last try failed."""
+    """The state of an installation. `reason` is a sentence: why it is broken or outdated, or why the last try failed."""
 
     name: str  # missing, installing, broken, outdated, ready
     reason: str = ""
@@ -39,7 +39,7 @@ class State:
     version: str = ""
     torch: str = ""
     build: str = ""  # cpu, cu130, cu126, rocm7.2, metal
-    why: str = ""  # that build
+    why: str = ""  # why that build
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Progress:
     title: str = ""  # for the artist
     step: int = 0
     steps: int = 0
-    line: str = ""  # what pip is at
+    line: str = ""  # what pip is doing
     done: float = 0.0  # megabytes of the file that is being fetched
     total: float = 0.0
     fetched: float = 0.0  # megabytes of all files so far
@@ -58,7 +58,7 @@ class Progress:
 
 
 def bundle_folder() -> Path:
-    """Where the extension keeps what it brings: beside this package in a zip, at the top in a checkout."""
+    """The folder `wheels`: inside the package in a zip, beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     return next(
         (place for place in (package / "wheels", package.parent / "wheels") if place.is_dir()), package / "wheels"
@@ -72,9 +72,9 @@ def state(folder: Path, wheels: Path | None = None) -> State:
     made, failure = record.read(folder), record.last_failure(folder)
     reason = failure["sentence"] if failure else ""
     if made is None:
-        if (folder / places.STAMP).exists():
+        if (folder / layout.STAMP).exists():
             return State(BROKEN, "The record of the installation cannot be read: press Repair.")
-        return State(MISSING, reason, (folder / places.DOWNLOADS).is_dir())
+        return State(MISSING, reason, (folder / layout.DOWNLOADS).is_dir())
 
     def told(name: str, why: str) -> State:
         return State(name, why, version=made.version, torch=made.torch, build=made.build, why=made.why)
@@ -86,7 +86,7 @@ def state(folder: Path, wheels: Path | None = None) -> State:
     try:
         brought = bundle.read(wheels or bundle_folder())
     except Problem as problem:
-        return told(READY, problem.sentence)  # what is installed works all the same
+        return told(READY, problem.sentence)  # what is installed works nevertheless
     if brought.fingerprint != made.fingerprint:
         other = _other(brought.version, made.version)
         return told(OUTDATED, f"The backend is {made.version}, the extension brings {other}: press Update.")
@@ -102,16 +102,16 @@ def python_of(folder: Path) -> Path | None:
     made = record.read(folder)
     if made is None or record.fault(made, folder):
         return None
-    return places.python_of(made.root)
+    return layout.python_of(made.root)
 
 
 def log_of(folder: Path) -> Path:
     """What pip said during the last installation."""
-    return folder / places.LOG
+    return folder / layout.LOG
 
 
 class Job:
-    """Something that takes its time, in a thread of its own. Its fields may be read at any moment."""
+    """Work in a thread of its own. Its fields may be read at any time."""
 
     def __init__(self, work: Callable[[Job], str], cancellable: bool = True) -> None:
         self.progress = Progress()
@@ -148,7 +148,9 @@ class Job:
             outcome = FAILED
         except Exception as error:  # the thread must never end without an outcome
             self.error = FitDiffError(
-                "internal", f"The installer stopped because of a fault of its own ({error}).", details=repr(error)
+                "internal",
+                f"The installer stopped with an internal error ({error}): copy the details and report it.",
+                details=repr(error),
             )
             outcome = FAILED
         self.outcome = outcome
@@ -162,7 +164,7 @@ def install(
     torch_index: str | None = None,
     wheels: Path | None = None,
 ) -> Job:
-    """Make the environment, or make it anew beside the one that is there. Also resumes, updates and repairs.
+    """Make the environment, beside an existing one, which it then replaces. Also resumes, updates and repairs.
 
     online: whether the network may be used at all (`bpy.app.online_access`); an offline package needs none.
     build: auto, cpu, cuda or rocm. torch_index: a mirror of PyTorch's index, or "pip" for pip's own configuration.
@@ -178,7 +180,7 @@ def install(
 
 
 def check(folder: Path) -> Job:
-    """Run the backend's own doctor; what it finds is remembered, and `state` says broken until a repair."""
+    """Run `fitdiff doctor`; what it finds is kept, and `state` is broken until a repair."""
     return Job(lambda job: _check(job, folder))
 
 
@@ -226,7 +228,7 @@ def _install(job: Job, request: dict) -> str:
         return CANCELLED
     error = told.get("error") or {
         "code": "install-crash",
-        "sentence": "The installation was ended from outside or by a fault of its own: press Install to go on.",
+        "sentence": "The installation ended unexpectedly: press Install to go on.",
         "details": stray,
     }
     raise Problem(error["code"], error["sentence"], error["details"])
@@ -288,10 +290,10 @@ def _remove(job: Job, folder: Path) -> str:
         return DONE
     try:
         with folder_lock.FolderLock(folder):
-            for path in places.leavings(folder):  # the stamp comes first: half removed is missing, not ready
+            for path in layout.leavings(folder):  # the stamp comes first: half removed is missing, not ready
                 job.show(stage="remove", title="Removing the backend", line=path.name)
-                places.delete(path)
-        (folder / places.LOCK).unlink(missing_ok=True)
+                layout.delete(path)
+        (folder / layout.LOCK).unlink(missing_ok=True)
         if not any(folder.iterdir()):
             folder.rmdir()
     except OSError as error:

@@ -91,7 +91,7 @@ class FITDIFF_OT_reconstruct(bpy.types.Operator):
 
 
 class FITDIFF_OT_random_person(bpy.types.Operator):
-    """PersonOrder a person whom nobody has photographed"""
+    """Make the head of a random person, without a photo"""
 
     bl_idname = "fitdiff.random_person"
     bl_label = "Random Person"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
-from ..backend.installing.places import write_whole
+from ..backend.installing.layout import write_whole
 
 KEPT = 5  # runs of each kind
 

@@ -1,2 +1,2 @@
-"""What makes the backend's environment. Standard library only, no bpy, and nothing from outside this folder: besides
-Blender, a bare Python runs it (worker.py), which knows no Blender."""
+"""Makes the backend's environment. Only the standard library and this folder are imported, as worker.py runs in a plain Python
+without Blender."""

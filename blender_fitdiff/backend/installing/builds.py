@@ -1,4 +1,4 @@
-"""Which build of torch fits a machine, and where it comes from: one pure function and the vendor's address."""
+"""Chooses the build of torch for a machine, and the index that it comes from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROCM_CHIPS = (
 
 @dataclass(frozen=True)
 class Build:
-    """A build of torch. `why` is for the artist: what was found, and what it means."""
+    """A build of torch. `why` tells the artist what was found and what is used."""
 
     tag: str  # cpu, cu130, cu126, rocm7.2, metal
     why: str
@@ -47,7 +47,7 @@ class Build:
 
 
 def choose(machine: Machine, wish: str = "auto") -> Build:
-    """The build for a machine. A wish that it cannot fulfil is refused; `auto` never is, where torch exists at all."""
+    """The build for a machine. Raises Problem for a wish that the machine cannot fulfil, and where torch does not exist."""
     if wish not in WISHES:
         raise Problem("install-build", f"There is no build “{wish}” of the backend: choose {', '.join(WISHES)}.")
     system, _, rest = machine.platform.partition("-")
@@ -79,7 +79,7 @@ def choose(machine: Machine, wish: str = "auto") -> Build:
         reasons.append(
             f"AMD {machine.amd[0]} is not supported by ROCm."
             if machine.amd
-            else "There is no AMD card that Linux lists."
+            else "No AMD card was found; ROCm needs Linux."
         )
     if wish in ("cuda", "rocm"):
         raise Problem("install-build", f"{reasons[-1]} Choose auto or cpu.")
@@ -90,7 +90,7 @@ def choose(machine: Machine, wish: str = "auto") -> Build:
 
 
 def cuda_for(found: tuple[Card, ...]) -> tuple[str, str]:
-    """(build, why) for the best of the cards; an empty build where no card or driver will do."""
+    """(build, why) for the best of the cards; an empty build where no card or driver is good enough."""
     if not found:
         return "", "No NVIDIA card was found."
     for tag, driver, oldest, newest in CUDA:

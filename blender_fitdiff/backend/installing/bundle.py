@@ -1,4 +1,4 @@
-"""What the extension brings for its backend: the folder `wheels`, filled by `build.py wheels` and described by bundle.json."""
+"""The packages in the extension for its backend: folder `wheels`, made by `build.py wheels`, listed in bundle.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AGAIN = "Install the FitDiff extension again from its zip."
 
 @dataclass(frozen=True)
 class Offline:
-    """That the folder also holds every package for one kind of machine."""
+    """For the offline package, whose folder has every wheel for one platform."""
 
     platform: str  # as an interpreter tells it: linux-x86_64
     python: str  # 3.11
@@ -36,12 +36,12 @@ class Bundle:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with anything that would make another environment; the same online and offline."""
+        """Changes when a new environment has to be made; the same online and offline."""
         told = json.dumps([self.version, self.torch, {role: self.files[role]["sha256"] for role in sorted(self.files)}])
         return hashlib.sha256(told.encode()).hexdigest()
 
     def verify(self) -> None:
-        """Hold every file against its sha256."""
+        """Check every file's sha256. Raises Problem bundle-damaged."""
         wanted = {entry["file"]: entry["sha256"] for entry in self.files.values()}
         wanted |= self.offline.wheels if self.offline else {}
         for name, digest in wanted.items():
@@ -52,7 +52,7 @@ class Bundle:
 
 
 def read(folder: Path) -> Bundle:
-    """The bundle in a folder; its files are not looked at."""
+    """Read bundle.json; the files that it lists are not checked. Raises Problem bundle-missing."""
     try:
         told = json.loads((folder / FILE).read_text(encoding="utf-8"))
         offline = told["offline"]

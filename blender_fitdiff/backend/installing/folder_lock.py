@@ -1,4 +1,4 @@
-"""One installation at a time in a folder, over all Blenders: a lock that the system drops when its holder dies."""
+"""Allows one installation at a time in a folder, over all Blenders. The system releases the lock when its process ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from .places import LOCK
+from .layout import LOCK
 from .problem import Problem
 
 if os.name == "nt":
@@ -31,7 +31,7 @@ else:
 
 
 class FolderLock:
-    """Held from `with` to its end. The file stays behind; only the system's lock on it counts, so a crash leaves none."""
+    """A context manager. The file stays; only the system's lock on it counts, so a crash leaves no lock."""
 
     def __init__(self, folder: Path, patience: float = 2.0) -> None:
         self._folder = folder
@@ -47,7 +47,7 @@ class FolderLock:
                 if time.monotonic() > until:
                     raise Problem(
                         "install-busy",
-                        "Another Blender is installing or removing FitDiff's backend just now: wait until it is done.",
+                        "Another Blender is installing or removing FitDiff's backend: wait until it is done.",
                     )
                 time.sleep(0.05)
         except BaseException:
@@ -62,7 +62,7 @@ class FolderLock:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether somebody, this process included, is at work in the folder."""
+    """Whether a process, this one included, holds the folder's lock."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR)
     except OSError:
@@ -70,6 +70,6 @@ def is_held(folder: Path) -> bool:
     try:
         return not _take(descriptor)
     except OSError:
-        return False  # a file system without locks: installing there will say so
+        return False  # a file system without locks: installing there gives an error
     finally:
         os.close(descriptor)

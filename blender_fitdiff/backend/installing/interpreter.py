@@ -1,4 +1,4 @@
-"""Finds a Python to make the environment with: Blender's own where it has one, else one of the system's."""
+"""Finds a Python to make the environment with: Blender's own, else one of the system's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Interpreter:
 
 
 def clean_environment(environ: Mapping[str, str] | None = None, **extra: str) -> dict[str, str]:
-    """An environment without what Blender or a shell has set for its own Python; proxies and pip's settings stay."""
+    """Variables for a child process, without those that Blender or a shell sets for its own Python. Proxies and pip's stay."""
     source = dict(os.environ) if environ is None else environ
     dropped = ("PYTHON", "VIRTUAL_ENV", "CONDA_", "__PYVENV_LAUNCHER__", "MATERIALX_", "PXR_", "LD_PRELOAD")
     kept = {name: value for name, value in source.items() if not name.upper().startswith(dropped)}
@@ -41,14 +41,14 @@ def clean_environment(environ: Mapping[str, str] | None = None, **extra: str) ->
 
 
 def no_window() -> dict[str, Any]:
-    """For subprocess on Windows: no console window flashes up over Blender."""
+    """Arguments of subprocess that keep Windows from opening a console."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NO_WINDOW}
     return {}
 
 
 def candidates() -> Iterator[Path]:
-    """Places to look in, best first. Blender's own Python comes first: it is there, and its version is known to work."""
+    """Paths to try, best first: Blender's own Python, whose version is known to work, then the system's."""
     names = ("python.exe",) if os.name == "nt" else (f"python3.{sys.version_info[1]}", "python3")
     if Path(sys.executable or "").name.lower().startswith("python"):
         yield Path(sys.executable)
@@ -69,7 +69,7 @@ def candidates() -> Iterator[Path]:
 
 
 def probe(program: Path) -> Interpreter | str:
-    """The interpreter behind a path, or in a few words why it will not do."""
+    """The interpreter at a path, or in a few words why it cannot be used."""
     if not program.is_file():
         return "is not there"
     try:
@@ -96,7 +96,7 @@ def probe(program: Path) -> Interpreter | str:
 
 
 def find(version: str | None = None, platform: str | None = None, places: Iterable[Path] | None = None) -> Interpreter:
-    """The first that will do; of one version and platform where a bundle is made for these only."""
+    """The first usable interpreter; version and platform: as an offline package needs them. Raises Problem install-python."""
     refused: dict[Path, str] = {}
     for program in candidates() if places is None else places:
         if program in refused:
@@ -111,13 +111,13 @@ def find(version: str | None = None, platform: str | None = None, places: Iterab
     if version:
         raise Problem(
             "install-python",
-            f"This offline package is for Python {version} on {platform}, and there is none here: take the package made "
-            "for this Blender, or the online one.",
+            f"This offline package is for Python {version} on {platform}, and there is none here: use the package for "
+            "this Blender, or the online one.",
             details,
         )
     raise Problem(
         "install-python",
-        "FitDiff found no Python that it could use: install Python 3.11 from python.org (on Debian or Ubuntu: "
+        "FitDiff found no usable Python: install Python 3.11 from python.org (on Debian or Ubuntu: "
         "`sudo apt install python3 python3-venv`), then press Install again.",
         details,
     )

@@ -1,4 +1,4 @@
-"""What this machine can compute with: asks nvidia-smi and the kernel, never a GPU library."""
+"""Finds graphics cards by nvidia-smi and the Linux kernel, without any GPU library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Machine:
 
 
 def ask(command: tuple[str, ...]) -> str:
-    """What a program prints; nothing where it is not there, fails or hangs."""
+    """A program's output; empty where it is missing, fails or takes over 20 seconds."""
     program = shutil.which(command[0])
     if program is None:
         return ""
@@ -51,7 +51,7 @@ def ask(command: tuple[str, ...]) -> str:
 
 
 def cards(listing: str) -> tuple[Card, ...]:
-    """nvidia-smi's lines; one that does not tell driver and capability is left out."""
+    """Cards in nvidia-smi's output; lines without driver and capability are left out."""
     found = []
     for line in listing.splitlines():
         told = re.fullmatch(r"(\d+)\.[\d.]+, *(\d+)\.(\d+), *(.+)", line.strip())
@@ -61,7 +61,7 @@ def cards(listing: str) -> tuple[Card, ...]:
 
 
 def gfx(version: int) -> str:
-    """The kernel's number of an AMD chip as its name: 110000 is gfx1100, 90010 is gfx90a."""
+    """The name of an AMD chip from the kernel's number: 110000 is gfx1100, 90010 is gfx90a."""
     return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"
 
 

@@ -1,4 +1,4 @@
-"""Which files may be installed: those that the lock names by their sha256, and torch with what only its index has."""
+"""Decides which files may be installed: those whose sha256 is in the lock, and torch with what it needs from its own index."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import places
+from . import layout
 from .bundle import sha256
 from .problem import Problem, other_package
 
@@ -19,7 +19,7 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
 def plain(name: str) -> str:
-    """As packages are compared: Nvidia_cuDNN.cu13 is nvidia-cudnn-cu13."""
+    """The normalised name of a package: Nvidia_cuDNN.cu13 becomes nvidia-cudnn-cu13."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -44,18 +44,18 @@ def is_pinned(wheel: Path, pins: Pins) -> bool:
 
 
 def clear(folder: Path, pins: Pins) -> list[str]:
-    """Delete whatever lies in a folder of downloads and is no file of the lock; gives its names."""
+    """Delete everything in a folder of downloads that is not a file of the lock; gives the names."""
     gone = []
     for path in sorted(folder.iterdir()):
         if path.suffix != ".whl" or path.is_symlink() or not path.is_file() or not is_pinned(path, pins):
             gone.append(path.name)
-            places.delete(path)
+            layout.delete(path)
     return gone
 
 
 def check(found: Iterable[Path], pins: Pins) -> dict[str, str]:
-    """Hold what is about to be installed against the lock. Raises Problem; gives name -> sha256 of what no lock names:
-    torch, where its build is no pinned one, and packages that it needs and the lock does not have."""
+    """Check the files to be installed against the lock. Raises Problem. Gives name -> sha256 of the files that are not in it:
+    torch, where its build is not pinned, and packages that only torch needs."""
     wheels = list(found)
     names = [name_of(wheel) for wheel in wheels]
     loose = [wheel for wheel in wheels if not is_pinned(wheel, pins)]

@@ -1,4 +1,4 @@
-"""pip's command lines, and what its output means. pip runs from the bundle's own wheel, in the new environment's Python."""
+"""Makes pip's command lines and reads its output. pip runs from the bundle's wheel, in the new environment's Python."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from . import pins
 from .problem import Problem, other_package
 
 COMMON = ("--no-input", "--disable-pip-version-check", "--progress-bar", "raw", "--retries", "3")
-# pip saves what it has fetched when it has fetched all; its cache is what an interrupted download goes on from.
+# pip saves files only when all are there; an interrupted download goes on from its cache.
 CACHE = "cache"
-# What a person may have set for their own pip and would lead ours elsewhere. Proxies, indexes and certificates stay.
+# Overrides a user's settings that would change where or how packages are installed. Proxies, indexes, certificates stay.
 SETTINGS = {
     "PIP_USER": "0",
     "PIP_REQUIRE_VIRTUALENV": "0",
@@ -30,13 +30,13 @@ _FILE = re.compile(r"\s*(?:Downloading|Processing|Using cached) (?:\S*/)?([^\s/]
 
 
 def download(target: Path) -> list[str]:
-    """Ready-made packages only: nothing is built, and so no code of theirs run, on an artist's machine."""
+    """Wheels only: building a package would run its code."""
     cache = target.with_name(CACHE)
     return ["download", *COMMON, "--cache-dir", str(cache), "--only-binary", ":all:", "-d", str(target)]
 
 
 def pinned_download(requirements: Path, target: Path) -> list[str]:
-    """Every package whose hash is pinned; pip refuses any other file, before it opens it."""
+    """All packages with pinned hashes; pip refuses any other file before it opens it."""
     return [*download(target), "--require-hashes", "--no-deps", "-r", str(requirements)]
 
 
@@ -49,7 +49,7 @@ def torch_download(requirement: str, index: str | None, constraints: Path, targe
 
 
 def installation(wheels: list[Path]) -> list[str]:
-    """These files and nothing else."""
+    """Install these files, without dependencies or an index."""
     return [
         *("install", *COMMON, "--no-cache-dir", "--no-index", "--no-deps", "--no-compile", "--no-warn-script-location"),
         *(str(wheel) for wheel in wheels),
@@ -68,13 +68,13 @@ def constraints(requirements: str, wheels: Iterable[Path]) -> str:
 
 
 def progress(line: str) -> tuple[int, int] | None:
-    """(bytes, of bytes) of the file that pip is fetching."""
+    """(bytes so far, bytes in all) of the file that pip is downloading; None for another line."""
     found = _PROGRESS.match(line.strip())
     return (int(found[1]), int(found[2])) if found else None
 
 
 def shown(line: str) -> str | None:
-    """What a line of pip's means to somebody who waits; None where it means nothing."""
+    """What to show the artist for a line of pip's output; None for nothing."""
     found = _FILE.match(line)
     if found:
         name, _, rest = unquote(found[1]).partition("-")
@@ -85,7 +85,7 @@ def shown(line: str) -> str | None:
 
 
 def failure(what: str, output: str, online: bool) -> Problem:
-    """A failed pip run as a sentence, from the words that pip uses for the common causes."""
+    """The problem behind a failed run of pip, from its usual messages."""
     tail = "\n".join(output.splitlines()[-30:])
     if "No space left on device" in output or "[Errno 28]" in output or "not enough space on the disk" in output:
         return Problem(

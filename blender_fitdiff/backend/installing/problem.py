@@ -1,4 +1,4 @@
-"""A failure on the way to an environment, with a sentence for the artist; crosses the pipe between worker and Blender."""
+"""The installer's exceptions. A Problem is sent from the worker to Blender as JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def other_package(details: str) -> Problem:
 
 
 def of_os_error(error: OSError, folder: object) -> Problem:
-    """What a failed write means to somebody who does not know errno."""
+    """A failed file operation as a Problem with a sentence for the artist."""
     if error.errno in NO_ROOM:
         return Problem(
             "disk-full",

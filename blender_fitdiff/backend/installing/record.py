@@ -1,4 +1,4 @@
-"""What an installation wrote down of itself, and what can be told from that in a moment: is it whole, is it current."""
+"""The record of an installation, and quick checks by it: is it complete, has it changed. Nothing is run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from . import places
+from . import layout
 
-# One file per package that the backend cannot do without, besides every file of weights.
+# One file of each package that the backend needs; all files of weights are watched too.
 WATCHED = (
     "fitdiff/__init__.py",
     "fitdiff/cli.py",
@@ -30,7 +30,7 @@ WEIGHTS = "fitdiff/assets/weights/*.safetensors"
 
 @dataclass(frozen=True)
 class Record:
-    """The stamp of a finished environment; every field is JSON."""
+    """Contents of environment.json, which marks a finished environment."""
 
     folder: str  # where it was made: an environment cannot be moved
     environment: str  # env-1
@@ -58,18 +58,18 @@ def watched_sizes(packages: Path) -> dict[str, int]:
 
 
 def write(folder: Path, record: Record) -> None:
-    places.write_whole(folder / places.STAMP, asdict(record))
+    layout.write_whole(folder / layout.STAMP, asdict(record))
 
 
 def read(folder: Path) -> Record | None:
-    """The stamp; None where there is none, or not one of ours."""
-    told = places.read_json(folder / places.STAMP)
+    """The record; None where there is none, or not a valid one."""
+    told = layout.read_json(folder / layout.STAMP)
     names = {field.name for field in fields(Record)}
     if told is None or set(told) != names or not isinstance(told["sizes"], dict):
         return None
-    # It is trusted to name a folder and an interpreter to run: only ones below its own folder.
+    # Its interpreter will be run, so the environment must be right below this folder.
     if (
-        not str(told["environment"]).startswith(places.ENVIRONMENT)
+        not str(told["environment"]).startswith(layout.ENVIRONMENT)
         or Path(str(told["environment"])).name != told["environment"]
     ):
         return None
@@ -77,10 +77,10 @@ def read(folder: Path) -> Record | None:
 
 
 def fault(record: Record, folder: Path) -> str:
-    """In a few words why the environment cannot work; empty where nothing speaks against it. Looks, runs nothing."""
+    """In a few words why the environment cannot work; empty where no fault is seen. Runs nothing."""
     if Path(record.folder) != folder:
         return "it was copied here from another place"
-    if not places.python_of(record.root).exists() or not os.path.exists(record.base):
+    if not layout.python_of(record.root).exists() or not os.path.exists(record.base):
         return "the Python that it was made with is gone, as after an update of Blender"
     packages = record.root / record.packages
     for name, size in record.sizes.items():
@@ -93,16 +93,16 @@ def fault(record: Record, folder: Path) -> str:
 
 
 def note_failure(folder: Path, kind: str, told: dict[str, str]) -> None:
-    """Remember why the last installation or check failed, for the next session; a full disk may forget it."""
+    """Keep why the last installation or check failed, for the next session; not possible on a full disk."""
     value = {"kind": kind, **told, "when": time.strftime("%Y-%m-%d %H:%M:%S")}
     with contextlib.suppress(OSError):
-        places.write_whole(folder / places.FAILURE, value)
+        layout.write_whole(folder / layout.FAILURE, value)
 
 
 def last_failure(folder: Path) -> dict | None:
-    told = places.read_json(folder / places.FAILURE)
+    told = layout.read_json(folder / layout.FAILURE)
     return told if told and isinstance(told.get("sentence"), str) else None
 
 
 def forget_failure(folder: Path) -> None:
-    (folder / places.FAILURE).unlink(missing_ok=True)
+    (folder / layout.FAILURE).unlink(missing_ok=True)

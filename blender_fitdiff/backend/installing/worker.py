@@ -1,4 +1,4 @@
-"""The process that installs: a bare Python runs it, one JSON line on stdout per news, and it stops when stdin ends.
+"""The installing process, run by a plain Python. It writes a JSON line to stdout for each change, and stops when stdin ends.
 
 Blender keeps the other end of stdin: it closes it to cancel, and the system closes it when Blender dies, so that no pip
 stays behind. command() says how it is run.
@@ -16,7 +16,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from . import builds, bundle, interpreter, machine, pins, pip, places, record
+from . import builds, bundle, interpreter, layout, machine, pins, pip, record
 from .folder_lock import FolderLock
 from .problem import Cancelled, Problem, of_os_error
 
@@ -28,14 +28,14 @@ OFFLINE = "The build that this offline package brings."
 
 
 def command(python: Path, request: dict) -> list[str]:
-    """The command line of a worker: its package is taken by its place, because Blender's name for it means nothing here."""
+    """The command line of a worker. It imports this package by its folder, as Blender's name for it is unknown there."""
     folder = Path(__file__).resolve().parent
     code = f"import sys; sys.path.insert(0, {str(folder.parent)!r}); from {folder.name}.worker import main; sys.exit(main())"
     return [str(python), "-I", "-c", code, json.dumps(request)]
 
 
 class Worker:
-    """One installation: the steps in order, each cancellable at any moment."""
+    """One installation: steps in order; each can be cancelled at any time."""
 
     def __init__(self, request: dict) -> None:
         self.folder = Path(request["folder"])
@@ -53,7 +53,7 @@ class Worker:
     # ------------------------------------------------------------------------------------------------ telling
 
     def tell(self, **news: object) -> None:
-        """Send what has changed since the last news."""
+        """Send the state, with these changes, to Blender."""
         self.told |= news
         sys.stdout.write(json.dumps(self.told) + "\n")
         sys.stdout.flush()
@@ -67,7 +67,7 @@ class Worker:
     def log(self, text: str) -> None:
         if self.log_left > 0:
             self.log_left -= len(text)
-            with (self.folder / places.LOG).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            with (self.folder / layout.LOG).open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text + "\n")
 
     # ------------------------------------------------------------------------------------------------ running
@@ -80,9 +80,9 @@ class Worker:
             child.kill()
 
     def run(self, command: list[str]) -> tuple[int, str]:
-        """A child's exit code and output; its lines, and the bytes that it fetches, are told as they come."""
+        """Run a child and report its lines and downloaded bytes as they come; gives exit code and output."""
         self.log(" ".join(command))
-        temporary = self.folder / places.TEMPORARY
+        temporary = self.folder / layout.TEMPORARY
         temporary.mkdir(exist_ok=True)
         extra = {name: str(temporary) for name in ("TMPDIR", "TEMP", "TMP")}
         self.child = subprocess.Popen(
@@ -119,7 +119,7 @@ class Worker:
         return code, "\n".join(lines)
 
     def pip(self, python: Path, what: str, words: list[str]) -> None:
-        tool = self.folder / places.TEMPORARY / self.bundle.path("pip").stem
+        tool = self.folder / layout.TEMPORARY / self.bundle.path("pip").stem
         if not tool.is_dir():  # verified before; unpacked it starts several times faster than from the wheel
             with zipfile.ZipFile(self.bundle.path("pip")) as archive:
                 archive.extractall(tool)
@@ -130,19 +130,19 @@ class Worker:
     # -------------------------------------------------------------------------------------------------- steps
 
     def install(self) -> record.Record:
-        """The whole way, under the folder's lock. The stamp is the last thing written."""
+        """All steps, under the folder's lock. The record is written last."""
         self.begin("prepare", "Looking at this machine")
-        (self.folder / places.LOG).unlink(missing_ok=True)
+        (self.folder / layout.LOG).unlink(missing_ok=True)
         build = self.choose()
         self.tell(build=build.tag, why=build.why)
         self.room(build)
         self.bundle.verify()
-        self.tidy(self.folder / places.TEMPORARY)
+        self.tidy(self.folder / layout.TEMPORARY)
         kept = record.read(self.folder)
-        for old in places.environments(self.folder):
+        for old in layout.environments(self.folder):
             if kept is None or old.name != kept.environment:
-                places.delete(old)  # left by an installation that was interrupted
-        root = places.new_environment(self.folder)
+                layout.delete(old)  # left by an installation that was interrupted
+        root = layout.new_environment(self.folder)
         try:
             made = self.make(root, build)
             self.begin("check", "Testing the backend")
@@ -152,10 +152,10 @@ class Worker:
             self.tidy(root)
             raise
         record.forget_failure(self.folder)
-        for old in places.environments(self.folder):
+        for old in layout.environments(self.folder):
             if old != root:
                 self.tidy(old)
-        for name in (places.DOWNLOADS, places.TEMPORARY):
+        for name in (layout.DOWNLOADS, layout.TEMPORARY):
             self.tidy(self.folder / name)
         return made
 
@@ -174,7 +174,7 @@ class Worker:
     def room(self, build: builds.Build) -> None:
         wanted = ROOM[build.kind]
         free = shutil.disk_usage(self.folder).free / 1e6
-        if free + _megabytes(self.folder / places.DOWNLOADS) < wanted:
+        if free + _megabytes(self.folder / layout.DOWNLOADS) < wanted:
             raise Problem(
                 "disk-full",
                 f"The backend needs {wanted / 1000:.1f} GB while it is installed, and only {free / 1000:.1f} GB are free at "
@@ -182,9 +182,9 @@ class Worker:
             )
 
     def make(self, root: Path, build: builds.Build) -> record.Record:
-        """Downloads, environment, packages; gives the stamp to be written when the environment has proved to work."""
+        """Make the environment and install the packages; gives the record, to be written when the check has passed."""
         code, output = self.run([str(self.base.program), "-I", "-m", "venv", "--without-pip", str(root)])
-        python = places.python_of(root)
+        python = layout.python_of(root)
         if code or not python.exists():
             raise Problem(
                 "install-venv",
@@ -199,7 +199,7 @@ class Worker:
             "Unpacking the backend",
             pip.installation([*wheels, self.bundle.path("pip"), self.bundle.path("fitdiff")]),
         )
-        packages = places.packages_of(root)
+        packages = layout.packages_of(root)
         assert packages is not None
         return record.Record(
             folder=str(self.folder),
@@ -226,7 +226,7 @@ class Worker:
     def download(self, python: Path, build: builds.Build) -> tuple[list[Path], dict[str, str]]:
         """(the wheels to install, sha256 of those without a pinned hash). What an earlier try has fetched is kept."""
         name = f"{build.tag}-py{self.base.python}-{self.bundle.fingerprint[:8]}"
-        target = self.folder / places.DOWNLOADS / name
+        target = self.folder / layout.DOWNLOADS / name
         target.mkdir(parents=True, exist_ok=True)
         index = builds.source(build, os.environ, self.torch_index)
         torch_is_pinned = build.from_pypi and index is None
@@ -243,7 +243,7 @@ class Worker:
             self.pip(python, "Downloading PyTorch", pip.pinned_download(torch_lock, target))
         else:
             requirement = builds.requirement(build, self.bundle.torch, index)
-            limits = self.folder / places.TEMPORARY / "constraints.txt"
+            limits = self.folder / layout.TEMPORARY / "constraints.txt"
             limits.write_text(pip.constraints(texts[0], target.glob("*.whl")), encoding="utf-8")
             self.pip(python, "Downloading PyTorch", pip.torch_download(requirement, index, limits, target))
         self.tell(fetched=_megabytes(target))
@@ -251,22 +251,22 @@ class Worker:
         return wheels, pins.check(wheels, pinned)
 
     def check(self, root: Path) -> None:
-        """The backend's own doctor, self test included, in the new environment."""
+        """Run `fitdiff doctor`, with its self test, in the new environment."""
         told = examine(self.run, root)
         if told:
             raise told
 
     def tidy(self, path: Path) -> None:
-        """Delete what is no longer wanted; what Windows still holds goes with the next installation."""
+        """Delete a path; files that Windows still has open are deleted by the next installation."""
         try:
-            places.delete(path)
+            layout.delete(path)
         except OSError as error:
             self.log(f"could not delete {path}: {error}")
 
 
 def examine(run: object, root: Path) -> Problem | None:
     """What `fitdiff doctor` finds wrong with an environment; None when it works."""
-    code, output = run([str(places.python_of(root)), "-I", "-m", "fitdiff.cli", "doctor", "--json"])  # type: ignore[operator]
+    code, output = run([str(layout.python_of(root)), "-I", "-m", "fitdiff.cli", "doctor", "--json"])  # type: ignore[operator]
     answer = next((line for line in reversed(output.splitlines()) if line.startswith("{")), "")
     try:
         told = json.loads(answer)
@@ -321,7 +321,7 @@ def main() -> int:
     try:
         sys.stdout.write(json.dumps(outcome) + "\n")
         sys.stdout.flush()
-    except OSError:  # Blender has gone
+    except OSError:  # Blender has ended
         pass
     return 0
 

@@ -1,4 +1,4 @@
-"""Where things lie in the folder that an installation is given, and which folder that had better be."""
+"""Names of the files and folders of an installation, and the choice of its folder."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-STAMP = "environment.json"  # written last: no stamp, no environment
+STAMP = "environment.json"  # written last: without it the environment counts as unfinished
 FAILURE = "failure.json"
 LOG = "install.log"
 LOCK = "install.lock"
 DOWNLOADS = "downloads"
 TEMPORARY = "temporary"
-ENVIRONMENT = "env-"  # env-1, env-2: a new one is made beside the old one, which works until the new one does
+ENVIRONMENT = "env-"  # env-1, env-2: a new one is made beside the old one, which is used until the new one works
 
 # The longest path of a package below its environment (torch's licence texts, 171, below Lib/site-packages).
 LONGEST_INSIDE = 195
@@ -30,7 +30,7 @@ def environments(folder: Path) -> list[Path]:
 
 
 def new_environment(folder: Path) -> Path:
-    """A name that no environment here has."""
+    """The path of an environment that does not exist yet."""
     taken = environments(folder)
     number = int(taken[-1].name[len(ENVIRONMENT) :]) + 1 if taken else 1
     return folder / f"{ENVIRONMENT}{number}"
@@ -48,7 +48,7 @@ def packages_of(environment: Path) -> Path | None:
 
 
 def home(user_folder: Path, long_paths: bool | None = None, windows: bool = os.name == "nt") -> Path:
-    """The folder to install into: the extension's own, or a shorter one where Windows could not name every file."""
+    """The folder to install into: the extension's own, or a shorter one where Windows' limit on paths would be exceeded."""
     if not windows:
         return user_folder
     long_paths = allows_long_paths() if long_paths is None else long_paths
@@ -73,14 +73,14 @@ def allows_long_paths() -> bool:
 
 
 def write_whole(path: Path, value: object) -> None:
-    """A JSON file that a reader sees whole or not at all."""
+    """Write JSON so that a reader sees all of it or none."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(value, indent=1), encoding="utf-8")
     os.replace(part, path)
 
 
 def read_json(path: Path) -> dict | None:
-    """The object in a JSON file; None where there is none, or not one that can be read."""
+    """The object in a JSON file; None where there is no file, or it cannot be read as an object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -109,7 +109,7 @@ def delete(path: Path) -> None:
 
 
 def leavings(folder: Path) -> Iterator[Path]:
-    """All that an installation may have left in a folder, but for the lock; nothing that somebody else put there."""
+    """Everything that an installation may have put into a folder, except the lock; nothing else."""
     for name in (STAMP, f"{STAMP}.part", FAILURE, f"{FAILURE}.part", LOG, DOWNLOADS, TEMPORARY):
         if os.path.lexists(folder / name):
             yield folder / name
