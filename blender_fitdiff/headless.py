@@ -72,21 +72,21 @@ def _run(jobs: Sequence[Job], options: argparse.Namespace, program: str) -> int:
     service: Service | FitDiffError | None = None
     try:
         service = _service_for(options, jobs, logs)
-        _all(jobs, options, service, outcomes)
+        _make_all(jobs, options, service, outcomes)
     except KeyboardInterrupt:
         code = CANCELLED
     except FitDiffError as error:  # there is no backend, and only photos were given
         _say(f"{program}: {error.sentence}")
         for job in jobs:
-            outcomes.append(outcome := Outcome(_called(job)))
-            outcome.blame(_absence(job) or error)
+            outcomes.append(outcome := Outcome(_input_name(job)))
+            outcome.add_error(_input_error(job) or error)
         code = NO_BACKEND
     finally:
         if isinstance(service, Service):
             service.stop()
         shutil.rmtree(logs, ignore_errors=True)
     if code is None:
-        code = _verdict(outcomes)
+        code = _exit_code(outcomes)
     try:
         place, text = write_report(options.out, outcomes, code, bpy.app.version_string, time.monotonic() - began)
         _say(f"{text}\nreport: {place}")
@@ -96,18 +96,18 @@ def _run(jobs: Sequence[Job], options: argparse.Namespace, program: str) -> int:
     return code
 
 
-def _all(
+def _make_all(
     jobs: Sequence[Job], options: argparse.Namespace, service: Service | FitDiffError, outcomes: list[Outcome]
 ) -> None:
     taken: set[str] = set()
     earlier = inputs_of_heads(options.out)
     for number, job in enumerate(jobs, start=1):
-        outcomes.append(outcome := Outcome(_called(job)))
+        outcomes.append(outcome := Outcome(_input_name(job)))
         _say(f"[{number}/{len(jobs)}] {outcome.input}")
         started = time.monotonic()
         try:
-            name = _name(job, taken, earlier if options.skip_existing else {})
-            _one(job, name, options, service, outcome, earlier)
+            name = _folder_name(job, taken, earlier if options.skip_existing else {})
+            _make_one(job, name, options, service, outcome, earlier)
         finally:
             outcome.seconds = round(time.monotonic() - started, 2)
         for trouble in outcome.errors:
@@ -115,7 +115,7 @@ def _all(
         _say(f"    {outcome.status}, {outcome.seconds:.1f} s")
 
 
-def _verdict(outcomes: Sequence[Outcome]) -> int:
+def _exit_code(outcomes: Sequence[Outcome]) -> int:
     if not outcomes or all(outcome.status == "failed" for outcome in outcomes):
         return NONE_DONE
     return DONE if all(outcome.status in ("done", "kept") for outcome in outcomes) else SOME_FAILED
@@ -152,7 +152,7 @@ def _service_for(options: argparse.Namespace, jobs: Sequence[Job], logs: Path) -
     try:
         return Service(backend_python(options.backend_python, installed_python()), logs)
     except FitDiffError as error:
-        photos = [job for job in jobs if not _is_avatar(job) and _absence(job) is None]
+        photos = [job for job in jobs if not _is_avatar(job) and _input_error(job) is None]
         may_go_on = options.skip_existing or any(_is_avatar(job) for job in jobs) or not photos
         if options.backend_python or not may_go_on:
             raise
@@ -168,7 +168,7 @@ def _is_avatar(job: Job) -> bool:
     return isinstance(job, Path) and (job / MANIFEST).is_file()
 
 
-def _absence(job: Job) -> FitDiffError | None:
+def _input_error(job: Job) -> FitDiffError | None:
     """Why this input is neither a photo nor an avatar; None if it may be one."""
     if isinstance(job, int) or _is_avatar(job) or job.is_file():
         return None
@@ -180,18 +180,18 @@ def _absence(job: Job) -> FitDiffError | None:
     return FitDiffError("input-missing", f"“{job.name}” {what}: check the path.", details=str(job))
 
 
-def _called(job: Job) -> str:
+def _input_name(job: Job) -> str:
     return str(job) if isinstance(job, Path) else f"random person {job}"
 
 
-def _name(job: Job, taken: set[str], earlier: Mapping[str, str]) -> str:
+def _folder_name(job: Job, taken: set[str], earlier: Mapping[str, str]) -> str:
     """The name of the input's folder in --out. Two photos of one name get different ones; later runs use the same."""
     base = (
         f"person-{job}" if isinstance(job, int) else (job.name if _is_avatar(job) else job.stem).lstrip(".") or "head"
     )
-    name = next((name for name, made_from in earlier.items() if made_from == _called(job)), base)
+    name = next((name for name, made_from in earlier.items() if made_from == _input_name(job)), base)
     number = 2
-    others = {name.casefold() for name, made_from in earlier.items() if made_from != _called(job)}
+    others = {name.casefold() for name, made_from in earlier.items() if made_from != _input_name(job)}
     while name.casefold() in taken | others:
         name = f"{base}-{number}"
         number += 1
@@ -199,7 +199,7 @@ def _name(job: Job, taken: set[str], earlier: Mapping[str, str]) -> str:
     return name
 
 
-def _one(
+def _make_one(
     job: Job,
     name: str,
     options: argparse.Namespace,
@@ -211,46 +211,46 @@ def _one(
     target = options.out / name
     part = None
     try:
-        if absence := _absence(job):
-            raise absence
+        if problem := _input_error(job):
+            raise problem
         if _is_avatar(job) and not asked_for(options):
             raise FitDiffError(
                 "nothing-asked", f"“{name}” is an avatar already, and no file is asked for: say {FILES}."
             )
         products, again = asked_for(options), target.exists() and not options.overwrite
         if again:
-            _refuse_to_lose(job, target, options, earlier)
+            _refuse_to_overwrite(job, target, options, earlier)
             products = missing(options, target)
         if again and not products:
             outcome.status = "kept"
-            outcome.tell_files(target)
+            outcome.list_files(target)
             return
         if again and not _is_avatar(job):
             avatar = target / "avatar"
         elif isinstance(job, int):
-            avatar = _drawn(job, target / "avatar", options, service)
+            avatar = _make_random_person(job, target / "avatar", options, service)
         elif _is_avatar(job):
             avatar = job
         else:
-            avatar = _reconstructed(job, target / "avatar", options, service, outcome)
+            avatar = _reconstruct(job, target / "avatar", options, service, outcome)
         target.mkdir(exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".", suffix=".fitdiff-tmp", dir=target))
-        _build(avatar, name, part, options, products, outcome)
+        _make_files(avatar, name, part, options, products, outcome)
         for made in sorted(part.iterdir()):
-            _take_place(made, target / made.name)
+            _replace(made, target / made.name)
         part.rmdir()
-        outcome.tell_files(target)
+        outcome.list_files(target)
         outcome.status = "incomplete" if outcome.errors else "done"
     except FitDiffError as error:
-        outcome.blame(error)
+        outcome.add_error(error)
     except OSError as error:
         sentence = "The files could not be written: choose another folder for --out, or make room on the disk."
-        outcome.blame(FitDiffError("write-output", sentence, details=str(error)))
+        outcome.add_error(FitDiffError("write-output", sentence, details=str(error)))
     except Exception as error:  # a bug must not end the whole batch
         sentence = (
             f"FitDiff had an internal error with this input ({type(error).__name__}): see the details, and report them."
         )
-        outcome.blame(FitDiffError("internal", sentence, details=_traceback(error)))
+        outcome.add_error(FitDiffError("internal", sentence, details=_traceback(error)))
     finally:
         if part is not None:
             shutil.rmtree(part, ignore_errors=True)
@@ -258,7 +258,7 @@ def _one(
             target.rmdir()
 
 
-def _refuse_to_lose(job: Job, target: Path, options: argparse.Namespace, earlier: Mapping[str, str]) -> None:
+def _refuse_to_overwrite(job: Job, target: Path, options: argparse.Namespace, earlier: Mapping[str, str]) -> None:
     """Raise FitDiffError output-exists for an existing folder, unless --skip-existing is given and an earlier run made it."""
     ours = (target / "avatar" / MANIFEST).is_file() or (_is_avatar(job) and target.name in earlier)
     if not options.skip_existing:
@@ -271,7 +271,7 @@ def _refuse_to_lose(job: Job, target: Path, options: argparse.Namespace, earlier
     raise FitDiffError("output-exists", sentence, details=str(target))
 
 
-def _reconstructed(
+def _reconstruct(
     job: Path, avatar: Path, options: argparse.Namespace, service: Service | FitDiffError, outcome: Outcome
 ) -> Path:
     if isinstance(service, FitDiffError):
@@ -285,7 +285,7 @@ def _reconstructed(
     return avatar
 
 
-def _drawn(seed: int, avatar: Path, options: argparse.Namespace, service: Service | FitDiffError) -> Path:
+def _make_random_person(seed: int, avatar: Path, options: argparse.Namespace, service: Service | FitDiffError) -> Path:
     if isinstance(service, FitDiffError):
         raise service
     avatar.parent.mkdir(exist_ok=True)
@@ -296,7 +296,7 @@ def _drawn(seed: int, avatar: Path, options: argparse.Namespace, service: Servic
     return avatar
 
 
-def _build(
+def _make_files(
     avatar: Path, name: str, folder: Path, options: argparse.Namespace, products: Products, outcome: Outcome
 ) -> None:
     """Make each file by itself: where this Blender cannot make one, the others are still made."""
@@ -355,10 +355,10 @@ def _collecting_errors(outcome: Outcome) -> Iterator[None]:
     try:
         yield
     except FitDiffError as error:
-        outcome.blame(error)
+        outcome.add_error(error)
 
 
-def _take_place(made: Path, place: Path) -> None:
+def _replace(made: Path, place: Path) -> None:
     if place.is_dir():
         shutil.rmtree(place)  # textures beside a .usdc
     os.replace(made, place)

@@ -27,10 +27,10 @@ class Outcome:
     errors: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def blame(self, error: FitDiffError) -> None:
+    def add_error(self, error: FitDiffError) -> None:
         self.errors.append({"code": error.code, "message": error.sentence, "details": error.details})
 
-    def tell_files(self, folder: Path) -> None:
+    def list_files(self, folder: Path) -> None:
         self.folder = str(folder)
         self.files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
@@ -48,7 +48,7 @@ def write_report(out: Path, outcomes: Sequence[Outcome], code: int, blender: str
     lines = [_line(outcome) for outcome in outcomes]
     counts = {state: sum(one.status == state for one in outcomes) for state in STATES}
     lines.append(", ".join(f"{count} {state}" for state, count in counts.items()) + f"; {seconds:.0f} s")
-    text, place = "\n".join(lines), _free_place(out, outcomes)
+    text, place = "\n".join(lines), _report_path(out, outcomes)
     for suffix, content in ((".json", json.dumps(told, ensure_ascii=False, indent=1)), (".txt", text)):
         part = out / f".{place.name}{suffix}.part"
         part.write_text(content + "\n", encoding="utf-8")
@@ -73,7 +73,7 @@ def inputs_of_heads(out: Path) -> dict[str, str]:
     return known
 
 
-def _free_place(out: Path, outcomes: Sequence[Outcome]) -> Path:
+def _report_path(out: Path, outcomes: Sequence[Outcome]) -> Path:
     """`report`, or `report-2` and so on: a report about a head that this run does not cover is never replaced."""
     ours = {Path(one.folder).name for one in outcomes if one.status != "failed"}
     for number in itertools.count(1):

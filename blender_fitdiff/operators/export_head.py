@@ -10,7 +10,7 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..errors import FitDiffError
 from ..scene.export import FORMATS, export_head
-from ..scene.heads import active_head, the_head
+from ..scene.heads import active_head, require_active_head
 
 
 class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
@@ -38,7 +38,7 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Suggest a file with the head's name beside the .blend."""
         if not self.filepath:  # type: ignore[has-type]  # ExportHelper's
-            name = bpy.path.clean_name(the_head(context).collection.name.removeprefix("FitDiff "))
+            name = bpy.path.clean_name(require_active_head(context).collection.name.removeprefix("FitDiff "))
             self.filepath = str(Path(bpy.path.abspath("//")) / f"{name}{FORMATS[self.format]}")
         return super().invoke(context, event)
 
@@ -50,7 +50,9 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             path = Path(bpy.path.abspath(self.filepath))
-            written = export_head(the_head(context), path if path.suffix else path.with_suffix(FORMATS[self.format]))
+            written = export_head(
+                require_active_head(context), path if path.suffix else path.with_suffix(FORMATS[self.format])
+            )
         except FitDiffError as error:
             self.report({"ERROR"}, error.sentence)
             return {"CANCELLED"}

@@ -8,7 +8,7 @@ import bpy
 
 from ..errors import FitDiffError
 from ..scene.controls import back_to_photo, reset_expression
-from ..scene.heads import active_head, heads, the_head
+from ..scene.heads import active_head, heads, require_active_head
 from ..scene.visibility import other_lamps, show_only, switch_off
 
 
@@ -29,7 +29,7 @@ class FITDIFF_OT_reset_expression(_OfHead, bpy.types.Operator):
     to_photo: bpy.props.BoolProperty(name="To the Photo's", default=True)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        reset_expression(the_head(context), to_photo=self.to_photo)
+        reset_expression(require_active_head(context), to_photo=self.to_photo)
         return {"FINISHED"}
 
 
@@ -41,7 +41,7 @@ class FITDIFF_OT_back_to_photo(_OfHead, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            back_to_photo(the_head(context), context.scene)
+            back_to_photo(require_active_head(context), context.scene)
         except FitDiffError as error:
             self.report({"WARNING"}, error.sentence)
             return {"CANCELLED"}

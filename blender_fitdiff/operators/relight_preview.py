@@ -14,7 +14,7 @@ from ..errors import FitDiffError
 from ..rendering.pictures import as_image, save, sheet
 from ..rendering.relight import ESTIMATED, relight_cells
 from ..scene.environment import hdris
-from ..scene.heads import active_head, the_head
+from ..scene.heads import active_head, require_active_head
 
 SHEET = "FitDiff relight"
 DRAWN = 0.3  # seconds until a new window has been drawn
@@ -120,7 +120,7 @@ class FITDIFF_OT_relight_preview(bpy.types.Operator):
     def _cells(self, context: bpy.types.Context) -> Generator[tuple[str, np.ndarray]]:
         chosen = [name.strip() for name in self.lights.split(",") if name.strip()] or list(hdris())
         lights = ([ESTIMATED] if self.estimated else []) + chosen
-        head = the_head(context)
+        head = require_active_head(context)
         return relight_cells(head, lights, renderer=self.renderer, size=self.size, samples=self.samples or None)
 
     def _finish(self, cells: list[tuple[str, np.ndarray]]) -> set[str]:

@@ -1,4 +1,4 @@
-"""The head alone as a file that other programs read: glTF, USD or FBX, with its expressions, without light and camera."""
+"""Exports a head as glTF, USD or FBX: mesh, expressions and maps, without light and camera."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ FORMATS = {"glb": ".glb", "usd": ".usdc", "fbx": ".fbx"}
 
 
 def export_head(head: Head, path: Path) -> Path:
-    """By the path's ending: .glb or .gltf, .usd, .usda, .usdc or .usdz, .fbx. The selection is put back.
+    """Write the head in the format of the path's ending: .glb, .gltf, .usd, .usda, .usdc, .usdz or .fbx.
 
-    All keep the mesh in its true size, texture coordinates, shape keys with their weights and the maps, USD the hair, lashes
-    and brows that are shown as well; light that travels through flesh and the relief of eyes and pores belong to Blender's
-    shader and stay behind. No file tells of the folders of this machine.
+    All formats get the mesh in its true size, texture coordinates, shape keys with their weights, and the maps; USD also gets
+    the hair, lashes and brows that are shown. Subsurface scattering and the bumps of eyes and pores are left out, as only
+    Blender's shader has them. No file contains a folder of this machine. The selection is restored. Raises FitDiffError.
     """
     exporter = _EXPORTERS.get(path.suffix.lower())
     if exporter is None:
-        sentence = f"“{path.name}” is no format that a head can be exported to. End the name with .glb, .usdc or .fbx."
+        sentence = f"“{path.name}” does not end with a format for heads: end it with .glb, .usdc or .fbx."
         raise FitDiffError("export-format", sentence)
     grown = [head.hair, head.lashes, head.brows] if path.suffix.lower() in USD else []
     hair = [strands for strands in grown if strands is not None]
@@ -42,7 +42,7 @@ def export_head(head: Head, path: Path) -> Path:
             sentence = f"{path.name} could not be written: choose another folder, or make room on the disk."
             raise FitDiffError("write-export", sentence, details=str(error)) from error
     if not path.is_file():
-        raise FitDiffError("write-export", f"Blender's exporter left no {path.name}. Choose another folder.")
+        raise FitDiffError("write-export", f"Blender's exporter did not write {path.name}: choose another folder.")
     return path
 
 
@@ -75,8 +75,8 @@ def _usd(path: Path) -> None:
             bpy.ops.wm.usd_export,
             filepath=str(path),
             selected_objects_only=True,
-            export_animation=True,  # or the weights of the shapes are left out
-            export_custom_properties=False,  # they name the avatar's folder
+            export_animation=True,  # else the weights of the shape keys are left out
+            export_custom_properties=False,  # they contain the avatar's folder
             export_shapekeys=True,
             export_uvmaps=True,
             export_normals=True,
@@ -113,8 +113,7 @@ def _fbx(path: Path) -> None:
 
 
 def _forget_folder(path: Path) -> None:
-    """The pictures lie inside the file, which names them by whole paths as well: those become relative ones of equal
-    length."""
+    """Replace the absolute paths of the embedded pictures by relative ones of the same length, so that no offset changes."""
     folder = os.fsencode(os.path.abspath(path.parent) + os.sep)
     media = os.fsencode(f"{path.stem}.fbm{os.sep}")
     here = os.fsencode(f".{os.sep}") * (len(folder) // 2) + os.fsencode(os.sep) * (len(folder) % 2)
@@ -137,14 +136,14 @@ def _is_there(room: Any, name: str) -> bool:
 
 
 def _call(operator: Callable[..., set[str]], **words: Any) -> None:
-    """Only what this version's operator knows: exporters gain and lose options from one Blender to the next."""
+    """Call an exporter with the options that this Blender's version of it has."""
     known = operator.get_rna_type().properties.keys()  # type: ignore[attr-defined]
     operator(**{name: value for name, value in words.items() if name in known})
 
 
 @contextmanager
 def _one_frame(scene: bpy.types.Scene) -> Iterator[None]:
-    """Animation is this moment alone."""
+    """Limit the scene's animation to the current frame."""
     span = scene.frame_start, scene.frame_end
     scene.frame_start = scene.frame_end = scene.frame_current
     try:
@@ -155,7 +154,7 @@ def _one_frame(scene: bpy.types.Scene) -> Iterator[None]:
 
 @contextmanager
 def _in_metres(head: Head) -> Iterator[None]:
-    """Exporters differ in what they make of a scene's own unit: for them it is a metre, and the head as large as it is."""
+    """Set the scene's unit to a metre, and scale the head to match, as exporters treat other units differently."""
     units, thing, metres = bpy.context.scene.unit_settings, head.mesh, metres_per_unit(bpy.context.scene)
     unit, placed = units.scale_length, {name: getattr(thing, name)[:] for name in PLACED}
     try:
@@ -171,8 +170,7 @@ def _in_metres(head: Head) -> Iterator[None]:
 
 @contextmanager
 def _selected(head: Head, hair: Sequence[bpy.types.Object] = ()) -> Iterator[None]:
-    """The head, its strands where they are shown, and nothing else is selected; shapes ride on the plain mesh, so its
-    subdivision is left out."""
+    """Select only the head and its strands that are shown. Subdivision is switched off, as exporters would drop shape keys."""
     layer = bpy.context.view_layer
     layer.update()
     if head.mesh.name not in layer.objects:

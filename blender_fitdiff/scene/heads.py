@@ -77,7 +77,7 @@ def heads(scene: bpy.types.Scene) -> list[Head]:
     return [head for head in found if head is not None]
 
 
-def the_head(context: bpy.types.Context) -> Head:
+def require_active_head(context: bpy.types.Context) -> Head:
     """The active head, for operators and panels whose poll has checked that there is one."""
     head = active_head(context)
     assert head is not None

@@ -1,5 +1,5 @@
-"""Materials as other programs can read them. Exporters take only values and pictures that sit right at the shader's inputs:
-for the time of an export, the nodes between that only Blender understands are bypassed."""
+"""Simplifies materials during an export. Exporters read only values and pictures at the shader's inputs, so nodes between
+them are bypassed, and connected again afterwards."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ from .hair import COLOUR
 from .heads import Head
 from .material import PORES, principled_of
 
-DISPLAY_COLOUR = (
-    "displayColor"  # USD's own name: what shows curves without their materials reads it, Blender's importer too
-)
+DISPLAY_COLOUR = "displayColor"  # USD's attribute for the colour of curves; Blender's importer reads it too
 SURFACE = 0.08  # reflectance at a Specular IOR Level of 1
 
 
 @contextmanager
 def plain_materials(head: Head, strands: Sequence[bpy.types.Object] = (), *, coat: bool = True) -> Iterator[None]:
-    """`coat`: whether the format knows a clear coat; where it does not, a surface that shines by its coat alone gets the
-    coat's shine as its own."""
+    """coat: whether the format has a clear coat. Where it has none, a surface with a coat and no specular of its own gets the
+    coat's specular and roughness."""
     with ExitStack() as undo:
         for material in head.materials:
             _bypass_pores(undo, material)
@@ -38,7 +36,7 @@ def plain_materials(head: Head, strands: Sequence[bpy.types.Object] = (), *, coa
 
 
 def _bypass_pores(undo: ExitStack, material: bpy.types.Material) -> None:
-    """The normal map goes straight to what the pores feed."""
+    """Connect the normal map directly to what the pores' bump feeds."""
     nodes = material.node_tree.nodes if material.node_tree else {}
     bend, pores = nodes.get("Normal Map"), nodes.get(PORES)
     if bend is None or pores is None or not bend.outputs["Normal"].is_linked:
@@ -49,7 +47,7 @@ def _bypass_pores(undo: ExitStack, material: bpy.types.Material) -> None:
 
 
 def _bypass_film(undo: ExitStack, material: bpy.types.Material) -> None:
-    """The eyes' coat is as strong everywhere as its socket says, not only where it mirrors the sky."""
+    """Give the eyes' coat the weight of its socket everywhere, instead of the film's weight by direction."""
     film = material.node_tree.nodes.get(FILM) if material.node_tree else None
     shader = principled_of(material) if film is not None else None
     if shader is not None:
@@ -72,7 +70,7 @@ def _fold_coat(undo: ExitStack, material: bpy.types.Material) -> None:
 
 
 def _plain_strands(undo: ExitStack, material: bpy.types.Material, curves: bpy.types.Curves) -> None:
-    """All strands have the one colour of which each shows its own shade in Blender."""
+    """Give all strands one colour, without the variation from strand to strand."""
     own = material.node_tree.nodes.get(COLOUR) if material.node_tree else None
     if own is None or own.type != "RGB" or (shader := principled_of(material)) is None:
         return

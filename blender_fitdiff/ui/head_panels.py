@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable
 import bpy
 
 from ..scene import controls
-from ..scene.heads import active_head, heads, the_head
+from ..scene.heads import active_head, heads, require_active_head
 from ..scene.material import SOCKETS
 from ..scene.shape_keys import FIT_RESIDUAL, START
 from ..scene.view_transform import view_note
@@ -40,7 +40,7 @@ class FITDIFF_PT_head(_OfHead, bpy.types.Panel):
                     "fitdiff.show_head", text=head.collection.name, icon=icon, depress=head.is_shown
                 )
                 chosen.collection = head.collection.name
-        head = the_head(context)
+        head = require_active_head(context)
         if head.seconds is not None:
             layout.label(text=f"Made in {wording.duration(head.seconds)}", icon="SORTTIME")
             if head.verdict != "good":
@@ -58,7 +58,7 @@ class FITDIFF_PT_light(_OfHead, bpy.types.Panel):
     bl_label = "Light"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, head = self.layout, the_head(context)
+        layout, head = self.layout, require_active_head(context)
         switches = context.scene.fitdiff_switches
         show_own_light(head)
         layout.template_icon_view(switches, "light", show_labels=True, scale=4.0, scale_popup=4.0)
@@ -94,7 +94,7 @@ class FITDIFF_PT_hair(_OfHead, bpy.types.Panel):
         return head is not None and any(strands is not None for strands in (head.hair, head.lashes, head.brows))
 
     def draw(self, context: bpy.types.Context) -> None:
-        switches, head = context.scene.fitdiff_switches, the_head(context)
+        switches, head = context.scene.fitdiff_switches, require_active_head(context)
         state = controls.hair_state(head)
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
@@ -114,7 +114,7 @@ class FITDIFF_PT_maps(_OfHead, bpy.types.Panel):
     bl_label = "Maps and Photo"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, head = self.layout, the_head(context)
+        layout, head = self.layout, require_active_head(context)
         switches = context.scene.fitdiff_switches
         row = layout.row(align=True)
         for kind in SOCKETS:
@@ -135,7 +135,7 @@ class FITDIFF_PT_expression(_OfHead, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, head = self.layout, the_head(context)
+        layout, head = self.layout, require_active_head(context)
         start = "As Drawn" if controls.photo_state(head) is None else "As in Photo"
         row = layout.row(align=True)
         row.operator("fitdiff.reset_expression", text=start, icon="LOOP_BACK").to_photo = True

@@ -354,14 +354,14 @@ def test_a_place_that_cannot_be_written(tmp_path, make_folder):
 
 
 def test_interrupting_reports_what_is_done(tmp_path, make_folder, monkeypatch):
-    whole = headless._build
+    whole = headless._make_files
 
     def build(avatar: Path, *more) -> None:
         if avatar.name == "Zoe":
             raise KeyboardInterrupt
         whole(avatar, *more)
 
-    monkeypatch.setattr(headless, "_build", build)
+    monkeypatch.setattr(headless, "_make_files", build)
     out = tmp_path / "out"
     words = [str(make_folder("Ada")), str(make_folder("Zoe")), "--out", str(out), "--blend"]
     assert headless.run(words) == headless.CANCELLED
