@@ -111,9 +111,9 @@ def write(text: str) -> None:
     xdotool("type", "--delay", "20", text)
 
 
-def resize(left: int, top: int, width: int, height: int) -> None:
-    """The window whose corner is there."""
-    move(left + 40, top + 40)
+def resize(x: int, y: int, width: int, height: int) -> None:
+    """The window that is seen at x, y comes into the screen's left upper corner, with this size."""
+    move(x, y)
     told = subprocess.run(["xdotool", "getmouselocation", "--shell"], check=True, capture_output=True, text=True).stdout
     window = dict(line.split("=") for line in told.split())["WINDOW"]
-    xdotool("windowsize", window, str(width), str(height))
+    xdotool("windowmove", window, "0", "0", "windowsize", window, str(width), str(height))

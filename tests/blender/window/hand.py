@@ -96,10 +96,10 @@ class Hand:
         while time.monotonic() < end:
             yield
 
-    def still(self, seconds: float = 1.0) -> Play:
+    def still(self, seconds: float = 1.0, patience: float = PATIENCE) -> Play:
         """Until the picture on the screen has not changed for so long."""
         last, since = self.screen(), time.monotonic()
-        end = since + PATIENCE
+        end = since + patience
         while time.monotonic() - since < seconds:
             yield from self.wait(LOOK)
             now = self.screen()

@@ -21,6 +21,7 @@ from .hand import Hand, Play
 
 LONG = 1500.0  # seconds for a job on a busy machine
 SHADERS = 8.0  # seconds without a change, after which none is compiled any more
+SAMPLES = 2  # of the 3D view: no graphics card draws here
 STEP = 35  # of a job, in the picture of one
 UI_SCALE = 0.85  # all of the panel's words fit into a sidebar of the usual width
 LIGHT = 68  # pixels from the estimated light's switch up to the picture of the light, at this scale
@@ -32,6 +33,7 @@ def play(
 ) -> Play:
     folder = Path(out)
     bpy.context.preferences.view.ui_scale = UI_SCALE
+    bpy.context.scene.eevee.taa_samples = SAMPLES
     install(zip_file)
     yield from open_sidebar(hand)
     if "two" in photos:
@@ -64,7 +66,7 @@ def job(hand: Hand, folder: Path) -> Play:
     hand.keep_picture(folder, "panel-progress.png")
     yield from hand.until(lambda: the_head() is not None and not workflow().busy, "the head is in the scene", LONG)
     bpy.ops.fitdiff.only_own_light()
-    yield from hand.still(SHADERS)
+    yield from hand.still(SHADERS, LONG)
     hand.keep_picture(folder, "panel-head.png")
 
 
@@ -97,18 +99,19 @@ def keep_sidebar(hand: Hand, path: Path, size: tuple[int, int]) -> None:
     display.save(hand.screen()[top : top + size[1], left : left + size[0]], path)
 
 
-def keep_window(hand: Hand, path: Path, size: tuple[int, int]) -> Play:
-    """Blender's newest window, given this size; then it is closed."""
+def keep_window(hand: Hand, path: Path, size: tuple[int, int], fit: bool = True) -> Play:
+    """Blender's newest window, given this size; then it is closed. fit: it shows an image, to be seen whole."""
     window = hand.newest
-    display.resize(*hand.place(window), *size)
-    yield from hand.until(lambda: (window.width, window.height) == size, "the window has its size")
-    area = window.screen.areas[0]
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(window=window, area=area, region=region):
-        bpy.ops.image.view_all(fit_view=True)
-    yield from hand.still(2.0)
     left, top = hand.place(window)
-    display.save(hand.screen()[top : top + size[1], left : left + size[0]], path)
+    display.resize(left + window.width // 2, top + window.height // 2, *size)
+    yield from hand.until(lambda: (window.width, window.height) == size, "the window has its size")
+    if fit:
+        area = window.screen.areas[0]
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        with bpy.context.temp_override(window=window, area=area, region=region):
+            bpy.ops.image.view_all(fit_view=True)
+    yield from hand.still(2.0)
+    display.save(hand.screen()[: size[1], : size[0]], path)
     with bpy.context.temp_override(window=window):
         bpy.ops.wm.window_close()
     yield from hand.still()
