@@ -332,7 +332,7 @@ def test_the_operator_writes_what_the_function_writes(head, tmp_path):
         assert bpy.ops.fitdiff.export_head(filepath=str(tmp_path / "operator.glb")) == {"FINISHED"}
         export_head(head, tmp_path / "function.glb")
         assert (tmp_path / "operator.glb").read_bytes() == (tmp_path / "function.glb").read_bytes()
-        with pytest.raises(RuntimeError, match=r"End the name with \.glb"):
+        with pytest.raises(RuntimeError, match=r"end it with \.glb"):
             bpy.ops.fitdiff.export_head(filepath=str(tmp_path / "head.obj"))
     finally:
         blender_fitdiff.unregister()
