@@ -57,7 +57,7 @@ def write_report(out: Path, outcomes: Sequence[Outcome], code: int, blender: str
 
 
 def earlier_heads(report: Path) -> dict[str, str] | None:
-    """Name of its folder -> input, of the heads that a report tells of; None where it cannot be read."""
+    """Name of folder -> input, for the heads in a report; None where it cannot be read."""
     try:
         heads = json.loads(report.read_text(encoding="utf-8"))["heads"]
         return {Path(one["folder"]).name: str(one["input"]) for one in heads if one["status"] != "failed"}
@@ -66,7 +66,7 @@ def earlier_heads(report: Path) -> dict[str, str] | None:
 
 
 def inputs_of_heads(out: Path) -> dict[str, str]:
-    """Name of a folder in `out` -> the input that it was made from, as far as reports tell."""
+    """Name of folder in `out` -> the input that it was made from, for the heads in all reports there."""
     known: dict[str, str] = {}
     for report in sorted(out.glob("report*.json")):
         known |= earlier_heads(report) or {}

@@ -49,7 +49,7 @@ class Service:
         return self._wait(lambda: self._client.sample(out, **options), seconds)
 
     def _wait(self, ask: Callable[[], Job], seconds: float) -> dict[str, Any]:
-        self._client.start()  # also after five crashes: nobody is here to press a button
+        self._client.start()  # also after it has given up: scripts have no button for that
         job = self._job = ask()
         if not job.wait(seconds):
             job.cancel()

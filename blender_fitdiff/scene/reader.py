@@ -1,4 +1,4 @@
-"""The avatar folder, read without believing anything in it. Knows nothing of bpy."""
+"""Reads an avatar folder and checks everything in it. Needs no bpy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .png_rules import read_png
 
 @dataclass(frozen=True)
 class Light:
-    """Linear; direction points from the head towards the light, head space, unit length."""
+    """Linear intensities and colour. direction: unit vector in head space, from the head towards the light."""
 
     ambient: float
     diffuse: float
@@ -45,14 +45,14 @@ class Camera:
         return np.array(self.principal) + self.focal_px * seen[:, :2] * [1, -1] / -seen[:, 2:]
 
     def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
-        """The same camera, of whose picture only a part is kept; the part may reach beyond the picture."""
+        """The camera of a part of the picture, which may reach beyond its edges. Pixels."""
         principal = self.principal[0] - left, self.principal[1] - top
         return replace(self, width=width, height=height, principal=principal)
 
 
 @dataclass(frozen=True)
 class Hair:
-    """Short hair that a map, `hair` or `brows`, says the place of: linear colour, metres."""
+    """Short hair whose direction and density are in the map `hair` or `brows`. Linear colour; length in metres."""
 
     colour: tuple[float, float, float]
     length: float
@@ -103,7 +103,7 @@ def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
                 pictures[name] = folder / name
         except ValueError as error:
             _broken(name, str(error))
-    assert mesh is not None  # check_files has seen to it
+    assert mesh is not None  # check_files has checked that
     arkit = {name: float(weight) for name, weight in about.get("arkit", {}).items()}
     if not set(arkit) <= set(mesh.shape_key_names):
         _broken(MANIFEST, "weights for shapes that the mesh lacks")
@@ -143,7 +143,7 @@ def _hair(about: dict[str, Any] | None) -> Hair | None:
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes:
-    """At most `limit` bytes of a plain file that lies in the folder itself; links, pipes and devices are refused."""
+    """The bytes of a regular file in the folder, `limit` at most; links, pipes and devices are refused."""
     try:
         path = folder
         for part in name.split("/"):
@@ -159,5 +159,5 @@ def _read(folder: Path, name: str, limit: int) -> bytes:
 
 
 def _broken(name: str, details: str) -> NoReturn:
-    sentence = f"The avatar's file {name} is damaged or was changed after it was written. Reconstruct the photo again."
+    sentence = f"The avatar's file {name} is damaged or was changed after it was written: reconstruct the photo again."
     raise FitDiffError("avatar-broken", sentence, details=f"{name}: {details}")

@@ -11,8 +11,8 @@ from .view_zoom import fit_view
 
 
 def show_textured(scene: bpy.types.Scene, head: bpy.types.Object, *, through_camera: bool) -> None:
-    """In the largest 3D view of each window that shows this scene. Works without a window too, so that a file saved in
-    the background opens like that; a process that has no screens at all is left alone."""
+    """Set up the largest 3D view of each window that shows this scene. That works in the background too, so that a file saved
+    there opens like that; without any screens nothing happens."""
     metre = 1 / metres_per_unit(scene)
     for area in _views(scene):
         space = area.spaces.active
@@ -30,7 +30,7 @@ def look_through_camera(scene: bpy.types.Scene, head: bpy.types.Object) -> None:
 
 
 def look_through(area: bpy.types.Area, scene: bpy.types.Scene, head: bpy.types.Object) -> None:
-    """Through the scene's camera, so that the head is seen; a view that keeps a camera of its own is told."""
+    """Look through the scene's camera, also in a view that has a local camera, and zoom so that the head is seen."""
     space = area.spaces.active
     if space.use_local_camera:
         space.camera = scene.camera

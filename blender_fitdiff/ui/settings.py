@@ -49,7 +49,7 @@ def _described(text: str, duration: str) -> str:
 
 def _engines(_self: Any, _context: Any) -> list[tuple]:
     chosen = engines_offered().values()
-    # Blender keeps an entry's number, not its name: numbers must stay the same when the service has told its engines.
+    # Blender keeps an entry's number, not its name: numbers must stay the same when the list of engines changes.
     known = [*engines.ASSUMED, *(one.name for one in chosen if one.name not in engines.ASSUMED)]
     return _menu(
         "engine",

@@ -110,8 +110,7 @@ def is_made_from(folder: Path, photo: Path) -> bool:
 
 
 def avatar_folder(heads: Path, photo: Path, seed: int = 0, face: int | None = None) -> Path:
-    """One for each photo, face and seed, so that a second run replaces the first; photos of one name in two folders
-    stay apart."""
+    """The folder for a photo, face and seed: a second run replaces it. Photos of one name in two folders get different ones."""
     mark = hashlib.sha256(os.path.abspath(photo).encode(errors="surrogatepass")).hexdigest()[:6]
     stem = re.sub(r"[^\w-]+", "_", photo.stem)[:40].strip("_") or "head"
     parts = [stem, mark, *([f"face{face}"] if face is not None else []), *([str(seed)] if seed else [])]
@@ -119,7 +118,8 @@ def avatar_folder(heads: Path, photo: Path, seed: int = 0, face: int | None = No
 
 
 def checked_photo(given: str) -> Path:
-    """A path as somebody typed, pasted or dropped it. Raises FitDiffError photo-none, photo-missing or photo-kind."""
+    """The photo's path, from what was typed, pasted or dropped. Raises FitDiffError photo-none, photo-path,
+    photo-kind or photo-missing."""
     text = given.strip().strip("\"'")
     if text.startswith("file://"):
         from urllib.parse import unquote, urlsplit
