@@ -1,18 +1,24 @@
 """The table of a skin's maps: their names, and how each lies in a picture. Everything that goes over all maps reads it.
 
-A new map is a row here and a field of `face.skin.Skin` and of `render.maps.Maps`; in Blender a socket (scene/material.py) and
-a switch (ui/switches.py).
+A new map that is computed (occlusion, displacement ...) is a row here, a line where it is computed (fitting/result.py), a field
+of `render.maps.Maps`, and in Blender a socket (scene/material.py) and a switch (ui/switches.py). One that the autoencoder is
+to learn is a field of `face.skin.Skin` as well, needs new weights, and every avatar must have it.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
-Kind = Literal["colour", "value", "direction"]
 
-SKIN_MAPS: dict[str, Kind] = {
-    "diffuse": "colour",  # linear RGB in the renderer, sRGB in a picture
-    "specular": "value",  # one number 0 to 1, as it is
-    "normal": "direction",  # a unit vector in tangent space; 0.5 + 0.5 n in a picture
+class SkinMap(NamedTuple):
+    kind: Literal["colour", "value", "direction"]
+    learned: bool = False  # the autoencoder knows it, and every avatar has it
+
+
+SKIN_MAPS = {
+    "diffuse": SkinMap("colour", learned=True),  # linear RGB in the renderer, sRGB in a picture
+    "specular": SkinMap("value", learned=True),  # one number 0 to 1, as it is
+    "normal": SkinMap("direction", learned=True),  # a unit vector in tangent space; 0.5 + 0.5 n in a picture
 }
-MAP_NAMES = tuple(SKIN_MAPS)  # in the order in which the autoencoder stacks them, three channels each
+LEARNED = tuple(name for name, skin_map in SKIN_MAPS.items() if skin_map.learned)  # as the autoencoder stacks them
+CHANNELS = 3 * len(LEARNED)  # of that stack: three each

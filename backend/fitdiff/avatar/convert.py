@@ -20,7 +20,8 @@ EYE_SIZE = 512  # texels of a stored eye map: the iris is an eighth of it
 
 def maps_to_avatar(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:
     """The first person of the renderer's maps -> an avatar's 8-bit maps."""
-    result = {name: map_to_avatar(name, getattr(maps["skin"], name)) for name in SKIN_MAPS}
+    skin = maps["skin"]._asdict()
+    result = {name: map_to_avatar(name, skin[name]) for name in SKIN_MAPS if skin[name] is not None}
     for region in ("eyes", "teeth", "mouth"):
         if region in maps:
             result[f"{region}_diffuse"] = map_to_avatar("diffuse", maps[region].diffuse)
@@ -30,15 +31,16 @@ def maps_to_avatar(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:
 def map_to_avatar(name: str, values: Tensor) -> np.ndarray:
     """The first of a batch (B, C, S, S) of the renderer's maps -> (S, S) or (S, S, 3) uint8, by the name's kind."""
     picture = values[0].detach().double().cpu().numpy().transpose(1, 2, 0)
-    if SKIN_MAPS[name] == "colour":
+    kind = SKIN_MAPS[name].kind
+    if kind == "colour":
         return stored_diffuse(picture)
-    return stored(picture.mean(-1) if SKIN_MAPS[name] == "value" else picture * 0.5 + 0.5)
+    return stored(picture.mean(-1) if kind == "value" else picture * 0.5 + 0.5)
 
 
 def maps_from_avatar(maps: Mapping[str, np.ndarray], like: Tensor) -> dict[str, Maps]:
     """An avatar's 8-bit maps -> the renderer's, region by region."""
 
-    result = {"skin": Maps(**{name: map_from_avatar(name, maps[name], like) for name in SKIN_MAPS})}
+    result = {"skin": Maps(**{name: map_from_avatar(name, maps[name], like) for name in SKIN_MAPS if name in maps})}
     for region in ("eyes", "teeth", "mouth"):
         if f"{region}_diffuse" in maps:
             diffuse = map_from_avatar("diffuse", maps[f"{region}_diffuse"], like)
@@ -48,10 +50,10 @@ def maps_from_avatar(maps: Mapping[str, np.ndarray], like: Tensor) -> dict[str, 
 
 def map_from_avatar(name: str, pixels: np.ndarray, like: Tensor) -> Tensor:
     """(S, S) or (S, S, 3) uint8 -> (1, C, S, S) for the renderer, by the name's kind."""
-    values = pixels / 255.0
-    if SKIN_MAPS[name] == "colour":
+    values, kind = pixels / 255.0, SKIN_MAPS[name].kind
+    if kind == "colour":
         values = linear_from_srgb(values)
-    elif SKIN_MAPS[name] == "direction":
+    elif kind == "direction":
         values = values * 2 - 1
     values = values[..., None] if values.ndim == 2 else values
     return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None].to(like)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..atomic_write import atomic_folder
 from ..errors import FitDiffError
-from ..skin_maps import MAP_NAMES
+from ..skin_maps import LEARNED
 from . import images, manifest, mesh
 from .avatar_rules import COUNT_LIMIT, HAIRY, MANIFEST, MANIFEST_LIMIT, MAP_NAME, check_files
 from .manifest import FileEntry, Manifest, broken
@@ -76,7 +76,7 @@ def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
 
 def _contents(avatar: Avatar) -> Iterator[tuple[str, bytes]]:
     """(relative path, bytes) of every file but avatar.json, one at a time."""
-    missing = {*MAP_NAMES, *_hairy(avatar.manifest)} - set(avatar.maps)
+    missing = {*LEARNED, *_hairy(avatar.manifest)} - set(avatar.maps)
     strange = [name for name in avatar.maps if not MAP_NAME.fullmatch(name)]
     unknown = set(avatar.manifest.arkit) - set(avatar.mesh.shape_key_names)
     if missing or strange or unknown or len(avatar.maps) > COUNT_LIMIT - 3:

@@ -13,6 +13,8 @@ from rich.console import Console
 
 from fitdiff.errors import FitDiffError
 
+from ..engines.registry import ENGINES
+
 if TYPE_CHECKING:
     import torch
 
@@ -93,13 +95,13 @@ def _configure_reconstruct(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", metavar="PHOTO", type=Path, help="a photo of one person")
     parser.add_argument(
         "--engine",
-        choices=("diffusion", "fit", "landmarks", "mean", "paper"),
+        choices=(*ENGINES, "mean", "paper"),
         default="diffusion",
         help="default: diffusion",
     )
     parser.add_argument(
         "--against",
-        choices=("diffusion", "fit", "landmarks", "mean", "paper"),
+        choices=(*ENGINES, "mean", "paper"),
         help="another engine, timed in turns with the first, so that both find the machine alike",
     )
     parser.add_argument("--steps", type=_positive, help="of fit or sampling; default: the engine's own number")

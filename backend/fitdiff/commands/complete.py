@@ -12,7 +12,7 @@ from rich.console import Console
 from fitdiff.errors import FitDiffError
 from fitdiff.regular_file import NotAFile, read_regular
 
-from ..skin_maps import SKIN_MAPS
+from ..skin_maps import LEARNED, SKIN_MAPS
 from .sample import seed_of, within
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HELP = "fill what a partial diffuse map lacks, and give it specular and normal maps"
 
-FILES = {f"{name}.png" for name in SKIN_MAPS}
+FILES = {f"{name}.png" for name in LEARNED}
 SIZES = (64, 4096)  # texels a side
 MOST_BYTES = 256 << 20  # of a map: more than 4096 x 4096 texels of 16-bit colour and opacity take
 
@@ -75,11 +75,11 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     with progress_bar(console) as bar:
         skin = complete(generator, partial, known, args.seed, args.steps, condition, bar.show)
 
-    maps = {name: map_to_avatar(name, getattr(skin, name)) for name in SKIN_MAPS}
+    maps = {name: map_to_avatar(name, getattr(skin, name)) for name in LEARNED}
     try:
         with atomic_folder(args.out) as folder:
             for name, pixels in maps.items():
-                (folder / f"{name}.png").write_bytes(encode(pixels, srgb=SKIN_MAPS[name] == "colour"))
+                (folder / f"{name}.png").write_bytes(encode(pixels, srgb=SKIN_MAPS[name].kind == "colour"))
     except OSError as error:
         raise FitDiffError(
             "write-maps", f"{args.out} cannot be written: choose another place.", details=str(error)

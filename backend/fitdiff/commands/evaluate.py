@@ -10,6 +10,7 @@ from rich.console import Console
 
 from fitdiff.errors import FitDiffError
 
+from ..engines import registry
 from ..threads import one_thread_per_operation
 from .face_model import add_face_model
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 HELP = "measure how good the engines' heads are on photos"
 
-ENGINES = "diffusion,fit,landmarks,mean"
+ENGINES = ",".join((*registry.ENGINES, "mean"))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
 """The engines: what each is called, what may be asked of it, and how it is run. Light to import: torch comes in with a run.
 
-A new engine is a file in this folder and a card here. The file has three functions: `check(model, perception)` raises
-FitDiffError where the engine cannot work, `settings(...)` takes the card's options by name, and
+A new engine is a file in this folder and a card here. The file has its `NAME` and three functions: `check(model,
+perception)` raises FitDiffError where the engine cannot work, `settings(...)` takes the card's options by name, and
 `reconstruct(analysis, settings, seed, report)` makes the avatar.
 """
 
@@ -42,6 +42,7 @@ class EngineCard:
     steps: int | None = None  # where an order names none
     qualities: Mapping[str, Quality] = field(default_factory=dict)
     chance: bool = True  # whether another seed gives another head
+    guided: bool = True  # whether a recogniser looks on while it works, which is then no witness of its likeness
     draws_people: bool = False  # whether its model can draw people without a photo
     weights: tuple[str, ...] = ()  # files that it needs and others do not
 
@@ -97,6 +98,7 @@ ENGINES = {
             title="Instant Landmarks",
             about="A quick draft: the face's shape and pose, in average skin",
             chance=False,
+            guided=False,
         ),
     )
 }

@@ -8,8 +8,7 @@ from typing import Any
 from msgspec.structs import replace as with_fields
 
 from ..avatar import Avatar
-from ..engines import diffusion, fit, landmarks
-from ..fitting.settings import FitSettings
+from ..engines import diffusion, landmarks, registry
 from ..perception.analyse import Analysis, landmarks_for
 from ..perception.pose import PoseSettings, solve_pose
 from ..progress import Report, silent
@@ -29,7 +28,7 @@ and classifier-free guidance with w = 2 and 9 as Ho and Salimans count, where 0 
 `label` with shape and reflectance sampled apart (the paper's Table 5)."""
 SCALED = "paper@"
 """With a number after it: the paper's guidance at another scale than its 75, for a sweep as its supplement's Figure 3."""
-ENGINES = ("fit", "landmarks", "mean", *DIFFUSION)
+ENGINES = (*DIFFUSION, *(name for name in registry.ENGINES if name not in DIFFUSION), "mean")
 RIGID = PoseSettings(identity_prior=1e8, expression_prior=1e8)
 
 
@@ -68,22 +67,20 @@ def guides(engine: str, analysis: Analysis) -> tuple[str, ...]:
     if variant is not None:
         guided = variant.get("guidance") != "none"
         return (*((perception.identity.name,) if guided else ()), perception.conditioner.name)
-    return (perception.identity.name,) if engine == "fit" else ()
+    card = registry.ENGINES.get(engine)
+    return (perception.identity.name,) if card is not None and card.guided else ()
 
 
 def run(engine: str, analysis: Analysis, run_settings: RunSettings, report: Report = silent) -> Avatar:
-    if engine == "fit":
-        own = FitSettings(resolution=run_settings.resolution)
-        settings = replace(own, steps=run_settings.steps or own.steps)
-        return fit.reconstruct(analysis, settings, run_settings.seed, report)
     variant = _variant(engine)
     if variant is not None:
         sampling = diffusion.DiffusionSettings(resolution=run_settings.resolution, **variant)
         sampling = replace(sampling, steps=run_settings.steps or sampling.steps)
         avatar = diffusion.reconstruct(analysis, sampling, run_settings.seed, report)
         return replace(avatar, manifest=with_fields(avatar.manifest, engine=engine))
-    if engine == "landmarks":
-        return landmarks.reconstruct(analysis, seed=run_settings.seed, report=report)
+    if engine in registry.ENGINES:
+        asked = {"steps": run_settings.steps, "resolution": run_settings.resolution, "likeness": 1.0}
+        return registry.run(engine, analysis, asked, run_settings.seed, report)
     return mean_face(analysis, run_settings, report)
 
 

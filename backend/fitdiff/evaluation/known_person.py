@@ -24,7 +24,7 @@ from ..photo import open_photo
 from ..pictures.relight import Head, posed
 from ..render.camera import Camera
 from ..render.colour import to_srgb
-from ..skin_maps import MAP_NAMES
+from ..skin_maps import LEARNED
 from ..topology import REGIONS
 from . import map_figures
 from .neutral_likeness import Front
@@ -109,7 +109,7 @@ class Subject:
         return {
             "shape": shape,
             "front": self.front.likeness(front),
-            "maps": {name: map_figures.likeness(maps[name], self.maps[name], self.seen) for name in MAP_NAMES},
+            "maps": {name: map_figures.likeness(maps[name], self.maps[name], self.seen) for name in LEARNED},
             "normals": self._normals(head, camera),
             "light": float(map_figures.degrees(direction, truth)),
             "albedo": map_figures.albedo_error(albedo[0], albedo[1], self.skin),
@@ -128,7 +128,7 @@ class Subject:
 def stored_maps(avatar: Avatar) -> dict[str, NDArray[np.float64]]:
     """0..1 as they are stored, TEXELS a side; colours are mixed in linear light."""
     maps = {}
-    for name in MAP_NAMES:
+    for name in LEARNED:
         values = avatar.maps[name] / np.iinfo(avatar.maps[name].dtype).max
         if name == "diffuse":
             linear = map_figures.resized(linear_from_srgb(values), TEXELS)

@@ -17,7 +17,7 @@ from ..render.camera import Camera
 from ..render.colour import to_linear, to_srgb
 from ..render.maps import Maps
 from ..render.preview import clay
-from ..skin_maps import MAP_NAMES
+from ..skin_maps import LEARNED
 from .known_person import Subject
 from .neutral_likeness import SIDE, Front
 from .views import FLAT, SUPERSAMPLE, as_bytes
@@ -66,7 +66,7 @@ def _of_head(subject: Subject, avatar: Avatar, head: Head, camera: Camera, milli
         "flat": _drawn(head, camera, list(FLAT), backdrop()),
         "geometry": clay(head.vertices, head.topology, SIDE, camera=view, renderer=head.renderer),
         "error": _heat(subject, millimetres),
-        **{name: _map(avatar.maps[name]) for name in MAP_NAMES},
+        **{name: _map(avatar.maps[name]) for name in LEARNED},
     }
 
 

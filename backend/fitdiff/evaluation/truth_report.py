@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import html_report
 from ..pictures.contact_sheet import Row, contact_sheet
-from ..skin_maps import MAP_NAMES
+from ..skin_maps import LEARNED
 from .engine_variants import RunSettings
 from .hard_views import HARD
 from .known_truth import SubjectResult
@@ -37,7 +37,7 @@ OTHER_ROWS = (
     ("direction of the light, degrees", "light", 1),
     *(
         (f"{name} map, {title}", f"maps.{name}.{key}", digits)
-        for name in MAP_NAMES
+        for name in LEARNED
         for title, key, digits in (("PSNR dB", "psnr", 1), ("SSIM", "ssim", 3), ("MSE", "mse", 5))
     ),
 )

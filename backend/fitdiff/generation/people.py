@@ -19,7 +19,7 @@ from ..face.looks import iris_for
 from ..face.model import MorphableModel
 from ..face.skin import MELANIN, load_skin
 from ..progress import Progress, Report, silent
-from ..skin_maps import SKIN_MAPS
+from ..skin_maps import LEARNED, SKIN_MAPS
 from .generator import Generator, Skin
 from .random_person import drawn_avatar
 
@@ -78,13 +78,13 @@ def latent_of(avatar: Avatar, generator: Generator) -> Tensor:
     """(4288,) natural units: an avatar's numbers; its maps are encoded where it has no texture code of this model's."""
     stored, size = avatar.manifest.latent, generator.texture_side
     maps = []
-    for name, kind in SKIN_MAPS.items():
+    for name in LEARNED:
         values = torch.from_numpy(avatar.maps[name].astype(np.float32) / 127.5 - 1)
         values = values[..., None].expand(-1, -1, 3) if values.ndim == 2 else values
         picture = values.permute(2, 0, 1)[None]
         if picture.shape[-1] != size:
             picture = torch.nn.functional.interpolate(picture, (size, size), mode="area")
-        maps.append(torch.nn.functional.normalize(picture, dim=1) if kind == "direction" else picture)
+        maps.append(torch.nn.functional.normalize(picture, dim=1) if SKIN_MAPS[name].kind == "direction" else picture)
     texture = generator.autoencoder.encode(torch.cat(maps, 1).to(generator.device)).flatten().float()
     rest = [*stored.identity, *stored.expression, *stored.light]
     return torch.cat([texture, torch.tensor(rest, device=texture.device)])

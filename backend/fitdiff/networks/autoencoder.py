@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..resize import enlarged
-from ..skin_maps import MAP_NAMES
+from ..skin_maps import CHANNELS, LEARNED
 from .precision import full
 from .quantizer import Codebook, Quantized
 
@@ -93,8 +93,8 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.config = config
         if config.mean:
-            self.register_buffer("mean", torch.zeros(9, config.mean, config.mean))
-            self.register_buffer("spread", torch.ones(9))
+            self.register_buffer("mean", torch.zeros(CHANNELS, config.mean, config.mean))
+            self.register_buffer("spread", torch.ones(CHANNELS))
             self._standing: tuple[Tensor, int, Tensor] | None = None
         self.codebook = Codebook(config.codes, config.embedding)
         if config.channels:
@@ -192,14 +192,14 @@ class Mosaic(nn.Module):
     def __init__(self, size: int, latent_side: int, detail: int, near: int) -> None:
         super().__init__()
         self.step, self.size = size // latent_side, size
-        self.register_buffer("weights", torch.zeros(4, 3 * len(MAP_NAMES)))
-        self.register_buffer("back", torch.zeros(3 * len(MAP_NAMES), 4))
+        self.register_buffer("weights", torch.zeros(4, CHANNELS))
+        self.register_buffer("back", torch.zeros(CHANNELS, 4))
         self.register_buffer("reading", torch.zeros(detail, latent_side**2))
         self.register_buffer("detail", torch.zeros(detail, 4, size // 2, size // 2))
         self.has_near, self.tile = near > 0, [number * self.step for number in TILE]
         if near:
             tiles = latent_side**2 // (TILE[0] * TILE[1])
-            self.register_buffer("near_reading", torch.zeros(tiles, near, 9 * TILE[0] * TILE[1] + 1))
+            self.register_buffer("near_reading", torch.zeros(tiles, near, CHANNELS * TILE[0] * TILE[1] + 1))
             self.register_buffer("near", torch.zeros(tiles, near, 5 * self.tile[0] * self.tile[1]))
 
     def laid(self, maps: Tensor) -> Tensor:
@@ -264,8 +264,8 @@ class Encoder(nn.Module):
         super().__init__()
         widths = [config.channels * m for m in config.multipliers]
         side = config.size // config.patch
-        self.branches = nn.ModuleList(EncoderBranch(config, widths[0], side) for _ in MAP_NAMES)
-        self.merge = nn.Conv2d(len(MAP_NAMES) * widths[0], widths[0], 1)
+        self.branches = nn.ModuleList(EncoderBranch(config, widths[0], side) for _ in LEARNED)
+        self.merge = nn.Conv2d(len(LEARNED) * widths[0], widths[0], 1)
         self.positions = _places(config, widths[0]) if len(widths) == 2 else None
         layers: list[nn.Module] = []
         width = widths[0]
@@ -307,7 +307,7 @@ class Decoder(nn.Module):
             if level > 1:
                 layers.append(Up(width))
         self.trunk = nn.Sequential(*layers)
-        self.branches = nn.ModuleList(DecoderBranch(config, width, widths[0], side) for _ in MAP_NAMES)
+        self.branches = nn.ModuleList(DecoderBranch(config, width, widths[0], side) for _ in LEARNED)
 
     def forward(self, code: Tensor) -> Tensor:
         x = self.enter(code)

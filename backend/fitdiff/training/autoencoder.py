@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..diffusion.weights import load_autoencoder, save_autoencoder
 from ..networks import Autoencoder, AutoencoderConfig, Discriminator, DiscriminatorConfig
 from ..perception.types import PerceptualNetwork
-from ..skin_maps import MAP_NAMES
+from ..skin_maps import LEARNED
 from . import losses, mosaic
 from .loop import rate_at
 from .machine import Average, Machine, fused
@@ -190,7 +190,7 @@ class AutoencoderTask:
         (loss / s.accumulate).backward()
         with torch.no_grad():
             error = (0.5 * (made - maps)).square().mean((0, 2, 3)).view(3, 3).mean(1)
-            for name, value in zip(MAP_NAMES, error, strict=True):
+            for name, value in zip(LEARNED, error, strict=True):
                 found[f"psnr_{name}"] = -10 * value.clamp(min=1e-10).log10()
             self.usage.note(result.quantized.chosen)
             found["codes"] = self.usage.share()

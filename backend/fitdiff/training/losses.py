@@ -18,7 +18,7 @@ def perceptual(network: PerceptualNetwork, made: Tensor, true: Tensor) -> Tensor
 def edges(made: Tensor, true: Tensor, shares: tuple[float, float, float]) -> Tensor:
     """(B, 9, H, W) twice: absolute difference of the slopes between squares of 2 x 2 texels, finer ones being mostly pores."""
     apart = F.avg_pool2d(made - true, 2)
-    weight = apart.new_tensor(shares).repeat_interleave(3).view(1, 9, 1, 1)
+    weight = apart.new_tensor(shares).repeat_interleave(3).view(1, -1, 1, 1)
     across, down = ((weight * apart.diff(dim=dim).abs()).mean() for dim in (3, 2))
     return 0.5 * (across + down)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..networks import Autoencoder
 from ..networks.autoencoder import tiled
+from ..skin_maps import CHANNELS
 from .moments import directions
 
 AT_ONCE = 4
@@ -28,8 +29,8 @@ def fit(
     numbers apart, need more of them."""
     steps = range(people // AT_ONCE)
     side, size, mosaic = network.config.mean, network.config.size, network.config.mosaic
-    total = torch.zeros(9, size, size, dtype=torch.float64)
-    squares, colour = torch.zeros(9, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
+    total = torch.zeros(CHANNELS, size, size, dtype=torch.float64)
+    squares, colour = torch.zeros(CHANNELS, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
     for step in steps:
         maps = network.inner(source(step, AT_ONCE)).double().cpu()
         total += maps.sum(0)

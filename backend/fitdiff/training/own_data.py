@@ -21,7 +21,7 @@ from ..diffusion.latent import BLOCKS
 from ..errors import FitDiffError
 from ..perception.bundle import Perception
 from ..photo import open_photo
-from ..skin_maps import MAP_NAMES, SKIN_MAPS
+from ..skin_maps import LEARNED, SKIN_MAPS
 from .latents import PhotographedPeople, Source
 from .synthetic import mirrored
 
@@ -38,7 +38,7 @@ def people_of(folder: Path) -> list[Path]:
 def read_maps(person: Path, size: int) -> Tensor:
     """(9, size, size) as the autoencoder reads them."""
     parts = []
-    for name in MAP_NAMES:
+    for name in LEARNED:
         path = person / f"{name}.png"
         try:
             with Image.open(path, formats=("PNG",)) as picture:
@@ -50,7 +50,7 @@ def read_maps(person: Path, size: int) -> Tensor:
             raise FitDiffError(
                 "training-data", f"{path} cannot be read as a PNG picture.", details=str(error)
             ) from error
-        parts.append(torch.nn.functional.normalize(pixels, dim=0) if SKIN_MAPS[name] == "direction" else pixels)
+        parts.append(torch.nn.functional.normalize(pixels, dim=0) if SKIN_MAPS[name].kind == "direction" else pixels)
     return torch.cat(parts)
 
 

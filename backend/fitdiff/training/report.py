@@ -18,7 +18,7 @@ from ..networks import Autoencoder
 from ..networks.denoiser import Condition
 from ..perception.types import IdentityNetwork
 from ..progress import Progress, Report, silent
-from ..skin_maps import MAP_NAMES
+from ..skin_maps import LEARNED
 from .denoiser import Scene, portraits
 from .latents import Rows
 from .painted import Painted
@@ -60,8 +60,8 @@ def autoencoder(
     return {
         "people": count,
         "sheet": out.name,
-        "psnr": dict(zip(MAP_NAMES, (psnr / count).tolist(), strict=True)),
-        "ssim": dict(zip(MAP_NAMES, (ssim / count).tolist(), strict=True)),
+        "psnr": dict(zip(LEARNED, (psnr / count).tolist(), strict=True)),
+        "ssim": dict(zip(LEARNED, (ssim / count).tolist(), strict=True)),
         "codes_used": float(used.float().mean()),
     }
 

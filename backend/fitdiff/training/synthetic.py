@@ -109,6 +109,6 @@ class MapPool:
 def mirrored(maps: Tensor) -> Tensor:
     """The person seen in a mirror: (B, 9, S, S)."""
     flipped = maps.flip(3)
-    sign = flipped.new_ones(9)
+    sign = flipped.new_ones(flipped.shape[1])
     sign[6] = -1
-    return flipped * sign.view(1, 9, 1, 1)
+    return flipped * sign.view(1, -1, 1, 1)

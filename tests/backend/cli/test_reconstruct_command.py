@@ -95,7 +95,8 @@ def test_what_the_panel_assumes_until_the_service_has_spoken_is_so(extension):
             "engineCards": [c.to_json() for c in registry.ENGINES.values()],
         }
     }
-    assert desk.offered(told) == desk.ASSUMED
+    so = desk.offered(told)
+    assert {name: so[name] for name in desk.ASSUMED} == desk.ASSUMED  # an engine that it does not know yet comes later
 
 
 def test_every_engine_has_steps_of_its_own(called):
