@@ -2,10 +2,10 @@
 
 import os
 
-# OpenMP reads this once, when torch loads it. By default its threads spin while they wait, and where several programs
-# share few cores (Blender beside the backend) they spin in each other's way: 9 times slower was measured.
+# OpenMP reads this once, when torch loads it. By default its threads spin while they wait, which was up to 9 times slower
+# where several programs share few cores, such as Blender and the backend.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# numpy's linear algebra, which reads these once too, rounds otherwise with every number of threads (threads.py).
+# numpy's linear algebra, which reads these once too, rounds differently with the number of threads (threads.py).
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["VECLIB_MAXIMUM_THREADS"] = "1"
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""A folder or a file appears whole or not at all: temporary siblings, their sweeping, and the rename that publishes them."""
+"""Write folders and files atomically, as temporary siblings that are then renamed; remove killed writers' leftovers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOCK = ".lock"
-YOUNG = 60.0  # seconds in which a folder without a lock may still be about to get one
+YOUNG = 60.0  # seconds for which a folder without a lock is taken as still being created
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
-    """Yield the path of a temporary sibling to write; it becomes `target` when the block ends, and goes if it raises."""
+    """Yield a temporary sibling's path; it becomes `target` when the block ends, and is removed if it raises."""
     half_done = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         yield half_done
@@ -58,7 +58,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
 
 def sweep(target: Path) -> None:
-    """Remove what killed writers left beside `target`; bring the old folder back if one died between two renames."""
+    """Remove killed writers' leftovers beside `target`; restore the old folder if one died between two renames."""
     pattern = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{8}\.fitdiff-(tmp|old)")
     for path in sorted(target.parent.iterdir()):
         match = pattern.fullmatch(path.name)
@@ -71,7 +71,7 @@ def sweep(target: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Make the names in a folder survive a power cut, where the system can."""
+    """Make renames in a folder survive a power cut, where the system can."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -84,7 +84,7 @@ def sync(folder: Path) -> None:
 def _publish(temporary: Path, target: Path) -> None:
     if not target.exists():
         temporary.rename(target)
-    elif not any(target.iterdir()):  # what a file dialog's "new folder" leaves
+    elif not any(target.iterdir()):  # an empty folder, as file dialogs create
         target.rmdir()
         temporary.rename(target)
     elif not _exchange(temporary, target):
@@ -99,7 +99,7 @@ def _publish(temporary: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step; False where the system or the file system cannot."""
+    """Swap two folders atomically; False where the system or the file system cannot."""
     first, second = os.fsencode(one), os.fsencode(other)
     try:
         if sys.platform == "linux":
@@ -118,14 +118,14 @@ def _lock(path: Path) -> int:
     if os.name != "nt":
         import fcntl
 
-        # A network share without locks: whether the writer lives cannot be known, and _abandoned leaves it alone.
+        # A network share without locks: _abandoned cannot tell whether the writer lives, and leaves it alone.
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return descriptor
 
 
 def _abandoned(temporary: Path) -> bool:
-    """Whether no living process writes into this temporary folder."""
+    """Whether the process that wrote into this temporary folder has ended."""
     try:
         if os.name == "nt":
             (temporary / LOCK).unlink()  # fails while its writer holds it open

@@ -1,4 +1,4 @@
-"""The `fitdiff` command line: finds the command, keeps stdout clean for --json, turns every failure into a sentence."""
+"""The `fitdiff` command line: runs a command, keeps stdout clean for --json, and turns every failure into a sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .errors import FitDiffError
 from .failures import explained
 from .terminal import HarmlessConsole, one_line
 
-# Modules of fitdiff/commands, in the order in which --help lists them.
+# Modules of fitdiff/commands, in the order of --help.
 COMMANDS: tuple[str, ...] = (
     "reconstruct",
     "batch",
@@ -42,7 +42,7 @@ COMMANDS: tuple[str, ...] = (
 
 OK, INTERNAL, USAGE, REFUSED, MISSING, CANNOT_WRITE, CANCELLED = 0, 1, 2, 3, 4, 5, 130
 
-# A FitDiffError's exit code by the first word of its code; any other first word means that the input was refused.
+# A FitDiffError's exit code by the first word of its code; with any other word, the input was refused.
 EXIT_BY_PREFIX: dict[str, int] = {
     "internal": INTERNAL,
     "usage": USAGE,
@@ -69,7 +69,7 @@ exit codes:
 
 
 class _UsageError(Exception):
-    """What argparse would have printed before leaving with 2."""
+    """argparse's message and usage, which it would have printed before exiting with 2."""
 
     def __init__(self, sentence: str, usage: str) -> None:
         super().__init__(sentence)
@@ -77,7 +77,7 @@ class _UsageError(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Same parser, but an error is an exception, so that --json can answer with an object."""
+    """A parser that raises _UsageError instead of exiting, so that --json can answer with an object."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
@@ -111,7 +111,7 @@ def _help_of(command: str) -> str:
 
 
 def _add_common_options(parser: argparse.ArgumentParser, default: Any = argparse.SUPPRESS) -> None:
-    """--json and --debug on a parser and on all parsers below it; SUPPRESS keeps a lower one from resetting them."""
+    """Add --json and --debug to a parser; on subparsers, default SUPPRESS keeps them from resetting the options."""
     parser.add_argument(
         "--json", action="store_true", default=default, help="print one JSON object on stdout, all else on stderr"
     )
@@ -125,7 +125,7 @@ def _add_common_options(parser: argparse.ArgumentParser, default: Any = argparse
 
 
 def build_parser(argv: list[str]) -> argparse.ArgumentParser:
-    """The parser for this command line: only the command that is named gets imported and configured."""
+    """The parser for this command line: only the named command is imported and configured."""
     parser = _Parser(prog="fitdiff", description="One photo in, one relightable head out.")
     parser.add_argument("--version", action="version", version=f"fitdiff {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -141,10 +141,10 @@ def build_parser(argv: list[str]) -> argparse.ArgumentParser:
 
 @contextlib.contextmanager
 def _clean_stdout(restore: bool) -> Iterator[int]:
-    """Send everything that anybody prints to stderr, libraries' own writes to file descriptor 1 included.
+    """Redirect everything printed to stderr, including libraries' writes to file descriptor 1.
 
-    Gives the real stdout's descriptor. A process that is about to end must not restore it: C libraries flush their
-    buffers at exit.
+    Yields the real stdout's descriptor. A process about to exit must not restore it, since C libraries flush their buffers
+    at exit.
     """
     sys.stdout.flush()
     real = os.dup(1)
@@ -159,7 +159,7 @@ def _clean_stdout(restore: bool) -> Iterator[int]:
 
 
 def _failure(error: BaseException, argv: list[str], debug: bool) -> tuple[int, FitDiffError]:
-    """Every exception as an exit code and an error with a sentence."""
+    """An exception -> exit code and an error with a sentence."""
     if isinstance(error, _UsageError):
         return USAGE, FitDiffError("usage", f"{error}. See --help.", details=error.usage)
     failure = explained(error, argv)
@@ -191,7 +191,7 @@ def _say(console: Console, sentence: str) -> None:
 
 
 def _encoded(answer: dict) -> bytes:
-    """One line of JSON in UTF-8. A file name that is no text is spelled in escapes, as Python's own json reads them."""
+    """One line of JSON in UTF-8. Undecodable bytes of file names are escaped as lone surrogates, as Python's json does."""
     try:
         return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except UnicodeEncodeError:
@@ -205,7 +205,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command line and give its exit code; sys.argv when argv is None."""
+    """Run one command line (None: sys.argv) and return its exit code."""
     closed = streams.open_missing()
     words = sys.argv[1:] if argv is None else argv
     as_json, debug = "--json" in words, "--debug" in words
@@ -219,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
         code, payload = _run(words, console, debug)
         try:
             answer = _encoded(payload)
-        except (TypeError, ValueError) as error:  # a command's fault: an array, or a NaN, in its answer
+        except (TypeError, ValueError) as error:  # a bug in the command: an array or NaN in its answer
             code, failure = _failure(error, words, debug)
             answer = _encoded({"error": failure.to_json()})
         try:

@@ -1,4 +1,4 @@
-"""Where engines compute: the processor, or an NVIDIA card where this PyTorch drives one. Light to import."""
+"""The device that engines compute on: the processor, or an NVIDIA card that this PyTorch supports. Quick to import."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from .errors import FitDiffError
 
 Device = Literal["auto", "cpu", "cuda"]
 DEVICES: tuple[str, ...] = get_args(Device)  # the first is the default
-PATIENCE = 10.0  # seconds for the driver's own program
+PATIENCE = 10.0  # seconds for nvidia-smi
 
 
 def choose(wanted: str = "auto") -> str:
-    """What `wanted` means on this machine: cpu or cuda."""
+    """The device for `wanted` on this machine: cpu or cuda."""
     import torch
 
     there = torch.cuda.is_available()
     if wanted == "cuda" and not there:
         raise FitDiffError(
             "device-missing",
-            "There is no graphics card here that FitDiff can compute on: choose the processor, or leave the device at auto.",
+            "FitDiff can use no graphics card here: choose the processor, or leave the device at auto.",
             details=f"torch {torch.__version__}, built for CUDA {torch.version.cuda}, sees no card",
         )
     return "cuda" if there and wanted != "cpu" else "cpu"
 
 
 def expected() -> dict[str, Any]:
-    """What `auto` will take, known without PyTorch, which takes seconds to import: kind, name, cores."""
+    """The device that `auto` will choose (kind, name, cores), found without PyTorch, which takes seconds to import."""
     card = nvidia_card() if _built_for_cuda() else ""
     name = card or platform.processor() or platform.machine()
     return {"kind": "cuda" if card else "cpu", "name": name, "cores": os.cpu_count()}
 
 
 def _built_for_cuda() -> bool:
-    """Whether the PyTorch that is installed could drive a card, by its own note of how it was built."""
+    """Whether the installed PyTorch was built for CUDA, by its version file."""
     found = importlib.util.find_spec("torch")
     if found is None or found.origin is None:
         return False
@@ -52,7 +52,7 @@ def _built_for_cuda() -> bool:
 
 
 def nvidia_card() -> str:
-    """Its name as the driver tells it; empty where there is none."""
+    """The card's name by the driver; empty where there is none."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ""

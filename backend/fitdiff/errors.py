@@ -1,10 +1,10 @@
-"""The one exception that users see: a stable code, a sentence for the artist, details for the log."""
+"""The exception shown to users: a stable code, a sentence for the artist, details for the log."""
 
 from __future__ import annotations
 
 
 class FitDiffError(Exception):
-    """A failure that has an answer.
+    """A failure that the user can do something about.
 
     code      stable, kebab-case, never reworded: programs match on it
     sentence  one sentence for an artist: what happened, why, and what to do next

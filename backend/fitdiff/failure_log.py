@@ -1,4 +1,4 @@
-"""Where an unexpected failure leaves its traceback: a small, self-pruning log folder of the user's."""
+"""Write tracebacks of unexpected failures to the user's log folder, and delete old ones."""
 
 from __future__ import annotations
 

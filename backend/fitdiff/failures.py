@@ -1,4 +1,4 @@
-"""Every exception as the one error that users see: a code, a sentence and, for a fault of FitDiff's own, a log file."""
+"""Turn any exception into a FitDiffError: a code, a sentence and, for a bug in FitDiff, a log file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .failure_log import write_failure_log
 
 
 def explained(error: BaseException, about: list[str]) -> FitDiffError:
-    """`about` says what was being done (the command line, or the request), for the log."""
+    """about: the command line or the request, for the log."""
     if isinstance(error, FitDiffError):
         return error
     if isinstance(error, KeyboardInterrupt):
@@ -21,7 +21,7 @@ def explained(error: BaseException, about: list[str]) -> FitDiffError:
     if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
         return FitDiffError(
             "write-denied",
-            f"FitDiff may not use {error.filename or 'a file it needs'}: choose a place where you may write.",
+            f"FitDiff has no permission for {error.filename or 'a file it needs'}: choose a place where you may write.",
             details=str(error),
         )
     if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
@@ -35,12 +35,12 @@ def explained(error: BaseException, about: list[str]) -> FitDiffError:
         return FitDiffError(
             "environment-package",
             f"The Python package {package!r} is missing from FitDiff's environment: run `python3 build.py setup` "
-            "again, or install the extra that brings it (docs/cli.md).",
+            "again, or install the extra that contains it (docs/cli.md).",
             details=str(error),
         )
     log = write_failure_log(error, about)
     summary = str(error).strip().splitlines()
     reason = f"{type(error).__name__}: {summary[0]}" if summary else type(error).__name__
     where = f"the details are in {log}" if log else "and the log could not be written; --debug shows the details"
-    sentence = f"FitDiff stopped because of a fault of its own ({reason[:200]}); {where}."
+    sentence = f"FitDiff stopped because of a bug ({reason[:200]}); {where}."
     return FitDiffError("internal", sentence, details=reason, data={"log": str(log) if log else None})

@@ -1,4 +1,4 @@
-"""What every report shares: one HTML file without scripts and its pictures inside, and a JSON file beside it."""
+"""Shared by all reports: one HTML file without scripts and with its pictures inside, and a JSON file beside it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ TEMPLATES = Environment(
 
 
 def page(template: str, title: str, about: Mapping[str, Any], **values: Any) -> str:
-    """A whole page: `about` is the report's object, `values` what else the template wants."""
+    """A whole page: about is the report's object, values are the template's other variables."""
     return TEMPLATES.get_template(template).render(title=title, about=about, **values)
 
 
 def spread(values: Iterable[float | None]) -> dict[str, Any]:
-    """Median, least and largest of what is there, and how many they are."""
+    """Median, least, largest and number of the values that are not None."""
     known = [value for value in values if value is not None]
     if not known:
         return {"count": 0}
@@ -51,7 +51,7 @@ def number(value: Any, digits: int) -> str:
 
 
 def jpeg(pixels: np.ndarray) -> str:
-    """A picture as an address with its data inside; JPEG, because a report of a hundred photos should still open."""
+    """A picture as a data URL; JPEG, so that a report of a hundred photos stays small."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
@@ -61,13 +61,13 @@ TEMPLATES.filters |= {"number": number, "jpeg": jpeg}
 
 
 def sheet_name(count: int, name: str, prefix: str = "") -> str:
-    """A file name for anything's name: numbered, since two folders may hold one name."""
+    """A file name made from any name, numbered, since files of two folders may have the same name."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(name).stem).strip("_")[:60]
     return f"{prefix}{count:02d}-{stem or 'photo'}.png"
 
 
 def write(folder: Path, name: str, about: dict[str, Any], page: str, sheets: Mapping[str, np.ndarray]) -> None:
-    """<name>.json, <name>.html and the sheets by their file names."""
+    """Write <name>.json, <name>.html and the sheets by their file names."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, pixels in sheets.items():

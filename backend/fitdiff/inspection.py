@@ -1,6 +1,6 @@
-"""What is seen in a photo, as numbers and, where a folder is given, as pictures: for `fitdiff inspect` and the service.
+"""What FitDiff finds in a photo, as numbers and on request as pictures: for `fitdiff inspect` and the service.
 
-Light to import: torch and the networks come in when a photo is looked at.
+Quick to import: torch and the networks are loaded when a photo is inspected.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from .photo import Photo
     from .progress import Report
 
-MOST_SHEETS = 8  # a crowd gets its boxes; only so many of its faces are drawn out
+MOST_SHEETS = 8  # faces that get a sheet of their own; all get a box
 REPORT = "report.json"
 
 
 class Inspection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that may be asked of an inspection."""
+    """The options of an inspection."""
 
     photo: str
     out: str | None = None  # folder for pictures and report.json; None: numbers only
-    face: Annotated[int, msgspec.Meta(ge=1)] | None = None  # the one to look at closely; else all of them
+    face: Annotated[int, msgspec.Meta(ge=1)] | None = None  # the face to inspect closely; None: all
     face_model: str | None = None  # `embedded` (default), an imported name, or a path
 
 
 def inspect(order: Inspection, report: Report) -> dict[str, Any]:
-    """Look. With `out`, a photo that is refused leaves its reason in report.json, which is written last."""
+    """Inspect. With `out`, report.json is written last, also for a refused photo, with the reason."""
     out = None if order.out is None else Path(order.out)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

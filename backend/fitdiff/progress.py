@@ -1,4 +1,4 @@
-"""How an engine says where it is, and how its caller stops it: by raising from the callback."""
+"""An engine's progress reports. The caller stops an engine by raising from the callback."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ Report = Callable[[Progress], None]
 
 
 def silent(progress: Progress) -> None:
-    """For callers that do not want to know."""
+    """Ignores progress."""

@@ -1,4 +1,4 @@
-"""A line on the terminal that says what is being done, how far it is, and how long it will take."""
+"""A line on the terminal with the stage, the progress and the time left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Bar:
         """Something of unknown length."""
         self._stage = name
         self._progress.reset(self._task, description=name)
-        self._progress.tasks[0].total = None  # to reset() and update(), None means: as it was
+        self._progress.tasks[0].total = None  # reset() and update() take None as unchanged
 
     def show(self, step: Step) -> None:
         """One of a known number of steps; with a total of 0, something of unknown length."""

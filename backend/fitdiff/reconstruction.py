@@ -1,6 +1,6 @@
-"""One photo file to one avatar folder: what `fitdiff reconstruct`, the service and batches all call.
+"""Reconstruct one photo file into one avatar folder: called by `fitdiff reconstruct`, the service and batches.
 
-Light to import: torch and the engines come in when a reconstruction runs.
+Quick to import: torch and the engines are loaded when a reconstruction runs.
 """
 
 from __future__ import annotations
@@ -34,34 +34,36 @@ MOST_STEPS = 2000
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that may be asked of a reconstruction. Which engine heeds which option, its card says."""
+    """The options of a reconstruction. An engine's card lists those that it uses."""
 
     photo: str
     out: str  # the avatar folder to write
-    engine: Engine | None = None  # None: the best that runs here and knows the face model
-    face: int | None = None  # as `fitdiff inspect` numbers them; None where one is clearly meant
+    engine: Engine | None = None  # None: the best that runs here with the face model
+    face: int | None = None  # as `fitdiff inspect` numbers them; None: one much larger than the others
     face_model: str | None = None  # `embedded` (default), an imported name, or a path
     likeness: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     resolution: Resolution = 512
-    steps: Annotated[int, msgspec.Meta(ge=1, le=MOST_STEPS)] | None = None  # None: as many as the engine's card says
+    steps: Annotated[int, msgspec.Meta(ge=1, le=MOST_STEPS)] | None = None  # None: the number on the engine's card
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     guidance: Guidance = "default"
-    guidance_scale: Annotated[float, msgspec.Meta(ge=0, le=10000)] = 75.0  # the paper's; 0 is the condition alone
-    stack: Stack = "embedded"  # of networks that look at the photo
-    device: Device = "auto"  # a card where PyTorch drives one, else the processor
+    guidance_scale: Annotated[float, msgspec.Meta(ge=0, le=10000)] = (
+        75.0  # of the paper's guidance; 0: the condition alone
+    )
+    stack: Stack = "embedded"  # of perception networks
+    device: Device = "auto"  # auto: a card that PyTorch supports, else the processor
     overwrite: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """folder was written; pose and notes say how far to trust it."""
+    """folder: the avatar's; pose and notes: how far to trust it."""
 
     folder: Path
     engine: str
     device: str  # cpu or cuda
     face: int | None
     pose: PoseFit
-    notes: tuple[str, ...]  # of the photo, the choice of engine and what it guessed
+    notes: tuple[str, ...]  # about the photo, the choice of engine and what was guessed
     metrics: dict[str, float]
     timings: dict[str, float]  # seconds by the engine's stages, and `total`
 
@@ -80,7 +82,7 @@ class Outcome:
 
 @one_thread_per_operation()
 def reconstruct(order: Order, report: Report) -> Outcome:
-    """Run it. Stages of unknown length are reported with a total of 0. What `report` raises ends it, nothing written."""
+    """Run it. Stages of unknown length are reported with total 0. If `report` raises, nothing is written."""
     from .avatar import refuse_to_lose, write_avatar
     from .face.registry import load_face_model
     from .perception import Perception

@@ -1,4 +1,4 @@
-"""Open files, and nothing else: a pipe or a device under a file's name would block its reader for ever."""
+"""Open regular files only: reading a pipe or a device could block for ever."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import stat
 from typing import BinaryIO
 
-_FLAGS = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")  # those that this system has
+_FLAGS = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")  # as far as this system has them
 
 
 class NotAFile(OSError):
-    """The path leads to something that has no bytes of its own; `what` says to what."""
+    """The path is not a regular file; `what` names what it is."""
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
         super().__init__(f"{os.fspath(path)} is {what}")
@@ -18,7 +18,7 @@ class NotAFile(OSError):
 
 
 class TooLarge(OSError):
-    """The file has more bytes than its reader takes; `size` says how many."""
+    """The file has `size` bytes, more than its reader takes."""
 
     def __init__(self, path: str | os.PathLike[str], size: int) -> None:
         super().__init__(f"{os.fspath(path)} has {size} bytes")
@@ -26,19 +26,19 @@ class TooLarge(OSError):
 
 
 def require_regular(path: str | os.PathLike[str]) -> None:
-    """Raise NotAFile for anything but a regular file; a link counts as what it leads to."""
+    """Raise NotAFile for anything but a regular file or a link to one."""
     _require(os.stat(path).st_mode, path)
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
-    """A regular file, open for reading bytes. It is asked before and after opening, and neither can block."""
+    """Open a regular file for reading bytes, checking it before and after opening; neither can block."""
     require_regular(path)
     flags = os.O_RDONLY
     for flag in _FLAGS:
         flags |= getattr(os, flag, 0)
     file = os.fdopen(os.open(path, flags), "rb")
     try:
-        _require(os.fstat(file.fileno()).st_mode, path)  # the path may have been exchanged in between
+        _require(os.fstat(file.fileno()).st_mode, path)  # it may have been replaced in between
     except BaseException:
         file.close()
         raise
@@ -46,7 +46,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
-    """All bytes of a regular file; TooLarge before any is read where there are more than `most`."""
+    """All bytes of a regular file; raises TooLarge before reading more than `most`."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:

@@ -1,4 +1,4 @@
-"""Maps at another size."""
+"""Resize maps."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 Mode = Literal["bilinear", "bicubic"]
-SMALL = 64  # texels: up to here a product with matrices is the fastest
+SMALL = 64  # texels a side, up to which a matrix product is fastest
 
 
 def resized(maps: Tensor, size: int) -> Tensor:
-    """(B, C, S, S) -> (B, C, size, size), bilinear; smoothed where it shrinks."""
+    """(B, C, S, S) -> (B, C, size, size), bilinear, antialiased where it shrinks."""
     if maps.shape[-1] == size:
         return maps
     return interpolate(maps, (size, size), mode="bilinear", align_corners=False, antialias=maps.shape[-1] > size)
 
 
 def enlarged(maps: Tensor, size: int, mode: Mode = "bilinear") -> Tensor:
-    """(B, C, h, w) -> (B, C, size, size) as torch's interpolate has it, which on a CPU is slow forwards and backwards."""
+    """(B, C, h, w) -> (B, C, size, size), the same as torch's interpolate, but faster on a CPU, forward and backward."""
     if maps.shape[2:] == (size, size):
         return maps
     height, width = maps.shape[2:]
@@ -35,13 +35,13 @@ def enlarged(maps: Tensor, size: int, mode: Mode = "bilinear") -> Tensor:
 
 @cache
 def _steps(count: int, size: int, mode: Mode) -> Tensor:
-    """(size, count): what each of `size` places along a line takes of `count` texels."""
+    """(size, count) weights of `count` texels at each of `size` places along a line."""
     each = torch.eye(count).view(1, count, 1, count)
     return interpolate(each, (1, size), mode=mode, align_corners=False)[0, :, 0].T.contiguous()
 
 
 class _Doubled(torch.autograd.Function):
-    """Twice as large: three quarters of the nearest texel and a quarter of the next one, along columns and along rows."""
+    """Doubled in size: three quarters of the nearest texel and a quarter of the next, along both axes."""
 
     @staticmethod
     def forward(ctx: Any, texture: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def _doubled(values: Tensor, axis: int) -> Tensor:
 
 
 def _gathered(gradient: Tensor, axis: int) -> Tensor:
-    """The way back of `_doubled`."""
+    """The gradient of `_doubled` along an axis."""
     one, other = _pairs(gradient, axis)
     count = one.shape[axis]
     found = 0.75 * (one + other)
@@ -78,5 +78,5 @@ def _gathered(gradient: Tensor, axis: int) -> Tensor:
 
 
 def _pairs(values: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """The even ones along an axis, and the odd ones."""
+    """The values at even and at odd places along an axis."""
     return (values[:, :, 0::2], values[:, :, 1::2]) if axis == 2 else (values[..., 0::2], values[..., 1::2])

@@ -1,7 +1,6 @@
-"""People that nobody photographed, drawn from the diffusion model: what `fitdiff sample`, `fitdiff vary` and the service
-call.
+"""Draw people without a photo from the diffusion model: called by `fitdiff sample`, `fitdiff vary` and the service.
 
-Light to import: torch and the networks come in when somebody is drawn.
+Quick to import: torch and the networks are loaded when people are drawn.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ Seed = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything that may be asked of a sampling. Without a count, `out` becomes the avatar folder of person `seed`;
-    with one it holds person-SEED, person-SEED+1 ... and a sheet of them."""
+    """The options of sampling. Without a count, `out` becomes the avatar folder of person `seed`; with one it holds
+    person-SEED, person-SEED+1 ... and a sheet of them."""
 
     out: str
     count: Count | None = None
@@ -41,14 +40,14 @@ class Sampling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Variation(Sampling, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The same of people who share something with an avatar that is there."""
+    """The options of sampling people who share something with an existing avatar."""
 
     avatar: str
     keep: Literal["shape", "reflectance", "identity"] = "identity"
 
 
 def sample(order: Sampling | Variation, report: Report) -> dict[str, Any]:
-    """Draw and write. Each avatar appears whole or not at all; what `report` raises ends it, and leaves those before."""
+    """Draw people and write their avatars, each atomically. If `report` raises, avatars written so far stay."""
     from .avatar import read_avatar, refuse_to_lose, write_avatar
     from .face.registry import load_face_model
     from .generation import people

@@ -1,4 +1,4 @@
-"""The table of a skin's maps: their names, and how each lies in a picture. Everything that goes over all maps reads it.
+"""The table of the skin's maps: their names, and how each is stored. All code that loops over the maps uses it.
 
 A new map that is computed (occlusion, displacement ...) is a row here, a line where it is computed (fitting/result.py), a field
 of `render.maps.Maps`, and in Blender a socket (scene/material.py) and a switch (ui/switches.py). One that the autoencoder is

@@ -1,4 +1,4 @@
-"""The three standard streams of a process, all open whoever started it."""
+"""Make sure that a process's three standard streams are open."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ STDIN, STDOUT, STDERR = range(3)
 
 
 def open_missing() -> set[int]:
-    """Open those of the descriptors 0, 1 and 2 that are closed on the null device, and give their numbers.
+    """Open closed descriptors among 0, 1 and 2 on the null device, and return their numbers.
 
-    Otherwise the next file that is opened gets such a number, and whoever prints writes into it.
+    Otherwise the next opened file would get such a number, and prints would go into it.
     """
     closed = {number for number in (STDIN, STDOUT, STDERR) if not _is_open(number)}
     for number in sorted(closed):

@@ -1,7 +1,7 @@
-"""Files of tensors: safetensors with facts in the header, written whole or not at all, recognised by their content.
+"""Safetensors files with text entries and a checksum in the header, written atomically.
 
-Nothing in them can run code. What the facts are is for those to say who write such files: `perception/weights.py` for
-networks that were fetched, `diffusion/weights.py` for those that we trained.
+They cannot contain code. Their header's entries are defined by `perception/weights.py` for fetched networks and by
+`diffusion/weights.py` for FitDiff's own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TYPES |= {torch.int8, torch.int16, torch.int32, torch.int64}
 
 
 def checksum(tensors: Mapping[str, Tensor | np.ndarray]) -> str:
-    """sha256 over names, types, shapes and bytes, in the order of names: independent of a file's layout."""
+    """sha256 over names, types, shapes and bytes in the order of names, so independent of a file's layout."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         array = _plain(tensors[name]).numpy()
@@ -37,7 +37,7 @@ def checksum(tensors: Mapping[str, Tensor | np.ndarray]) -> str:
 
 
 def write(path: Path, tensors: Mapping[str, Tensor | np.ndarray], header: Mapping[str, str]) -> str:
-    """Write a whole file with the tensors' checksum in its header, which is given back. Equal input, equal bytes."""
+    """Write a file with the tensors' checksum in its header, and return the checksum. Equal input gives equal bytes."""
     held = {name: _plain(tensor) for name, tensor in tensors.items()}
     digest = checksum(held)
     write_unchecked(path, held, {**header, "sha256": digest})
@@ -45,22 +45,22 @@ def write(path: Path, tensors: Mapping[str, Tensor | np.ndarray], header: Mappin
 
 
 def write_unchecked(path: Path, tensors: Mapping[str, Tensor | np.ndarray], header: Mapping[str, str]) -> None:
-    """Write a whole file without a checksum: for training, which writes gigabytes and reads them once."""
+    """Write a file without a checksum, for training, which writes gigabytes and reads them once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as half_done:
         save_file({name: _plain(tensors[name]) for name in sorted(tensors)}, half_done, metadata=dict(header))
         _sort_header(half_done)
-        half_done.chmod(0o644)  # the writer makes it private; packages and other users read it too
+        half_done.chmod(0o644)  # the library makes it private; packages and other users must be able to read it
 
 
 def _plain(tensor: Tensor | np.ndarray) -> Tensor:
-    """On the CPU, as it lies in a file."""
+    """A contiguous copy on the CPU, for a file."""
     found = torch.from_numpy(np.require(tensor, requirements=["C", "W"])) if isinstance(tensor, np.ndarray) else tensor
     return found.detach().cpu().contiguous()
 
 
 def _sort_header(path: Path) -> None:
-    """The library writes the header's text entries in a random order; sorted, equal files have equal bytes."""
+    """Sort the header's text entries, which the library writes in random order, so that equal files have equal bytes."""
     with open(path, "r+b") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
@@ -74,7 +74,7 @@ def _sort_header(path: Path) -> None:
 
 
 def opened(path: Path, advice: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
-    """What lies in a file, and its header; `advice` says to the artist how to get a sound one."""
+    """A file's tensors and header, checked; advice: a sentence for the artist on how to get an intact file."""
     try:
         require_regular(path)
         with safe_open(path, framework="pt") as file:
@@ -97,7 +97,7 @@ def verify(path: Path, tensors: dict[str, Tensor], stated: str, advice: str = ""
 def damaged(path: Path, details: str, advice: str = "") -> FitDiffError:
     return FitDiffError(
         "weights-damaged",
-        f"The file {path.name} is damaged or not what it should be, so FitDiff does not use it. {advice}".rstrip(),
+        f"The file {path.name} is damaged or of another kind, so FitDiff does not use it. {advice}".rstrip(),
         details=f"{path}: {details}",
         data={"path": str(path)},
     )

@@ -1,9 +1,9 @@
-"""How many threads a reconstruction computes in: decided here for the service, the command and batches alike.
+"""The number of threads that a reconstruction uses, for the service, the commands and batches alike.
 
-Each of torch's operations takes one thread, because a sum that is split among threads comes out in other last digits for
-every number of them, and a fit makes other heads of that. Where there are two cores, whole parts of the work that are
-added in a fixed order run beside each other instead (fitting/parallel_loss.py). numpy's linear algebra takes one thread in
-every process of FitDiff (__init__.py), for the same reason.
+Each torch operation uses one thread: split sums differ in their last digits with the number of threads, and a fit amplifies
+that into different heads. With two cores, whole parts of the loss run in parallel instead and are summed in a fixed order
+(fitting/parallel_loss.py). numpy's linear algebra uses one thread in every process of FitDiff (__init__.py), for the same
+reason.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_given: int | None = None  # while torch's own number is one
+_given: int | None = None  # the number given, while torch's own is set to one
 
 
 def given() -> int:
-    """How many threads may run beside each other: OMP_NUM_THREADS, else the cores."""
+    """The number of threads that may run in parallel: OMP_NUM_THREADS, else the cores."""
     import torch
 
     return torch.get_num_threads() if _given is None else _given
@@ -23,7 +23,7 @@ def given() -> int:
 
 @contextmanager
 def one_thread_per_operation() -> Iterator[None]:
-    """While this lasts (`with`, or a decorator), results do not depend on how many threads are given."""
+    """A context manager or decorator within which results do not depend on the number of threads."""
     global _given
     import torch
 

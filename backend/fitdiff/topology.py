@@ -1,4 +1,4 @@
-"""What a face mesh is apart from where its vertices are: faces, texture coordinates, named regions, landmarks."""
+"""A face mesh without its vertex positions: faces, texture coordinates, named regions, landmarks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LandmarkSet:
 
 @dataclass(frozen=True)
 class Topology:
-    """Faces are stored once as quads (a triangle repeats -1 in its last place) and once cut into triangles."""
+    """Faces are stored as quads (a triangle has -1 in the last place) and also cut into triangles."""
 
     quads: np.ndarray  # (Q, 4) int32 vertex indices, -1 in the last column marks a triangle
     uv: np.ndarray  # (U, 2) float32, origin bottom left; tiles as in REGIONS

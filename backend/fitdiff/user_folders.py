@@ -1,4 +1,4 @@
-"""Where FitDiff keeps what belongs to this user, by the platform's custom. None of these folders need exist."""
+"""The user's folders for FitDiff, as the platform has them. They may not exist yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from platformdirs import PlatformDirs
 
 
 def data_folder() -> Path:
-    """FITDIFF_DATA_DIR, or the place for what the user has imported, face models for one."""
+    """FITDIFF_DATA_DIR, or the platform's folder for imported data such as face models."""
     chosen = os.environ.get("FITDIFF_DATA_DIR")
     if chosen:
         return Path(chosen)
@@ -19,12 +19,12 @@ def data_folder() -> Path:
 
 
 def weights_folder() -> Path:
-    """The place for weights that the user brings."""
+    """The folder for the user's own weights."""
     return _places().user_data_path / "weights"
 
 
 def log_folder() -> Path:
-    """FITDIFF_LOG_DIR, or the place for logs."""
+    """FITDIFF_LOG_DIR, or the platform's folder for logs."""
     chosen = os.environ.get("FITDIFF_LOG_DIR")
     return Path(chosen) if chosen else _places().user_log_path
 

@@ -1,4 +1,4 @@
-"""Where files of weights are looked for. Light to import: the service says with it what it can do."""
+"""Find files of weights. Quick to import: the service uses it to list what it can do."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ AUTOENCODER, DENOISER = "autoencoder.safetensors", "denoiser.safetensors"
 
 
 def folders() -> list[Path]:
-    """Where weights are looked for, in this order: FITDIFF_WEIGHTS, the user's folder, the package's assets."""
+    """The folders searched for weights, in order: FITDIFF_WEIGHTS, the user's folder, the package's assets."""
     places = [Path(place).expanduser() for place in os.environ.get("FITDIFF_WEIGHTS", "").split(os.pathsep) if place]
     return [*places, weights_folder(), PACKAGED]
 
 
 def find(*file_names: str) -> Path | None:
-    """The first of these files that lies in one of the folders."""
+    """The first of these files that one of the folders has."""
     for folder in folders():
         for name in file_names:
             if (folder / name).is_file():
@@ -28,6 +28,6 @@ def find(*file_names: str) -> Path | None:
 
 
 def find_trained(name: str) -> Path | None:
-    """A network of FitDiff's own training: the user's file comes before the one that FitDiff ships."""
+    """A network that FitDiff trains: the user's file if there is one, else the shipped one."""
     shipped = ASSETS / name
     return find(name) or (shipped if shipped.is_file() else None)

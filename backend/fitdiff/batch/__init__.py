@@ -1,1 +1,1 @@
-"""Many photos, one avatar folder each: found, named, computed by many workers, and told in a report (docs/batch.md)."""
+"""Reconstruct many photos: find and name them, compute an avatar folder each on many workers, and report (docs/batch.md)."""

@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster. Ray moves bytes: photos there, avatars back; nothing of ours is pickled besides."""
+"""Workers on a Ray cluster. Photos go there and avatars come back as bytes; no other object of FitDiff's is pickled."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .photos import safe
 from .pool import THREADS, Answer, Task, given_up, lost
 
 LOCAL = "local"
-GLANCE = 5.0  # seconds between two looks at how large the cluster is
-AHEAD = 8  # one task in so many waits on the cluster, so that none of its cores does
+GLANCE = 5.0  # seconds between checks of the cluster's size
+AHEAD = 8  # one extra task for so many running ones waits on the cluster, so that no core idles
 
 
 def work(photo: bytes, name: str, order: bytes) -> bytes:
-    """What a worker runs; Ray has it in a process of its own that stays, so that models load once."""
-    for variable in THREADS:  # Ray sets the first of them to the task's cores, before torch is imported
+    """A worker's task; Ray keeps its process between tasks, so that models load once."""
+    for variable in THREADS:  # before torch is imported; Ray sets OMP_NUM_THREADS to the task's cores
         os.environ.setdefault(variable, os.environ.get(THREADS[0], "1"))
     return remote_task.work(photo, name, order)
 
@@ -34,7 +34,7 @@ class RayPool:
     def __init__(
         self, address: str, workers: int | None, limit: float, work: Callable[[bytes, str, bytes], bytes] = work
     ) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would call home otherwise
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
         import ray
 
         self._ray, self._workers, self._limit = ray, workers, limit
@@ -45,9 +45,9 @@ class RayPool:
             else:
                 ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            sentence = f"There is no Ray cluster at {address!r}: `ray status` tells whether it runs."
+            sentence = f"There is no Ray cluster at {address!r}: check with `ray status` that it runs."
             raise FitDiffError("device-missing", sentence, details=str(error)) from error
-        # Photos are tried again by the batch, which counts; Ray itself shall not.
+        # The batch itself retries photos, so Ray must not.
         self._work = ray.remote(num_cpus=1, max_retries=0)(work)
         self._tasks: dict[Any, tuple[Task, float]] = {}
         self._given_up: set[Any] = set()
@@ -88,8 +88,8 @@ class RayPool:
         task, _ = self._tasks.pop(reference)
         try:
             return Answer(task, result=remote_task.receive(self._ray.get(reference), Path(task.order.out)))
-        except self._ray.exceptions.RayTaskError as error:  # it lives, but cannot do what it is asked
-            sentence = "A machine of the cluster could not work on this photo: give all of them the same FitDiff."
+        except self._ray.exceptions.RayTaskError as error:  # the worker runs, but the task raised
+            sentence = "A machine of the cluster failed on this photo: install the same FitDiff on all of them."
             return Answer(task, error=FitDiffError("worker-failed", sentence, details=str(error)[:2000]))
         except self._ray.exceptions.RayError as error:
             if reference in self._given_up:

@@ -1,4 +1,4 @@
-"""results.jsonl: one line for every photo that is through, written as it finishes; what a stopped batch goes on from."""
+"""results.jsonl: one line for every finished photo, from which a stopped batch continues."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ LOCK = ".batch-lock"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one head, or of a photo that shows several."""
+    """The outcome of one head, or of a photo that shows several."""
 
     photo: str  # relative to the folder of photos
     key: str  # of the photo's bytes and the settings
     status: str  # started; done; failed; split: several faces, each with an entry of its own
     name: str  # the photo's folder in the output
     folder: str  # of the avatar, relative to the output
-    asked: int | None = None  # which face of a split photo this is about
-    face: int | None = None  # which one was taken
+    asked: int | None = None  # the face's number in a split photo
+    face: int | None = None  # the face that was reconstructed
     verdict: str | None = None
     notes: list[str] = []
     metrics: dict[str, float] = {}
     timings: dict[str, float] = {}
-    seconds: float = 0.0  # by the clock, from the worker's taking it to its answer
+    seconds: float = 0.0  # wall time in the worker
     tries: int = 1
     error: dict[str, Any] | None = None
     faces: list[int] = []  # of a split photo
-    manifest: str | None = None  # sha256 of avatar.json, which holds those of the other files
+    manifest: str | None = None  # sha256 of avatar.json, which lists those of the other files
     thumbnail: str | None = None  # JPEG in base64
 
 
@@ -52,7 +52,7 @@ def key(photo: str, settings: dict[str, Any], face: int | None) -> str:
 
 
 class Journal:
-    """The last line on each photo and face, and a place to add to. Raises OSError where that cannot be written."""
+    """The last entry of each photo and face; new ones are appended to the file. Raises OSError where that fails."""
 
     def __init__(self, out: Path) -> None:
         self._path = out / FILE
@@ -60,7 +60,7 @@ class Journal:
         self.entries: dict[tuple[str, int | None], Entry] = {}
         for entry in _read(self._path):
             self.entries[entry.photo, entry.asked] = entry
-        # Written afresh: without half a line at the end, and without what later lines have overtaken.
+        # Rewrite it without a cut-off last line and without superseded ones.
         with atomic_file(self._path) as half_done:
             half_done.write_bytes(b"".join(_line(entry) for entry in self.entries.values()))
         self._file = open(self._path, "ab")  # noqa: SIM115 - kept open for the whole run
@@ -81,7 +81,7 @@ class Journal:
 
 
 def _claim(out: Path) -> BinaryIO:
-    """Held as long as the batch runs, and let go by the system when it dies. Raises FitDiffError batch-running."""
+    """Lock the output while the batch runs; the system releases the lock if it dies. Raises FitDiffError batch-running."""
     file = open(out / LOCK, "ab")
     try:
         if sys.platform == "win32":
@@ -97,12 +97,12 @@ def _claim(out: Path) -> BinaryIO:
             file.close()
             sentence = f"Another batch is writing into “{out.name}”: wait for it, or choose another folder."
             raise FitDiffError("batch-running", sentence, details=str(out)) from error
-        # A network share without locks: whether another one runs cannot be known.
+        # A network share without locks: go on, although another batch may run.
     return file
 
 
 def is_whole(out: Path, entry: Entry) -> bool:
-    """Whether the avatar that this entry tells of still lies there with all of its files."""
+    """Whether this entry's avatar is still there with all of its files."""
     if entry.status != "done":
         return False
     folder = out / entry.folder
@@ -124,7 +124,7 @@ def _line(entry: Entry) -> bytes:
 
 
 def _read(path: Path) -> Iterator[Entry]:
-    """What can be read of it: a line that a power cut left half written is one photo done again, no more."""
+    """The file's readable lines; a line cut off by a crash only means that its photo is done again."""
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:

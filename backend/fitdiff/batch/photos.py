@@ -1,4 +1,4 @@
-"""Which files of a folder are photos, and what each one's avatar will be called."""
+"""Find the photos in a folder, and name each one's avatar folder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..errors import FitDiffError
 from ..photo import sniff
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
-MANIFEST = "avatar.json"  # a folder that holds one is an avatar: its pictures are no photos of anybody's
-NAME_BYTES = 120  # of a folder's name; 255 is what file systems take, and temporary siblings add to it
-TAKEN = ("report.json", "report.html", "results.jsonl")  # what the batch itself writes
+MANIFEST = "avatar.json"  # a folder with this file is an avatar: its pictures are skipped
+NAME_BYTES = 120  # of a folder's name; file systems take 255, and temporary siblings have longer names
+TAKEN = ("report.json", "report.html", "results.jsonl")  # the batch's own files
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)  # by Windows
 
 
 @dataclass
 class Found:
-    """photos: paths relative to the folder, sorted; skipped: how many other things lay there, by what they are."""
+    """photos: paths relative to the folder, sorted; skipped: number of other entries, by kind."""
 
     photos: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -35,7 +35,9 @@ def find(folder: Path, out: Path) -> Found:
     if not folder.is_dir():
         sentence = f"There is no folder “{folder.name}”: check its path."
         if folder.exists():
-            sentence = f"“{folder.name}” is no folder: give one of photos. `fitdiff reconstruct` takes one photo."
+            sentence = (
+                f"“{folder.name}” is not a folder: give a folder of photos, or use `fitdiff reconstruct` for one photo."
+            )
         raise FitDiffError("photos-missing", sentence, details=str(folder))
     found = Found()
     waiting = [folder]
@@ -58,7 +60,7 @@ def find(folder: Path, out: Path) -> Found:
 
 
 def _look(entries: Iterable[os.DirEntry[str]], folder: Path, out: Path, found: Found) -> Iterator[Path]:
-    """Sort one folder's entries; gives the folders to look into. Links to folders are left: they may lead in circles."""
+    """Sort one folder's entries into `found`; returns its subfolders, without links, which may form loops."""
     for entry in entries:
         path = Path(entry.path)
         if entry.name.startswith("."):
@@ -74,14 +76,14 @@ def _look(entries: Iterable[os.DirEntry[str]], folder: Path, out: Path, found: F
             name = path.relative_to(folder).as_posix()
             if name.encode("utf-8", "ignore").decode() == name:
                 found.photos.append(name)
-            else:  # bytes that no message can carry
+            else:  # not UTF-8, so it cannot be sent in a message
                 found.skipped["files whose names are no text"] += 1
         else:
             found.skipped["other files"] += 1
 
 
 def _looks_like_a_photo(path: Path) -> bool:
-    """By its first bytes: phones and browsers leave endings away."""
+    """By its first bytes: phones and browsers leave extensions out."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
@@ -92,7 +94,7 @@ def _looks_like_a_photo(path: Path) -> bool:
 
 
 def sha256(path: Path) -> str:
-    """Of a plain file's bytes. Raises OSError."""
+    """sha256 of a plain file. Raises OSError."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(f"{path} is no plain file")
     digest = hashlib.sha256()
@@ -106,9 +108,9 @@ def sha256(path: Path) -> str:
 
 
 def folder_names(photos: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
-    """Photo -> name of its folder; `known` holds those of earlier runs, which stay, whatever has been added since.
+    """Photo -> name of its folder; `known` holds those of earlier runs, which are kept.
 
-    Of photos with one name the first keeps it; the others get some digits that come from their path alone.
+    Of photos with the same name the first keeps it; the others get digits computed from their paths.
     """
     photos = list(photos)
     names = {photo: known[photo] for photo in photos if photo in known and known[photo] == safe(known[photo])}
@@ -128,7 +130,7 @@ def folder_names(photos: Iterable[str], known: Mapping[str, str]) -> dict[str, s
 
 
 def safe(stem: str) -> str:
-    """A name that is one folder's on every system: no separators, control or half characters, not too long."""
+    """A name valid as a folder on every system: no separators, control characters or lone surrogates, not too long."""
     text = unicodedata.normalize("NFC", stem.encode("utf-8", "replace").decode("utf-8"))
     text = "".join("_" if c in '<>:"/\\|?*' or unicodedata.category(c) in ("Cc", "Cs", "Cn") else c for c in text)
     text = text.encode("utf-8")[:NAME_BYTES].decode("utf-8", "ignore").strip(" .")
@@ -138,5 +140,5 @@ def safe(stem: str) -> str:
 
 
 def _folded(name: str) -> str:
-    """What a file system that knows no case, or no composed letters, makes of a name."""
+    """The name without case and in one Unicode form, as file systems compare names that do not distinguish these."""
     return unicodedata.normalize("NFD", name).casefold()

@@ -19,7 +19,7 @@ OPENED = ("no-face", "several-faces", "face-too-small", "no-such-face")
 
 
 def of_avatar(folder: Path) -> str | None:
-    """JPEG in base64; None where the avatar has no preview. Its pictures are of our own making."""
+    """JPEG in base64; None where the avatar has no preview."""
     try:
         with Image.open(folder / "preview.png", formats=("PNG",)) as picture:
             return _jpeg(picture.convert("RGB"))
@@ -28,7 +28,7 @@ def of_avatar(folder: Path) -> str | None:
 
 
 def of_photo(path: Path, error: FitDiffError) -> str | None:
-    """The photo with its faces numbered as `fitdiff inspect` does; None for one that nobody could open."""
+    """The photo with its faces numbered as `fitdiff inspect` does; None for one that cannot be opened."""
     if error.code not in OPENED:
         return None
     try:

@@ -18,9 +18,9 @@ from ..reconstruction import Order
 from ..service import messages
 from ..service.child import COMMAND, Child, how_it_ended
 
-MEMORY = 1.5 * 2**30  # bytes that a worker is given: the fit with maps of 512 held up to 957 MiB (docs/batch.md)
-KEPT_FREE = 1 * 2**30  # bytes left to everybody else
-LEAVE = 5.0  # seconds to tidy up in
+MEMORY = 1.5 * 2**30  # bytes allowed for a worker: the fit with maps of 512 holds up to 957 MiB (docs/batch.md)
+KEPT_FREE = 1 * 2**30  # bytes left to other programs
+LEAVE = 5.0  # seconds that a worker gets to clean up
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -28,12 +28,12 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 @dataclass(frozen=True)
 class Task:
     id: int
-    order: Order  # photo and out are whole paths
+    order: Order  # photo and out are absolute
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a task: a result, as `Outcome.to_json` makes it, or an error; lost: its worker died under it."""
+    """A task's result, as `Outcome.to_json` makes it, or its error; lost: its worker died."""
 
     task: Task
     result: dict[str, Any] | None = None
@@ -42,35 +42,35 @@ class Answer:
 
 
 class Pool(Protocol):
-    """Takes tasks while it has room, and hands their answers back as they come."""
+    """Takes tasks while it has room, and returns answers as they arrive."""
 
     def room(self) -> int: ...
 
     def give(self, task: Task) -> None:
-        """Raises FitDiffError: the task's own fault, or with the code worker-missing one that ends the batch."""
+        """Start a task. Raises FitDiffError: for this task alone, or with code worker-missing, which ends the batch."""
 
     def answers(self, patience: float) -> list[Answer]:
-        """Those that have come, after waiting for the first one no longer than `patience` seconds."""
+        """Answers so far, after waiting at most `patience` seconds for the first."""
 
     def close(self) -> None:
-        """End every worker; what it was at is not written."""
+        """End all workers; unfinished tasks write nothing."""
 
 
 def workers_here(jobs: int, memory: int | None) -> int:
-    """How many are best: one a core, as long as memory (bytes available, None: unknown) and work suffice for them."""
+    """The best number of workers: one a core, fewer where memory (bytes available, None: unknown) or jobs are short."""
     by_memory = cores() if memory is None else int((memory - KEPT_FREE) / MEMORY)
     return max(1, min(cores(), by_memory, jobs))
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def thread_settings(threads: int) -> dict[str, str]:
-    """Environment of a worker: several of them must not each take all the cores."""
+    """Environment of a worker, so that several of them do not each use all cores."""
     return {**dict.fromkeys(THREADS, str(max(1, threads))), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -140,7 +140,7 @@ class LocalPool:
                 self._environment,
             )
         except OSError as error:
-            sentence = "The part of FitDiff that computes cannot be started: repair its installation."
+            sentence = "FitDiff's worker process cannot be started: repair the installation."
             raise FitDiffError("worker-missing", sentence, details=str(error)) from error
         self._slots.append(slot := _Slot(child))
         return slot
@@ -156,7 +156,7 @@ class LocalPool:
             child.kill()
             return None
         if slot is None or slot.task is None or reply.method or reply.id != slot.task.id:
-            return None  # progress, or the last words of one that has been given up
+            return None  # progress, or an answer to a task that timed out
         task, slot.task = slot.task, None
         if reply.error is None:
             return Answer(task, result=reply.result or {})
@@ -186,20 +186,20 @@ class LocalPool:
 
 
 def given_up(limit: float) -> FitDiffError:
-    sentence = f"This photo was not done after {limit:.0f} seconds and was given up: see --timeout."
+    sentence = f"This photo took longer than {limit:.0f} seconds and was stopped: allow more with --timeout."
     return FitDiffError("photo-timeout", sentence)
 
 
 def lost(how: str) -> FitDiffError:
-    """A worker died under a photo, and so did the one that tried again."""
+    """The error of a photo at which a worker died twice."""
     sentence = (
-        "The part of FitDiff that computes stopped at this photo, most often because memory ran out: use fewer "
-        "--workers, or smaller maps."
+        "FitDiff's worker process died at this photo, most often because memory ran out: use fewer --workers, or smaller "
+        "maps."
     )
     return FitDiffError("worker-crashed", sentence, details=how)
 
 
 def _sweep(task: Task | None) -> None:
-    """Remove what a killed worker left half written beside the task's target."""
+    """Remove a killed worker's temporary files beside the task's target."""
     if task is not None and Path(task.order.out).parent.is_dir():
         sweep(Path(task.order.out))

@@ -1,4 +1,4 @@
-"""A task and an avatar as bytes, for workers that share no disk with us. What arrives is checked before it is written."""
+"""A task and an avatar as bytes, for workers on other disks. Received avatars are checked before they are written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..reconstruction import Order, reconstruct
 
 
 class RemoteResult(msgspec.Struct, frozen=True):
-    """What comes back: the avatar's files and the result that `Outcome.to_json` makes of it, or an error."""
+    """A worker's answer: the avatar's files and the result of `Outcome.to_json`, or an error."""
 
     files: dict[str, bytes] = {}
     result: dict[str, Any] = {}
@@ -25,7 +25,7 @@ class RemoteResult(msgspec.Struct, frozen=True):
 
 
 def work(photo: bytes, name: str, order: bytes) -> bytes:
-    """In the worker: the photo's bytes, the name to speak of it by, an Order in JSON -> a RemoteResult in msgpack."""
+    """In the worker: the photo's bytes, its name for messages, an Order in JSON -> a RemoteResult in msgpack."""
     from ..progress import silent
 
     about = msgspec.json.decode(order, type=Order)

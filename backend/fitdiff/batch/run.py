@@ -1,4 +1,4 @@
-"""The batch itself: photos become tasks, answers become lines, and whatever happens the rest goes on."""
+"""The batch: turns photos into tasks and answers into journal entries. A failed photo does not stop the others."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from .report import Report
 
 FACES = ("one", "all", "largest")
 TRIES = 2  # of a photo whose worker died
-MOST_DEATHS = 10  # of workers in a row, without one answer between: nothing will come of the rest either
-PATIENCE = 0.25  # seconds between looks at the clock
+MOST_DEATHS = 10  # of workers in a row without an answer between, after which the batch ends
+PATIENCE = 0.25  # seconds to wait for answers at a time
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Whole paths; settings: fields of an Order. faces: what to do with a photo that shows several, one of FACES."""
+    """Absolute paths; settings: fields of an Order; faces: how to treat photos of several people, one of FACES."""
 
     folder: Path
     out: Path
     settings: dict[str, Any]
     faces: str = "one"
     overwrite: bool = False
-    skip_existing: bool = False  # keep avatars that came from other photos or settings, too
+    skip_existing: bool = False  # also keep avatars made from other photos or settings
 
 
 @dataclass(frozen=True)
 class Head:
-    """One avatar to be made. asked: the face of a split photo; face: the one to take."""
+    """One avatar to be made. asked: the face's number in a split photo; face: the face to reconstruct."""
 
     photo: str
     sha256: str
@@ -51,8 +51,8 @@ class Head:
     name: str
     asked: int | None = None
     face: int | None = None
-    begun: bool = False  # given to a worker before
-    deaths: int = 0  # of workers under it
+    begun: bool = False  # already given to a worker
+    deaths: int = 0  # of workers that had this task
 
     @property
     def folder(self) -> str:
@@ -64,10 +64,10 @@ class Head:
 
 
 class Batch:
-    """told(entry, kept) is called for every head as it is through; kept: it was there already."""
+    """on_head(entry, kept) is called for every finished head; kept: it existed already."""
 
-    def __init__(self, plan: Plan, found: photos.Found, log: Journal, told: Callable[[Entry, bool], None]) -> None:
-        self.plan, self._log, self._told = plan, log, told
+    def __init__(self, plan: Plan, found: photos.Found, log: Journal, on_head: Callable[[Entry, bool], None]) -> None:
+        self.plan, self._log, self._on_head = plan, log, on_head
         names = photos.folder_names(found.photos, log.names())
         self._earlier = dict(log.entries)
         self._photos = deque(names.items())
@@ -80,7 +80,7 @@ class Batch:
         self.report = Report(plan.out, plan.settings, found, plan.faces)
 
     def run(self, pool: Pool) -> None:
-        """Until everything is through. Raises FitDiffError cancelled, disk-full, worker-missing or worker-crashed."""
+        """Work until all is done. Raises FitDiffError cancelled, disk-full, worker-missing or worker-crashed."""
         try:
             with self._stoppable():
                 while not self._stopped and self._failure is None:
@@ -97,19 +97,19 @@ class Batch:
         if self._failure:
             raise self._failure
         if self._stopped:
-            sentence = f"Stopped with {left} still to do: the same command goes on from there."
+            sentence = f"Stopped with {left} photos or heads left: run the same command again to continue."
             raise FitDiffError("cancelled", sentence, data=self.report.counts())
 
     def stop(self) -> None:
-        """From any thread: no more is given, and what is being made is given up."""
+        """From any thread: start no more tasks and drop the running ones."""
         self._stopped = True
 
     def _left_alone(self) -> list[Entry]:
-        """Heads of earlier runs that this one has neither made nor kept, and that are there still."""
+        """Existing heads of earlier runs that this one has neither made nor kept."""
         entries = [entry for key, entry in self._earlier.items() if key not in self.report.there()]
         return [entry for entry in entries if journal.is_whole(self.plan.out, entry)]
 
-    # --- giving -------------------------------------------------------------------------------------------------------
+    # --- tasks --------------------------------------------------------------------------------------------------------
 
     def _give(self, pool: Pool) -> bool:
         """Fill the pool; False when nothing waits."""
@@ -123,7 +123,7 @@ class Batch:
         return False
 
     def _open(self, photo: str, name: str) -> None:
-        """A photo as heads to be made: one, none if it is done, or several if an earlier run has found several faces."""
+        """Queue a photo's heads: one, none if it is done, or several if an earlier run found several faces."""
         head = Head(photo, "", "", name)
         try:
             head = self._head(photo, photos.sha256(self.plan.folder / photo), name)
@@ -152,7 +152,7 @@ class Batch:
                 self._done(before, kept=True)
                 return
             try:
-                # One that was begun or is damaged is ours to replace; anything else only where that was asked for.
+                # An unfinished or damaged avatar may be replaced; anything else only on request.
                 if not (before and ours and before.status in ("started", "done")):
                     refuse_to_lose(self.plan.out / head.folder, self.plan.overwrite)
             except FitDiffError as error:
@@ -167,7 +167,7 @@ class Batch:
             photo=str(self.plan.folder / head.photo),
             out=str(self.plan.out / head.folder),
             face=head.face,
-            overwrite=True,  # whether that is allowed has been settled above
+            overwrite=True,  # checked above
             **self.plan.settings,
         )
         self._next += 1
@@ -183,7 +183,7 @@ class Batch:
         self._at_work[self._next] = (replace(head, begun=True), time.monotonic())
 
     def _existing(self, head: Head, before: Entry | None) -> Entry | None:
-        """The avatar in this head's folder, whatever it was made of; None where there is none that is whole."""
+        """The complete avatar in this head's folder, whatever it was made from; None if there is none."""
         folder = self.plan.out / head.folder
         if before is not None and journal.is_whole(self.plan.out, before):
             return before
@@ -208,13 +208,13 @@ class Batch:
             self._finish(head, answer.result or {}, seconds)
         elif self._deaths >= MOST_DEATHS:
             self._heads.append(head)
-            sentence = "The part of FitDiff that computes dies again and again: `fitdiff doctor` may tell why."
+            sentence = "FitDiff's worker process keeps dying: run `fitdiff doctor` to find the cause."
             self._failure = FitDiffError("worker-crashed", sentence, details=error.details)
         elif answer.lost and head.deaths + 1 < TRIES:
             self._heads.appendleft(replace(head, deaths=head.deaths + 1))
         elif error.code == "disk-full":
             self._heads.appendleft(head)
-            sentence = "The disk is full: make room, and the same command goes on from there."
+            sentence = "The disk is full: free some space, then run the same command again to continue."
             self._failure = FitDiffError("disk-full", sentence, details=error.details)
         elif error.code == "several-faces" and head.asked is None and self.plan.faces != "one":
             self._choose(head, error)
@@ -226,7 +226,7 @@ class Batch:
         try:
             manifest = journal.manifest_hash(folder)
         except OSError as error:
-            sentence = "The avatar has gone again as soon as it was written: check the output folder."
+            sentence = "The avatar disappeared right after it was written: check the output folder."
             self._fail(head, FitDiffError("write-avatar", sentence, details=str(error)), seconds=seconds)
             return
         entry = head.entry(
@@ -244,7 +244,7 @@ class Batch:
         self._done(entry)
 
     def _choose(self, head: Head, error: FitDiffError) -> None:
-        """Faces that a bystander's are not: as in perception.select, from half the size of the largest."""
+        """Split a photo into its main faces: those of at least half the largest one's size, as in perception.select."""
         sizes = {face["number"]: _size(face["box"]) for face in error.data["faces"]}
         largest = max(sizes, key=lambda number: sizes[number])
         if self.plan.faces == "largest":
@@ -271,11 +271,11 @@ class Batch:
 
     def _done(self, entry: Entry, kept: bool = False) -> None:
         self.report.add(entry, kept)
-        self._told(entry, kept)
+        self._on_head(entry, kept)
 
     @contextmanager
     def _stoppable(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end the batch between two lines of the journal; the second Ctrl-C ends it at once."""
+        """Ctrl-C and SIGTERM end the batch between two journal lines; a second Ctrl-C ends it at once."""
 
         def stop(number: int, frame: Any) -> None:
             if self._stopped:
@@ -294,5 +294,5 @@ class Batch:
 
 
 def _size(box: list[float]) -> float:
-    """Of the longer side, as perception.types.Face has it."""
+    """The box's longer side, as in perception.types.Face."""
     return max(box[2] - box[0], box[3] - box[1])

@@ -20,24 +20,35 @@ if TYPE_CHECKING:
 HELP = "turn a folder of photos into avatar folders, many at once"
 
 FACES = ("one", "all", "largest")
-OWN = ("photo", "out", "face", "overwrite")  # fields of an order that each photo has for itself
+OWN = ("photo", "out", "face", "overwrite")  # fields of an Order that differ from photo to photo
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="FOLDER", help="of photos, searched to the bottom; links are not followed")
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="folder of photos, searched with all its subfolders; links are not followed"
+    )
     parser.add_argument("--out", metavar="DIR", required=True, help="each photo gets an avatar folder in it")
     parser.add_argument(
-        "--faces", choices=FACES, default=FACES[0], help="of a photo of several people; one: such a photo is refused"
+        "--faces",
+        choices=FACES,
+        default=FACES[0],
+        help="faces to take of a photo of several people; one (default) refuses such a photo",
     )
-    parser.add_argument("--workers", type=_count, help="processes; default: one a core, as memory allows")
-    parser.add_argument("--timeout", metavar="S", type=_seconds, default=3600.0, help="for one photo; default 3600")
-    parser.add_argument("--ray", metavar="ADDRESS", help="of a Ray cluster; `local` starts one here (extra `batch`)")
+    parser.add_argument(
+        "--workers", type=_count, help="number of worker processes; default: one a core, as memory allows"
+    )
+    parser.add_argument(
+        "--timeout", metavar="S", type=_seconds, default=3600.0, help="seconds allowed for one photo; default 3600"
+    )
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="address of a Ray cluster; `local` starts one here (needs the extra `batch`)"
+    )
     add_settings(parser)
     again = parser.add_mutually_exclusive_group()
     again.add_argument(
         "--overwrite", action="store_true", help="replace avatars made from other photos or with other settings"
     )
-    again.add_argument("--skip-existing", action="store_true", help="keep those avatars, and make only what is missing")
+    again.add_argument("--skip-existing", action="store_true", help="keep such avatars, and make only missing ones")
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
@@ -52,26 +63,28 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     settings = {name: getattr(args, name) for name in Order.__struct_fields__ if name not in OWN}
     found = photos.find(folder, out)
     if not found.photos:
-        sentence = f"There are no photos in “{folder.name}”: JPEG, PNG, WebP, TIFF or HEIC are looked for."
+        sentence = f"There are no photos in “{folder.name}”: give a folder of JPEG, PNG, WebP, TIFF or HEIC files."
         raise FitDiffError("photos-missing", sentence, data={"skipped": dict(found.skipped)})
     log = _open(out, Journal)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("heads", total=len(found.photos))
 
-        def told(entry: Entry, kept: bool) -> None:
+        def on_head(entry: Entry, kept: bool) -> None:
             progress.update(bar, advance=1)
             if not kept:
                 console.print(_line(entry), markup=False, highlight=False, soft_wrap=True)
 
         try:
-            batch = Batch(Plan(folder, out, settings, args.faces, args.overwrite, args.skip_existing), found, log, told)
+            batch = Batch(
+                Plan(folder, out, settings, args.faces, args.overwrite, args.skip_existing), found, log, on_head
+            )
             batch.run(_pool(args, batch, len(found.photos)))
         finally:
             log.close()
     counts = batch.report.counts()
     if not counts["done"] and not counts["kept"]:
-        sentence = f"None of the {counts['failed']} photos became a head: {out / 'report.html'} tells why."
+        sentence = f"None of the {counts['failed']} photos became a head: see {out / 'report.html'} for the reasons."
         raise FitDiffError("batch-none-done", sentence, data=counts)
     text = ", ".join(f"{count} {state}" for state, count in counts.items())
     console.print(f"{text}: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
@@ -80,10 +93,10 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def _refuse_names_not_in_utf8(*folders: Path) -> None:
-    """Before any work: workers are told of them, and the report tells of them, in JSON."""
+    """Check both paths before any work, since they are sent to workers and written to the report in JSON."""
     for folder in folders:
         if str(folder) != str(folder).encode("utf-8", "ignore").decode():
-            sentence = f"The path “{one_line(str(folder))}” is not in UTF-8, as a batch needs it: rename the folder."
+            sentence = f"The path “{one_line(str(folder))}” is not UTF-8, which a batch needs: rename the folder."
             raise FitDiffError("usage", sentence)
 
 

@@ -1,4 +1,4 @@
-"""`fitdiff bench`: how long the parts take on this machine. One benchmark per function, all listed in BENCHMARKS."""
+"""`fitdiff bench`: time FitDiff's parts on this machine. One function per benchmark, listed in BENCHMARKS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..engines.registry import ENGINES
 if TYPE_CHECKING:
     import torch
 
-HELP = "measure how long the parts take on this machine"
+HELP = "time FitDiff's parts on this machine"
 
 
 class Benchmark(NamedTuple):
@@ -32,12 +32,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, benchmark in BENCHMARKS.items():
         child = which.add_parser(name, help=benchmark.help, description=benchmark.help)
         child.add_argument("--device", default=None, help="cpu, cuda, ... (default: cuda where there is one)")
-        child.add_argument("--repeats", type=_positive, default=15, help="timed rounds; the median counts (default 15)")
+        child.add_argument(
+            "--repeats", type=_positive, default=15, help="timed rounds, of which the median is reported (default 15)"
+        )
         benchmark.configure(child)
 
 
 def run(args: argparse.Namespace, console: Console) -> dict:
-    """The benchmark's own fields beside what every report says of its machine."""
+    """The benchmark's own fields and those of every report (date, machine, command)."""
     from fitdiff.evaluation.provenance import provenance
 
     about = {"format": "fitdiff-bench", "version": 1, "benchmark": args.benchmark, **provenance(args.command_line)}
@@ -75,7 +77,7 @@ def _render(args: argparse.Namespace, console: Console) -> dict:
             replace(first, dense=True),
             replace(first, size=2 * first.size, dense=True),
         ]
-        slow_too = [] if device.type == "cpu" else ["pytorch3d"]  # on a processor it takes minutes: ask for it by name
+        slow_too = [] if device.type == "cpu" else ["pytorch3d"]  # takes minutes on a processor: only by --rasterizer
         cases += [replace(first, rasterizer=name) for name in ("torch", *slow_too) if find_spec(name)]
     timings = []
     for case in cases:
@@ -104,8 +106,6 @@ def _configure_reconstruct(parser: argparse.ArgumentParser) -> None:
         choices=(*ENGINES, "mean", "paper"),
         help="another engine, timed in turns with the first, so that both find the machine alike",
     )
-    parser.add_argument("--steps", type=_positive, help="of fit or sampling; default: the engine's own number")
-    parser.add_argument("--resolution", type=int, choices=(512, 1024, 2048), default=512, help="of the maps (fit)")
     parser.set_defaults(repeats=3, device="cpu")
 
 
@@ -153,7 +153,7 @@ def _device(name: str | None) -> torch.device:
     chosen = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise FitDiffError(
-            "device-missing", "There is no CUDA device here: leave --device away to run on the processor."
+            "device-missing", "There is no CUDA device here: leave --device out to run on the processor."
         )
     return chosen
 

@@ -1,4 +1,4 @@
-"""`fitdiff complete`: a partial diffuse map made whole, with its specular and normal maps."""
+"""`fitdiff complete`: complete a partial diffuse map, with specular and normal maps."""
 
 from __future__ import annotations
 
@@ -18,29 +18,27 @@ from .sample import seed_of, within
 if TYPE_CHECKING:
     import numpy as np
 
-HELP = "fill what a partial diffuse map lacks, and give it specular and normal maps"
+HELP = "complete a partial diffuse map, and add specular and normal maps"
 
 FILES = {f"{name}.png" for name in LEARNED}
 SIZES = (64, 4096)  # texels a side
-MOST_BYTES = 256 << 20  # of a map: more than 4096 x 4096 texels of 16-bit colour and opacity take
+MOST_BYTES = 256 << 20  # of a map's file: more than 4096 x 4096 texels of 16-bit RGBA
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("diffuse", type=Path, metavar="DIFFUSE", help="PNG of the skin tile, square, sRGB")
-    parser.add_argument(
-        "mask", type=Path, metavar="MASK", help="PNG of the same size, white where the map is to be kept"
-    )
+    parser.add_argument("mask", type=Path, metavar="MASK", help="PNG of the same size, white where DIFFUSE is kept")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", required=True, help="folder for diffuse, specular, normal PNG"
     )
-    parser.add_argument("--photo", metavar="PHOTO", help="of the person, so that what is drawn goes with the face")
+    parser.add_argument("--photo", metavar="PHOTO", help="photo of the person, so that the new parts suit the face")
     parser.add_argument(
         "--face", metavar="N", type=int, help="which face of the photo, as `fitdiff inspect` numbers them"
     )
     parser.add_argument("--seed", metavar="N", type=seed_of, default=0)
     parser.add_argument("--steps", metavar="N", type=within(1000), default=25, help="default 25")
     parser.add_argument("--stack", choices=("embedded", "research"), default="embedded", help="default: embedded")
-    parser.add_argument("--overwrite", action="store_true", help="replace maps that are there")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing maps")
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
@@ -91,7 +89,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def _refuse_to_lose(out: Path, overwrite: bool) -> None:
-    """Only a folder with nothing but such maps is replaced, and only when asked."""
+    """Raise map-exists unless `out` is new, or holds only such maps and overwriting was requested."""
     if not out.exists() and not out.is_symlink():
         return
     own = out.is_dir() and not out.is_symlink() and {path.name for path in out.iterdir()} <= FILES

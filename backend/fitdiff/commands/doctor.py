@@ -1,4 +1,4 @@
-"""`fitdiff doctor`: what this machine offers, whether FitDiff works on it, and what to do about each thing that is wrong."""
+"""`fitdiff doctor`: examine this machine and FitDiff's installation, and say what to do about each problem."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fitdiff.health import assets, machine, self_test
 from fitdiff.health.finding import Finding, again
 from fitdiff.user_folders import log_folder
 
-HELP = "look at this machine and at FitDiff's parts, try them out, and say what is wrong and what helps"
+HELP = "check this machine and FitDiff's installation, and say what to do about problems"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="leave the self test out")
-    parser.epilog = f"doctor ends with 0 whatever it finds; `ready` and `problems` tell.\n\n{parser.epilog or ''}"
+    parser.add_argument("--quick", action="store_true", help="without the self test")
+    parser.epilog = f"doctor exits with 0 whatever it finds; see `ready` and `problems`.\n\n{parser.epilog or ''}"
 
 
 def run(args: argparse.Namespace, console: Console) -> dict:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> dict:
         "self_test": None,
     }
     if not args.quick:
-        report["self_test"] = _tried(findings)
+        report["self_test"] = _self_test(findings)
     report["problems"] = [finding.to_json() for finding in findings]
     report["ready"] = not any(finding.stops for finding in findings)
     if not args.json:
@@ -46,14 +46,16 @@ def run(args: argparse.Namespace, console: Console) -> dict:
     return report
 
 
-def _tried(findings: list[Finding]) -> dict[str, Any]:
-    """The self test; where parts are missing it is left out, because it would only say so again."""
+def _self_test(findings: list[Finding]) -> dict[str, Any]:
+    """Run the self test, unless parts are missing, which it would only report again."""
     if any(finding.stops for finding in findings):
         return {"passed": False, "left_out": True}
     outcome = self_test.run()
     if not outcome.passed:
         what = f"The self test failed {outcome.failure}."
-        findings.append(Finding("self-test", what, again("setup") + " If it stays so, tell us with this report."))
+        findings.append(
+            Finding("self-test", what, again("setup") + " If it fails again, report it together with this output.")
+        )
     return {
         "passed": outcome.passed,
         "left_out": False,

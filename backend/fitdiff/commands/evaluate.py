@@ -1,4 +1,4 @@
-"""`fitdiff evaluate`: how like the people on photos the engines' heads are, as figures and pictures."""
+"""`fitdiff evaluate`: measure how like the people in photos the engines' heads are, as figures and pictures."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--against",
         metavar="PHOTO",
         type=Path,
-        help="the same person with nothing before the face: recognisers hold whole heads against it, not against each photo",
+        help="a photo of the same person with nothing before the face, with which recognisers compare whole heads",
     )
     parser.add_argument("--engines", default=ENGINES, help=f"comma-separated, default {ENGINES}")
-    parser.add_argument("--steps", type=int, help="of fit and diffusion; default: each engine's own number")
-    parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
+    parser.add_argument("--steps", type=int, help="steps of fit and diffusion; default: each engine's own number")
+    parser.add_argument("--seed", type=int, default=0, help="seed of engines that draw random numbers; default 0")
     add_face_model(parser)
 
 
@@ -54,7 +54,9 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     if args.steps is not None and not 1 <= args.steps <= 2000:
         raise FitDiffError("usage-steps", "Fit and sampling take 1 to 2000 steps.")
     if not args.photos and args.truth is None:
-        raise FitDiffError("usage-photos", "Name the photos to measure on, or people with known truth by --truth.")
+        raise FitDiffError(
+            "usage-photos", "There is nothing to measure: give photos, or people with known truth by --truth."
+        )
     run_settings = engine_variants.RunSettings(steps=args.steps, seed=args.seed)
     model = load_face_model(args.face_model)
     answer: dict[str, Any] = {}
@@ -86,7 +88,7 @@ def _on_photos(
                 return bar.show
 
             results.append(judge_photo(path, engines, run_settings, model, show, against))
-            # Each time: a run that is stopped leaves all it had.
+            # After every person, so that a stopped run keeps its results.
             about = write_report(args.out, results, engines, run_settings, model.topology, args.command_line)
     if all(result.error for result in results):
         failure = results[0].error
@@ -134,7 +136,7 @@ def _on_truth(
                     return bar.show
 
                 results.append(judge_subject(place, ground, engines, run_settings, cache, show))
-    finally:  # a run that is stopped leaves all it had
+    finally:  # a stopped run keeps its results
         about = (
             truth_report.write_report(args.out, results, engines, run_settings, args.command_line) if results else {}
         )

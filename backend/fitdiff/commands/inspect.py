@@ -1,4 +1,4 @@
-"""`fitdiff inspect`: what FitDiff sees in a photo, as pictures and as numbers."""
+"""`fitdiff inspect`: show what FitDiff finds in a photo, as pictures and numbers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rich.console import Console
 from ..inspection import REPORT, Inspection
 from .face_model import add_face_model
 
-HELP = "show what is seen in a photo: faces, landmarks, skin, pose"
+HELP = "show what FitDiff finds in a photo: faces, landmarks, skin, pose"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", metavar="PHOTO", help="JPEG, PNG, WebP, TIFF or HEIC")
     parser.add_argument("--out", metavar="DIR", required=True, help="folder for pictures and report.json")
-    parser.add_argument("--face", metavar="N", type=int, help="the face to draw out, counted from 1; else all of them")
+    parser.add_argument("--face", metavar="N", type=int, help="the face to show closely, counted from 1; default: all")
     add_face_model(parser)
 
 
@@ -28,8 +28,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     for face in report["faces"]:
         pose = face.get("pose") or {}
         residual = pose.get("residual", {}).get("median_percent")
-        told = f", {pose['verdict']}, misses by {residual} % of the eye distance" if pose else ""
-        console.print(f"face {face['number']}: {face['pixels']:.0f} px, score {face['score']:.2f}{told}")
+        pose_text = f", {pose['verdict']}, misses by {residual} % of the eye distance" if pose else ""
+        console.print(f"face {face['number']}: {face['pixels']:.0f} px, score {face['score']:.2f}{pose_text}")
     if report["error"]:
         console.print(report["error"]["message"], markup=False)
     console.print(f"pictures and {REPORT} are in {args.out}", markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""`fitdiff model`: what a face model holds, other models brought in, and pictures and people made from one."""
+"""`fitdiff model`: show and import face models, and make pictures and people from one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ HELP = "look at a face model, import one, preview it, or make a random person"
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    info = actions.add_parser("info", help="what a face model holds, and which there are")
+    info = actions.add_parser("info", help="show a face model's contents, and list all models")
     add_face_model(info)
 
-    bring = actions.add_parser("import", help="keep an LSFM .mat file or an ICT-FaceKit folder for later use by name")
+    bring = actions.add_parser("import", help="import an LSFM .mat file or an ICT-FaceKit folder, for use by name")
     bring.add_argument("file", type=Path, metavar="FILE", help="LSFM .mat, ICT-FaceKit folder or npz")
-    bring.add_argument("--name", required=True, help="what to call it from now on")
+    bring.add_argument("--name", required=True, help="name of the imported model")
     bring.add_argument(
         "--expression", type=Path, metavar="FILE", help=".mat or .npz with an expression basis for a .mat"
     )
@@ -37,14 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     preview.add_argument("--out", type=Path, required=True, metavar="PNG")
     preview.add_argument("--count", type=_count, help="random people (24 unless rows are asked for)")
     preview.add_argument(
-        "--sliders", type=_sliders, default=[], metavar="UNIT=W,...", help="ARKit units that the people show"
+        "--sliders", type=_sliders, default=[], metavar="UNIT=W,...", help="ARKit weights of the people's expression"
     )
     preview.add_argument("--textured", action="store_true", help="people with skin, eyes and brows instead of clay")
     preview.add_argument("--components", type=_count, default=0, metavar="K", help="first K identity components")
     preview.add_argument("--expressions", type=_count, default=0, metavar="K", help="first K expression components")
     preview.add_argument("--arkit", default="", metavar="NAMES", help="ARKit units, comma-separated, or `all`")
     preview.add_argument(
-        "--turntable", action="store_true", help="one painted person from five sides under three lamps"
+        "--turntable", action="store_true", help="one textured person from five sides under three lamps"
     )
     preview.add_argument("--seed", type=int, default=0)
     preview.add_argument("--size", type=_size, default=224, help="pixels of one picture (default 224)")
@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_face_model(person)
     person.add_argument("--seed", type=int, default=0)
     person.add_argument("--out", type=Path, required=True, metavar="DIR")
-    person.add_argument("--overwrite", action="store_true", help="replace an avatar that is there")
+    person.add_argument("--overwrite", action="store_true", help="replace an existing avatar")
 
 
 def run(args: argparse.Namespace, console: Console) -> dict:

@@ -20,13 +20,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", required=True, help="the avatar folder to write")
     parser.add_argument("--face", metavar="N", type=int, help="which face, as `fitdiff inspect` numbers them")
     add_settings(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace an avatar that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing avatar")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """What an avatar is made with, for one photo as for many."""
+    """Add the options that `reconstruct` and `batch` share."""
     best, second, *_ = ENGINES
-    parser.add_argument("--engine", choices=ENGINES, help=f"default: {best}, where it runs; else {second}")
+    parser.add_argument("--engine", choices=ENGINES, help=f"default: {best} where it runs, else {second}")
     add_face_model(parser)
     parser.add_argument(
         "--likeness",
@@ -53,15 +53,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default=75.0,
         help=f"of the paper's guidance; default 75 {heeded('guidance_scale')}",
     )
-    parser.add_argument("--stack", choices=STACKS, default="embedded", help="of networks that look at the photo")
+    parser.add_argument(
+        "--stack", choices=STACKS, default="embedded", help="set of perception networks; default: embedded"
+    )
     parser.add_argument(
         "--device", choices=DEVICES, default=DEVICES[0], help="default: a graphics card where there is one"
     )
-    parser.add_argument("--seed", type=int, default=0, help="for engines that draw random numbers")
+    parser.add_argument("--seed", type=int, default=0, help="seed of engines that draw random numbers; default 0")
 
 
 def heeded(option: str) -> str:
-    """The engines that an option means something to, as a help text names them."""
+    """The engines that use an option, for its help text."""
     return f"({', '.join(card.name for card in ENGINES.values() if option in card.options)})"
 
 

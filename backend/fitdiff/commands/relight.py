@@ -1,4 +1,4 @@
-"""`fitdiff relight`: a quick picture of an avatar, under its own light or another, without Blender."""
+"""`fitdiff relight`: render an avatar quickly without Blender, under its own light or another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 
 from fitdiff.errors import FitDiffError
 
-HELP = "draw an avatar under its own light or another, or turned"
+HELP = "render an avatar under its own light or another, or turned"
 
 LIGHTS = {
     "own": None,
@@ -29,9 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--numbers", type=float, nargs=9, metavar="N", help="nine light numbers instead (docs/shading.md)"
     )
     parser.add_argument(
-        "--turn", type=float, default=0.0, metavar="DEGREES", help="the head, to its own left; default 0"
+        "--turn", type=float, default=0.0, metavar="DEGREES", help="turn the head to its own left; default 0"
     )
-    parser.add_argument("--bare", action="store_true", help="the form alone, in clay; no light is asked for then")
+    parser.add_argument("--bare", action="store_true", help="the form alone in clay, under fixed lamps")
     parser.add_argument("--plain", action="store_true", help="without the head's own shadows")
     parser.add_argument("--size", type=int, default=512, help="pixels a side, default 512")
 
@@ -44,9 +44,9 @@ def run(args: argparse.Namespace, console: Console) -> dict:
     from ..pictures.relight import picture
 
     if not 16 <= args.size <= 4096:
-        raise FitDiffError("usage-size", "The picture can be 16 to 4096 pixels a side.")
+        raise FitDiffError("usage-size", "--size takes 16 to 4096 pixels.")
     if not -180 <= args.turn <= 180:
-        raise FitDiffError("usage-turn", "A head can be turned by -180 to 180 degrees.")
+        raise FitDiffError("usage-turn", "--turn takes -180 to 180 degrees.")
     avatar = read_avatar(args.avatar)
     light = args.numbers or LIGHTS[args.light]
     image = Image.fromarray(picture(avatar, args.size, light, args.turn, args.bare, not args.plain))

@@ -14,18 +14,26 @@ HELP = "draw random people from the diffusion model"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="DIR", required=True, help="the folder for them, and for a sheet of them")
-    parser.add_argument("--count", metavar="N", type=within(MOST_PEOPLE), default=6, help="people; default 6")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder for their avatars and a sheet of them")
+    parser.add_argument("--count", metavar="N", type=within(MOST_PEOPLE), default=6, help="number of people; default 6")
     add_drawing(parser)
 
 
 def add_drawing(parser: argparse.ArgumentParser) -> None:
-    """What every command that draws people asks."""
-    parser.add_argument("--seed", metavar="N", type=seed_of, default=0, help="of the first; the others count on")
-    parser.add_argument("--steps", metavar="N", type=within(MOST_SAMPLING_STEPS), default=25, help="default 25")
+    """Add the options that `sample` and `vary` share."""
+    parser.add_argument(
+        "--seed",
+        metavar="N",
+        type=seed_of,
+        default=0,
+        help="seed of the first person; the others count up from it; default 0",
+    )
+    parser.add_argument(
+        "--steps", metavar="N", type=within(MOST_SAMPLING_STEPS), default=25, help="sampling steps; default 25"
+    )
     add_face_model(parser)
     parser.add_argument("--stack", choices=("embedded", "research"), default="embedded", help="default: embedded")
-    parser.add_argument("--overwrite", action="store_true", help="replace avatars that are there")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing avatars")
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:

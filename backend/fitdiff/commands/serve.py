@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ..errors import FitDiffError
 
-HELP = "serve requests on stdin and stdout, as Blender makes them"
+HELP = "serve Blender's requests on stdin and stdout"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,14 +18,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=_seconds,
         default=600.0,
-        help="without a job, until memory is freed; default 600",
+        help="seconds without a job after which memory is freed; default 600",
     )
     parser.add_argument(
         "--grace",
         metavar="SECONDS",
         type=_seconds,
         default=5.0,
-        help="to obey a cancel, before it is forced; default 5",
+        help="seconds after a cancel until it is forced; default 5",
     )
 
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, console: Console) -> NoReturn:
     from ..service.server import serve
 
     if args.json:
-        raise FitDiffError("usage", "stdout belongs to the protocol: leave --json away.")
+        raise FitDiffError("usage", "stdout carries the protocol: leave --json out.")
     serve(Times(idle=args.idle, grace=args.grace))
     raise AssertionError("serve ends the process")
 

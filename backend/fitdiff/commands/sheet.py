@@ -1,4 +1,4 @@
-"""`fitdiff sheet`: lays pictures side by side, each with a caption, into one PNG that a person takes in at a glance."""
+"""`fitdiff sheet`: lay pictures with captions side by side into one PNG."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 HELP = "lay pictures side by side into one picture"
 
 GAP, CAPTION = 12, 36  # pixels
-MOST_PIXELS = 134_000_000  # of the sheet, as of a photo
+MOST_PIXELS = 134_000_000  # of the sheet, as for photos
 BACKGROUND, TEXT = (24, 24, 26), (225, 225, 225)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pictures", type=Path, nargs="+", help="files of pictures, in reading order")
+    parser.add_argument("pictures", type=Path, nargs="+", help="picture files, in reading order")
     parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
     parser.add_argument("--columns", type=int, help="pictures in one row (default: as square as possible)")
     parser.add_argument("--height", type=int, default=512, help="pixels of one picture's height (default 512)")
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, console: Console) -> dict:
 
 
 def make_sheet(pictures: list[Path], captions: list[str], out: Path, columns: int, height: int) -> tuple[int, int]:
-    """Write the sheet whole or not at all; gives its width and height in pixels."""
+    """Write the sheet atomically; returns its width and height in pixels."""
     from PIL import Image, ImageDraw, ImageFont
 
     tiles = []
@@ -82,7 +82,7 @@ def _require_room(width: int, height: int) -> None:
 
 
 def _read(path: Path) -> Photo:
-    """A picture as safely as any photo is opened: devices, bombs and what is damaged are refused."""
+    """Open a picture with a photo's checks, which refuse devices, bombs and damaged files."""
     from ..photo import open_photo
 
     try:

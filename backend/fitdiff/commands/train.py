@@ -1,4 +1,4 @@
-"""`fitdiff train`: the autoencoder, the latents, the denoiser, and what they are worth."""
+"""`fitdiff train`: train the autoencoder, make latents, train the denoiser, and measure them."""
 
 from __future__ import annotations
 
@@ -26,25 +26,27 @@ HELP = "train the networks of the diffusion engine, on made-up people or on your
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    people = actions.add_parser("people", help="a sheet of the made-up people that training learns from")
+    people = actions.add_parser("people", help="make a sheet of the made-up people of training")
     people.add_argument("--out", type=Path, required=True, metavar="PNG")
     people.add_argument("--count", type=_positive, default=48)
     people.add_argument("--first", type=int, default=0, help="number of the first one")
     people.add_argument("--show", choices=("photographs", "portraits", "maps"), default="photographs")
     _add_people(people)
 
-    paint = actions.add_parser("paint", help="paint and photograph made-up people once, for machines that learn faster")
+    paint = actions.add_parser(
+        "paint", help="paint and photograph made-up people beforehand, for machines that train faster than they paint"
+    )
     paint.add_argument("--out", type=Path, required=True, metavar="DIR")
     paint.add_argument("--people", type=_positive, default=3000)
     paint.add_argument("--views", type=_positive, default=2, help="photographs of each (default 2)")
-    paint.add_argument("--held-out", action="store_true", help="people that training never sees")
-    paint.add_argument("--minutes", type=float, help="end after so many, to go on later")
+    paint.add_argument("--held-out", action="store_true", help="make people that training never uses")
+    paint.add_argument("--minutes", type=float, help="stop after so many minutes; run again to continue")
     _add_people(paint)
 
     first = actions.add_parser("autoencoder", help="train the branched VQGAN")
     _add_run(first)
-    first.add_argument("--data", type=Path, metavar="DIR", help="people of your own instead of made-up ones")
-    first.add_argument("--painted", type=Path, metavar="DIR", help="people that `fitdiff train paint` made")
+    first.add_argument("--data", type=Path, metavar="DIR", help="your own data instead of made-up people")
+    first.add_argument("--painted", type=Path, metavar="DIR", help="people made by `fitdiff train paint`")
     first.add_argument("--adversarial", type=float, metavar="W", help="weight of the discriminator; 0 leaves it out")
     first.add_argument("--perceptual", type=float, metavar="W", help="weight of the perceptual loss; 0 leaves it out")
     first.add_argument("--pool", type=_positive, help="made-up people held ready (default 1024, 24 without a GPU)")
@@ -54,27 +56,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     latents = actions.add_parser("latents", help="encode people and their photographs for the denoiser")
     latents.add_argument("--autoencoder", type=Path, required=True, metavar="FILE")
     latents.add_argument("--out", type=Path, required=True, metavar="DIR")
-    latents.add_argument("--data", type=Path, metavar="DIR", help="people of your own instead of made-up ones")
-    latents.add_argument("--painted", type=Path, metavar="DIR", help="people that `fitdiff train paint` made")
+    latents.add_argument("--data", type=Path, metavar="DIR", help="your own data instead of made-up people")
+    latents.add_argument("--painted", type=Path, metavar="DIR", help="people made by `fitdiff train paint`")
     latents.add_argument("--people", type=_positive, default=20000)
     latents.add_argument("--views", type=_positive, default=2, help="photographs of each (default 2)")
-    latents.add_argument("--held-out", action="store_true", help="people that training never sees")
-    latents.add_argument("--minutes", type=float, help="end after so many, to go on later")
-    latents.add_argument("--at-once", type=_positive, help="people painted together (default 32, 4 without a GPU)")
+    latents.add_argument("--held-out", action="store_true", help="make people that training never uses")
+    latents.add_argument("--minutes", type=float, help="stop after so many minutes; run again to continue")
+    latents.add_argument("--at-once", type=_positive, help="people painted in a batch (default 32, 4 without a GPU)")
     _add_people(latents)
     _add_stack(latents)
 
     second = actions.add_parser("denoiser", help="train the SPADE denoiser")
     _add_run(second)
     second.add_argument("--autoencoder", type=Path, required=True, metavar="FILE")
-    second.add_argument("--latents", type=Path, required=True, metavar="DIR", help="what `fitdiff train latents` made")
     second.add_argument(
-        "--rendered", type=_count, help="guesses of a batch that are decoded and rendered; 0 leaves that out"
+        "--latents", type=Path, required=True, metavar="DIR", help="folder made by `fitdiff train latents`"
     )
+    second.add_argument("--rendered", type=_count, help="predictions of a batch that are decoded and rendered; 0: none")
     add_face_model(second)
     _add_stack(second)
 
-    worth = actions.add_parser("report", help="measure weights on people that no training has seen")
+    worth = actions.add_parser("report", help="measure weights on people not used in training")
     worth.add_argument("--autoencoder", type=Path, required=True, metavar="FILE")
     worth.add_argument("--denoiser", type=Path, metavar="FILE")
     worth.add_argument("--latents", type=Path, metavar="DIR", help="made with --held-out; needed for the denoiser")
@@ -90,19 +92,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the run's folder; it goes on from there"
+        "--out", type=Path, required=True, metavar="DIR", help="the run's folder, from which a started run continues"
     )
     parser.add_argument("--size", choices=("lite", "paper"), default="lite")
     parser.add_argument(
         "--steps",
         type=_count,
         required=True,
-        help="in all, with those of earlier calls; 0: what is fitted, not trained",
+        help="total steps, with those of earlier calls; 0: only what is fitted in closed form",
     )
-    parser.add_argument("--minutes", type=float, help="end this call after so many, to go on later")
+    parser.add_argument("--minutes", type=float, help="stop this call after so many minutes; run again to continue")
     parser.add_argument("--start", type=Path, metavar="FILE", help="weights to start a new run from")
-    parser.add_argument("--batch", metavar="N", help="pictures in a step, or `auto`: what the GPU holds")
-    parser.add_argument("--accumulate", type=_positive, help="parts that a batch is cut into")
+    parser.add_argument("--batch", metavar="N", help="pictures in a step, or `auto`: as many as the GPU holds")
+    parser.add_argument("--accumulate", type=_positive, help="parts into which a batch is split, to save memory")
     parser.add_argument("--rate", type=float, help="learning rate")
     parser.add_argument("--sample-every", type=_positive, default=500, help="steps between sample sheets")
 
@@ -119,7 +121,12 @@ def _add_stack(parser: argparse.ArgumentParser) -> None:
     if not any(action.dest == "seed" for action in parser._actions):
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--device", default="auto", help="`auto` (default), `cpu`, `cuda`")
-    parser.add_argument("--stack", choices=STACKS, default=STACKS[0], help="whose recogniser conditions")
+    parser.add_argument(
+        "--stack",
+        choices=STACKS,
+        default=STACKS[0],
+        help="perception stack whose recogniser conditions; default: embedded",
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
@@ -369,7 +376,7 @@ def _run(args: argparse.Namespace, console: Console, task: Any, machine: Machine
 
 
 def _settings(args: argparse.Namespace, settings: Any, without_gpu: int) -> Any:
-    """What the command line changes of a size's own settings."""
+    """A size's settings with the command line's changes."""
     import torch
 
     changed: dict[str, Any] = {}
@@ -391,13 +398,11 @@ def _resumed(args: argparse.Namespace) -> bool:
 
 
 def _fitted_alone(args: argparse.Namespace, settings: Any, fitted: bool) -> Any:
-    """Without steps there is no network: what is fitted in closed form is all."""
+    """With --steps 0, write only what is fitted in closed form."""
     if args.steps or args.start:
         return settings
     if not fitted:
-        raise FitDiffError(
-            "usage-steps", f"Size {args.size} has nothing that is fitted without training: give --steps."
-        )
+        raise FitDiffError("usage-steps", f"Nothing of size {args.size} can be fitted without training: give --steps.")
     return dataclasses.replace(settings, network=dataclasses.replace(settings.network, channels=0))
 
 

@@ -1,4 +1,4 @@
-"""`fitdiff vary`: other people who share something with an avatar."""
+"""`fitdiff vary`: draw other people who share something with an avatar."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HELP = "draw people with an avatar's shape, its skin, or its looks"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("avatar", metavar="AVATAR", help="an avatar folder")
-    parser.add_argument("--out", metavar="DIR", required=True, help="the folder for them, and for a sheet of them")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder for their avatars and a sheet of them")
     parser.add_argument(
         "--keep",
         choices=("shape", "reflectance", "identity"),
         default="identity",
         help="shape: new skins on it; reflectance: new shapes under it; identity: others alike (default)",
     )
-    parser.add_argument("--count", metavar="N", type=within(MOST_PEOPLE), default=6, help="people; default 6")
+    parser.add_argument("--count", metavar="N", type=within(MOST_PEOPLE), default=6, help="number of people; default 6")
     add_drawing(parser)
 
 

@@ -1,1 +1,1 @@
-"""What `fitdiff doctor` looks at: this machine, the packages, the files that come with FitDiff, and whether it all works."""
+"""The checks of `fitdiff doctor`: this machine, the packages, FitDiff's own files, and a self test."""

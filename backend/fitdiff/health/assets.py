@@ -1,4 +1,4 @@
-"""The files that FitDiff works with: are they there, are they what they should be, and under which licence."""
+"""Check FitDiff's data files: presence, checksum and licence."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ MOST_HEADER = 16 << 20
 
 
 def rows(findings: list[Finding]) -> list[dict[str, Any]]:
-    """What comes with FitDiff, then every network of both stacks; a missing research network is no fault.
+    """One row for each shipped file, then for each network of both stacks; a missing research network is no problem.
 
-    verified: the tensors have the sha256 that the file's header names; None where there is nothing to hold them against.
+    verified: whether the tensors have the sha256 of the file's header; None where there is none.
     """
     found = [_committed(name, what) for name, what in COMMITTED.items()]
     try:
         from ..perception import weights
-    except Exception:  # torch is broken: already told by packages()
+    except Exception:  # torch is broken: packages() reports it
         return found
     for row in weights.report():
         row["verified"] = None
@@ -51,7 +51,7 @@ def rows(findings: list[Finding]) -> list[dict[str, Any]]:
 
 
 def licence_texts() -> list[str]:
-    """Where the texts lie that the licences of the assets ask to be kept with them."""
+    """Folders of the licence texts that must be kept with the assets."""
     found = [ASSETS / "licenses.md", *sorted((ASSETS / "weights" / "licences").glob("*.txt"))]
     checkout = Path(__file__).resolve().parents[3] / "docs" / "licenses.md"
     return [str(path) for path in (*found, checkout) if path.is_file()]
@@ -76,7 +76,7 @@ def _committed(name: str, what: str) -> dict[str, Any]:
 
 
 def _verified(read: Any) -> dict[str, Any]:
-    """The sha256 that a reader has verified, or why it has refused the file."""
+    """The sha256 that a reader has verified, or its reason for refusing the file."""
     try:
         return {"verified": True, "sha256": read()}
     except FitDiffError as error:
@@ -89,7 +89,7 @@ def _digest_of(name: str, path: Path) -> str:
     if name == "face.safetensors":
         from ..face.storage import load_model
 
-        load_model(path)  # holds the tensors against the header
+        load_model(path)  # checks the tensors' checksum
     elif name in ("autoencoder.safetensors", "denoiser.safetensors"):
         from ..diffusion import weights as networks
 
@@ -103,7 +103,7 @@ def _digest_of(name: str, path: Path) -> str:
 
 
 def _header(path: Path) -> dict[str, str]:
-    """A safetensors file's text entries; empty where it is not one."""
+    """A safetensors file's text entries; empty for other files."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))

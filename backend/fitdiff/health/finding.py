@@ -1,4 +1,4 @@
-"""Something that is not as it should be, with its remedy; the remedy depends on how this FitDiff was installed."""
+"""A problem with its remedy, which depends on how FitDiff was installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CHECKOUT = (Path(__file__).resolve().parents[3] / "build.py").is_file()
 
 @dataclass(frozen=True)
 class Finding:
-    """what happened, and what to do; stops: FitDiff does not work until it is done, otherwise it is advice."""
+    """what: the problem; remedy: what to do; stops: FitDiff does not work until that is done, otherwise it is advice."""
 
     code: str
     what: str
@@ -22,7 +22,7 @@ class Finding:
 
 
 def again(command: str) -> str:
-    """How to get a part of FitDiff back: by build.py in a checkout, by the add-on's button elsewhere."""
+    """How to reinstall a part of FitDiff: by build.py in a checkout, else by the extension's Repair button."""
     if CHECKOUT:
         return f"Run `python3 build.py {command}` in the project's folder."
     return "Press Repair in the FitDiff add-on's preferences, or install FitDiff again."

@@ -15,7 +15,7 @@ from typing import Any
 from ..devices import nvidia_card
 from .finding import Finding, again
 
-# What the work needs; a machine below it gets advice, not a refusal.
+# What a reconstruction needs; with less, doctor gives advice.
 MEMORY_WANTED = 4 * 1024**3
 DISK_WANTED = 2 * 1024**3
 PACKAGES = ("torch", "numpy", "scipy", "numba", "PIL", "pillow_heif", "safetensors", "msgspec")
@@ -37,7 +37,7 @@ def system(findings: list[Finding]) -> dict[str, Any]:
 
 
 def disks(findings: list[Finding], package: Path) -> dict[str, int]:
-    """Bytes free where work is written by default, and where FitDiff lies."""
+    """Bytes free on the current folder's disk and on FitDiff's own."""
     free = {"work": shutil.disk_usage(Path.cwd()).free, "package": shutil.disk_usage(package).free}
     if free["work"] < DISK_WANTED:
         what = f"Only {gib(free['work'])} are free on the disk of {Path.cwd()}."
@@ -51,7 +51,7 @@ def packages(findings: list[Finding]) -> dict[str, str | None]:
     for name in PACKAGES:
         try:
             found[name] = str(importlib.import_module(name).__version__)
-        except Exception as error:  # a broken binary raises whatever it likes
+        except Exception as error:  # a broken binary may raise anything
             found[name] = None
             what = f"The package {name} cannot be used ({type(error).__name__}: {error})."
             findings.append(Finding("package-broken", what, again("setup")))
@@ -68,7 +68,7 @@ def device(findings: list[Finding]) -> dict[str, Any]:
     """The device that work runs on by default, its memory, and which build of torch drives it."""
     try:
         import torch
-    except Exception:  # already told by packages()
+    except Exception:  # packages() reports it
         return {"kind": None}
     build = {"torch": torch.__version__, "cuda": torch.version.cuda, "rocm": torch.version.hip}
     if torch.cuda.is_available():
@@ -98,7 +98,7 @@ def gib(count: int | None) -> str:
 
 
 def memory() -> dict[str, int | None]:
-    """Bytes of memory, total and available; None where the system does not say without a package of its own."""
+    """Bytes of memory, total and available; None where the standard library cannot tell."""
     if sys.platform == "win32":
         status = (ctypes.c_uint64 * 8)()  # MEMORYSTATUSEX: length and load, then seven 64-bit sizes
         ctypes.cast(status, ctypes.POINTER(ctypes.c_uint32))[0] = ctypes.sizeof(status)

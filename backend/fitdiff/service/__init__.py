@@ -1,1 +1,1 @@
-"""`fitdiff serve`: a light process that speaks the protocol (docs/protocol.md), and a worker of its that computes."""
+"""`fitdiff serve`: a light process that speaks the protocol (docs/protocol.md), and its worker process that computes."""

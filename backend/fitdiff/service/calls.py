@@ -1,4 +1,4 @@
-"""What the server's loop has to do next, handed in by other threads."""
+"""The queue of calls that other threads hand to the server's loop."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ Call = Callable[[], None]
 
 
 class Calls:
-    """Calls in the order in which they came."""
+    """Calls in order of arrival."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._room = threading.Semaphore(MOST_REQUESTS)
 
     def add(self, call: Call) -> None:
-        """At once, also from a signal handler."""
+        """Never waits, so it can be used in a signal handler."""
         self._calls.put(call)
 
     def add_request(self, call: Call) -> None:
-        """Wait until fewer than MOST_REQUESTS are ahead: a client that sends faster than it is answered waits itself."""
+        """Wait until fewer than MOST_REQUESTS are queued, so that a client cannot send faster than it is answered."""
         self._room.acquire()
 
         def freeing() -> None:

@@ -1,4 +1,4 @@
-"""The worker as its supervisor sees it: a process that is started, told things, listened to, ended and reaped."""
+"""The supervisor's handle on its worker process: start it, send, receive, end it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ COMMAND = [sys.executable, "-m", "fitdiff.service.worker"]
 
 
 class Child:
-    """said(child, body) and ended(child, exit code) are called from a thread of its own; environment None: as here."""
+    """received(child, body) and ended(child, exit code) are called from its own thread; environment None: this one's."""
 
     def __init__(
         self,
         command: list[str],
-        said: Callable[[Child, bytes], None],
+        received: Callable[[Child, bytes], None],
         ended: Callable[[Child, int], None],
         environment: dict[str, str] | None = None,
     ) -> None:
@@ -35,7 +35,7 @@ class Child:
             env=environment,
         )
         self._job = take_along(self.process)
-        self._said, self._ended = said, ended
+        self._received, self._ended = received, ended
         self._decoder = framing.Decoder(framing.REPLY_LIMIT)
         self.leaving = False
         assert self.process.stdout is not None
@@ -43,11 +43,11 @@ class Child:
 
     def send(self, body: bytes) -> None:
         assert self.process.stdin is not None
-        with suppress(OSError, ValueError):  # it has died, and its reader says so
+        with suppress(OSError, ValueError):  # it has died, which the reader reports
             stdio.write_all(self.process.stdin.fileno(), framing.encode(body))
 
     def leave(self) -> None:
-        """Ask it to end: it has nothing more to read."""
+        """Ask it to end by closing its stdin."""
         self.leaving = True
         assert self.process.stdin is not None
         with suppress(OSError):
@@ -59,7 +59,7 @@ class Child:
             self.process.kill()
 
     def end(self, patience: float) -> None:
-        """Ask it to end, see that it does, and wait until everything that it said has been passed on."""
+        """End it, by force after `patience` seconds, and wait until all its messages have been passed on."""
         self.leave()
         self._reader.join(patience)
         if self._reader.is_alive():
@@ -69,14 +69,14 @@ class Child:
     def _take(self, data: bytes) -> None:
         for found in self._decoder.feed(data):
             if isinstance(found, framing.Fault):
-                self.kill()  # nothing that it says from here on can be believed
+                self.kill()  # its stream is broken: no later message can be trusted
                 return
-            self._said(self, found)
+            self._received(self, found)
 
     def _reap(self) -> None:
         try:
             code = self.process.wait(5)
-        except subprocess.TimeoutExpired:  # it closed its stdout and stays
+        except subprocess.TimeoutExpired:  # it closed its stdout but still runs
             self.process.kill()
             code = self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):

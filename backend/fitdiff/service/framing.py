@@ -1,7 +1,7 @@
-"""Messages out of a stream of bytes and back: `Content-Length: N`, an empty line, then N bytes, as language servers do.
+"""Split a byte stream into messages and back: `Content-Length: N`, an empty line, then N bytes, as language servers do.
 
-The same file lies in backend/fitdiff/service and in blender_fitdiff/backend (a test compares them): neither side may
-import the other. Standard library only, no input and output: bytes in, bodies and faults out, however the bytes were cut.
+backend/fitdiff/service and blender_fitdiff/backend hold identical copies (a test compares them), since neither may import
+the other. Standard library only, without input or output: bytes in, bodies and faults out, however the bytes were cut.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-REQUEST_LIMIT = 1 << 16  # bytes of one message to the service; a pipe holds as many
+REQUEST_LIMIT = 1 << 16  # bytes of one message to the service, a pipe's capacity
 REPLY_LIMIT = 1 << 24  # bytes of one message from it
 HEADER_LIMIT = 512  # bytes of a message's header
-SKIP_LIMIT = 1 << 28  # a message that is too long, but not longer than this, is passed over; more is no length at all
+SKIP_LIMIT = 1 << 28  # bytes: longer messages than the limit are skipped up to this; beyond, the length is garbage
 
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*): *([^\r\n]*)\r\n")
 _LENGTH = b"Content-Length:"
@@ -20,7 +20,7 @@ _LENGTH = b"Content-Length:"
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with the stream, in place of a message. The decoder goes on at the next header that it can read."""
+    """An error of the stream, in place of a message. The decoder continues at the next header that it can read."""
 
     code: str  # frame-garbage, frame-length, frame-too-large or frame-cut
     sentence: str
@@ -31,7 +31,7 @@ def encode(body: bytes) -> bytes:
 
 
 class Decoder:
-    """Feed it bytes as they come. A run of garbage is one fault, however long it is, and is not kept."""
+    """Takes bytes in any pieces. A run of garbage is one fault, however long, and is not kept."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -48,12 +48,12 @@ class Decoder:
         return found
 
     def end(self) -> list[bytes | Fault]:
-        """The stream has ended: a fault if that was inside a message."""
+        """Call at the stream's end: a fault if that is inside a message."""
         cut = self._body is not None or self._skip or (self._buffer and not self._lost)
         return [Fault("frame-cut", "The stream ended in the middle of a message.")] if cut else []
 
     def _step(self, found: list[bytes | Fault]) -> bool:
-        """Take one thing off the buffer; False when more bytes are needed."""
+        """Take one message or fault off the buffer; False when more bytes are needed."""
         if self._skip:
             return self._pass_over()
         if self._body is not None:
@@ -86,7 +86,7 @@ class Decoder:
         return True
 
     def _take_header(self, found: list[bytes | Fault]) -> bool:
-        """Line by line, so that what is no header is known at the end of its first line."""
+        """Line by line, so that garbage is recognised at the end of its first line."""
         place, lengths = 0, []
         while True:
             end = self._buffer.find(b"\n", place, HEADER_LIMIT)
@@ -115,7 +115,7 @@ class Decoder:
         return True
 
     def _lose(self, found: list[bytes | Fault], fault: Fault, passed: int = 1) -> bool:
-        """Search on after `passed` bytes: at least one, so that the search does not stop at the same header again."""
+        """Search on after `passed` bytes, at least one, so that the search does not stop at the same header again."""
         if not self._lost:
             found.append(fault)
         self._lost = True

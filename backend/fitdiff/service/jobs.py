@@ -1,4 +1,4 @@
-"""The jobs in their order, and the one worker that takes them. No thread of its own: the server's loop calls it."""
+"""The queue of jobs and the one worker that runs them. It has no thread: the server's loop calls it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from . import messages
 from .child import Child, how_it_ended
 
 MOST_WAITING = 1000
-LEAVE = 2.0  # seconds in which a worker that is asked to end does so, or is killed
+LEAVE = 2.0  # seconds after which a worker that was asked to end is killed
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds. idle: without a job, after which the worker ends; grace: to obey a cancel, before it is killed."""
+    """Seconds. idle: without a job, until the worker is ended; grace: after a cancel, until it is killed."""
 
     idle: float = 600.0
     grace: float = 5.0
@@ -38,8 +38,8 @@ class Job:
     cancelled: float | None = None  # when
 
 
-class _Said(msgspec.Struct, frozen=True):
-    """As much of a worker's message as has to be known to pass it on."""
+class _Reply(msgspec.Struct, frozen=True):
+    """The fields of a worker's message that passing it on needs."""
 
     id: messages.Id | None = None
     method: str = ""
@@ -61,7 +61,7 @@ class Jobs:
         self._releases: list[int | str] = []
         self._idle_since = self._leave_since = 0.0
 
-    # --- what the client asks -----------------------------------------------------------------------------------------
+    # --- the client's requests ----------------------------------------------------------------------------------------
 
     def add(self, job: Job) -> None:
         """Raises FitDiffError id-in-use or queue-full."""
@@ -73,7 +73,7 @@ class Jobs:
         self._advance()
 
     def cancel(self, id: int | str) -> str:
-        """What the job was doing: `waiting` (it is answered at once), `running` (it will be) or `unknown`."""
+        """The job's state: `waiting` (it is answered at once), `running` (it will be answered) or `unknown`."""
         job = self.waiting.pop(id, None)
         if job:
             self._fail(job, _cancelled())
@@ -86,7 +86,7 @@ class Jobs:
         return "running"
 
     def release(self, id: int | str) -> None:
-        """Answered when the worker has gone. Raises FitDiffError busy."""
+        """End the worker; answered when it has ended. Raises FitDiffError busy."""
         if self.running or self.waiting:
             raise FitDiffError("busy", "A job is running: cancel it, or wait until it is done.")
         self._releases.append(id)
@@ -132,7 +132,7 @@ class Jobs:
             self.worker.send(job.body)
 
     def _hire(self, job: Job) -> bool:
-        """Start a worker; where that cannot be done, the job that needs it is told."""
+        """Start a worker; where that fails, answer the job with the error."""
         try:
             self.worker = Child(
                 self._command,
@@ -140,7 +140,7 @@ class Jobs:
                 lambda child, code: self._post(lambda: self._lost(child, code)),
             )
         except OSError as error:
-            sentence = "The part of FitDiff that computes cannot be started: repair its installation."
+            sentence = "FitDiff's worker process cannot be started: repair the installation."
             self._fail(job, FitDiffError("worker-missing", sentence, details=str(error)))
             return False
         starting = {"id": job.id, "stage": "starting", "step": 0, "total": 0, "secondsLeft": None}
@@ -151,22 +151,22 @@ class Jobs:
         if child is not self.worker:
             return
         try:
-            said = msgspec.json.decode(body, type=_Said)
+            reply = msgspec.json.decode(body, type=_Reply)
         except msgspec.MsgspecError:
             child.kill()
             return
         if self.running is None:
-            return  # the last words of a job that has been answered
-        if said.method:
-            self._send(body, (said.method, self.running.id))
-        elif said.id == self.running.id:
+            return  # from a job that has been answered already
+        if reply.method:
+            self._send(body, (reply.method, self.running.id))
+        elif reply.id == self.running.id:
             self._send(body, None)
             self.running = None
             self._idle_since = time.monotonic()
             self._advance()
 
     def _lost(self, child: Child, code: int) -> None:
-        """The worker has ended: by our wish, or by a fault that the client hears of."""
+        """The worker has ended: as asked, or by a crash that the client is told of."""
         if child is not self.worker:
             return
         self.worker, job, self.running = None, self.running, None
@@ -179,7 +179,7 @@ class Jobs:
         self._advance()
 
     def _dismiss(self) -> None:
-        """Have the worker end; what waits for that is answered in _lost."""
+        """Ask the worker to end; requests that wait for this are answered in _lost."""
         if self.worker is None:
             for id in self._releases:
                 self._send(messages.dump(messages.result(id, {"released": True})), None)
@@ -189,7 +189,7 @@ class Jobs:
             self.worker.leave()
 
     def stop(self, patience: float) -> None:
-        """Cancel everything and end the worker; what it still says is left in the loop."""
+        """Cancel everything and end the worker; its last messages stay in the loop's queue."""
         self.cancel_all()
         if self.worker:
             self.worker.end(patience)
@@ -207,16 +207,16 @@ def _crashed(code: int, by_us: bool) -> FitDiffError:
     log.error("the worker ended under its job: %s", how)
     if how == "SIGKILL" and not by_us:
         sentence = (
-            "The part of FitDiff that computes was stopped by the system, most often because memory ran out: close other "
-            "programs, or choose smaller maps, and try again."
+            "The system stopped FitDiff's worker process, most often because memory ran out: close other programs, or choose "
+            "smaller maps, and try again."
         )
     else:
-        sentence = "The part of FitDiff that computes has crashed; it starts again with the next photo."
+        sentence = "FitDiff's worker process has crashed; it starts again with the next photo."
     return FitDiffError("worker-crashed", sentence, details=how)
 
 
 def _sweep(job: Job) -> None:
-    """Remove what a killed worker left half written beside the job's target."""
+    """Remove a killed worker's temporary files beside the job's target."""
     if job.out is None:
         return
     try:

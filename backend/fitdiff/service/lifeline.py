@@ -1,6 +1,6 @@
-"""No process of ours outlives its parent. The end of stdin says so everywhere; here is what says it besides.
+"""End FitDiff's processes with their parent, beyond the end of stdin, which every process watches.
 
-On Linux the kernel sends a signal when the parent dies, however it dies. On Windows a job object takes the child along.
+On Linux the kernel sends a signal when the parent dies, however it dies. On Windows a job object ends the child.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _EXTENDED_LIMITS, _KILL_ON_CLOSE = 9, 0x2000
 
 
 def when_parent_dies(act: Callable[[], None]) -> None:
-    """Linux: call `act` in the main thread when this process is left alone. Elsewhere nothing happens."""
+    """Linux: call `act` in the main thread when the parent process dies. Elsewhere nothing happens."""
     if not sys.platform.startswith("linux"):
         return
     parent = os.getppid()
 
     def look(number: int, frame: Any) -> None:
-        # The kernel means the thread that started this process; one that merely ended is no reason to leave.
+        # The kernel signals the end of the parent's thread, too: stay if the parent process itself still runs.
         if os.getppid() != parent:
             act()
 
@@ -33,7 +33,7 @@ def when_parent_dies(act: Callable[[], None]) -> None:
 
 
 def take_along(child: subprocess.Popen[bytes]) -> Any:
-    """Windows: the child ends when this process does. Keep what is returned; closing it ends the child."""
+    """Windows: end the child with this process. Keep the returned handle; closing it ends the child."""
     if sys.platform != "win32":
         return None
     kernel = ctypes.windll.kernel32
@@ -48,7 +48,7 @@ def take_along(child: subprocess.Popen[bytes]) -> Any:
 
 
 class _ExtendedLimits(ctypes.Structure):
-    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION: of its fields only the flags matter here."""
+    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION, of which only the flags are used."""
 
     _fields_ = [  # noqa: RUF012
         ("per_process_time", ctypes.c_int64),

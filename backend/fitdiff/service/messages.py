@@ -1,4 +1,4 @@
-"""What is said over the pipes: requests in, answers and progress out; msgspec checks what comes in."""
+"""The protocol's messages: requests in, answers and progress out; msgspec checks requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROTOCOL = 1
 
 Id = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | Annotated[str, msgspec.Meta(max_length=64)]
 
-# JSON-RPC wants a number beside each name; programs match on the name.
+# JSON-RPC requires a number for each error; programs match on the code's name.
 _NUMBERS = {
     "message-broken": -32700,
     "message-invalid": -32600,
@@ -60,14 +60,14 @@ def request(body: bytes) -> Request:
     try:
         return msgspec.json.decode(body, type=Request)
     except msgspec.ValidationError as error:
-        sentence = f"This is no JSON-RPC 2.0 request ({error}); every request has an id and a method."
+        sentence = f"This is not a JSON-RPC 2.0 request ({error}); every request needs an id and a method."
         raise FitDiffError("message-invalid", sentence) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FitDiffError("message-broken", f"A message is not JSON ({error}).") from error
 
 
 def id_in(body: bytes) -> int | str | None:
-    """The id of a request that cannot be used otherwise, so that its sender hears of it."""
+    """The id of a request, even an invalid one, so that it can be answered."""
     try:
         return msgspec.json.decode(body, type=_OnlyId).id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -79,14 +79,14 @@ def params(method: str, raw: msgspec.Raw, kind: Any) -> Any:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        sentence = f"{method} does not understand its params: {error}."
+        sentence = f"The params of {method} are invalid: {error}."
         raise FitDiffError("params-invalid", sentence, details=bytes(raw)[:500].decode(errors="replace")) from error
 
 
 def absolute(name: str, path: str) -> None:
-    """A request's paths mean the same wherever the service was started. Raises FitDiffError path-not-absolute."""
+    """Require an absolute path, since the service's folder is not the client's. Raises FitDiffError path-not-absolute."""
     if not os.path.isabs(path) or "\0" in path:
-        raise FitDiffError("path-not-absolute", f"The path in {name!r} is not a whole path from the disk's root.")
+        raise FitDiffError("path-not-absolute", f"The path in {name!r} is not absolute: give it from the disk's root.")
 
 
 def result(id: int | str, value: Any) -> dict[str, Any]:

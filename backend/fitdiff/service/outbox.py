@@ -1,4 +1,4 @@
-"""What waits to be written to the client: a thread writes it, so that a client that is slow to read stops nobody."""
+"""Messages waiting to be written to the client by a thread, so that a client that reads slowly does not block the server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 
 from . import framing, stdio
 
-FULL = 1000  # messages; then no more requests are read until the client has read answers
+FULL = 1000  # messages; from here no requests are read until the client has read answers
 
 
 class Outbox:
@@ -35,7 +35,7 @@ class Outbox:
             self._changed.wait_for(lambda: self._closed or len(self._waiting) < FULL)
 
     def flush(self, timeout: float) -> None:
-        """Wait until all is written or the client has gone."""
+        """Wait until all is written or the client has closed its end."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not (self._waiting or self._writing), timeout)
 

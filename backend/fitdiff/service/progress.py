@@ -1,4 +1,4 @@
-"""What an engine reports, made fit for the pipe: not too often, with the time left and a small picture."""
+"""Turn an engine's progress into messages: not too often, with the time left and a small preview."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ PNG, UP = b"\x89PNG\r\n\x1a\n", 2
 
 
 class Meter:
-    """Decides what of one job's progress is told."""
+    """Selects which of a job's progress reports are sent."""
 
     def __init__(self) -> None:
         self._stage = ""
-        self._began = self._told = self._shown = -1e9
+        self._began = self._sent = self._shown = -1e9
         self._first = 0
 
     def params(self, id: int | str, step: Progress) -> dict[str, Any] | None:
@@ -34,19 +34,19 @@ class Meter:
         new = step.stage != self._stage
         if new:
             self._stage, self._began, self._first = step.stage, now, step.step
-        due = new or step.step == step.total or now - self._told >= INTERVAL
+        due = new or step.step == step.total or now - self._sent >= INTERVAL
         picture = step.preview if now - self._shown >= PREVIEW_INTERVAL or step.step == step.total else None
         if not due and picture is None:
             return None
-        self._told = now
+        self._sent = now
         done = step.step - self._first
         left = (now - self._began) / done * (step.total - step.step) if done > 0 and step.total else None
-        told: dict[str, Any] = {"id": id, "stage": step.stage, "step": step.step, "total": step.total}
-        told["secondsLeft"] = None if left is None else round(left, 1)
+        message: dict[str, Any] = {"id": id, "stage": step.stage, "step": step.step, "total": step.total}
+        message["secondsLeft"] = None if left is None else round(left, 1)
         if picture is not None:
             self._shown = now
-            told["preview"] = base64.b64encode(png(picture)).decode()
-        return told
+            message["preview"] = base64.b64encode(png(picture)).decode()
+        return message
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -56,14 +56,14 @@ def png(pixels: np.ndarray) -> bytes:
     picture, side = Image.fromarray(pixels), PREVIEW_SIDE
     while True:
         picture.thumbnail((side, side))
-        told = _packed(picture)
-        if len(told) <= PREVIEW_BYTES:
-            return told
+        encoded = _packed(picture)
+        if len(encoded) <= PREVIEW_BYTES:
+            return encoded
         side = side * 3 // 4
 
 
 def _packed(picture: Image.Image) -> bytes:
-    """Each row is told as its difference to the one above: a client undoes that in one step, with zlib alone."""
+    """PNG with row filter Up throughout, which a client can decode with zlib and one cumulative sum."""
     import numpy as np
 
     pixels = np.asarray(picture)

@@ -1,6 +1,6 @@
-"""The supervisor: answers at once whatever the worker is doing, because it never computes and never imports torch.
+"""The supervisor: answers at once, whatever the worker is doing, since it never computes and never imports torch.
 
-Threads read the client, write to it and listen to the worker; all that they hear becomes a call in one loop.
+Threads read the client, write to it and read the worker; everything they receive becomes a call in one loop.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ JOBS = {"reconstruct": Order, "inspect": Inspection, "sample": Sampling, "vary":
 """What the worker computes, and what each may be asked."""
 DOCTOR = [sys.executable, "-m", "fitdiff.cli", "doctor", "--json"]
 DOCTOR_LIMIT = 120.0  # seconds
-TICK = 0.25  # seconds between looks at the clock
-FAREWELL = 2.0  # seconds that a worker gets when everything ends
+TICK = 0.25  # seconds between checks of timeouts
+FAREWELL = 2.0  # seconds that a worker gets to end at shutdown
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Server:
         self._doctors: set[subprocess.Popen[bytes]] = set()
 
     def run(self) -> None:
-        """Until the client says so, or has gone."""
+        """Serve until the client asks to exit or closes its end."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._post(self._stop))
         when_parent_dies(lambda: self._post(self._stop))
@@ -69,7 +69,7 @@ class Server:
         for process in list(self._doctors):
             process.kill()
         self._jobs.stop(FAREWELL)
-        for _ in range(len(self._calls)):  # not what a client sends from now on
+        for _ in range(len(self._calls)):  # without what the client sends from now on
             self._calls.next()()
         self._outbox.flush(FAREWELL)
 
@@ -103,7 +103,7 @@ class Server:
             self._dispatch(request, found)
         except FitDiffError as failure:
             self._answer(messages.error(id, failure))
-        except Exception as error:  # a fault of ours must not take the service down
+        except Exception as error:  # a bug must not end the service
             self._answer(messages.error(id, explained(error, ["fitdiff.service"])))
 
     def _dispatch(self, request: messages.Request, body: bytes) -> None:
@@ -131,7 +131,7 @@ class Server:
             raise FitDiffError(
                 "protocol-version",
                 f"FitDiff {__version__} speaks version {messages.PROTOCOL} of its protocol, not "
-                f"{wanted.protocol_version}: update FitDiff's Blender extension and its engine together.",
+                f"{wanted.protocol_version}: update FitDiff's Blender extension and its backend together.",
                 data={"protocolVersion": messages.PROTOCOL},
             )
         self._initialized = True
@@ -145,7 +145,7 @@ class Server:
 
     @staticmethod
     def _checked(method: str, raw: msgspec.Raw) -> str | None:
-        """Where the job will write. A request that the worker could not understand never reaches it."""
+        """Check a job's params, so that invalid ones never reach the worker; returns the path that it will write to."""
         order = messages.params(method, raw, JOBS[method])
         for name in ("photo", "avatar", "out"):
             path = getattr(order, name, None)
@@ -168,9 +168,9 @@ class Server:
         self._stop()
 
     def _doctor(self, id: int | str) -> None:
-        """In a process of its own: it answers while a job runs, and where the worker cannot even start."""
+        """Run doctor in its own process, so that it answers while a job runs, and even where the worker cannot start."""
         if self._doctors:
-            raise FitDiffError("busy", "FitDiff is examining itself already: wait for that answer.")
+            raise FitDiffError("busy", "FitDiff is running its checks already: wait for that answer.")
         process = subprocess.Popen(
             DOCTOR,
             stdin=subprocess.DEVNULL,
@@ -186,7 +186,7 @@ class Server:
             except (ValueError, OSError, subprocess.SubprocessError) as error:
                 process.kill()
                 process.wait()
-                sentence = "FitDiff's self-examination did not end as it should: repair its installation."
+                sentence = "FitDiff's checks did not finish: repair the installation."
                 answer = messages.error(id, FitDiffError("doctor-failed", sentence, details=str(error)))
             self._doctors.discard(process)
             self._post(lambda: self._answer(answer))
@@ -198,7 +198,7 @@ class Server:
 
 
 def capabilities() -> dict[str, Any]:
-    """What can be asked for. The engine that comes first is the default; one whose weights are not here is left out."""
+    """What the service offers. The first engine is the default; engines without weights here are left out."""
     return {
         "engines": [card.name for card in registry.here()],
         "engineCards": [card.to_json() for card in registry.here()],
@@ -213,7 +213,7 @@ def serve(times: Times | None = None, worker: list[str] | None = None) -> None:
     """Take over stdin and stdout, and serve until the client has gone."""
     descriptors = stdio.take()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    logging.raiseExceptions = False  # whoever read stderr may have gone
+    logging.raiseExceptions = False  # stderr may be closed
     Server(descriptors, worker or child.COMMAND, times or Times()).run()
-    # Daemon threads may sit in a read that never ends; nothing is left to be tidied up.
+    # Daemon threads may be blocked in a read; there is nothing left to clean up.
     os._exit(0)

@@ -1,4 +1,4 @@
-"""The two pipes that belong to the protocol, taken away from everybody else in the process."""
+"""Reserve stdin and stdout for the protocol, so that no library can write into them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK = 1 << 16
 def take() -> tuple[int, int]:
     """(in, out): descriptors of this process's stdin and stdout under new numbers that no child inherits.
 
-    What libraries or C code write to stdout goes to stderr from now on, and what they read is empty.
+    From now on, whatever else writes to stdout goes to stderr, and reading stdin gives nothing.
     """
     open_missing()
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -33,20 +33,20 @@ def take() -> tuple[int, int]:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Raises OSError when the reader has gone."""
+    """Raises OSError when the pipe is closed."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def reader(name: str, descriptor: int, take: Callable[[bytes], None], ended: Callable[[], None]) -> threading.Thread:
-    """A thread that hands on what comes, then says that nothing more will."""
+    """A thread that passes incoming bytes to `take` and calls `ended` at the stream's end."""
 
     def read() -> None:
         try:
             while data := os.read(descriptor, CHUNK):
                 take(data)
-        except OSError:  # closed under it, or a terminal that has gone
+        except OSError:  # closed by another thread, or a terminal that was closed
             pass
         finally:
             ended()

@@ -1,7 +1,7 @@
-"""`python -m fitdiff.service.worker`: the process that computes, one job after the other, for its supervisor alone.
+"""`python -m fitdiff.service.worker`: the process that computes, one job after the other, for its supervisor.
 
-The main thread works; another one listens, so that a cancel is known while an engine is busy. When nothing more can come,
-the job at hand is given up and the process ends.
+The main thread computes; another one reads, so that a cancel arrives while an engine runs. When stdin ends, the running
+job is cancelled and the process ends.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from .progress import Meter
 if TYPE_CHECKING:
     from ..progress import Progress, Report
 
-NICE = 5  # others come first (Windows: child.py); a client with a window asks for more by FITDIFF_NICE
-LAST_WORDS = 5.0  # seconds that a job gets to tidy up when the supervisor has gone
+NICE = 5  # lower priority (Windows: child.py); FITDIFF_NICE sets another
+LAST_WORDS = 5.0  # seconds that a job gets to clean up after the supervisor has ended
 
 Handler = Callable[[msgspec.Raw, "Report"], dict[str, Any]]
 
@@ -82,14 +82,14 @@ class Worker:
             if request.method == "cancel":
                 self._cancelled = request.id
             else:
-                self._cancelled = None  # ids may come again; a cancel always follows its job
+                self._cancelled = None  # ids may be reused; a cancel always follows its job
                 self._requests.put(request)
 
     def _end(self) -> None:
-        """Nothing more will come: leave, by force if the job at hand does not let go."""
+        """stdin has ended: leave, by force if the running job does not stop."""
         if not self._ending:
             self._ending = True
-            faulthandler.dump_traceback_later(LAST_WORDS, exit=True)  # asks nobody, not even Python's own lock
+            faulthandler.dump_traceback_later(LAST_WORDS, exit=True)  # works even while another thread holds the GIL
             self._requests.put(None)
 
     def _answer(self, request: messages.Request) -> dict[str, Any]:
@@ -98,9 +98,9 @@ class Worker:
         def report(step: Progress) -> None:
             if self._ending or self._cancelled == request.id:
                 raise FitDiffError("cancelled", "Cancelled.")
-            told = meter.params(request.id, step)
-            if told:
-                self._send(messages.notification("progress", told))
+            params = meter.params(request.id, step)
+            if params:
+                self._send(messages.notification("progress", params))
 
         try:
             return messages.result(request.id, self._handlers[request.method](request.params, report))
@@ -114,7 +114,7 @@ class Worker:
             body = messages.dump(messages.error(message["id"], FitDiffError("reply-too-large", sentence)))
         try:
             stdio.write_all(self._out, framing.encode(body))
-        except OSError:  # nobody is left to hear it
+        except OSError:  # the supervisor has ended
             self._end()
 
 
@@ -123,7 +123,7 @@ def give_way() -> None:
     nice = min(int(asked), 19) if asked.isdecimal() else NICE
     if hasattr(os, "nice"):
         os.nice(nice)
-    # Desktops on Linux weigh sessions against each other before they look at priorities: a client's is one of its own.
+    # Linux desktops share time between sessions before priorities count: lower the service's own session, too.
     if sys.platform == "linux" and os.getsid(0) == os.getppid():
         with suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
@@ -132,11 +132,11 @@ def give_way() -> None:
 def main(handlers: dict[str, Handler] | None = None) -> None:
     descriptors = stdio.take()
     faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's business
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the supervisor
     give_way()
     Worker(descriptors, handlers or HANDLERS).run()
     sys.stderr.flush()
-    os._exit(0)  # at once: libraries' own endings take seconds
+    os._exit(0)  # at once: libraries take seconds to shut down
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "me.jpg").write_bytes(b"x")
-    with pytest.raises(FitDiffError, match="“me.jpg” is no folder") as caught:
+    with pytest.raises(FitDiffError, match="“me.jpg” is not a folder") as caught:
         find(tmp_path / "me.jpg", tmp_path / "out")
     assert caught.value.code == "photos-missing"
 

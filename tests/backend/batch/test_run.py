@@ -303,7 +303,7 @@ def test_stopped_in_the_middle_it_leaves_nothing_half_written_and_goes_on(place,
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     _, said = process.communicate(timeout=60)
     if number != signal.SIGKILL:
-        assert "the same command goes on from there" in said
+        assert "run the same command again to continue" in said
         counts = place.report()["counts"]
         assert counts["done"] >= 1 and counts["done"] + counts["waiting"] == 8
         assert place.rubbish() == []
