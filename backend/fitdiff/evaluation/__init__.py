@@ -1,1 +1,1 @@
-"""How good and how fast: metrics, benchmarks, reports."""
+"""Measure quality and speed: metrics, benchmarks, reports."""

@@ -1,4 +1,4 @@
-"""Engines' heads kept between runs: a run that was stopped goes on, and a changed engine starts afresh."""
+"""Keep engines' avatars between runs, so that a stopped run continues; a changed engine makes them again."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ..progress import Report
 from .engine_variants import RunSettings, run
 
 PACKAGE = Path(__file__).resolve().parent.parent
-OWN = ("evaluation/engine_variants.py",)  # of this room, what an engine's head depends on
-# What it does not; everything else counts, so that a new room is never forgotten. Weights are read where they are found.
+OWN = ("evaluation/engine_variants.py",)  # the files of this package that an engine's avatar depends on
+# Packages that it does not depend on; all others count, new ones too. Weights are hashed where they are found.
 ASIDE = ("evaluation/", "commands/", "service/", "training/", "cli.py", "face/build/", "assets/weights/")
 
 
@@ -35,7 +35,7 @@ class AvatarCache:
     def avatar(
         self, person: Path, engine: str, run_settings: RunSettings, analysis: Callable[[], Analysis], report: Report
     ) -> tuple[Avatar, float]:
-        """The avatar and the seconds it took, made now unless it lies here and would come out the same."""
+        """The avatar and the seconds it took; made now unless a cached one has the same inputs."""
         place, note = (self.folder / f"{person.name}-{engine}{ending}" for ending in ("", ".json"))
         key = _key(person / "photo.png", engine, run_settings)
         try:
@@ -43,7 +43,7 @@ class AvatarCache:
             if written["key"] == key:
                 return read_avatar(place), float(written["seconds"])
         except (OSError, ValueError, KeyError, TypeError, FitDiffError):
-            pass  # none, or not one of ours: make it
+            pass  # none, or unreadable: make it
         looked_at = analysis()
         started = time.perf_counter()
         avatar = run(engine, looked_at, run_settings, report)
@@ -63,7 +63,7 @@ def _key(photo: Path, engine: str, run_settings: RunSettings) -> str:
 
 @cache
 def _everything_that_counts() -> str:
-    """A checksum over the engines' code, the face, the skin, and the networks in use."""
+    """A checksum over the engines' code, the face, the skin and the networks in use."""
     digest = hashlib.sha256()
     sources = [path for pattern in ("*.py", "*.safetensors", "*.npz") for path in PACKAGE.rglob(pattern)]
     for path in sorted(sources):

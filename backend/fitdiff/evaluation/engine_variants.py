@@ -1,4 +1,4 @@
-"""The engines that `fitdiff evaluate` compares, under one interface, and the least that each must beat."""
+"""The engines that `fitdiff evaluate` compares, under one interface, and a baseline."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RIGID = PoseSettings(identity_prior=1e8, expression_prior=1e8)
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What every engine is run with. steps: None is each engine's own number."""
+    """The settings of all engines. steps: None is each engine's own number."""
 
     steps: int | None = None
     resolution: int = 512
@@ -46,7 +46,7 @@ def known(engine: str) -> bool:
 
 
 def scale_of(engine: str) -> float | None:
-    """Of a name like paper@25."""
+    """The guidance scale of a name like paper@25."""
     try:
         scale = float(engine.removeprefix(SCALED)) if engine.startswith(SCALED) else -1.0
     except ValueError:
@@ -60,8 +60,7 @@ def _variant(engine: str) -> dict[str, Any] | None:
 
 
 def guides(engine: str, analysis: Analysis) -> tuple[str, ...]:
-    """The recognisers that this engine's optimisation or sampling has looked at, or that told the
-    model whom to draw: no witnesses of its likeness."""
+    """The recognisers that guide or condition this engine, so that they cannot judge its likeness."""
     perception = analysis.perception
     variant = _variant(engine)
     if variant is not None:
@@ -85,7 +84,7 @@ def run(engine: str, analysis: Analysis, run_settings: RunSettings, report: Repo
 
 
 def mean_face(analysis: Analysis, run_settings: RunSettings, report: Report = silent) -> Avatar:
-    """Nobody's face where the photo's is: the mean shape, posed; light and skin tone as the landmark engine guesses."""
+    """The baseline: the mean shape in the photo's pose; light and skin tone as the landmark engine guesses."""
     photo = analysis.photo
     rigid = solve_pose(
         analysis.model,
@@ -95,7 +94,7 @@ def mean_face(analysis: Analysis, run_settings: RunSettings, report: Report = si
         RIGID,
     )
     same = Analysis(photo, analysis.faces, analysis.face, analysis.model, analysis.perception)
-    # The mean face meets nobody's landmarks: whether the photo is good enough was decided with a shape that may.
+    # The mean face fits no one's landmarks, so keep the verdict on the photo of the fitted shape.
     same.pose = replace(rigid, verdict=analysis.pose.verdict, reasons=analysis.pose.reasons)
     same.mask = analysis.mask
     avatar = landmarks.reconstruct(same, seed=run_settings.seed, report=report)

@@ -1,5 +1,5 @@
-"""Photographs that ask more than a portrait does: the same person far turned, from above and below, in harsh light and in
-the dark. Only one thing differs from the first view at a time, so that what changes is its doing."""
+"""Photographs harder than a portrait: the same person far turned, from above and below, in harsh light and in the dark.
+Each view differs from the first in one thing, so that its effect can be read."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class HardView:
     name: str
     yaw: float = 0.0
     pitch: float = 0.0  # above 0: the camera looks down
-    room: str = "studio"  # the evenest of Blender's panoramas
+    room: str = "studio"  # Blender's most even panorama
     aside: float = 30.0
-    level: float = 1.0  # of what a white patch that looks where the face looks sends back
+    level: float = 1.0  # radiance of a white patch that faces as the face does
 
     @property
     def ending(self) -> str:
-        """Of the person's folder."""
+        """The suffix of the person's folder."""
         return "-" + self.name.replace(" ", "-")
 
 
@@ -31,7 +31,7 @@ HARD = (
     HardView("turned 80", yaw=80.0),
     HardView("from above 25", pitch=25.0),
     HardView("from below 25", pitch=-25.0),
-    # A low sun square to the face: the lit cheek is two and a half times as bright as what looks ahead.
+    # A low sun from the side: the lit cheek is two and a half times as bright as surfaces that face ahead.
     HardView("lit from the side", room="sunrise", aside=90.0, level=0.4),
     HardView("in the dark", room="night", level=0.1),
 )

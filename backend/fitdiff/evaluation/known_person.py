@@ -1,4 +1,4 @@
-"""A rendered person whose shape, maps, light and camera are known: how far a head is from the truth."""
+"""Compare an engine's head with a rendered person whose shape, maps, light and camera are known."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from .neutral_likeness import Front
 from .shapes import FaceShape, reachable
 
 TEXELS = 512
-GRID = 256  # cells a side in which seen texels are counted
-OVERSAMPLING = 3  # of the photo, while its pixels look for their texels
-FACING = 0.3  # cosine towards the camera below which skin counts as unseen
-BARE = 0.99  # of a texel's neighbourhood
+GRID = 256  # cells a side in which visible texels are counted
+OVERSAMPLING = 3  # of the photo, when its pixels are mapped to texels
+FACING = 0.3  # cosine to the camera below which skin counts as not visible
+BARE = 0.99  # share of bare skin in a texel's neighbourhood
 LIPS = 0.05
 
 
 class Ground:
-    """What all persons share: the face model, and where on its skin the face and the lips lie."""
+    """Shared by all persons: the face model and its skin tile's masks of face and lips."""
 
     def __init__(self, model: MorphableModel) -> None:
         topology = model.topology
@@ -53,7 +53,7 @@ class Ground:
 
 
 class Subject:
-    """One person of `fitdiff.evaluation.subjects` with the photo that was taken of them."""
+    """One person of `fitdiff.evaluation.subjects`, with their photo."""
 
     def __init__(self, folder: Path, ground: Ground) -> None:
         self.folder, self.ground = folder, ground
@@ -98,7 +98,7 @@ class Subject:
         }
 
     def judge(self, avatar: Avatar, front: Front) -> dict[str, Any]:
-        """All figures of one engine's head; millimetres, degrees, and what recognisers and map_figures say of their own."""
+        """All figures of one engine's head: millimetres, degrees, and recognisers' and map_figures' own units."""
         head, camera, maps = Head(avatar), camera_from_avatar(avatar), stored_maps(avatar)
         shape = self.shape.errors(posed(avatar)) | {"neutral": self.neutral.errors(avatar.mesh.vertices)["overall"]}
         albedo = [linear_from_srgb(one["diffuse"]).astype(np.float64) for one in (maps, self.maps)]
@@ -116,7 +116,7 @@ class Subject:
         }
 
     def _normals(self, head: Head, camera: Camera) -> float | None:
-        """Mean angle in degrees between the normals, maps applied, that the photo's pixels see, in camera axes."""
+        """Mean angle in degrees between both heads' normals, maps applied, over the photo's pixels."""
         found, _ = normals_in_view(head, camera)
         truth, uv = normals_in_view(self.head, self.camera)
         both = np.isfinite(found[..., 0]) & np.isfinite(truth[..., 0])
@@ -126,7 +126,7 @@ class Subject:
 
 
 def stored_maps(avatar: Avatar) -> dict[str, NDArray[np.float64]]:
-    """0..1 as they are stored, TEXELS a side; colours are mixed in linear light."""
+    """Maps 0..1 as stored, TEXELS a side; colours are averaged in linear light."""
     maps = {}
     for name in LEARNED:
         values = avatar.maps[name] / np.iinfo(avatar.maps[name].dtype).max
@@ -138,7 +138,7 @@ def stored_maps(avatar: Avatar) -> dict[str, NDArray[np.float64]]:
 
 
 def seen_texels(head: Head, camera: Camera) -> NDArray[np.bool_]:
-    """(TEXELS, TEXELS): where the camera sees skin that does not merely graze its view."""
+    """(TEXELS, TEXELS): skin that the camera sees, not at a grazing angle."""
     fine = camera.resized((camera.size[0] * OVERSAMPLING, camera.size[1] * OVERSAMPLING))
     surface = head.draw(fine).surface
     towards = (surface.normal * surface.view).sum(1) > FACING

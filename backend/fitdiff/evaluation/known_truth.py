@@ -1,4 +1,4 @@
-"""People whose truth is known, one after another: what every engine made of them."""
+"""Judge every engine on people whose truth is known, one after another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .neutral_likeness import Front
 
 @dataclass(frozen=True)
 class SubjectResult:
-    """What every engine made of one person: figures as the report keeps them, pictures (S, S, 3) uint8 by name."""
+    """All engines' results on one person: figures for the report, pictures (S, S, 3) uint8 by name."""
 
     name: str
     about: dict[str, Any] = field(default_factory=dict)
@@ -31,12 +31,12 @@ class SubjectResult:
 
 
 def subjects_in(folder: Path) -> list[Path]:
-    """The folders of photographed persons."""
+    """The persons' folders that have a photo."""
     found = sorted(path.parent for path in folder.glob("*/truth.npz") if (path.parent / "photo.png").is_file())
     if not found:
         raise FitDiffError(
             "truth-missing",
-            f"{folder} holds no photographed people: make them and let Blender photograph them (docs/evaluation.md).",
+            f"{folder} holds no photographed people: make them and photograph them in Blender (docs/evaluation.md).",
         )
     return found
 
@@ -49,7 +49,7 @@ def judge_subject(
     cache: AvatarCache,
     report: Callable[[str], Report] = lambda engine: silent,
 ) -> SubjectResult:
-    """A person or an engine that fails is a result too."""
+    """A failure of a person or an engine is stored as its result."""
     try:
         subject = Subject(folder, ground)
     except FitDiffError as error:

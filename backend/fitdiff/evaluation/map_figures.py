@@ -1,4 +1,4 @@
-"""How like two maps are: squared error, PSNR, SSIM, and what of an albedo's error is level and what is hue."""
+"""Compare two maps: squared error, PSNR, SSIM, and an albedo's error split into level and hue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def resized(picture: NDArray, size: int) -> Array:
 
 
 def likeness(first: Array, second: Array, mask: Mask) -> dict[str, float]:
-    """Maps (H, W) or (H, W, C) with values from 0 to 1, as they are stored; over the mask (H, W)."""
+    """Figures of two maps (H, W) or (H, W, C), values 0 to 1 as stored, over the mask (H, W)."""
     error = max(float(np.square(first - second)[mask].mean()), LEAST_ERROR)
     return {"psnr": -10 * math.log10(error), "ssim": ssim(first, second, mask), "mse": error}
 
@@ -64,8 +64,8 @@ def albedo_error(found: Array, truth: Array, mask: Mask) -> dict[str, float]:
     """Linear albedo (H, W, 3) on the texels of the mask.
 
     delta_e  mean CIE76 difference, texel by texel
-    level    mean difference of log2 luminance: stops, above 0 where the skin was made too light
-    hue      CIE76 difference of the mean colours once both are of one luminance
+    level    mean difference of log2 luminance, stops; above 0 where the found skin is too light
+    hue      CIE76 difference of the mean colours at equal luminance
     """
     mine, own = found[mask], truth[mask]
     weights = np.array(LUMINANCE)
@@ -80,7 +80,7 @@ def albedo_error(found: Array, truth: Array, mask: Mask) -> dict[str, float]:
 
 
 def lightness(albedo: Array, mask: Mask) -> float:
-    """L* of the mean colour: by which skins are ordered."""
+    """L* of the mean colour, by which skins are ordered."""
     return float(lab(albedo[mask].mean(0))[0])
 
 

@@ -1,4 +1,4 @@
-"""The figures themselves, as plain functions on pictures and points."""
+"""The figures, as plain functions on pictures and points."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch import Tensor
 from ..perception.landmark_basis import FACE_OVAL
 from ..perception.types import IdentityNetwork
 
-GREY = 0.5  # sRGB, behind everything that a recogniser is shown
-JAW = 17  # the first points of iBUG's 68 run along the outline, which slides with the view
+GREY = 0.5  # sRGB, the background of recognisers' pictures
+JAW = 17  # the first points of iBUG's 68 lie on the outline, which changes with the view
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 LEAST_ERROR = 1e-10  # squared; equal pictures score 100 dB
 
-# How each recogniser's figure is to be read. dlib's own measure is a distance: 0 is the same picture, 0.6 the limit of
-# the same person. The others' is the cosine: 1 is the same picture.
+# The kind of each recogniser's figure. dlib's is a distance: 0 for the same picture, 0.6 the limit of the same person. The
+# others' is the cosine: 1 for the same picture.
 DISTANCE, COSINE = "distance", "cosine"
 
 
@@ -45,7 +45,7 @@ def embeddings(
 def identity(
     networks: Mapping[str, IdentityNetwork], first: Mapping[str, Tensor], second: Mapping[str, Tensor]
 ) -> dict[str, float]:
-    """Two people as `embeddings` gives them -> each network's own figure."""
+    """Two results of `embeddings` -> each network's own figure."""
     figures = {}
     for name, network in networks.items():
         compare = network.distance if measure_of(network) == DISTANCE else network.similarity
@@ -60,7 +60,7 @@ def photometric(rendered: Tensor, photo: Tensor, mask: Tensor) -> float:
 
 
 def photometric_psnr(rendered: Tensor, photo: Tensor, mask: Tensor) -> float:
-    """The same two pictures by the mean of their squared differences, in dB; the paper counts so."""
+    """PSNR of the same two pictures in dB, as in the paper."""
     total = float(mask.sum()) * 3
     error = float(((rendered - photo).square() * mask).sum()) / total if total > 0 else float("nan")
     return -10 * math.log10(max(error, LEAST_ERROR))
@@ -82,7 +82,7 @@ def mesh_percent(found468: NDArray[np.floating], wanted468: NDArray[np.floating]
 def lit_from_left(photo: Tensor, skin: Tensor, landmarks468: NDArray[np.floating]) -> bool:
     """Whether the person's left cheek is the brighter one: photo (1, 3, H, W) linear, skin (1, 1, H, W).
 
-    Read from the photo and not from an engine's light, so that all engines are relit from the same side.
+    Read from the photo rather than an engine's light, so that all engines are relit from the same side.
     """
     luminance = (photo * photo.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1)[0]
     height, width = luminance.shape

@@ -1,5 +1,5 @@
-"""Heads at rest as a passport shows them: from the front, in one light, over grey. Two of them say how like a head is to
-its person, wherever the photo was taken from that it was made of."""
+"""Neutral heads from the front in a fixed light over grey, for comparing a head with its person independently of the
+photo's view."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from . import metrics
 from .recognisers import networks
 from .shapes import FaceShape
 
-DISTANCE, REACH = 1.2, 0.15  # metres: of the camera, and from the picture's middle to its edge
-SIDE = 224  # of the picture that people look at; recognisers look at one of twice that
+DISTANCE, REACH = 1.2, 0.15  # metres: the camera's distance, and from the picture's middle to its edge
+SIDE = 224  # of the picture for people; recognisers get one of twice the size
 
 
 class Front:
     def __init__(self, avatar: Avatar, model: MorphableModel, person: FaceShape) -> None:
-        """person: at rest, as the truth has them; how large a head is and where it stands is its engine's own affair."""
+        """person: the true neutral head, to which the avatar is aligned in size and place."""
         vertices = person.lay(avatar.mesh.vertices).astype(np.float32)
         mesh = replace(avatar.mesh, vertices=vertices, fit_residual=None)
         head = Head(replace(avatar, manifest=with_fields(avatar.manifest, arkit={}), mesh=mesh))
@@ -47,5 +47,5 @@ class Front:
 
     @torch.no_grad()
     def likeness(self, other: Front) -> dict[str, float]:
-        """By recogniser, each network's own figure."""
+        """Each recogniser's own figure."""
         return metrics.identity(self._networks, self._seen, other._seen)

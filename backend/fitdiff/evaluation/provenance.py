@@ -1,4 +1,4 @@
-"""When, where and by which command a report was made: what makes its figures readable a year later."""
+"""A report's date, machine, commit and command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def provenance(command: str) -> dict[str, Any]:
-    """command: the line that was typed, without folders that only its machine has if the report is to be shared."""
+    """command: the command line, without this machine's folders if the report is to be shared."""
     return {
         "fitdiff_version": __version__,
         "commit": commit(),
@@ -32,7 +32,7 @@ def provenance(command: str) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """load: how many processes wanted a core in the last minute; above the number of cores, times are too long."""
+    """load: processes that wanted a core in the last minute; above the number of cores, times are too long."""
     about = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
@@ -50,7 +50,7 @@ def machine() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name as the system tells it."""
+    """The processor's name by the system."""
     with contextlib.suppress(OSError):
         for line in CPU_INFO.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -59,7 +59,7 @@ def processor() -> str:
 
 
 def memory_gib() -> float | None:
-    """Of the whole machine; None where the system does not tell."""
+    """The machine's memory; None where the system does not tell."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (AttributeError, ValueError, OSError):
@@ -67,15 +67,15 @@ def memory_gib() -> float | None:
 
 
 def commit() -> str | None:
-    """Of the checkout that this code runs from, with `+` where tracked files differ from it; None in a wheel."""
+    """The checkout's commit, with `+` where tracked files differ from it; None outside a checkout."""
     if not (CHECKOUT / ".git").exists():
         return None
     try:
         git = ["git", "-C", str(CHECKOUT)]
-        told = [
+        revision, changes = [
             subprocess.run([*git, *words], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
             for words in (["rev-parse", "--short=10", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
         ]
     except (OSError, subprocess.SubprocessError):
         return None
-    return told[0] + ("+" if told[1] else "")
+    return revision + ("+" if changes else "")

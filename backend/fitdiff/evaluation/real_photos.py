@@ -1,4 +1,4 @@
-"""Photos with no known truth: how like the photo each engine's head is, from where the photo was taken and elsewhere."""
+"""Compare each engine's head with photos without known truth, in the photo's view and in others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHEET_TURN = f"turned_{TURNS[-1]}"
 
 @dataclass(frozen=True)
 class EngineResult:
-    """What one engine made of one photo: figures as the report keeps them, pictures (S, S, 3) uint8 by name."""
+    """One engine's result on one photo: figures for the report, pictures (S, S, 3) uint8 by name."""
 
     figures: dict[str, Any]
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
@@ -45,19 +45,19 @@ class PhotoResult:
     name: str  # the file's name, without its folder
     engines: dict[str, EngineResult]
     error: dict[str, Any] | None = None
-    look_seconds: float | None = None  # finding the face, its pose and masks: what all engines share
+    look_seconds: float | None = None  # finding the face, its pose and masks, shared by all engines
     embeddings: dict[str, Tensor] = field(default_factory=dict)  # of the whole photo, by network
 
 
 class Reference:
-    """One photo as the yardstick sees it: the crop, its masks, and what every recogniser says of it."""
+    """One photo for comparison: the crop, its masks, and every recogniser's embedding."""
 
     def __init__(self, analysis: Analysis) -> None:
         mask = analysis.mask
         self.analysis, self.crop = analysis, mask.crop
         self.photo = torch.from_numpy(self.crop.read(analysis.photo.pixels)).permute(2, 0, 1)[None].float()
         self.skin = torch.from_numpy(mask.skin)[None, None]
-        # Recognisers look at eyes and teeth too; only what covers the face stays out.
+        # Recognisers see eyes and teeth too; only covers are left out.
         inside = np.maximum.reduce([mask.face, mask.eyes, mask.mouth_inner])
         self.inside = torch.from_numpy(inside)[None, None]
         face = analysis.face
@@ -78,9 +78,9 @@ def judge_photo(
     report: Callable[[str], Report] = lambda engine: silent,
     against: Reference | None = None,
 ) -> PhotoResult:
-    """A photo or an engine that fails is a result too: its error stands in the report, the others go on.
+    """A failure of a photo or an engine is stored as its result, and the others go on.
 
-    against: a photo that shows whole what this one hides: whole heads are held against that."""
+    against: a photo of the same person without covers, with which whole heads are compared."""
     started = time.perf_counter()
     try:
         analysis = analyse(open_photo(path), model=model)
@@ -134,8 +134,8 @@ def judge_engine(engine: str, reference: Reference, run_settings: RunSettings, r
 
 def judge_view(view: View, picture: Picture, reference: Reference) -> dict[str, Any]:
     """identity by network: `whole`, the head alone on grey against the photo; `inside`, both under the photo's face
-    mask, where the view is the photo's. Landmarks are looked for again in the picture; a turned head has to be found
-    before a recogniser can look at it. null: not found, or not defined for this view."""
+    mask, where the view is the photo's. Landmarks are detected again in the picture; recognisers need a turned head to be
+    detected. null: not detected, or not defined for this view."""
     known = reference.landmarks468
     found = _found(picture.plain, reference.analysis.perception, reference.crop) if _must_find(view) else None
     points = known if not view.turn else (found.landmarks468 if found else None)
@@ -179,7 +179,7 @@ def _found(picture: Tensor, perception: Perception, crop: Crop) -> Face | None:
 
 
 def _better(judged: dict[str, dict[str, Any]], name: str) -> dict[str, Any] | None:
-    """The side that the conditioning recogniser, a distance, takes more for the person; None if neither was found."""
+    """The side with the smaller distance by the conditioning recogniser; None if neither was found."""
 
     def figure(side: str) -> float | None:
         return judged[f"{name}_{side}"]["identity"]["dlib"]["whole"]

@@ -1,4 +1,4 @@
-"""The networks that say whether two pictures show one person."""
+"""The networks that compare two pictures for identity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXTRA = "mobilefacenet"
 
 
 def networks(perception: Perception) -> dict[str, IdentityNetwork]:
-    """By name: the stack's own, and the third, which has no other use, where it was fetched."""
+    """By name: the stack's own, and the one for evaluation only, if installed."""
     known = [perception.conditioner, perception.identity]
     if extra_is_there():
         known.append(_extra(str(perception.device)))

@@ -1,4 +1,4 @@
-"""How long one photo takes to become an avatar, stage by stage, and how much memory that needs."""
+"""Time one photo's reconstruction, stage by stage, and its memory."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from .engine_variants import RunSettings, run
 
 @dataclass(frozen=True)
 class Round:
-    """Seconds of one photo from file to avatar; stages in the order in which they ran."""
+    """Seconds of one photo from file to avatar; stages in the order of running."""
 
     stages: dict[str, float]
     total: float
-    first_preview: float | None  # after the start; None where the engine shows nothing
+    first_preview: float | None  # seconds from the start; None for engines without previews
 
 
 @one_thread_per_operation()
 def time_round(
     photo: Path, engine: str, run_settings: RunSettings, model: MorphableModel, device: torch.device | str = "cpu"
 ) -> Round:
-    """Perception's answers are made when first asked for: they are asked for here, so that engines start alike."""
+    """Perception is computed on first use: do it before the engine, so that all engines start alike."""
     marks = [("", time.perf_counter())]
 
     def done(stage: str) -> None:
@@ -62,7 +62,7 @@ def time_round(
 
 
 def summary(rounds: list[Round], device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Medians over the rounds; the first one apart, because it loads the networks and compiles."""
+    """Medians over the rounds, and the first round by itself, which loads networks and compiles."""
     shown = [one.first_preview for one in rounds if one.first_preview is not None]
     return {
         "total_s": statistics.median(one.total for one in rounds),
@@ -77,7 +77,7 @@ def summary(rounds: list[Round], device: torch.device | str = "cpu") -> dict[str
 
 
 def peak_memory() -> float | None:
-    """MiB that this process has held at most; None where the system does not tell."""
+    """This process's peak memory, MiB; None where the system does not tell."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""How long the renderer takes, forward and backward."""
+"""Time the renderer, forward and backward."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Timing:
     rasterizer: str
     device: str
     threads: int
-    floor_ms: float | None = None  # forward and backward, were memory the only limit; on a GPU
-    floor_fraction: float | None = None  # of the time taken
+    floor_ms: float | None = None  # forward and backward if memory bandwidth were the only limit; on a GPU
+    floor_fraction: float | None = None  # of the measured time
 
     def to_json(self) -> dict:
         return {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(self).items()}
@@ -95,15 +95,15 @@ def time_case(case: Case, model: MorphableModel, device: torch.device, repeats: 
 
 
 def least_bytes(case: Case, vertices: int, pixels: int) -> int:
-    """What no renderer can avoid moving: maps and their gradients, the picture and its gradient, vertices and theirs,
-    and, per seen pixel, its face number written once and read twice."""
+    """Bytes that any renderer must move: maps, picture and vertices with their gradients, and per visible pixel its face
+    number, written once and read twice."""
     maps = 7 * case.maps**2 * case.batch
     picture = 4 * case.size**2 * case.batch
     return 4 * (2 * maps + 2 * picture + 2 * 3 * vertices * case.batch + 3 * pixels)
 
 
 def denser(topology: Topology, points: torch.Tensor) -> tuple[Topology, torch.Tensor]:
-    """Every triangle cut in four, for timing: vertices at the middle of edges, the UV likewise."""
+    """The topology with every triangle cut in four at its edges' middles, for timing."""
     triangles, middle = _cut(topology.triangles)
     uv_triangles, uv_middle = _cut(topology.uv_triangles)
     points = torch.cat([points, points[torch.from_numpy(middle)].mean(1)])

@@ -1,4 +1,4 @@
-"""Results as a folder: report.json for programs, report.html for people (one file, no scripts), a sheet per photo."""
+"""Write results as a folder: report.json for programs, report.html for people (one file, no scripts), a sheet per photo."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def report(
     topology: Topology,
     command: str = "",
 ) -> dict[str, Any]:
-    """The object that report.json holds. Every number is a figure of one photo or a median of them; null: no figure."""
+    """The object of report.json. Every number is a figure of one photo or a median of them; null: no figure."""
     known = networks(Perception.load())
     return {
         "format": "fitdiff-evaluation",
@@ -105,13 +105,13 @@ def figures_of(engine_figures: dict[str, Any], network_names: Iterable[str]) -> 
 
 
 def medians(results: Sequence[PhotoResult], engine: str, network_names: list[str]) -> dict[str, dict[str, Any]]:
-    """By figure: median, least and largest over the photos that have it, and how many they are."""
+    """By figure: median, least and largest over the photos that have it, and their number."""
     flats = [figures_of(result.engines[engine].figures, network_names) for result in results if result.engines]
     return {key: html_report.spread(flat[key] for flat in flats) for key in figures_of({}, network_names)}
 
 
 def between_photos(results: Sequence[PhotoResult]) -> list[dict[str, Any]]:
-    """What the networks say of every two of the photos themselves: the scale on which all other figures are read."""
+    """The networks' figures for all pairs of photos, as a scale for reading the others."""
     seen = [result for result in results if result.embeddings]
     known = networks(Perception.load()) if len(seen) > 1 else {}
     return [
@@ -152,7 +152,7 @@ def write_report(
     topology: Topology,
     command: str = "",
 ) -> dict[str, Any]:
-    """Write all of it; gives report.json's object."""
+    """Write all files; returns report.json's object."""
     about = report(results, engines, run_settings, topology, command)
     sheets = {entry["sheet"]: sheet(result) for entry, result in zip(about["photos"], results) if entry["sheet"]}
     flat = {
@@ -195,7 +195,7 @@ def page(about: dict[str, Any], sheets: dict[str, np.ndarray]) -> str:
 
 
 def _guides(about: dict[str, Any]) -> set[tuple[str, str]]:
-    """(engine, network) pairs that were not held out."""
+    """(engine, network) pairs in which the network guides or conditions the engine."""
     return {
         (engine, network)
         for entry in about["photos"]

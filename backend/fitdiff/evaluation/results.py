@@ -2,8 +2,8 @@
 
     ... --keep photos=OUT/report.json truth=OUT/truth.json speed=BENCH.json
 
-takes reports of `fitdiff evaluate` and answers of `fitdiff bench ... --json` into the folder first, without what is said of
-single photos and people. So no figure is typed by hand, and each has its date, machine, commit and command.
+first copies reports of `fitdiff evaluate` and answers of `fitdiff bench ... --json` into the folder, without single photos and
+people. So no figure is typed by hand, and each has its date, machine, commit and command.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Table = Sequence[Sequence[str]]
 
 PHOTOS, TRUTH, BENCH = "fitdiff-evaluation", "fitdiff-evaluation-truth", "fitdiff-bench"
 TITLES = {PHOTOS: "Photos", TRUTH: "People whose shape, skin and light are known", BENCH: "Speed"}  # in this order
-SIGNIFICANT = 4  # digits that a kept figure has
+SIGNIFICANT = 4  # digits of a kept figure
 WITNESSES = {
     "dlib": "dlib, distance",
     "mobilefacenet": "MobileFaceNet, cosine",
-}  # never guides, never conditions: the last
+}  # the last never guides or conditions
 VIEWS = ("photo.inside", "turned_17.whole", "turned_40.whole", "relit.whole", "flat.whole")
 LEFT_OUT = (
     ".mse",
@@ -155,7 +155,7 @@ def photos_section(about: Mapping[str, Any]) -> str:
 
 
 def _scale(about: Mapping[str, Any]) -> Table:
-    """What the recognisers say of two photos of one person and of two people's, least to largest."""
+    """The recognisers' ranges for two photos of one person and of two people."""
     from .shape_distances import person_of
 
     rows = [["", "one person", "two people"]]
@@ -263,8 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fitdiff.evaluation.results", description="reports as a page of tables"
     )
-    parser.add_argument("folder", type=Path, help="where the kept reports are")
-    parser.add_argument("--keep", metavar="NAME=REPORT", nargs="*", default=[], help="reports to take in first")
+    parser.add_argument("folder", type=Path, help="folder of the kept reports")
+    parser.add_argument("--keep", metavar="NAME=REPORT", nargs="*", default=[], help="reports to add first")
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
     options = parser.parse_args(arguments)
     keep(options.folder, options.keep)

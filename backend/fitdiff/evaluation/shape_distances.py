@@ -1,5 +1,4 @@
-"""Whether the fitted shape says who it is: distances between the neutral heads of several photos, within a person and
-between persons."""
+"""Whether fitted shapes identify people: distances between the neutral heads of photos of one person and of two."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from .shapes import WHOLE, FaceShape
 
 
 def person_of(photo: str) -> str:
-    """Photos of one person are named alike but for a number at the end: ada.jpg, ada2.png and ada_03.jpg."""
+    """The person's name in a photo's file name, which is all but a number at the end: ada.jpg, ada2.png, ada_03.jpg."""
     stem = Path(photo).stem
     return stem.rstrip("0123456789 _-.()") or stem
 

@@ -1,4 +1,4 @@
-"""How far one head's surface lies from another's, in millimetres, as a whole and region by region."""
+"""Distances between two heads' surfaces in millimetres, overall and by region."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..topology import REGIONS, Topology
 
 Array = NDArray[np.float64]
 
-# What a report calls a region, and the vertex mask that it is.
+# Region names in reports -> vertex masks.
 PARTS = {"nose": "nose", "mouth": "mouth", "forehead": "forehead", "cheek": "cheeks"}
 WHOLE = "face"
 INSIDE = 0.5  # of a mask
-ROUNDS = 20  # of closest points while a region is laid on the other surface
-MARGIN = 0.02  # metres round a region within which the other surface is looked for
+ROUNDS = 20  # of closest points in aligning a region with the other surface
+MARGIN = 0.02  # metres round a region within which the other surface is searched
 MILLIMETRES = 1000.0
 
 
@@ -33,7 +33,7 @@ def aligned(source: Array, target: Array, weights: Array, scaled: bool = True) -
 
 
 class FaceShape:
-    """One head that others are held against: its regions and what share of the skin each vertex stands for."""
+    """A head that others are compared with: its regions, and the area around each vertex."""
 
     def __init__(self, topology: Topology, vertices: NDArray[np.floating]) -> None:
         """vertices (V, 3) metres."""
@@ -50,23 +50,23 @@ class FaceShape:
         return np.nonzero((mask > INSIDE) & (self.areas > 0))[0]
 
     def lay(self, other: NDArray[np.floating]) -> Array:
-        """(V, 3) of the same mesh -> the same, moved, turned and scaled to lie on this face."""
+        """(V, 3) of the same mesh -> the same, moved, turned and scaled to fit this face."""
         rows, moved = self.rows[WHOLE], np.asarray(other, np.float64)
         scale, rotation, shift = aligned(moved[rows], self.vertices[rows], self.areas[rows])
         return scale * moved @ rotation.T + shift
 
     def distances(self, laid: Array) -> Array:
-        """(V,) millimetres from each vertex to the same vertex of a head that was laid on this one."""
+        """(V,) millimetres from each vertex to the same vertex of a head aligned by `lay`."""
         return MILLIMETRES * np.linalg.norm(laid - self.vertices, axis=1)
 
     def overall(self, other: NDArray[np.floating]) -> float:
-        """Millimetres from vertex to vertex, averaged over the face's skin, once the other lies on it."""
+        """Millimetres from vertex to vertex, averaged over the face's skin, after alignment."""
         rows = self.rows[WHOLE]
         return self._mean(rows, self.distances(self.lay(other))[rows])
 
     def errors(self, other: NDArray[np.floating]) -> dict[str, float]:
         """Millimetres, averaged over the skin: `overall` from vertex to vertex and `surface` from vertex to surface,
-        once the whole face lies on this one; then each region, laid on the other surface by itself."""
+        after aligning the whole face; then each region, aligned with the other surface by itself."""
         laid = self.lay(other)
         rows = self.rows[WHOLE]
         figures = {"overall": self.overall(other)}
@@ -75,8 +75,8 @@ class FaceShape:
         return figures | {part: self.region_error(mask, laid) for part, mask in PARTS.items()}
 
     def region_error(self, mask: str, laid: Array) -> float:
-        """Mean distance of the region to the other surface. The region may turn and move (not grow: the scale is the
-        whole face's) until it lies closest, from its own vertices on, then from closest points."""
+        """Mean distance of the region to the other surface. The region is turned and moved to the closest fit, with the
+        whole face's scale: first by vertices, then by closest points."""
         rows = self.rows[mask]
         points, weights = self.vertices[rows], self.areas[rows]
         low, high = laid[rows].min(0) - MARGIN, laid[rows].max(0) + MARGIN
@@ -94,8 +94,8 @@ class FaceShape:
 
 
 def reachable(basis: Array, mean: Array, shape: FaceShape, ridge: float = 1e-9) -> Array:
-    """(V, 3): the head that components (K, V, 3) on a mean (V, 3) can say and that comes nearest, as least squares over
-    the face's vertices find it: what is left is not any engine's fault."""
+    """(V, 3): the head of components (K, V, 3) on a mean (V, 3) that is nearest to `shape`, by least squares over the
+    face's vertices. Its distance is the least that any engine can reach."""
     rows = shape.rows[WHOLE]
     root = np.sqrt(shape.areas[rows] / shape.areas[rows].sum())[:, None]
     own = (basis[:, rows] * root).reshape(len(basis), -1)
@@ -104,7 +104,7 @@ def reachable(basis: Array, mean: Array, shape: FaceShape, ridge: float = 1e-9) 
     for _ in range(4):
         scale, rotation, shift = aligned(shape.vertices[rows], found[rows], shape.areas[rows])
         wanted = scale * shape.vertices[rows] @ rotation.T + shift
-        # Where the other head stands and how large it is may change together with the numbers.
+        # Solve for the head's place and size together with the coefficients.
         terms = np.concatenate([own, (_small_motions(found[rows]) * root).reshape(7, -1)])
         square = terms @ terms.T + np.diag(price)
         numbers = np.linalg.solve(square, terms @ ((wanted - mean[rows]) * root).ravel())
@@ -113,7 +113,7 @@ def reachable(basis: Array, mean: Array, shape: FaceShape, ridge: float = 1e-9) 
 
 
 def _small_motions(points: Array) -> Array:
-    """(7, N, 3): shifts, turns and growth of points (N, 3)."""
+    """(7, N, 3): derivatives of points (N, 3) by shift, rotation and scale."""
     axes = np.eye(3)
     shifts = np.broadcast_to(axes[:, None], (3, *points.shape))
     turns = np.cross(axes[:, None], points)

@@ -1,4 +1,4 @@
-"""People for the yardstick whose every number is known, and whom no prior of ours can say exactly.
+"""Test people whose every number is known, and whom no prior of FitDiff can represent exactly.
 
 python -m fitdiff.evaluation.subjects make DIR --people 20    an avatar folder, its truth and its light for each person
 python -m tests.blender.truth.subjects DIR                    (in Blender's Python) DIR/<person>/photo.png, lit.json
@@ -6,9 +6,8 @@ fitdiff evaluate --truth DIR --out DIR                        the figures
 
 make --hard photographs every person in every view of hard_views.py instead: far turned, from above, in harsh light.
 
-Shapes leave the basis by a warp of space, motions by sliders that 25 components cannot say, skins by noise, spots and a
-hue of their own, and by the mean skin's detail taken from the other side of the face. docs/evaluation.md says what of
-this is fair.
+Shapes differ from the basis by a warp of space, expressions by sliders beyond the 25 components, skins by noise, spots, a
+hue of their own and the mean skin's detail mirrored. docs/evaluation.md discusses this.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ ROOMS = {
     "neutral": ("city", "studio", "forest", "courtyard"),
     "dim": ("interior", "night", "studio", "courtyard"),
 }
-# Linear colour and level of what a white patch that looks where the face looks sends back, 1 being well exposed.
+# Linear colour and level of a white patch that faces as the face does; 1 is well exposed.
 COLOURS = {"warm": (1.3, 1.0, 0.62), "neutral": (1.0, 1.0, 1.0), "dim": (1.0, 1.0, 1.0)}
 LEVELS = {"warm": 1.0, "neutral": 1.0, "dim": 0.3}
 MOST_YAW, MOST_PITCH, MOST_ROLL = 35.0, 12.0, 8.0  # degrees
@@ -68,19 +67,19 @@ SLIGHT_MOTIONS = (
     *("mouthSmileRight", "mouthFrownLeft", "mouthFrownRight", "mouthPressLeft", "mouthPressRight", "cheekPuff"),
     *("cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "mouthLeft", "mouthRight"),
 )
-LEAST_HAIR = 0.1  # alpha of hair that a texel may carry and still count as bare skin
+LEAST_HAIR = 0.1  # alpha of hair above which a texel is not bare skin
 
 
 @dataclass(frozen=True)
 class Lit:
-    """What the photographer sets up; angles in degrees."""
+    """The scene's light and skin settings; angles in degrees."""
 
     group: str  # one of LIGHTS, or the name of a hard view
-    room: str  # a panorama that comes with Blender, without its ending
-    aside: float  # of its main light, to the head's left
+    room: str  # a panorama of Blender's, without its extension
+    aside: float  # direction of its main light, to the head's left
     colour: tuple[float, float, float]
     level: float
-    bump: float  # strength of the microscopic relief, which no map knows
+    bump: float  # strength of the microscopic relief, which no map contains
     subsurface: float  # metres that red light travels
 
 
@@ -98,7 +97,7 @@ class Warp:
         return random.normal(0, rms * math.sqrt(2 / WAVES), (WAVES, 3))
 
     def __call__(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(V, 3) metres -> where they come to lie; faces are more symmetric than noise."""
+        """(V, 3) metres -> displaced, more symmetrically than noise, as faces are."""
         mirror = np.array([-1.0, 1.0, 1.0])
         here, there = self._field(points), self._field(points * mirror) * mirror
         return points + (1 + ASYMMETRY) / 2 * here + (1 - ASYMMETRY) / 2 * there
@@ -108,8 +107,8 @@ class Warp:
 
 
 def make(folder: Path, people: int, seed: int = SEED, views: Sequence[HardView | None] = (None,)) -> None:
-    """Persons that are there already stay. Skins from the palest to the darkest and yaws, evenly, in orders of their own,
-    so that every light meets all of them. In each of `views` a person is the same; None is their own light and camera."""
+    """Existing persons are kept. Skin tones and yaws are spread evenly in different orders, so that every light gets all of
+    them. Each of `views` shows the same person; None is their own light and camera."""
     model = embedded.load()
     order = np.random.default_rng(seed)
     melanin = order.permutation(np.linspace(-2.0, 2.0, people))
@@ -123,7 +122,7 @@ def make(folder: Path, people: int, seed: int = SEED, views: Sequence[HardView |
         write_avatar(avatar, place / "avatar", overwrite=True)
         (place / "scene.json").write_text(json.dumps(asdict(lit), indent=1) + "\n", encoding="utf-8")
         with atomic_file(place / "truth.npz") as half_done, open(half_done, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **truth)  # last: a person without it is made again
+            np.savez_compressed(file, allow_pickle=False, **truth)  # written last: a person without it is made again
 
 
 @torch.no_grad()
@@ -137,7 +136,7 @@ def person(
 ) -> tuple[Avatar, dict[str, NDArray], Lit]:
     generator = torch.Generator().manual_seed(int(random.integers(2**62)))
     lit = light_of(number, random)
-    if view:  # always to the side that this person turns to
+    if view:  # to the side that this person turns to
         yaw, aside = (math.copysign(angle, yaw) for angle in (view.yaw, view.aside))
         lit = replace(lit, group=view.name, room=view.room, aside=aside, colour=COLOURS["neutral"], level=view.level)
     look = random_look(generator, load_skin().count)
@@ -166,7 +165,7 @@ def person(
 
 
 def light_of(number: int, random: np.random.Generator) -> Lit:
-    """The lights take turns, and so do the panoramas of each."""
+    """Cycles through the lights, and through the panoramas of each."""
     group = LIGHTS[number % len(LIGHTS)]
     rooms = ROOMS[group]
     return Lit(
@@ -181,7 +180,7 @@ def light_of(number: int, random: np.random.Generator) -> Lit:
 
 
 def _warped(straight: Avatar, warp: Warp, start: dict[str, float]) -> Avatar:
-    """The same head in a bent space, its sliders where `start` says, and what else it does in the residual."""
+    """The head in a warped space, its sliders at `start`, and the rest of its expression in the residual."""
     mesh, about = straight.mesh, with_fields(straight.manifest, arkit=start)
     moved = posed(replace(straight, manifest=about))
     neutral, fitted = warp(mesh.vertices.astype(np.float64)), warp(moved)
@@ -204,7 +203,7 @@ def _camera(model: EmbeddedFace, yaw: float, random: np.random.Generator, pitch:
     return replace(camera, rotation=roll @ camera.rotation, translation=(roll @ camera.translation[..., None])[..., 0])
 
 
-# --- what skins have that the basis has not ---------------------------------------------------------------------------
+# --- skin beyond the basis --------------------------------------------------------------------------------------------
 
 
 def _maps(model: EmbeddedFace, look: Look, random: np.random.Generator) -> tuple[dict[str, NDArray], NDArray]:
@@ -231,7 +230,7 @@ def _skin(look: Look, random: np.random.Generator) -> Tensor:
     log = basis.albedo(drawn, TEXELS).log()[0].numpy()
     tone = log.mean((1, 2), keepdims=True)
     log = tone + float(random.uniform(0.55, 0.95)) * (log - tone)[..., ::-1]
-    # Pigments of a hue a little of their own, unevenly spread.
+    # Pigments of a slightly different hue, unevenly spread.
     melanin = MELANIN * np.exp(random.normal(0, 0.06, 3))
     blood = HAEMOGLOBIN * np.exp(random.normal(0, 0.15, 3))
     spread_melanin = sum(_noise(random, size) * share for size, share in ((70, 0.1), (22, 0.09), (5, 0.06)))
@@ -257,7 +256,7 @@ def _spots(random: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _shine(model: EmbeddedFace, random: np.random.Generator) -> NDArray[np.float64]:
-    """(S, S) specular: regions as people's are, each skin drier or oilier, unevenly."""
+    """(S, S) specular: the usual regions, with each skin drier or oilier, unevenly."""
     level = float(np.exp(random.normal(0, 0.25)))
     contrast = float(random.uniform(0.4, 1.6))
     regions = gloss(model.topology, TEXELS)
@@ -288,7 +287,7 @@ def _relief(model: EmbeddedFace, random: np.random.Generator) -> NDArray[np.floa
 
 def _noise(random: np.random.Generator, size: float) -> NDArray[np.float64]:
     """(S, S) smooth noise of unit deviation whose spots are about `size` texels wide."""
-    step = max(1, int(size // 4))  # coarse noise needs no fine grid
+    step = max(1, int(size // 4))  # a coarse grid is enough for coarse noise
     small = gaussian_filter(random.normal(size=(-(-TEXELS // step),) * 2), size / step, mode="wrap")
     if step > 1:
         grown = torch.nn.functional.interpolate(
@@ -301,11 +300,11 @@ def _noise(random: np.random.Generator, size: float) -> NDArray[np.float64]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fitdiff.evaluation.subjects", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    maker = commands.add_parser("make", help="people, their light and their truth")
+    maker = commands.add_parser("make", help="make people with their light and truth")
     maker.add_argument("folder", type=Path)
     maker.add_argument("--people", type=int, default=20)
-    maker.add_argument("--seed", type=int, default=SEED, help="other people, other cameras and lights")
-    maker.add_argument("--hard", action="store_true", help="each person in every hard view")
+    maker.add_argument("--seed", type=int, default=SEED, help="seed of people, cameras and lights")
+    maker.add_argument("--hard", action="store_true", help="show each person in every hard view")
     options = parser.parse_args(arguments)
     make(options.folder, options.people, options.seed, HARD if options.hard else (None,))
     return 0

@@ -1,4 +1,4 @@
-"""Figures over the scale of the paper's guidance as a picture: what Figure 3 of its supplement shows of one of them."""
+"""Plot figures over the scale of the paper's guidance, as Figure 3 of its supplement does for one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 from .engine_variants import scale_of
 from .metrics import COSINE, DISTANCE
 
-WIDTH, HEIGHT, FINER = 380, 300, 2  # of a plot, and how much larger it is drawn than kept
+WIDTH, HEIGHT, FINER = 380, 300, 2  # of a plot in pixels, and its oversampling
 LEFT, RIGHT, TOP, BOTTOM = 48, 14, 36, 44
 BACK, FRAME, GRID, INK = (250, 250, 248), (190, 190, 186), (228, 228, 224), (60, 60, 60)
 COLUMNS = 2
 COLOURS = ((196, 84, 36), (38, 98, 160), (70, 130, 70))
-PALE = 0.6  # of a single photo's line, towards the background
+PALE = 0.6  # how far single photos' lines are faded towards the background
 TITLES = {COSINE: "identity in view, cosine", DISTANCE: "identity in view, distance"}
 OTHERS = {"landmarks_percent": "landmarks, % of inter-ocular", "photometric": "skin, mean absolute difference"}
 
@@ -25,7 +25,7 @@ Line = list[tuple[float, float]]
 
 class Plot(NamedTuple):
     title: str
-    lines: dict[str, list[Line]]  # by what they show: the median, then each photo
+    lines: dict[str, list[Line]]  # by figure: the median, then each photo
 
 
 def sweep(
@@ -83,7 +83,7 @@ def _draw(draw: ImageDraw.ImageDraw, plot: Plot, x0: float, y0: float) -> None:
         draw.text((left - FINER * 6, place(0, y)[1]), f"{y:g}", INK, font, anchor="rm")
     draw.rectangle((left, top, right, bottom), outline=FRAME, width=FINER)
     ends = [place(*median[-1])[1] for median, *_ in plot.lines.values() if median]
-    high = min(ends) > (top + bottom) / 2  # names stand where no line ends
+    high = min(ends) > (top + bottom) / 2  # put names where no line ends
     first = top + FINER * 8 if high else bottom - FINER * (6 + 17 * len(plot.lines))
     for number, (name, (median, *each)) in enumerate(plot.lines.items()):
         colour = COLOURS[number % len(COLOURS)]

@@ -1,4 +1,4 @@
-"""Timing that can be believed: medians, and a GPU waited for."""
+"""Timing by medians, with the GPU synchronised."""
 
 from __future__ import annotations
 

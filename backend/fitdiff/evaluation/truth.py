@@ -1,4 +1,4 @@
-"""Perception against rendered truth: people whose every number is known, drawn by Cycles, then looked at like photos.
+"""Measure perception on people rendered by Cycles, whose every number is known.
 
 python -m fitdiff.evaluation.truth make DIR --scenes 16     one avatar folder and its truth for each scene
 python -m tests.blender.truth.render DIR                    (in Blender's Python) DIR/<scene>/photo.png
@@ -42,22 +42,22 @@ from ..topology import REGIONS
 SEED = 4
 SIZE = 320  # pixels, square
 TEXELS = 1024
-AT_LINE = 0.01  # metres before the hairline that a strand may start: what covers further down is brows
+AT_LINE = 0.01  # metres in front of the hairline that a strand may start; cover further down is brows
 COVERED = 0.35  # alpha of hair that hides the skin
-FINER = 4  # how much larger depth is drawn than the picture, to tell which landmarks are in sight
-BEHIND = 0.003  # metres: landmarks this far behind the nearest surface are hidden
-LEAST = 0.5  # of a soft mask, what counts as seen
+FINER = 4  # oversampling of the depth picture, which decides which landmarks are visible
+BEHIND = 0.003  # metres: landmarks further behind the nearest surface are hidden
+LEAST = 0.5  # of a soft mask, from which a pixel counts
 NEAR = 30  # degrees of yaw
 THIRDS = ("light", "middle", "dark")
 
 
 def make(folder: Path, scenes: int, seed: int = SEED) -> None:
-    """Skin from melanin -2 to 2 and views from -45 to 45 degrees, evenly, in an order of their own each."""
+    """Skin from melanin -2 to 2 and yaws from -45 to 45 degrees, spread evenly in different orders."""
     model = embedded.load()
     random = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     melanin = np.linspace(-2, 2, scenes)
-    # Each third of the tones gets all views: i, i + 3, i + 6, ... of the yaws in turn.
+    # Each third of the tones gets all yaws: every third of them in turn.
     yaws = np.linspace(-45, 45, scenes)[np.argsort(np.arange(scenes) % 3, kind="stable")]
     for number in range(scenes):
         look = random_look(generator, load_skin().count)
@@ -126,7 +126,7 @@ def _truth(model: EmbeddedFace, vertices: torch.Tensor, camera: Camera, look: Lo
 
 
 def in_sight(model: EmbeddedFace, vertices: torch.Tensor, camera: Camera, name: str) -> np.ndarray:
-    """(N,) bool: landmarks that nothing hides from the camera, their own cheek included."""
+    """(N,) bool: landmarks that nothing hides from the camera, not even their own cheek."""
     large = replace(
         camera,
         focal=camera.focal * FINER,
@@ -245,11 +245,11 @@ def _grid(pictures: list[np.ndarray], columns: int = 5) -> Image.Image:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fitdiff.evaluation.truth", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    maker = commands.add_parser("make", help="people, cameras and their truth")
+    maker = commands.add_parser("make", help="make people with cameras and truth")
     maker.add_argument("folder", type=Path)
     maker.add_argument("--scenes", type=int, default=16)
-    maker.add_argument("--seed", type=int, default=SEED, help="other people, other cameras")
-    measurer = commands.add_parser("measure", help="what perception makes of the pictures")
+    maker.add_argument("--seed", type=int, default=SEED, help="seed of people and cameras")
+    measurer = commands.add_parser("measure", help="measure perception on the pictures")
     measurer.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
     if options.command == "make":

@@ -1,4 +1,4 @@
-"""A person with known truth and an engine's head beside it: the report's pictures, all in the photo's view."""
+"""The report's pictures of a person with known truth and of an engine's head, all in the photo's view."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _drawn(head: Head, camera: Camera, light: list[float] | None, behind: Tensor
 
 
 def _heat(subject: Subject, millimetres: NDArray) -> NDArray[np.uint8]:
-    """The true head coloured by how far the engine's skin is from it."""
+    """The true head coloured by the engine's distance from it."""
     place = np.clip(millimetres / WORST, 0, 1) * (len(SCALE) - 1)
     colours = np.stack([np.interp(place, np.arange(len(SCALE)), SCALE[:, c]) for c in range(3)], 1)
     diffuse = torch.from_numpy(texels.bake(subject.ground.topology, colours, 256).transpose(2, 0, 1)).float()[None]

@@ -1,4 +1,4 @@
-"""Results on people with known truth as a folder: truth.json for programs, truth.html for people, a sheet per person."""
+"""Write results on people with known truth as a folder: truth.json, truth.html (one file, no scripts), a sheet per person."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .truth_pictures import CAPTIONS
 
 NAME = "truth"
 THIRDS = ("dark", "middle", "light")
-REACHABLE = "reachable"  # a column that no engine can beat: the nearest head that the face model can say
+REACHABLE = "reachable"  # a column for the face model's nearest head, the best that an engine can reach
 # Title, path into an engine's figures, digits.
 SHAPE_ROWS = (
     ("whole face, vertex to vertex, mm", "shape.overall", 2),
@@ -59,7 +59,7 @@ GROUP_ROWS = (SHAPE_ROWS[0], *OTHER_ROWS[1:3], *LIKENESS_ROWS, *ALBEDO_ROWS)
 
 
 def figures_of(figures: Mapping[str, Any]) -> dict[str, float | None]:
-    """One flat table of an engine's figures on one person; None: none, or no number."""
+    """One flat table of an engine's figures on one person; None where there is no number."""
     flat: dict[str, float | None] = {}
     for _, path, _ in ALL_ROWS:
         value: Any = figures
@@ -72,7 +72,7 @@ def figures_of(figures: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def groups(results: Sequence[SubjectResult]) -> dict[str, list[SubjectResult]]:
-    """Persons by the light that they stood in or their hard view, in thirds of their skin's lightness, and by both."""
+    """Persons by light or hard view, by thirds of skin lightness, and by both."""
     known = sorted((result for result in results if not result.error), key=lambda one: one.about["lightness"])
     lights = dict.fromkeys((*LIGHTS, *(view.name for view in HARD)))
     by_light = {light: [one for one in known if one.about["light"] == light] for light in lights}
@@ -94,7 +94,7 @@ def medians(results: Sequence[SubjectResult], engine: str) -> dict[str, Any]:
 def report(
     results: Sequence[SubjectResult], engines: Sequence[str], run_settings: RunSettings, command: str = ""
 ) -> dict[str, Any]:
-    """The object that truth.json holds."""
+    """The object of truth.json."""
     known = [result for result in results if not result.error]
     return {
         "format": "fitdiff-evaluation-truth",

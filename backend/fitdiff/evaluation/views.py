@@ -1,4 +1,4 @@
-"""From where and under what light every engine's head is judged, and the pictures of it."""
+"""The views and lights in which every engine's head is judged, and their pictures."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .metrics import GREY
 SUPERSAMPLE = 2
 TURNS = (17, 40)  # degrees
 FLAT = (1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0)
-LAMP = (0.12, 1.0, 1.0, 1.0, 1.0, 1.0)  # the relit head's, nearly alone
-ASIDE = (0.9, 0.25, 0.5)  # its direction when it stands to the head's left
+LAMP = (0.12, 1.0, 1.0, 1.0, 1.0, 1.0)  # light numbers for relighting, with little ambient light
+ASIDE = (0.9, 0.25, 0.5)  # its direction from the head's left
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class View:
     name: str
     turn: float = 0.0  # degrees to the head's own left
     light: tuple[float, ...] | None = None  # the nine numbers; None is the avatar's own
-    shadowed: bool = True  # as Blender would show it; without, as the nine numbers alone say
+    shadowed: bool = True  # with the head's own shadows, as in Blender
 
 
 def views(lit_from_left: bool) -> list[View]:
-    """lit_from_left: where the photo's light comes from; the head is relit from the other side."""
+    """lit_from_left: the side of the photo's light; the head is relit from the other one."""
     x, y, z = ASIDE
     relit = (*LAMP, -x if lit_from_left else x, y, z)
     turned = [
@@ -62,7 +62,7 @@ class Picture(NamedTuple):
 
 
 class ViewRenderer:
-    """One avatar before the camera of its photo, in the square window that perception looked at."""
+    """Renders one avatar through its photo's camera, in perception's square window."""
 
     def __init__(self, head: Head, crop: Crop, photo: Tensor) -> None:
         """photo (1, 3, S, S) sRGB: the crop's pixels."""

@@ -67,7 +67,7 @@ class Prior(nn.Module):
         self._sums: Tensor | None = None
 
     def given(self, embedding: Tensor, maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """What a condition says: the mean's coefficients (B, k, 1), and whether there is a condition (B, 1, 1)."""
+        """From a condition: the mean's coefficients (B, k, 1), and whether there is a condition (B, 1, 1)."""
         with full(embedding):
             seen = features(embedding.float(), tuple(m.float() for m in maps))
             shown = ((seen - self.empty).abs().amax(1) > 1e-3 * self.empty.abs().amax()).to(seen)
@@ -75,8 +75,8 @@ class Prior(nn.Module):
             at = F.linear(apart, self.slope) * shown[:, None]
             return at[:, :, None], shown[:, None, None]
 
-    def said(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor, predicts: str) -> Tensor:
-        """What a denoiser that predicts noise or velocity says, (B, D)."""
+    def prediction(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor, predicts: str) -> Tensor:
+        """The output (B, D) of a denoiser that predicts noise or velocity."""
         return self.put(*self.resolved(z, t, at, shown), t, predicts)
 
     def put(self, z0: Tensor, noise: Tensor, t: Tensor, predicts: str) -> Tensor:
@@ -85,7 +85,7 @@ class Prior(nn.Module):
         return noise if predicts == "noise" else kept.sqrt() * noise - (1 - kept).sqrt() * z0
 
     def resolved(self, z: Tensor, t: Tensor, at: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
-        """What z_t is made of, (B, D) each: the mean of z0, and of the noise."""
+        """The parts of z_t, (B, D) each: the means of z0 and of the noise."""
         kept = self.kept[t.long()][:, None]
         denoised = self.denoised(z, t, at, shown)
         return denoised, (z - kept.sqrt() * denoised) / (1 - kept).sqrt()

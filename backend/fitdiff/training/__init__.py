@@ -1,1 +1,1 @@
-"""Everything that makes the weights: made-up people, losses, the two training loops, checkpoints. Nothing else needs it."""
+"""Training of FitDiff's networks: made-up people, losses, the two trainings, checkpoints. No other package needs it."""

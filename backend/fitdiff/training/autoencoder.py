@@ -1,4 +1,4 @@
-"""Training of the branched VQGAN: reconstruction, perceptual, adversarial and codebook losses as VQGAN's."""
+"""Training of the branched VQGAN, with VQGAN's reconstruction, perceptual, adversarial and codebook losses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MapSource = Callable[[int, int], Tensor]
 
 @dataclass(frozen=True)
 class AutoencoderTraining:
-    """weights of the losses are VQGAN's; the adversarial one also gets VQGAN's adaptive weight."""
+    """The losses' weights are VQGAN's, with its adaptive weight of the adversarial one."""
 
     network: AutoencoderConfig
     discriminator: DiscriminatorConfig
@@ -39,20 +39,24 @@ class AutoencoderTraining:
     betas: tuple[float, float] = (0.5, 0.9)
     perceptual: float = 1.0
     adversarial: float = 0.75
-    adversarial_from: float = 0.3  # of all steps: before, there is nothing worth judging
+    adversarial_from: float = 0.3  # share of the steps after which the discriminator joins
     codebook: float = 1.0
-    crop: int = 512  # what the perceptual and the adversarial loss look at
+    crop: int = 512  # texels a side for the perceptual and the adversarial loss
     perceptual_every: int = 1
-    shares: tuple[float, float, float] = (1.0, 1.0, 1.0)  # of diffuse, specular and normal in the plain difference
-    edges: float = 0.0  # weight of the difference of slopes: brows and lips are a small part of a face's texels
-    noise: float = 0.0  # added to codes: the decoder bears latents that are a little off
-    small: float = 0.0  # what a latent's square costs, or latents would grow until the noise does not matter
+    shares: tuple[float, float, float] = (
+        1.0,
+        1.0,
+        1.0,
+    )  # weights of diffuse, specular and normal in the plain difference
+    edges: float = 0.0  # weight of the difference of slopes, for brows and lips, which are few texels
+    noise: float = 0.0  # added to codes, so that the decoder tolerates inexact latents
+    small: float = 0.0  # weight of latents' squares, which keeps latents from growing until the noise has no effect
     accumulate: int = 1
     average: float = 0.999
     revive_every: int = 250
-    fitted_over: int = 512  # people that mean maps and the mosaic are fitted to
-    near_over: int = 1040  # people that the tiles' small maps are fitted to
-    settle: int = 0  # people whose latents the codes are laid over at the end; until then nothing is quantised
+    fitted_over: int = 512  # people for fitting mean maps and the mosaic
+    near_over: int = 1040  # people for fitting the tiles' small maps
+    settle: int = 0  # people to whose latents the codes are fitted at the end; until then nothing is quantised
 
     @staticmethod
     def paper() -> AutoencoderTraining:
@@ -90,7 +94,7 @@ class AutoencoderTask:
         trained_on: str,
         seed: int = 0,
         start: Path | None = None,
-        resumed: bool = False,  # what is fitted comes with the run's state
+        resumed: bool = False,  # closed-form fits are in the run's state
     ) -> None:
         torch.manual_seed(seed)
         self.settings, self.source, self.machine, self.trained_on, self.seed = (
@@ -220,7 +224,7 @@ class AutoencoderTask:
         return s.noise * drawn.to(maps.device)
 
     def _window(self, step: int) -> tuple[slice, slice, slice, slice]:
-        """The square that the dearer losses look at, another one at every step."""
+        """The square for the expensive losses, a different one each step."""
         side, crop = self.settings.network.size, min(self.settings.crop, self.settings.network.size)
         generator = torch.Generator().manual_seed(self.seed * 7919 + step)
         top, left = torch.randint(0, side - crop + 1, (2,), generator=generator).tolist()
@@ -263,8 +267,8 @@ class AutoencoderTask:
 
 @torch.no_grad()
 def spread_latents(network: Autoencoder, maps: Tensor) -> None:
-    """Scale the encoder's last layer so that these maps' latents spread as the codes do. Left alone they all start next to
-    one code, and the decoder learns to do without them."""
+    """Scale the encoder's last layer so that these maps' latents spread as the codes do. Otherwise all start near one code,
+    and the decoder learns to ignore them."""
     latent = network.encode(maps)
     mean, scale = latent.mean((0, 2, 3)), latent.std((0, 2, 3)).clamp(min=1e-6)
     layer = network.to_code
@@ -275,7 +279,7 @@ def spread_latents(network: Autoencoder, maps: Tensor) -> None:
 
 @torch.no_grad()
 def settle_codes(network: Autoencoder, source: MapSource, people: int) -> None:
-    """Codes that are numbers, to the quantiles of these people's latents."""
+    """Set scalar codes to the quantiles of these people's latents."""
     found = torch.cat([network.encode(source(step, 1)).flatten() for step in range(people)]).sort().values
     codes = network.codebook.weight
     share = (torch.arange(len(codes), device=found.device) + 0.5) / len(codes)
@@ -283,7 +287,7 @@ def settle_codes(network: Autoencoder, source: MapSource, people: int) -> None:
 
 
 class Usage(nn.Module):
-    """Which codes have been chosen since the last look."""
+    """Counts which codes have been used since the last reading."""
 
     chosen: Tensor
 

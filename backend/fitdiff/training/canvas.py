@@ -1,4 +1,4 @@
-"""What all made-up people share: where things lie in the skin tile, noise to cut textures from, and drawing by splats.
+"""Shared by all made-up people: masks of the skin tile, noise to cut textures from, and drawing by splats.
 
 Places are given in the tile's own coordinates, 0..1, x to the right and y down from the top.
 """
@@ -46,9 +46,9 @@ BEARD_BELOW = ((0.5, 0.925), (0.35, 0.905), (0.22, 0.835), (0.165, 0.70), (0.150
 class Canvas:
     """One face model's tile at one size, on one device.
 
-    masks   (M, 1, S, S) in the order of MASKS; lips, beard, orbit, lid, zone (1, 1, S, S): more of them
+    masks   (M, 1, S, S) in the order of MASKS; lips, beard, orbit, lid, zone: further ones, (1, 1, S, S)
     gloss   (1, 1, S, S) specular of plain skin
-    noise   (N, 1, P, P) white, normal: what the single texels' randomness is cut from
+    noise   (N, 1, P, P) white Gaussian noise, from which per-texel randomness is cut
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Canvas:
         self.lid = blur(self._shape(self._upper_lids()), size / 90)
         y, x = torch.meshgrid(*[(torch.arange(size) + 0.5) / size] * 2, indexing="ij")
         self.y, self.x = y[None, None].to(device), x[None, None].to(device)
-        self.zone = torch.exp(-(((self.x - 0.5) / 0.09) ** 2)) * (self.y < 0.6)  # forehead, nose: where skin is oily
+        self.zone = torch.exp(-(((self.x - 0.5) / 0.09) ** 2)) * (self.y < 0.6)  # forehead and nose, where skin is oily
         generator = torch.Generator().manual_seed(seed)
         self.noise = torch.randn(24, 1, 512, 512, generator=generator).to(device)
         self.brows = torch.from_numpy(self._brow_lines()).float().to(device)
@@ -115,7 +115,7 @@ class Canvas:
         return np.stack(lines)
 
     def _lash_points(self) -> np.ndarray:
-        """(N, 3): x, y along the lids' margins, and how strong the lashes are there."""
+        """(N, 3): x, y along the lids' margins, and the lashes' strength there."""
         found = []
         for loop in self.margins:
             closed = np.concatenate([loop, loop[:1]])
@@ -129,7 +129,7 @@ class Canvas:
 
 
 def splat(points: Tensor, weight: Tensor, size: int) -> Tensor:
-    """Points (B, N, 2) in tile coordinates, weights (B, N) -> (B, 1, size, size): each shared by the four texels round it."""
+    """Points (B, N, 2) in tile coordinates, weights (B, N) -> (B, 1, size, size): each spread over the four texels round it."""
     batch = len(points)
     at = points * size - 0.5
     corner = at.floor()
@@ -163,7 +163,7 @@ def cut(canvas: Canvas, which: Tensor, shift: Tensor, size: int | None = None) -
 
 
 def _mirrored(half: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """A closed outline from its half at x <= 0.5, whose first and last runs meet the middle line."""
+    """A closed outline from its half at x <= 0.5, which begins and ends at the middle line."""
     upper = np.array(half)
     top = upper[: len(BEARD)]
     below = upper[len(BEARD) :]

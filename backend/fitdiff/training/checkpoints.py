@@ -1,4 +1,4 @@
-"""The state that a run continues from: one safetensors file, written whole or not at all, and no pickle in it."""
+"""The state that a run continues from: one safetensors file, written atomically, without pickle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..tensor_files import damaged, opened, write_unchecked
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Everything a run needs to go on as if it had never stopped."""
+    """Save everything that a run needs to continue exactly."""
     write_unchecked(path, tensors, {"facts": json.dumps(facts)})
 
 

@@ -1,4 +1,4 @@
-"""Training of the denoiser: noise, and what its guess at z0 looks like when decoded and rendered (supplement, section 2)."""
+"""Training of the denoiser on the noise, and on its predicted z0 decoded and rendered (supplement, section 2)."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ class DenoiserTraining:
     schedule: ScheduleConfig
     batch: int = 16
     rate: float = 3.2e-5
-    unconditional: float = 0.1  # how often the recogniser is shown an empty picture
+    unconditional: float = 0.1  # share of samples conditioned on an empty picture
     identity: float = 1.0
     identity_perceptual: float = 1.0
     vertices: float = 1.0
-    rendered: int = 16  # of a batch, those with the least noise: how many are decoded and rendered
+    rendered: int = 16  # number of a batch's samples, those with the least noise, that are decoded and rendered
     rendered_every: int = 1
     rendered_side: int = 208
-    by_signal: bool = False  # what comes of z0 counts as much as z0 can be known
+    by_signal: bool = False  # weight the losses on z0 by the step's alpha_bar
     accumulate: int = 1
     average: float = 0.9999
-    alike: int = 1  # so many of a batch share a step: the Gaussian inverts a matrix for every step
-    folds: int = 0  # Gaussians that each have not seen a part of the people, for the UNet to learn from
+    alike: int = 1  # samples of a batch that share a step, since the Gaussian inverts a matrix for each step
+    folds: int = 0  # Gaussians each fitted without a part of the people, which the UNet is trained with
     decay: float = 1e-4  # of the weights
 
     @staticmethod
@@ -79,7 +79,7 @@ class DenoiserTraining:
 
 
 class Scene:
-    """z0 to a picture, differentiable: decode, the face model, the renderer; and the recogniser's look at it."""
+    """z0 to a picture, differentiable: decoder, face model, renderer; and the recogniser's features of it."""
 
     def __init__(
         self,
@@ -100,9 +100,9 @@ class Scene:
         return self.model.vertices(parts.identity, parts.expression)
 
     def picture(self, z: Tensor, camera: Camera, finished: bool = False) -> Tensor:
-        """z (B, 4288) natural -> (B, 3, side, side) sRGB; finished: as those who ask the model for people see them."""
+        """z (B, 4288) natural -> (B, 3, side, side) sRGB; finished: with brows corrected as for sampled people."""
         parts = split(z)
-        # Half precision is for the decoder alone: it would move vertices by pixels.
+        # Half precision in the decoder only: it would move vertices by pixels.
         with torch.autocast(z.device.type, torch.bfloat16, enabled=z.is_cuda):
             maps = self.autoencoder.decode(parts.texture)
         skin = unstacked(maps.float())
@@ -116,7 +116,7 @@ class Scene:
         return self.recogniser.features(self.recogniser.crop_to(pictures, points))  # type: ignore[attr-defined]
 
     def camera(self, packed: Tensor) -> Camera:
-        """(B, 15) as latents.Rows keeps it."""
+        """(B, 15) as in latents.Rows."""
         side = self.side
         return Camera(
             packed[:, :9].view(-1, 3, 3), packed[:, 9:12], packed[:, 12] * side, packed[:, 13:15] * side, (side, side)
@@ -171,8 +171,8 @@ class DenoiserTask:
         self.empty = empty_condition(scene.recogniser, machine.device)
 
     def _folds(self, resumed: bool) -> list[Prior]:
-        """Gaussians of all people but every so many: those know a person as little as the one that ships knows a new one,
-        and what is left for the UNet is the same. On people it was fitted to, a Gaussian leaves a tenth less."""
+        """Gaussians each fitted without one fold of the people. For people it was not fitted to, a Gaussian leaves as much to
+        the UNet as the shipped one does for new people; for its own people a tenth less."""
         s, empty = self.settings, empty_condition(self.scene.recogniser, self.machine.device)
         found, people = [], torch.arange(len(self.rows.latent))
         for number in range(s.folds):
@@ -213,26 +213,26 @@ class DenoiserTask:
             own = torch.arange(step % len(self.folds), people, len(self.folds))
             row = own[torch.randint(len(own), (count,), generator=generator)]
         view = torch.randint(views, (count,), generator=generator)
-        # Evenly over the schedule within each batch, which quietens the loss; sorted, so that the first are the clearest.
+        # Steps evenly over the schedule within each batch, for a less noisy loss; sorted, so that the first have least noise.
         drawn = -(-count // s.alike)
         t = ((torch.arange(drawn) + torch.rand(drawn, generator=generator)) / drawn * self.schedule.config.steps).long()
         t = t.repeat_interleave(s.alike)[:count]
         dropped = torch.rand(count, generator=generator) < s.unconditional
-        # A million numbers a step: drawn where they are used. Sampling draws on the CPU.
+        # A million numbers a step: drawn on the device. Sampling draws on the CPU.
         here = torch.Generator(device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
         noise = torch.randn(count, LENGTH, generator=here, device=device)
-        torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))  # for what the network forgets
+        torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))  # for dropout
         row, view, dropped = row.to(device), view.to(device), dropped.to(device)
         z0 = self.statistics.standardise(self.rows.latent[row, view])
         condition = replaced(self.rows.condition(row, view), self.empty, dropped)
         z = self.schedule.noisy(z0, noise, t)
         with self.machine.mixed():
-            said = self.network(z, t.to(device), condition, prior).float()
+            output = self.network(z, t.to(device), condition, prior).float()
         target = self.schedule.target(z0, noise, t, s.network.predicts)
-        each = (said - target).square()
-        # Every block of the vector is heard: by their count alone the texture would drown the rest.
+        each = (output - target).square()
+        # Weight the vector's blocks equally: by count, the texture would outweigh the rest.
         loss = each.mean() + 0.1 * sum(each[:, place].mean() for name, place in places().items() if name != "texture")
-        guess, guessed_noise = self.schedule.resolve(said, z, t, s.network.predicts)
+        guess, guessed_noise = self.schedule.resolve(output, z, t, s.network.predicts)
         found = {"loss": each.mean(), **self._by_band(guessed_noise, noise, t)}
         for name, place in places().items():
             found[f"mse_{name}"] = each[:, place].mean()
@@ -250,7 +250,7 @@ class DenoiserTask:
     def _rendered(
         self, guess: Tensor, row: Tensor, view: Tensor, dropped: Tensor, signal: Tensor, found: dict[str, Tensor]
     ) -> Tensor:
-        """Identity and identity-perceptual loss of those guesses that have the least noise."""
+        """Identity and identity-perceptual loss of the predictions with the least noise."""
         s, count = self.settings, min(self.settings.rendered, len(guess))
         row, view = row[:count], view[:count]
         camera = self.scene.camera(self.rows.camera[row, view])
@@ -264,9 +264,9 @@ class DenoiserTask:
         found["identity"], found["identity_perceptual"] = identity.mean(), per.mean()
         return (weight * (s.identity * identity + s.identity_perceptual * per)).mean()
 
-    def _by_band(self, said: Tensor, noise: Tensor, t: Tensor) -> dict[str, Tensor]:
-        """The noise loss of Equation 1 by quarters of the schedule, those that this batch has steps in."""
-        each = (said.detach() - noise).square().mean(1)
+    def _by_band(self, predicted: Tensor, noise: Tensor, t: Tensor) -> dict[str, Tensor]:
+        """The noise loss of Equation 1 by quarters of the schedule, for those with steps in this batch."""
+        each = (predicted.detach() - noise).square().mean(1)
         band = t * BANDS // self.schedule.config.steps
         rows = {number: (band == number).nonzero()[:, 0] for number in range(BANDS)}
         return {f"noise_{number}": each[own.to(each.device)].mean() for number, own in rows.items() if len(own)}
@@ -311,7 +311,7 @@ class DenoiserTask:
 
 
 class Numbers(nn.Module):
-    """The statistics, where a state file finds them."""
+    """The statistics as buffers, so that a state file includes them."""
 
     mean: Tensor
     scale: Tensor
@@ -323,7 +323,7 @@ class Numbers(nn.Module):
 
 
 def replaced(condition: Condition, empty: Condition, dropped: Tensor) -> Condition:
-    """The empty picture's features in the rows that are dropped (B,) bool."""
+    """The condition with the empty picture's features in the dropped rows (B,) bool."""
     embedding = torch.where(dropped[:, None], empty.embedding, condition.embedding)
     maps = [torch.where(dropped[:, None, None, None], e, m) for e, m in zip(empty.maps, condition.maps, strict=True)]
     return Condition(embedding, tuple(maps))
@@ -331,7 +331,7 @@ def replaced(condition: Condition, empty: Condition, dropped: Tensor) -> Conditi
 
 @torch.no_grad()
 def portraits(scene: Scene, z: Tensor, at_once: int = 8) -> Tensor:
-    """(B, 3, side, side) sRGB: every head from a little to one side, in the light of its latent, on grey."""
+    """(B, 3, side, side) sRGB: every head from slightly to one side, in its latent's light, on grey."""
     drawn = []
     for part in z.split(at_once):
         middle = scene.model.mean.mean(0)
@@ -349,7 +349,7 @@ def portraits(scene: Scene, z: Tensor, at_once: int = 8) -> Tensor:
 
 
 def _standardise_condition(network: Denoiser, rows: Rows) -> None:
-    """The recogniser's channels to mean 0 and spread 1, as measured on the first people."""
+    """Standardise the recogniser's channels to mean 0 and deviation 1, measured on the first people."""
     some = slice(0, 2000)
     maps = [m[some].float().flatten(0, 1) for m in rows.maps]
     means = [m.mean((0, 2, 3)) for m in maps] + [rows.embedding[some].flatten(0, 1).mean(0)]

@@ -1,4 +1,4 @@
-"""What makes one made-up person, as numbers drawn from a seed: the same on every machine and every device."""
+"""The numbers that define made-up people, drawn from a seed, the same on every machine and device."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Genes = dict[str, Tensor]
 
 
 def draw(seed: int, first: int, count: int) -> Genes:
-    """People `first` to `first + count` of the endless stream that this seed is."""
+    """People `first` to `first + count` of this seed's endless sequence."""
     people = [_person(np.random.default_rng([seed, 77, first + k])) for k in range(count)]
     return {name: torch.from_numpy(np.stack([person[name] for person in people])) for name in people[0]}
 
@@ -62,7 +62,9 @@ def _person(random: np.random.Generator) -> dict[str, np.ndarray]:
     hair = hair * (1 - 0.8 * grey) + 0.8 * grey * np.array(HAIRS[-1][0]) * random.uniform(0.6, 1.3)
     brow_hair = hair * random.uniform(0.5, 1.0) * (1 - 0.3 * grey)
 
-    wrinkled = float(np.clip(age**1.6 * random.uniform(0.5, 1.5) * (1 - 0.25 * traits.weight), 0, 1.4))  # fat fills
+    wrinkled = float(
+        np.clip(age**1.6 * random.uniform(0.5, 1.5) * (1 - 0.25 * traits.weight), 0, 1.4)
+    )  # fat smooths wrinkles
     creases = np.zeros(2 * len(CREASES))
     of_group = {name: wrinkled * random.gamma(1.6, 0.6) for name in GROUPS}
     of_group["cheek"] += 0.25 * random.random()

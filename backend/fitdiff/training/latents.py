@@ -1,7 +1,7 @@
-"""What the denoiser learns from, worked out once: people as latents, and their photographs as a recogniser sees them.
+"""The denoiser's training data, computed once: people as latents, and a recogniser's features of their photographs.
 
-A folder of safetensors shards. Made-up people are written by number, so that an interrupted run goes on where it stopped;
-a folder of the user's own (docs/training.md) goes through the same code.
+A folder of safetensors shards. Made-up people are written by number, so that an interrupted run continues where it stopped;
+the user's own data (docs/training.md) go through the same code.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ INDEX = "latents.json"
 
 
 class Rows(NamedTuple):
-    """N people seen V times each."""
+    """N people in V views each."""
 
-    latent: Tensor  # (N, V, 4288) natural units; views differ in light alone, or in all that a data set has
+    latent: Tensor  # (N, V, 4288) natural units; views differ in light only, or as the data set's do
     embedding: Tensor  # (N, V, D)
     maps: tuple[Tensor, ...]  # (N, V, C, h, w)
     camera: Tensor  # (N, V, 15): rotation 9, translation 3, focal length over the side, principal point over the side
@@ -43,7 +43,7 @@ class Rows(NamedTuple):
         return Condition(self.embedding[rows, views].float(), tuple(m[rows, views].float() for m in self.maps))
 
     def of(self, people: Tensor) -> Rows:
-        """Some of them (N,) bool."""
+        """The rows of chosen people (N,) bool."""
         maps = tuple(m[people] for m in self.maps)
         return Rows(self.latent[people], self.embedding[people], maps, self.camera[people], self.points[people])
 
@@ -61,13 +61,13 @@ class PhotographedPeople(NamedTuple):
     identity: Tensor
     expression: Tensor
     light: Tensor
-    crops: Tensor  # (N, 3, c, c) as the recogniser wants them
+    crops: Tensor  # (N, 3, c, c) the recogniser's crops
     camera: Tensor  # (N, 15)
     points: Tensor  # (N, 5, 2)
 
 
 def packed(camera: Camera, side: int) -> Tensor:
-    """(N, 15) as Rows keeps it."""
+    """(N, 15) as in Rows."""
     parts = [camera.rotation.flatten(1), camera.translation, camera.focal[:, None] / side, camera.principal / side]
     return torch.cat(parts, 1)
 
@@ -105,7 +105,7 @@ def write(
     minutes: float | None = None,
     report: Report = silent,
 ) -> int:
-    """Shards until the people, or the minutes, are used up; how many people lie there now."""
+    """Write shards until the people or the minutes are used up; returns the number of people in the folder."""
     facts = {"autoencoder": sha256, "recogniser": recogniser.name, "says": source.says, "first": first}
 
     def make(start: int, number: int) -> shards.Columns:
@@ -127,7 +127,7 @@ def _rows(
         latent = join(Parts(texture, *(part.to(texture) for part in numbers)))
         condition = as_condition(recogniser, seen)
         columns.append([latent, condition.embedding, view.camera, view.points, *condition.maps])
-    # The recogniser's features are large and bear being halved.
+    # The recogniser's features are large, and half precision is enough for them.
     halves = [False, False, False, False, True, True, True]
     stacked = [torch.stack(column, 1) for column in zip(*columns, strict=True)]
     return [(t.half() if half else t.float()).cpu() for t, half in zip(stacked, halves, strict=True)]
@@ -140,7 +140,7 @@ def load(folder: Path, device: torch.device | str, limit: int | None = None) -> 
     """All rows onto the device; the texture and all else of the latent in full precision."""
     index = folder / INDEX
     if not index.is_file():
-        raise FitDiffError("training-no-latents", f"{folder} holds no latents: `fitdiff train latents` makes them.")
+        raise FitDiffError("training-no-latents", f"{folder} holds no latents: make them with `fitdiff train latents`.")
     columns: dict[str, list[Tensor]] = {name: [] for name in NAMES}
     people = 0
     for path in shards.files(folder):
@@ -152,7 +152,7 @@ def load(folder: Path, device: torch.device | str, limit: int | None = None) -> 
             break
     if not people:
         raise FitDiffError(
-            "training-no-latents", f"{folder} holds no finished shard yet: run `fitdiff train latents` on."
+            "training-no-latents", f"{folder} holds no finished shard yet: continue `fitdiff train latents`."
         )
     whole = {name: torch.cat(parts) for name, parts in columns.items()}
     rows = Rows(

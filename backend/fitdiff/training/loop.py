@@ -1,4 +1,4 @@
-"""The loop that both trainings run in: steps, a log, plots and sample sheets as it goes, and a state that continues exactly.
+"""The loop of both trainings: steps, a log, plots and sample sheets, and a state from which a run continues exactly.
 
 A run's folder holds state.safetensors (what it continues from), log.jsonl, curves.png, samples/, and the weights so far.
 """
@@ -33,7 +33,7 @@ STATE = "state.safetensors"
 class RunSettings:
     folder: Path
     steps: int  # in all, with those of earlier calls
-    minutes: float | None = None  # of this call; then it saves and ends, to be continued
+    minutes: float | None = None  # of this call, after which it saves and ends
     save_seconds: float = 300.0
     sample_every: int = 500
     log_every: int = 20
@@ -43,11 +43,11 @@ class Task(Protocol):
     """One network in training."""
 
     name: str
-    modules: dict[str, nn.Module]  # everything with weights, averages too
+    modules: dict[str, nn.Module]  # everything with weights, including averages
     optimizers: dict[str, torch.optim.Optimizer]
 
     def facts(self) -> dict[str, Any]:
-        """Settings that a continued run must share."""
+        """Settings that a continued run must have in common."""
         ...
 
     def step(self, step: int, total: int) -> dict[str, Tensor]:
@@ -55,11 +55,11 @@ class Task(Protocol):
         ...
 
     def sheet(self) -> Tensor:
-        """(3, H, W) sRGB: what it can do by now."""
+        """(3, H, W) sRGB: a picture of current results."""
         ...
 
     def export(self, folder: Path, steps: int, losses: dict[str, float]) -> list[Path]:
-        """Write weights that others can use."""
+        """Write the weights for use by engines."""
         ...
 
 
@@ -73,7 +73,7 @@ class Outcome:
 
 
 def run(task: Task, settings: RunSettings, machine: Machine, report: Report = silent) -> Outcome:
-    """From the folder's state, or from nothing, until the steps or the minutes are used up. Ctrl-C ends after the step."""
+    """Train from the folder's state, if any, until the steps or the minutes are used up. Ctrl-C ends after the step."""
     settings.folder.mkdir(parents=True, exist_ok=True)
     state, log = settings.folder / STATE, settings.folder / "log.jsonl"
     first = step = _restore(task, state) if state.is_file() else 0
@@ -112,14 +112,14 @@ def run(task: Task, settings: RunSettings, machine: Machine, report: Report = si
     if interrupted:
         raise FitDiffError(
             "cancelled",
-            f"Stopped after step {step} and saved in {settings.folder}: the same command goes on from there.",
+            f"Stopped after step {step} and saved in {settings.folder}: run the same command again to continue.",
         )
     return Outcome(step, step >= settings.steps, losses, time.monotonic() - started, files)
 
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """A list that a Ctrl-C puts something into; a second one interrupts as usual."""
+    """Yields a list that becomes non-empty on Ctrl-C; a second Ctrl-C interrupts at once."""
     seen: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -138,7 +138,7 @@ def _interrupts() -> Iterator[list[int]]:
 
 
 def rate_at(step: int, total: int, warmup: int = 200, tail: float = 0.3) -> float:
-    """What the learning rate is multiplied by: up in the first steps, down to nothing in the last `tail` of them."""
+    """The learning rate's factor: rising in the first `warmup` steps, falling to 0 in the last share `tail`."""
     left = (total - step) / max(tail * total, 1.0)
     return min(1.0, (step + 1) / warmup, max(left, 0.0) + 1e-3)
 
@@ -177,7 +177,7 @@ def _note(log: Path, step: int, losses: dict[str, float], seconds: float, rate: 
 
 
 def _cut_log(log: Path, step: int) -> None:
-    """Lines that a lost stretch of steps left behind."""
+    """Remove log lines of steps after the saved state."""
     if log.is_file():
         lines = [line for line in log.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
         log.write_text("".join(line + "\n" for line in lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the two trainings pay for, one small function each. Equations are those of the supplement."""
+"""The losses of both trainings, one small function each. Equations are those of the supplement."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..perception.types import IdentityFeatures, PerceptualNetwork
 
 
 def perceptual(network: PerceptualNetwork, made: Tensor, true: Tensor) -> Tensor:
-    """(B, 9, H, W) in [-1, 1] twice: the mean over the three maps, each looked at as a picture."""
+    """(B, 9, H, W) in [-1, 1] twice: the mean over the three maps, each taken as a picture."""
     made, true = ((0.5 + 0.5 * maps).clamp(0, 1).reshape(-1, 3, *maps.shape[2:]) for maps in (made, true))
     return network.distance(made, true).mean()
 
 
 def edges(made: Tensor, true: Tensor, shares: tuple[float, float, float]) -> Tensor:
-    """(B, 9, H, W) twice: absolute difference of the slopes between squares of 2 x 2 texels, finer ones being mostly pores."""
+    """(B, 9, H, W) twice: absolute difference of the slopes between squares of 2 x 2 texels; finer slopes are mostly pores."""
     apart = F.avg_pool2d(made - true, 2)
     weight = apart.new_tensor(shares).repeat_interleave(3).view(1, -1, 1, 1)
     across, down = ((weight * apart.diff(dim=dim).abs()).mean() for dim in (3, 2))
@@ -24,12 +24,12 @@ def edges(made: Tensor, true: Tensor, shares: tuple[float, float, float]) -> Ten
 
 
 def fooling(judged: Tensor) -> Tensor:
-    """The generator's side of the hinge game."""
+    """The generator's hinge loss."""
     return -judged.mean()
 
 
 def telling(real: Tensor, made: Tensor) -> Tensor:
-    """The discriminator's side."""
+    """The discriminator's hinge loss."""
     return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + made).mean())
 
 

@@ -1,4 +1,4 @@
-"""Where training runs: one processor or GPU, or several GPUs through accelerate; number formats; how much fits."""
+"""The device of training: one processor or GPU, or several GPUs through accelerate; number formats; batch sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEADROOM = 0.7  # of free memory that a batch may take
 
 
 class Machine:
-    """rank of world processes; `main` writes files. Started alone unless a launcher (accelerate, torchrun) says so."""
+    """rank: of `world` processes, one unless started by a launcher (accelerate, torchrun); `main` writes files."""
 
     def __init__(self, device: str = "auto") -> None:
         self.rank, self.world, self._accelerator = 0, 1, None
@@ -37,18 +37,18 @@ class Machine:
         return self.rank == 0
 
     def spread(self, module: Module) -> Module:
-        """The module as it must be called in training: gradients are averaged over the processes."""
+        """The module wrapped for training, with gradients averaged over the processes."""
         module = module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return module if self._accelerator is None else self._accelerator.prepare_model(module)
 
     @contextlib.contextmanager
     def mixed(self) -> Iterator[None]:
-        """bfloat16 where it pays: on CUDA, and on processors that multiply it (half the time)."""
+        """bfloat16 where it is faster: on CUDA, and on processors with bfloat16 products, which halve the time."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.halves):
             yield
 
     def agreed(self, stop: bool) -> bool:
-        """Whether any process wants to stop: all must, or the others wait for ever."""
+        """Whether any process wants to stop; all must stop together, or the others would wait for ever."""
         if self._accelerator is None:
             return stop
         flag = torch.tensor([float(stop)], device=self.device)
@@ -83,7 +83,7 @@ def batch_that_fits(attempt: Callable[[int], None], device: torch.device, larges
 
 
 class Average(nn.Module):
-    """A copy of a network that follows it slowly: what samples are drawn with and what ships."""
+    """A moving average of a network's weights, which draws samples and is exported."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         super().__init__()
@@ -101,13 +101,13 @@ class Average(nn.Module):
 
 
 def checked(losses: dict[str, Tensor]) -> dict[str, float]:
-    """Numbers of a stretch of steps; a run that has gone astray ends in a sentence and not in an afternoon of NaN."""
+    """The losses of a stretch of steps as numbers; raises training-diverged where one is not finite."""
     found = {name: float(value) for name, value in losses.items()}
     bad = [name for name, value in found.items() if value != value or abs(value) == float("inf")]
     if bad:
         raise FitDiffError(
             "training-diverged",
-            f"Training has gone astray ({', '.join(bad)}): continue from the last state with a smaller --rate.",
+            f"Training has diverged ({', '.join(bad)}): continue from the last state with a smaller --rate.",
         )
     return found
 

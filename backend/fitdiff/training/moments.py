@@ -1,8 +1,8 @@
 """The denoiser's Gaussian, fitted in closed form: principal directions of the texture, what the recogniser's features say
-of everything (ridge regression), and what they leave open (the residuals' covariance).
+of everything (ridge regression), and the residuals' covariance.
 
-Two halves of the people check each other, so that directions and regressions are credited with what they are worth on
-people they were not fitted to.
+The two halves of the people are cross-validated, so that directions and regressions count by their worth on people they were
+not fitted to.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from .latents import Rows
 
 RIDGES = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
 SHRINKAGE = 0.1  # of the covariance off its diagonal
-WIDTH = 0.4  # of the Gaussians about known people, in spreads: the best of .15 to .5 on people never seen
-MOST = 0.95  # correlation of texture with coefficients
-LEAST = 1e-4  # variance of a number that the coefficients hold entirely
+WIDTH = 0.4  # of the Gaussians about known people, in deviations: the best of .15 to .5 on new people
+MOST = 0.95  # largest correlation of texture with coefficients
+LEAST = 1e-4  # variance left to a number that the coefficients determine
 
 
 class Worth(NamedTuple):
-    """What a fit says of itself."""
+    """How good a fit is."""
 
-    directions: float  # share of the texture's variance that the directions hold, on people not fitted to
-    regression: dict[str, float]  # share of each block's variance that the condition tells, likewise
+    directions: float  # share of the texture's variance in the directions, on people not fitted to
+    regression: dict[str, float]  # share of each block's variance that the condition explains, likewise
     ridge: float
 
 
 @torch.no_grad()
 def fit(prior: Prior, rows: Rows, statistics: Statistics, schedule: Schedule, empty: Condition) -> Worth:
-    """Fills the prior's buffers from rows of people and their photographs."""
+    """Fill the prior's buffers from rows of people and their photographs."""
     z, seen = statistics.standardise(rows.latent), all_features(rows)
     people, views = z.shape[:2]
     if people < 2 * prior.basis.shape[1]:  # each half must span the directions
@@ -45,12 +45,12 @@ def fit(prior: Prior, rows: Rows, statistics: Statistics, schedule: Schedule, em
             f"{people} people are too few for a Gaussian of {prior.basis.shape[1]} directions: make twice as many latents.",
         )
     texture, rank = places()["texture"], prior.basis.shape[1]
-    one = z[:, 0, texture]  # views differ in light alone
+    one = z[:, 0, texture]  # views differ in light only
     half = torch.arange(people, device=one.device) % 2 == 0
     basis = directions(one, rank)
     checks = [(one[~own], directions(one[own], rank)) for own in (half, ~half)]
     held = [_unexplained(others, found) for others, found in checks]
-    noise = torch.cat(held).mean(0)  # (4096,) variance of every place off the directions, on people not fitted to
+    noise = torch.cat(held).mean(0)  # (4096,) variance outside the directions, on people not fitted to
     along = torch.stack([(others @ found).square().mean(0) for others, found in checks]).mean(0)
     credit = (along / (one @ basis).square().mean(0)).clamp(max=1).sqrt()
     prior.basis.copy_(basis)
@@ -68,7 +68,7 @@ def fit(prior: Prior, rows: Rows, statistics: Statistics, schedule: Schedule, em
     owner = half.repeat_interleave(views).to(y.device)
     ridge, left, gain = _best_ridge(x, y, owner)
     slope, _ = ridge_regression(x, y, ridge)
-    # The gain on people not fitted to is what a regression is worth; the rest of it is noise of the fit.
+    # Scale each regression by its gain on people not fitted to; the rest of it is noise of the fit.
     prior.slope.copy_(slope * gain[:, None])
     shown, beyond = y - left, _beyond(left, rank, owner)
     seen_in_both = shown[:, :rank].T @ shown[:, rank:] / len(y)
@@ -79,13 +79,13 @@ def fit(prior: Prior, rows: Rows, statistics: Statistics, schedule: Schedule, em
     if prior.has_known:
         known, count = prior.known.shape
         along = (one @ basis)[:, :count]
-        drawn = (1 + WIDTH**2) ** 0.5  # together, so that the sum keeps everybody's spread
+        drawn = (1 + WIDTH**2) ** 0.5  # so that the mixture keeps the people's spread
         prior.width.copy_(WIDTH / drawn * along.std(0))
         prior.known.copy_(along[torch.arange(known, device=one.device) % people] / drawn)
     prior.forget()
-    told = 1 - left.square().mean(0) / y.square().mean(0)
+    explained = 1 - left.square().mean(0) / y.square().mean(0)
     return Worth(
-        float(1 - torch.cat(held).mean() / one.square().mean()), _by_block(told, y.square().mean(0), rank), ridge
+        float(1 - torch.cat(held).mean() / one.square().mean()), _by_block(explained, y.square().mean(0), rank), ridge
     )
 
 
@@ -100,7 +100,7 @@ def all_features(rows: Rows) -> Tensor:
 
 
 def directions(texture: Tensor, rank: int) -> Tensor:
-    """(N, 4096) of mean 0 -> (4096, rank) orthonormal, those that spread most first."""
+    """(N, 4096) of mean 0 -> (4096, rank) orthonormal, by falling variance."""
     if len(texture) < texture.shape[1]:
         values, vectors = torch.linalg.eigh((texture @ texture.T).double())
         found = texture.double().T @ vectors[:, -rank:].flip(1)
@@ -112,7 +112,7 @@ def directions(texture: Tensor, rank: int) -> Tensor:
 def ridge_regression(x: Tensor, y: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
     """(N, f), (N, k) -> slope (k, f) of y = slope x, and the fit (N, k)."""
     x64, y64 = x.double(), y.double()
-    few = len(x) < x.shape[1]  # then the same slope comes of a system of N equations instead of f
+    few = len(x) < x.shape[1]  # then solve the equivalent system of N equations instead of f
     matrix = x64 @ x64.T if few else x64.T @ x64
     matrix.diagonal().add_(ridge)
     slope = x64.T @ torch.linalg.solve(matrix, y64) if few else torch.linalg.solve(matrix, x64.T @ y64)
@@ -120,7 +120,7 @@ def ridge_regression(x: Tensor, y: Tensor, ridge: float) -> tuple[Tensor, Tensor
 
 
 def _best_ridge(x: Tensor, y: Tensor, owner: Tensor) -> tuple[float, Tensor, Tensor]:
-    """The ridge that leaves least on the other half of the people; what it leaves (N, k); the gain (k,) that leaves least."""
+    """By cross-validation over the halves: the best ridge, its residuals (N, k), and the best gain (k,)."""
     best: tuple[float, float, Tensor, Tensor] | None = None
     for ridge in RIDGES:
         made = torch.zeros_like(y)
@@ -137,7 +137,7 @@ def _best_ridge(x: Tensor, y: Tensor, owner: Tensor) -> tuple[float, Tensor, Ten
 
 
 def _apart(y: Tensor) -> Tensor:
-    """Without a condition: directions are uncorrelated, identity and expression have their own spread, light its covariance."""
+    """Covariance without a condition: directions uncorrelated, identity and expression diagonal, light full."""
     covariance = torch.diag(y.square().mean(0))
     light = slice(y.shape[1] - BLOCKS["light"], y.shape[1])
     covariance[light, light] = y[:, light].T @ y[:, light] / len(y)
@@ -145,8 +145,8 @@ def _apart(y: Tensor) -> Tensor:
 
 
 def _beyond(left: Tensor, rank: int, owner: Tensor) -> Tensor:
-    """(rank, coefficients): what texture and coefficients have in common beyond what photographs show of both. Chance alone
-    ties a tenth of 2,080 people's shape to their texture, so pairs of directions count for what they are worth on others."""
+    """(rank, coefficients): covariance of texture and coefficients beyond what photographs show of both. Chance alone explains
+    a tenth of 2,080 people's shape by their texture, so pairs of directions count by their worth on the other half."""
     spread = left.square().mean(0).sqrt().clamp(min=1e-6)
     texture, *blocks = (left / spread).split([rank, *(n for name, n in BLOCKS.items() if name != "texture")], 1)
     found = []
@@ -162,8 +162,8 @@ def _beyond(left: Tensor, rank: int, owner: Tensor) -> Tensor:
 
 
 def _joined(covariance: Tensor, between: Tensor) -> Tensor:
-    """The covariance with this between its first directions and the others; of few people it may be more than two
-    spreads can have in common, and is drawn in."""
+    """The covariance with this block between its first directions and the others, shrunk where few people make it larger
+    than the variances allow."""
     rank = len(between)
     own, other = _root(covariance[:rank, :rank]), _root(covariance[rank:, rank:])
     correlation = torch.linalg.solve_triangular(own, between, upper=False).T
@@ -185,7 +185,7 @@ def _root(covariance: Tensor) -> Tensor:
 
 
 def _unexplained(texture: Tensor, basis: Tensor) -> Tensor:
-    """(N, 4096) squares of what lies off the directions."""
+    """(N, 4096) squared residuals outside the directions."""
     return (texture - texture @ basis @ basis.T).square()
 
 
@@ -200,10 +200,10 @@ def _levels(noise: Tensor) -> tuple[Tensor, Tensor]:
     return which, what
 
 
-def _by_block(told: Tensor, weight: Tensor, rank: int) -> dict[str, float]:
+def _by_block(explained: Tensor, weight: Tensor, rank: int) -> dict[str, float]:
     found, start = {}, 0
     for name, length in (("texture", rank), *((name, n) for name, n in BLOCKS.items() if name != "texture")):
         part = slice(start, start + length)
-        found[name] = float((told[part] * weight[part]).sum() / weight[part].sum())
+        found[name] = float((explained[part] * weight[part]).sum() / weight[part].sum())
         start += length
     return found

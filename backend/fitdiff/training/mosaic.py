@@ -1,5 +1,5 @@
-"""What the autoencoder knows before any training, fitted in closed form: mean maps, how colours vary, and the fine maps that
-follow from the latent linearly."""
+"""The autoencoder's closed-form part, fitted before training: mean maps, principal colours, and fine maps that depend
+linearly on the latent."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ..skin_maps import CHANNELS
 from .moments import directions
 
 AT_ONCE = 4
-NEAR_STEPS = 4  # at once: the tiles' moments are 400 MB, which every addition goes through
+NEAR_STEPS = 4  # added at once, since every addition goes through the tiles' 400 MB of moments
 RIDGE = 0.01  # of a direction's own variance
-NEAR_RIDGE = 0.1  # of the numbers' mean variance; less tells people better, but makes folds of what guidance adds
-NEAR_SHARES = (1.0, 3.0, 4.0, 4.0, 4.0)  # light, gloss, normal: normals spread mostly where nothing tells them
+NEAR_RIDGE = 0.1  # of the numbers' mean variance; with less, guidance's changes turn into folds
+NEAR_SHARES = (1.0, 3.0, 4.0, 4.0, 4.0)  # weights of light, gloss, normal
 
 
 @torch.no_grad()
 def fit(
     network: Autoencoder, source: Callable[[int, int], Tensor], people: int, near_people: int | None = None
 ) -> None:
-    """Of the first people that the source (step, count) gives; they are looked at twice. The tiles' maps, which tell 73
-    numbers apart, need more of them."""
+    """Fit to the first people of the source (step, count), in two passes. The tiles' maps, of 73 numbers each, need more of
+    them."""
     steps = range(people // AT_ONCE)
     side, size, mosaic = network.config.mean, network.config.size, network.config.mosaic
     total = torch.zeros(CHANNELS, size, size, dtype=torch.float64)
@@ -44,7 +44,7 @@ def fit(
     network.spread.copy_(spread.float())
     if not mosaic:
         return
-    # Lightness and two colours: the directions in which diffuse maps spread, each to spread 1; the gloss is its own.
+    # Lightness and two colours: the principal directions of diffuse maps, scaled to deviation 1; the gloss separately.
     about = F.avg_pool2d(mean[:3], size // 32)
     colour = colour / (people * about[0].numel()) - torch.einsum("chw,dhw->cd", about, about) / about[0].numel()
     values, vectors = torch.linalg.eigh(colour / spread[:3, None] / spread[None, :3])
@@ -61,7 +61,7 @@ def fit(
 
 
 def _detail(network: Autoencoder, source: Callable[[int, int], Tensor], steps: range) -> None:
-    """The fine maps: what interpolation misses, regressed on the directions in which latents spread most."""
+    """The fine maps: the residuals of interpolation, regressed on the latents' principal directions."""
     mosaic, count, side = network.mosaic, network.config.detail, network.config.size // 2
     device = network.mean.device
     latents = torch.cat([network.encode(source(step, AT_ONCE)).flatten(1) for step in steps])
@@ -86,12 +86,12 @@ def _detail(network: Autoencoder, source: Callable[[int, int], Tensor], steps: r
 
 
 def _near(network: Autoencoder, source: Callable[[int, int], Tensor], steps: range) -> None:
-    """The tiles' small maps: what all before has missed, regressed on the numbers about each tile, and of that the
-    combinations that say most."""
+    """The tiles' small maps: the remaining residuals, regressed on the numbers about each tile, reduced to the best
+    combinations."""
     mosaic = network.mosaic
     matrix: Tensor | None = None
     moments: Tensor | None = None
-    mosaic.has_near = False  # what is left is without them
+    mosaic.has_near = False  # the residuals are computed without them
     for first in steps[::NEAR_STEPS]:
         maps = torch.cat([source(step, AT_ONCE) for step in steps[first : first + NEAR_STEPS]])
         latent = network.encode(maps)
@@ -105,7 +105,9 @@ def _near(network: Autoencoder, source: Callable[[int, int], Tensor], steps: ran
             moments.baddbmm_(seen, told_of)
     assert matrix is not None and moments is not None
     people = len(steps) * AT_ONCE
-    reading, near = told(matrix / people, moments / people, network.config.near, mosaic.tile[0] * mosaic.tile[1])
+    reading, near = reduced_rank_regression(
+        matrix / people, moments / people, network.config.near, mosaic.tile[0] * mosaic.tile[1]
+    )
     mosaic.has_near = True
     mosaic.near_reading.copy_(reading)
     mosaic.near.copy_(near)
@@ -117,9 +119,9 @@ def own(left: Tensor, back: Tensor) -> Tensor:
     return torch.cat([torch.einsum("c,bchw->bhw", light, left[:, :3])[:, None], left[:, 3:4], left[:, 6:]], 1)
 
 
-def told(matrix: Tensor, moments: Tensor, count: int, texels: int) -> tuple[Tensor, Tensor]:
-    """Per tile, second moments (73, 73) of what is seen and (73, 5 x texels) with what is to be told -> reading (count, 73)
-    and maps (count, 5 x texels), of all regressions of that rank the one that leaves least."""
+def reduced_rank_regression(matrix: Tensor, moments: Tensor, count: int, texels: int) -> tuple[Tensor, Tensor]:
+    """Per tile, second moments (73, 73) of the inputs and (73, 5 x texels) with the outputs -> reading (count, 73) and maps
+    (count, 5 x texels): the regression of rank `count` with the smallest residual."""
     size = matrix.shape[1] - 1
     seen, shares = matrix.double(), moments.new_tensor(NEAR_SHARES).repeat_interleave(texels)
     spread = seen.diagonal(dim1=1, dim2=2)[:, :size].mean(1)

@@ -31,7 +31,9 @@ LENGTHS = {name: length for name, length in BLOCKS.items() if name != "texture"}
 def people_of(folder: Path) -> list[Path]:
     found = sorted(path.parent for path in folder.glob("*/person.json"))
     if not found:
-        raise FitDiffError("training-no-data", f"{folder} holds no people: each needs a folder with person.json in it.")
+        raise FitDiffError(
+            "training-no-data", f"{folder} holds no people: each person needs a folder with a person.json."
+        )
     return found
 
 
@@ -69,7 +71,7 @@ class MapFolder:
 
 
 def source(folder: Path, perception: Perception, size: int, device: torch.device) -> Source:
-    """The folder as the latents are made from; faces are looked for as in any photo."""
+    """The folder as a source for latents; faces are detected as in any photo."""
     people = people_of(folder)
 
     def read(first: int, count: int) -> tuple[Tensor, list[PhotographedPeople]]:
@@ -95,7 +97,7 @@ def _view(person: Path, perception: Perception, device: torch.device) -> Photogr
     marks = torch.from_numpy(faces[0].landmarks468[None, :, :2]).to(device).float()
     height, width = photo.pixels.shape[:2]
     camera, side = numbers["camera"], float(max(height, width))
-    # The training renders squares: the photo's longer side, its middle kept.
+    # Training renders squares, as large as the photo's longer side, with the same middle.
     shift = [(side - width) / 2, (side - height) / 2]
     packed = [*np.ravel(camera["rotation"]), *camera["translation"], camera["focal"] / side]
     packed += [(value + off) / side for value, off in zip(camera["principal"], shift, strict=True)]

@@ -1,5 +1,5 @@
-"""Genes to maps: diffuse, specular and normal of a batch of made-up people, consistent because all come from one height
-field and one set of masks. Batched torch, on any device."""
+"""Genes to maps: diffuse, specular and normal of a batch of made-up people, all from one height field and one set of masks.
+Batched torch, on any device."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .genes import Genes
 from .skin_bank import blur
 
 TEXEL = 0.56  # millimetres that a texel of 512 covers in the middle of the face
-REFERENCE = 512  # texels; sizes below are of this
+REFERENCE = 512  # texels; sizes below refer to this
 STROKE_POINTS = 14
 
 
 @torch.no_grad()
 def paint(canvas: Canvas, genes: Genes) -> Skin:
-    """Genes as `genes.draw` gives them, moved to the canvas' device."""
+    """The maps of genes from `genes.draw`, on the canvas' device."""
     g = {name: value.to(canvas.device) for name, value in genes.items()}
     log, height = _plain_skin(canvas, g)
     log, height, marks = _marks(canvas, g, log, height)
@@ -36,21 +36,21 @@ def paint(canvas: Canvas, genes: Genes) -> Skin:
 
 
 def _plain_skin(canvas: Canvas, g: Genes) -> tuple[Tensor, Tensor]:
-    """Log albedo: the mean skin, what several skins differ from it region by region, pigments. Height: fine detail."""
+    """Log albedo: the mean skin, several skins' differences from it mixed by region, pigments. Height: fine detail."""
     size, bank = canvas.size, canvas.bank
     batch = len(g["melanin"])
     melanin = g["melanin"].new_tensor(MELANIN).view(1, 3, 1, 1)
     blood = g["melanin"].new_tensor(HAEMOGLOBIN).view(1, 3, 1, 1)
     mixing = torch.sigmoid(1.5 * fields(g["coarse"], size))  # (B, 3, S, S)
 
-    # Two or three skins side by side, each in its own region, stretched beyond themselves.
+    # Two or three skins, each in its own region, with exaggerated differences.
     first, second = (_picked(bank.broad, g["pick"][:, k]) for k in (0, 1))
     low = F.interpolate(mixing[:, :1], first.shape[2:], mode="area")
     broad = first * low + second * (1 - low)
     tone = broad.mean(1, keepdim=True)
     broad = (tone + 0.6 * (broad - tone)).clamp(
         -0.9, 0.9
-    )  # half of their colour is the light they were photographed in
+    )  # halved: half of their colour is the light they were photographed in
     broad = _turned(broad, g["broad_flip"]) * _spread(g["broad_gain"])
     broad = F.interpolate(broad, (size, size), mode="bicubic", align_corners=False)
 
@@ -61,7 +61,7 @@ def _plain_skin(canvas: Canvas, g: Genes) -> tuple[Tensor, Tensor]:
     if fine.shape[-1] != size:
         fine = F.interpolate(fine, (size, size), mode="area")
     grey = fine.mean(1, keepdim=True)
-    # Behind the face the skins' layouts end; and what colour their fine detail has is mostly their files' compression.
+    # The skins' layouts end behind the face, and the colour of their fine detail is mostly compression.
     fine = (grey + 0.3 * (fine - grey)) * _spread(g["fine_gain"]) * (0.25 + 0.75 * canvas.masks["face"])
 
     middle = fields(g["middle"], size)
@@ -83,7 +83,7 @@ def _plain_skin(canvas: Canvas, g: Genes) -> tuple[Tensor, Tensor]:
     white = cut(canvas, g["tile"][:, 0], g["shift"][:, 0])
     soft = blur(white, 1.1 * size / REFERENCE)
     speckle = 0.020 * _unit(soft) * (0.5 + _spread(g["blotch"]))
-    contrast = 0.75 + 0.25 * torch.exp(-0.5 * _spread(g["melanin"]).clamp(min=0))  # dark skin hides its blood
+    contrast = 0.75 + 0.25 * torch.exp(-0.5 * _spread(g["melanin"]).clamp(min=0))  # dark skin hides blood's colour
     log = canvas.mean + broad + fine + melanin * pigment + blood * ruddy * contrast + speckle
 
     grey = fine.mean(1, keepdim=True)
@@ -98,7 +98,7 @@ def _plain_skin(canvas: Canvas, g: Genes) -> tuple[Tensor, Tensor]:
 
 
 def _marks(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Freckles, moles, age spots, blemishes. The last result is where skin is raised and shines less."""
+    """Freckles, moles, age spots, blemishes. The last result masks raised, less shiny skin."""
     size = canvas.size
     unit = size / REFERENCE
     melanin = log.new_tensor(MELANIN).view(1, 3, 1, 1)
@@ -120,7 +120,7 @@ def _marks(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tenso
 
 
 def _creases(canvas: Canvas, g: Genes, height: Tensor) -> tuple[Tensor, Tensor]:
-    """Wrinkles: lines that wander a little, sharp at the bottom and soft round about. The second result darkens."""
+    """Wrinkles: slightly wandering lines, sharp at the bottom and soft around. The second result is their darkening."""
     size = canvas.size
     unit = size / REFERENCE
     lines = canvas.creases[None] + 0  # (1, W, P, 2)
@@ -162,7 +162,7 @@ def _lips(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor
 
 
 def _make_up(canvas: Canvas, g: Genes, log: Tensor) -> tuple[Tensor, Tensor]:
-    """Foundation evens out, blush and shadow colour. The second result is where the skin is matt."""
+    """Foundation, blush and eye shadow. The second result masks matt skin."""
     powder = _spread(g["foundation"]) * canvas.masks["face"] * (1 - canvas.lips)
     smooth = F.interpolate(blur(F.avg_pool2d(log, 4), 2.5), log.shape[2:], mode="bilinear", align_corners=False)
     log = torch.lerp(log, smooth, powder)
@@ -172,7 +172,7 @@ def _make_up(canvas: Canvas, g: Genes, log: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _hair(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Brows, lashes, beard and scalp. The last result is how much of the skin they cover."""
+    """Brows, lashes, beard and scalp. The last result is their coverage of the skin."""
     size = canvas.size
     unit = size / REFERENCE
     brows = _brows(canvas, g)
@@ -218,7 +218,7 @@ def _hair(canvas: Canvas, g: Genes, log: Tensor, height: Tensor) -> tuple[Tensor
 
 
 def _brows(canvas: Canvas, g: Genes) -> Tensor:
-    """(B, 1, S, S) alpha of strokes along the brows' lines: they stand up at the nose and lie down outwards."""
+    """(B, 1, S, S) alpha of strokes along the brows' lines, upright at the nose and flatter outwards."""
     size = canvas.size
     unit = size / REFERENCE
     many, thick, opacity, lift, arch, slant, reach, starts, ends, peak, tail, veil = (
@@ -246,7 +246,7 @@ def _brows(canvas: Canvas, g: Genes) -> Tensor:
     root = middle(s) - torch.stack([torch.zeros_like(s), across * 0.5 * thickness], -1)
     ahead = middle(s + 0.04) - middle(s - 0.04)
     slope = torch.atan2(-ahead[..., 1], ahead[..., 0].abs())
-    # At the nose hairs stand; further out the lower ones rise and the upper ones fall towards the middle line.
+    # Upright at the nose; further out the lower ones rise and the upper ones fall towards the middle line.
     standing = 1.15 * torch.exp(-s.clamp(min=0) * 5.5)
     angle = slope + standing + 0.2 - 0.45 * across * (s / 0.25).clamp(0, 1) - 0.35 * (s - 0.4).clamp(min=0)
     angle = angle + 0.12 * g["stroke_angle"]
@@ -264,7 +264,7 @@ def _brows(canvas: Canvas, g: Genes) -> Tensor:
 
 
 def _profile(s: Tensor, starts: Tensor, ends: Tensor, tail: Tensor) -> Tensor:
-    """How thick a brow is along itself: full after its first fifth, pointed outside."""
+    """Thickness along the brow: full after its first fifth, pointed at the outer end."""
     x = ((s - starts) / (ends - starts)).clamp(0, 1)
     return (0.62 + 0.38 * (x / 0.2).clamp(max=1)) * (1 - (1 - tail) * ((x - 0.35) / 0.65).clamp(min=0) ** 1.3)
 
@@ -292,13 +292,13 @@ def _normals(height: Tensor) -> Tensor:
 
 
 def _dots(points: Tensor, sigma: float) -> Tensor:
-    """Splats as round spots whose middle is as strong as their weight says."""
+    """Splats as round spots, with their weight as the middle's value."""
     sigma = max(sigma, 0.4)
     return blur(points, sigma) * (2 * math.pi * sigma * sigma)
 
 
 def _unit(noise: Tensor) -> Tensor:
-    """Each person's field to spread 1: by its own, so that nobody depends on the company."""
+    """Each person's field scaled to deviation 1 by itself, so that it does not depend on the batch."""
     return noise / noise.std((1, 2, 3), keepdim=True)
 
 
@@ -311,5 +311,5 @@ def _picked(bank: Tensor, share: Tensor) -> Tensor:
 
 
 def _turned(pictures: Tensor, flip: Tensor) -> Tensor:
-    """Those whose flip (B,) is 1, left for right."""
+    """The pictures, mirrored where flip (B,) is 1."""
     return torch.where(flip.view(-1, 1, 1, 1) > 0.5, pictures.flip(3), pictures)

@@ -1,6 +1,6 @@
-"""Made-up people painted and photographed once and kept as files: what a machine trains from that paints slower than it learns.
+"""Made-up people painted and photographed once and kept in files, for machines that train faster than they paint.
 
-A folder of safetensors shards, 8-bit, which are read where they lie. Written by number, so that an interrupted run goes on.
+A folder of memory-mapped 8-bit safetensors shards, written by number, so that an interrupted run continues.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def write(
     minutes: float | None = None,
     report: Report = silent,
 ) -> int:
-    """Shards until the people, or the minutes, are used up; how many people lie there now."""
+    """Write shards until the people or the minutes are used up; returns the number of people in the folder."""
     facts = {"seed": crowd.seed, "size": crowd.size, "views": views, "first": first}
 
     def make(start: int, number: int) -> shards.Columns:
@@ -56,7 +56,7 @@ def _kept(people: People) -> dict[str, Tensor]:
 
 
 class Painted:
-    """The people of such a folder, those there are when it is opened; files are mapped, not read."""
+    """The people in such a folder when it is opened; files are memory-mapped."""
 
     def __init__(
         self, folder: Path, device: torch.device | str = "cpu", seed: int = 0, limit: int | None = None
@@ -65,7 +65,7 @@ class Painted:
         paths = shards.files(folder)
         if not index.is_file() or not paths:
             raise FitDiffError(
-                "training-no-people", f"{folder} holds no painted people: `fitdiff train paint` makes them."
+                "training-no-people", f"{folder} holds no painted people: make them with `fitdiff train paint`."
             )
         self.facts = json.loads(index.read_text(encoding="utf-8"))
         self.shards = [shards.read(path) for path in paths]
@@ -97,12 +97,12 @@ class Painted:
         return torch.where(flip.to(maps.device)[:, None, None, None], mirrored(maps), maps)
 
     def in_turn(self, step: int, count: int) -> Tensor:
-        """(count, 9, S, S), everybody once before anybody twice: for what is fitted and not trained."""
+        """(count, 9, S, S), all people once before any twice, for closed-form fits."""
         rows = [row % len(self) for row in range(step * count, (step + 1) * count)]
         return torch.cat([self.maps(row, 1) for row in rows])
 
     def source(self, recogniser: IdentityNetwork) -> Source:
-        """What `latents.write` encodes; it asks for people by their number in the stream."""
+        """A source for `latents.write`, which gives people by their number in the sequence."""
 
         def people(number: int, count: int) -> tuple[Tensor, list[PhotographedPeople]]:
             first = number - self.facts["first"]

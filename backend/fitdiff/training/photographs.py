@@ -1,5 +1,5 @@
-"""Made-up people photographed: cameras, light, hair, glasses and other things in the way, backgrounds, and what lenses and
-files do to pictures. Only the condition is learnt from these, so none of it enters the latent."""
+"""Photographs of made-up people: cameras, light, hair, glasses and other covers, backgrounds, and defects of lenses and files.
+They are used for the condition only, so none of this enters the latent."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from .genes import Genes
 from .skin_bank import blur
 
 SIDE = 208  # pixels of a photograph
-SHARE = 0.62  # of its height that a face takes, give or take
-FACE_LIGHT = 0.15  # linear brightness that a camera would give the middle of any face
-LATITUDE = 0.6  # stops that it lets a face be off that
-WHITE = 0.9  # linear brightness of its lightest tenth at which a face begins to burn out
+SHARE = 0.62  # the face's height over the photograph's, about
+FACE_LIGHT = 0.15  # linear brightness to which a camera exposes a face's middle
+LATITUDE = 0.6  # stops by which it lets a face differ from that
+WHITE = 0.9  # linear brightness of a face's lightest tenth from which it burns out
 EYES = (36, 39), (42, 45)
 QUANTIZATION = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -47,13 +47,13 @@ QUANTIZATION = (
 
 class Shot(NamedTuple):
     image: Tensor  # (B, 3, SIDE, SIDE) sRGB 0..1
-    landmarks: Tensor  # (B, 468, 2) pixels, as a detector that is a little off would give them
+    landmarks: Tensor  # (B, 468, 2) pixels, with a detector's errors
     light: Tensor  # (B, 9)
     camera: Camera
 
 
 def draw(seed: int, first: int, count: int, view: int = 0) -> Genes:
-    """How people `first` to `first + count` are photographed the view-th time."""
+    """Settings of the view-th photograph of people `first` to `first + count`."""
     rows = [_shot(np.random.default_rng([seed, 78, first + k, view])) for k in range(count)]
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 
@@ -87,7 +87,7 @@ def _shot(random: np.random.Generator) -> dict[str, np.ndarray]:
         "offset": random.normal(0, 0.04, 2),
         "light": light(random),
         "fill": np.array([*random.normal(0, 1, 3), max(0.0, random.normal(0.0, 0.3))]),
-        "metering": random.uniform(0.5, 0.95),  # how much of what goes too far the camera takes back
+        "metering": random.uniform(0.5, 0.95),  # share of a wrong exposure that the camera corrects
         "gaze": random.normal(0, 0.10, 2),
         "hair": float(hair) * random.uniform(0.3, 1.0),
         "hair_height": float(hair) * random.uniform(0.004, 0.035),
@@ -221,7 +221,7 @@ class Photographer:
         return self.scalp[None] ** 0.6 * (s["hair"][:, None] > 0)
 
     def _hair_cover(self, s: Genes) -> Tensor:
-        """(B, 1, S, S): where hair lies on the tile; the fringe reaches down the forehead."""
+        """(B, 1, S, S) coverage of the tile by hair; a fringe reaches down the forehead."""
         canvas = self.canvas
         uneven = fields(s["hair_noise"], canvas.size)
         mask = canvas.masks["scalp"] + _row(s["hair_fringe"]) * 0.9 * torch.exp(-(((canvas.y - 0.17) / 0.06) ** 2)) * (
@@ -251,7 +251,7 @@ class Photographer:
         return torch.lerp(wall, hair, behind)
 
     def _things(self, picture: Tensor, s: Genes, points: Tensor) -> Tensor:
-        """Glasses, and now and then a hand-sized something."""
+        """Glasses, and sometimes a hand-sized object."""
         y, x = _pixels(picture.shape[-1], points)
         left, right = (points[:, list(pair)].mean(1) for pair in EYES)
         across = right - left
@@ -293,10 +293,10 @@ class Photographer:
 
 
 def metered(linear: Tensor, marks: Tensor, share: Tensor) -> Tensor:
-    """(B,) what a camera multiplies the light by, from how bright the face is in (B, 3, H, W) at its marks (B, N, 2).
+    """(B,) exposure factor, from the face's brightness in (B, 3, H, W) at its landmarks (B, N, 2).
 
-    A share (B,) of the stops by which it is out of latitude, and of those by which its lightest parts burn out: dark skin
-    stays darker than pale skin."""
+    share (B,): of the stops beyond LATITUDE, and of those by which the lightest parts burn out, that is corrected. So dark
+    skin stays darker than pale skin."""
     places = 2 * marks / linear.shape[-1] - 1
     seen = F.grid_sample(linear.mean(1, keepdim=True), places[:, None], padding_mode="border", align_corners=False)[
         :, 0, 0
@@ -326,8 +326,8 @@ def develop(linear: Tensor, s: Genes, canvas: Canvas) -> Tensor:
 
 
 def compressed(image: Tensor, coarseness: Tensor) -> Tensor:
-    """What JPEG leaves of pictures (B, 3, 8 h, 8 w) sRGB: blocks of 8 x 8 rounded in cosine space. coarseness (B,) scales
-    the table; 1 is quality 50."""
+    """Pictures (B, 3, 8 h, 8 w) sRGB with JPEG's losses: blocks of 8 x 8 rounded in cosine space. coarseness (B,) scales the
+    table; 1 is quality 50."""
     batch, _, height, width = image.shape
     k = torch.arange(8, device=image.device, dtype=image.dtype)
     cosine = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) * 0.5
@@ -344,14 +344,14 @@ def compressed(image: Tensor, coarseness: Tensor) -> Tensor:
 
 
 def _strands(canvas: Canvas, s: Genes) -> Tensor:
-    """(B, 1, S, S), mean 0, spread 1: noise drawn out downwards."""
+    """(B, 1, S, S), mean 0, deviation 1: noise stretched downwards."""
     noise = cut(canvas, s["tile"][:, 0], s["shift"][:, 0])
     drawn = F.avg_pool2d(F.pad(noise, (1, 1, 12, 12), mode="replicate"), (25, 3), 1)
     return drawn * math.sqrt(75)
 
 
 def _missed(marks: Tensor, miss: Tensor) -> Tensor:
-    """Landmarks turned, grown and shifted a little about their middle, as another detector would have it."""
+    """Landmarks turned, scaled and shifted a little about their middle, as by another detector."""
     middle = marks.mean(1, keepdim=True)
     size = (marks[..., 0].amax(1) - marks[..., 0].amin(1))[:, None]
     grow, turn = 1 + miss[:, 2:3], miss[:, 3:4]
@@ -372,7 +372,7 @@ def _row(values: Tensor) -> Tensor:
 
 
 def plain(photographer: Photographer, genes: Genes, skin: Skin) -> Tensor:
-    """(B, 3, SIDE, SIDE) portraits with nothing in the way: a grey wall, a soft lamp, a little from the side."""
+    """(B, 3, SIDE, SIDE) portraits without covers, on a grey wall, in soft light from slightly to one side."""
     count = len(skin.diffuse)
     shot = draw(0, 0, count)
     still = {name: torch.zeros_like(value) for name, value in shot.items()}

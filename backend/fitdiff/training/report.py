@@ -1,4 +1,4 @@
-"""How good the weights are, on made-up people that no training has seen."""
+"""Measure weights on made-up people that were not used in training."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from .painted import Painted
 from .skin_bank import blur
 
 QUARTERS = 4
-SHOWN, SHOWN_SIDE = 4, 256  # people whose maps are shown as they are and as they come back, and how large
+SHOWN, SHOWN_SIDE = 4, 256  # people whose maps are shown, true and reconstructed, and their size
 PHOTOGRAPHED, IN_A_ROW = 12, 6  # photographs shown with a sample of each below
-TIMES = tuple(range(25, 1000, 50))  # evenly over the schedule, as many in each quarter
+TIMES = tuple(range(25, 1000, 50))  # steps evenly over the schedule, equally many in each quarter
 
 
 @torch.no_grad()
@@ -39,8 +39,8 @@ def autoencoder(
     report: Report = silent,
     at_once: int = 4,
 ) -> dict[str, Any]:
-    """PSNR (of 1) and SSIM of each map as stored, and how many codes the people use between them; out: a picture of the
-    first people's maps, true and made. maps: (first, count) -> (count, 9, S, S) of people never trained on."""
+    """PSNR (of 1) and SSIM of each map as stored, and the number of codes that the people use; out: a picture of the first
+    people's maps, true and reconstructed. maps: (first, count) -> (count, 9, S, S) of people not trained on."""
     psnr, ssim = torch.zeros(3), torch.zeros(3)
     shown: list[Tensor] = []
     used = torch.zeros(network.config.codes, dtype=torch.bool)
@@ -67,7 +67,7 @@ def autoencoder(
 
 
 def side_by_side(true: Tensor, made: Tensor) -> Tensor:
-    """(B, 9, S, S) in 0..1, twice -> (B, 3, SHOWN_SIDE, 6 * SHOWN_SIDE): each map, true and made."""
+    """(B, 9, S, S) in 0..1, twice -> (B, 3, SHOWN_SIDE, 6 * SHOWN_SIDE): each map, true and reconstructed."""
     pictures = [one for pair in zip(true.split(3, 1), made.split(3, 1), strict=True) for one in pair]
     small = (F.interpolate(one, (SHOWN_SIDE,) * 2, mode="bilinear", antialias=True) for one in pictures)
     return torch.cat(list(small), 3).cpu()
@@ -100,7 +100,7 @@ def noise_loss(trained: TrainedDenoiser, rows: Rows, count: int, generator: torc
             z = schedule.noisy(z0, noise, t_rows)
             says = {"denoiser": network(z, t_rows.to(device), given)}
             if network.config.prior:
-                says["gaussian"] = network.prior.said(z, t_rows.to(device), *given[-1], network.config.predicts)
+                says["gaussian"] = network.prior.prediction(z, t_rows.to(device), *given[-1], network.config.predicts)
             guesses = {
                 name: schedule.resolve(said, z, t_rows, network.config.predicts)[1] for name, said in says.items()
             }
@@ -143,7 +143,7 @@ def denoiser(
     for part in every.split(8):
         condition = rows.condition(part, first[part])
         latent = statistics.restore(_sampled(network, schedule, condition, len(part), steps, generator, device))
-        # The sample's own light and expression: the paper's unguided samples are judged as they come.
+        # In the sample's own light and expression, as the paper judges unguided samples.
         picture = scene.picture(latent, scene.camera(rows.camera[part, first[part]]))
         seen = scene.features(picture, rows.points[part, first[part]] * scene.side).embedding
         _note(by, scene.recogniser.name, seen, condition.embedding)
@@ -167,7 +167,7 @@ def denoiser(
 
 
 def followed(made: Tensor, true: Tensor) -> dict[str, float]:
-    """Embeddings (N, D) of samples and of the photographs they were drawn for: how alike, against other people's."""
+    """Embeddings (N, D) of samples and of the photographs they were drawn for: similarity, and that to other people's."""
     others = true.roll(1, 0)
     nearest = (F.normalize(made) @ F.normalize(true).T).argmax(1) == torch.arange(len(made), device=made.device)
     return {

@@ -1,4 +1,4 @@
-"""A folder of people in numbered safetensors files: written by number, so that an interrupted run goes on where it stopped."""
+"""A folder of people in numbered safetensors files, so that an interrupted run continues where it stopped."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def fill(
     report: Report = silent,
     stage: str = "painting and photographing people",
 ) -> int:
-    """Write what is not there until the people, or the minutes, are used up; how many people lie there now.
+    """Write missing files until the people or the minutes are used up; returns the number of people in the folder.
 
-    index  JSON file beside the shards that holds `facts`: a folder made with other facts is refused
+    index  JSON file beside the shards with `facts`; a folder made with other facts is refused
     make   (first, number) -> the columns of so many people, at most `at_once`
     size   people in a file
     """
@@ -65,5 +65,5 @@ def files(folder: Path) -> list[Path]:
 
 
 def read(path: Path) -> Columns:
-    """The file's columns, mapped: what is not looked at is not read."""
+    """The file's columns, memory-mapped: only what is used is read."""
     return load_file(path)

@@ -1,7 +1,7 @@
-"""The photographic skins that training paints its people on; build/skin_bank.py makes their file.
+"""The photographic skins on which training paints its people; build/skin_bank.py makes their file.
 
-Training paints its people on these where the file is given, and on the smaller basis that ships where it is not. Held as
-log albedo without its tone, in 8-bit steps: broad shape of all skins, fine detail of the sharp ones.
+Without the file, training uses the shipped basis, which is smaller. Stored as log albedo without its tone, in 8-bit steps:
+low frequencies of all skins, fine detail of the sharp ones.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ..errors import FitDiffError
 from ..face.skin import load_skin
 
 BROAD_SIDE = 128
-BROAD_REACH, FINE_REACH = 2.5, 0.8  # of log albedo, what the 8-bit steps span
+BROAD_REACH, FINE_REACH = 2.5, 0.8  # log albedo that the 8-bit steps span
 
 
 @dataclass(frozen=True)
 class SkinBank:
-    """broad (N, 3, s, s): how a skin's low frequencies differ from the mean skin; fine (M, 3, S, S): its detail."""
+    """broad (N, 3, s, s): low frequencies of skins less the mean skin; fine (M, 3, S, S): their detail."""
 
     broad: Tensor
     fine: Tensor
@@ -35,7 +35,7 @@ class SkinBank:
 
 
 def load_bank(path: Path | None) -> SkinBank:
-    """The file's skins, or with None what the shipped basis gives."""
+    """The file's skins, or with None those of the shipped basis."""
     basis = load_skin()
     blurred = blur(basis.mean[None], 5.0)[0]
     if path is None:
@@ -46,14 +46,14 @@ def load_bank(path: Path | None) -> SkinBank:
     except (OSError, SafetensorError, KeyError) as error:
         raise FitDiffError(
             "asset-skins",
-            f"{path} cannot be read as a bank of skins; docs/training.md says how to make one.",
+            f"{path} cannot be read as a bank of skins: make one as docs/training.md describes.",
             details=repr(error),
         ) from error
     return SkinBank(decoded(broad, BROAD_REACH), decoded(fine, FINE_REACH), blurred)
 
 
 def blur(pictures: Tensor, sigma: float) -> Tensor:
-    """(B, C, H, W), Gaussian, borders continued. Shifted sums: a tenth of what convolutions of one channel cost on a CPU."""
+    """(B, C, H, W), Gaussian, borders repeated. By shifted sums, ten times faster on a CPU than convolutions of one channel."""
     reach = max(1, int(np.ceil(2.5 * sigma)))
     kernel = np.exp(-0.5 * (np.arange(reach + 1) / sigma) ** 2)
     kernel = kernel / (kernel[0] + 2 * kernel[1:].sum())
@@ -72,5 +72,5 @@ def decoded(stored: np.ndarray, reach: float) -> Tensor:
 
 
 def encoded(values: Tensor, reach: float) -> np.ndarray:
-    # Contiguous: a file of safetensors holds memory as it lies, and skins come with their colours last.
+    # Contiguous, since safetensors writes memory in its layout, and skins have their colours last.
     return (values / reach * 127).round().clamp(-127, 127).to(torch.int8).contiguous().numpy()

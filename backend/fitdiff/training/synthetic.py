@@ -1,4 +1,4 @@
-"""Made-up people without end: person n of seed s is the same on every machine. Painted and photographed in batches."""
+"""An endless sequence of made-up people, painted and photographed in batches: person n of seed s is the same everywhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class People(NamedTuple):
 
 
 class Crowd:
-    """The stream of one seed, painted on one device."""
+    """The sequence of one seed, painted on one device."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Crowd:
 
     @property
     def photographer(self) -> Photographer:
-        if self._photographer is None:  # its shadows take a second, and maps alone do not need it
+        if self._photographer is None:  # made on first use, since its shadows take a second and maps do not need it
             self._photographer = Photographer(self.model, self.canvas)
         return self._photographer
 
@@ -64,9 +64,9 @@ class Crowd:
 
 
 class MapPool:
-    """Maps for the autoencoder: a ring that `fresh` new people enter at every step, from which batches are drawn.
+    """Maps for the autoencoder: a ring buffer that gets `fresh` new people each step, from which batches are drawn.
 
-    What it holds, and what is drawn, depend on the step alone, so that a run that continues draws what it would have.
+    Contents and draws depend on the step alone, so that a continued run draws the same.
     Kept as 8-bit: diffuse, specular, and two components of the normal.
     """
 
@@ -107,7 +107,7 @@ class MapPool:
 
 
 def mirrored(maps: Tensor) -> Tensor:
-    """The person seen in a mirror: (B, 9, S, S)."""
+    """The mirrored person: (B, 9, S, S)."""
     flipped = maps.flip(3)
     sign = flipped.new_ones(flipped.shape[1])
     sign[6] = -1

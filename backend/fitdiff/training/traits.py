@@ -1,8 +1,8 @@
-"""Sex, age, ancestry and weight of a made-up person, and the shape of face that goes with them.
+"""Sex, age, ancestry and weight of a made-up person, and the face shape that goes with them.
 
-`traits.safetensors` beside this file holds what MakeHuman's artists (CC0) say of them, in the embedded face's own
-coefficients; build/traits.py makes it, and must again when the face or the people drawn here change. Traits explain a part
-of how faces differ, and chance the rest: both together spread as the face model's people do.
+`traits.safetensors` beside this file holds MakeHuman's targets (CC0) for them in the embedded face's coefficients; make it
+again with build/traits.py when the face or the people drawn here change. Traits explain a part of the variance and chance
+the rest: together they have the face model's variance.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ ANCESTRIES = ("african", "asian", "caucasian")  # MakeHuman's own names of its t
 SEXES, AGES = ("female", "male"), ("child", "young", "old")
 YOUNGEST, OLDEST = 12, 87  # years at age 0 and 1
 TARGET_YEARS = (10, 25, 90)  # MakeHuman's ages
-COMMON = ((1.2, 0.8), (-0.2, 0.7), (-0.3, 0.95))  # melanin that ancestries are commonest at, and how wide about it
-STRANGE = 0.25  # of an ancestry that melanin says nothing of: every shape goes with every skin
+COMMON = ((1.2, 0.8), (-0.2, 0.7), (-0.3, 0.95))  # mean and deviation of each ancestry's melanin
+STRANGE = 0.25  # share of ancestry drawn independently of melanin, so that every shape occurs with every skin
 
 
 class Traits(NamedTuple):
@@ -48,7 +48,7 @@ def draw(random: np.random.Generator) -> Traits:
 
 
 def shape(traits: Traits, random: np.random.Generator) -> np.ndarray:
-    """(158,) coefficients of the embedded face: of 20,000 people nearly uncorrelated and of spread 1."""
+    """(158,) coefficients of the embedded face, over people nearly uncorrelated and of deviation 1."""
     known = _known()
     chance = random.normal(0, 1, known["directions"].shape[1])
     chance = chance - ((chance @ known["directions"].T) * (1 - known["left"])) @ known["directions"]

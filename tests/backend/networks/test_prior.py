@@ -131,7 +131,7 @@ def test_a_network_is_added_to_it():
     network = Denoiser(config).eval()
     maps = tuple(torch.rand(1, *shape) for shape in config.maps)
     seen, z, t = Condition(torch.rand(1, config.embedding), maps), torch.randn(1, 4288), torch.tensor([500])
-    alone = network.prior.said(z, t, *network.prior.given(*seen), predicts="velocity")
+    alone = network.prior.prediction(z, t, *network.prior.given(*seen), predicts="velocity")
     with torch.no_grad():
         assert torch.allclose(network(z, t, seen), alone, atol=1e-5)  # it starts by saying nothing
         network.doors.outwards.bias.fill_(0.5)
@@ -151,7 +151,7 @@ def test_a_network_reads_what_the_gaussian_says_and_may_be_shown_another():
         given = other.given(*seen)
         parts = other.resolved(z, t, *given)
         norms = network.prepare(seen)[:-1]
-        expected = other.said(z, t, *given, predicts="velocity") + network._network(parts, t, norms)
+        expected = other.prediction(z, t, *given, predicts="velocity") + network._network(parts, t, norms)
         assert torch.allclose(network(z, t, seen, other), expected, atol=1e-5)
         assert not torch.allclose(network(z, t, seen), expected, atol=1e-2)
 

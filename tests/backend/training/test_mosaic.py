@@ -101,7 +101,7 @@ def test_maps_of_full_rank_are_the_ridge_regression():
     seen, wanted = torch.randn(3, 50, 7, generator=generator), torch.randn(3, 50, 10, generator=generator)
     seen[..., -1] = 1.0
     matrix, moments = seen.transpose(1, 2) @ seen / 50, seen.transpose(1, 2) @ wanted / 50
-    reading, near = mosaic.told(matrix, moments, 7, 2)
+    reading, near = mosaic.reduced_rank_regression(matrix, moments, 7, 2)
     ridge = torch.full((7,), mosaic.NEAR_RIDGE) * matrix.diagonal(dim1=1, dim2=2)[:, :6].mean(1)[:, None]
     ridge[:, -1] = 0
     expected = torch.linalg.solve(matrix + torch.diag_embed(ridge), moments)
@@ -109,7 +109,7 @@ def test_maps_of_full_rank_are_the_ridge_regression():
     # Fewer maps leave more, and never more than the next fewer.
     left = []
     for count in (1, 3, 7):
-        reading, near = mosaic.told(matrix, moments, count, 2)
+        reading, near = mosaic.reduced_rank_regression(matrix, moments, count, 2)
         left.append((wanted - seen @ reading.transpose(1, 2) @ near).square().mean())
     assert left[2] < left[1] < left[0]
 

@@ -1,1 +1,1 @@
-"""Makes what training and perception ship: skins, traits, the cover network, shapes guessed from photos. Maintainers' alone."""
+"""Makes files that FitDiff ships: skins, traits, the cover network, the shape guess. For maintainers only."""

