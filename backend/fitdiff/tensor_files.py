@@ -23,7 +23,7 @@ from .regular_file import require_regular
 
 TYPES = {torch.float16, torch.float32, torch.float64, torch.bool, torch.uint8}
 TYPES |= {torch.int8, torch.int16, torch.int32, torch.int64}
-"""What files of ours hold; NumPy, which the checksum needs, knows no bfloat16 and no 8-bit floats."""
+"""Types that FitDiff writes; NumPy, which computes the checksum, has no bfloat16 and no 8-bit floats."""
 
 
 def checksum(tensors: Mapping[str, Tensor | np.ndarray]) -> str:

@@ -15,7 +15,7 @@ from ..photo import Limits, open_photo
 
 SIDE = 160  # pixels
 OPENED = ("no-face", "several-faces", "face-too-small", "no-such-face")
-"""Codes of photos that a worker has opened without harm; only those are opened here too."""
+"""Error codes of photos that a worker could open safely; only these are opened here as well."""
 
 
 def of_avatar(folder: Path) -> str | None:

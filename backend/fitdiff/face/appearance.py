@@ -33,7 +33,7 @@ SPECULAR = {
 }
 LIPS_SPECULAR = 0.72
 OILY = ("nose", "forehead", "cheeks", "chin")
-"""Where people differ in how oily their skin is, each by itself."""
+"""Parts of the face whose oiliness varies independently."""
 EYE_SPECULAR = (0.2, 0.1)  # of the white and the cornea: low, since a lobe as wide as skin's would veil the iris
 EYE_MAP = 256  # texels; the iris is an eighth of the tile
 PLAIN = 64  # side of a map that holds one colour
@@ -166,7 +166,7 @@ def _radius_per_texel(size: int) -> float:
 
 
 _CONSTANT: WeakKeyDictionary[MorphableModel, dict[tuple, Tensor]] = WeakKeyDictionary()
-"""What a model's maps have in common for all people, made once per model, size, type and device."""
+"""Parts of a model's maps that do not depend on the person, cached per model, size, type and device."""
 
 
 def _gloss(model: MorphableModel, size: int, like: Tensor) -> Tensor:

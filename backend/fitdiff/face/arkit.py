@@ -72,13 +72,13 @@ ARKIT_NAMES: tuple[str, ...] = (
 """Apple's order of ARFaceAnchor.BlendShapeLocation."""
 
 SPARSITY = 2e-3
-"""Weight of sum(w) against squared displacement, in units of a typical unit's own: enough that a pair of antagonists
-(mouthSmile and mouthFrown, jawLeft and jawRight) does not rise together for nothing; weights move by about this."""
+"""Weight of sum(w) against squared displacement, relative to a typical unit's: enough to keep opposed units (mouthSmile and
+mouthFrown, jawLeft and jawRight) from rising together; it lowers weights by about this."""
 RIDGE = 1e-5
-"""Relative to the same. Units that no expression tells apart share their weight evenly instead of by accident."""
+"""Relative to the same. Units that cannot be told apart share their weight evenly."""
 
 _OPPOSED = ("jaw", "mouth", "eyeLookIn", "eyeLookOut")
-"""Units whose left and right do not go together."""
+"""Units whose left and right exclude each other."""
 
 
 def to_arkit(model: MorphableModel, expression: np.ndarray) -> np.ndarray:

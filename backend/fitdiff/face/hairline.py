@@ -24,7 +24,7 @@ HAIRLINE = (
     (130, -0.045), (150, -0.051), (180, -0.049),
 )  # fmt: skip
 FADE = ((0, 0.017), (45, 0.016), (58, 0.011), (72, 0.009), (100, 0.012), (130, 0.022), (180, 0.026))
-"""How far inside the line hair is as dense as it gets: soon at the temples, late at the nape."""
+"""Degrees from the front -> metres inside the line at which hair reaches full density: least at the temples."""
 CROWN = (-0.008, 0.092, -0.072)  # the whorl, a little to the person's right
 WHORL = 0.028  # its radius
 SIDES = (0.085, 0.02)  # heights between which hair turns from growing away from the crown to growing down

@@ -8,7 +8,7 @@ from torch import Tensor
 from .model import MorphableModel
 
 REACH = 2.5
-"""Standard deviations beyond which a single coefficient is not drawn: the tails of a PCA are caricatures."""
+"""Limit of a coefficient, standard deviations: the tails of a PCA look like caricatures."""
 
 
 def random_identity(model: MorphableModel, count: int, generator: torch.Generator) -> Tensor:

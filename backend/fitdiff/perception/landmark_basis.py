@@ -18,7 +18,7 @@ FACE_OVAL: tuple[int, ...] = (
 """FaceMesh's outline, from the top of the forehead towards the person's left ear and round."""
 
 OUTLINE_WEIGHT = 0.25
-"""Of points that slide along the outline when the head turns, and of the forehead's, which hair hides."""
+"""Weight of points that slide along the outline when the head turns, and of the forehead's, which hair hides."""
 
 EYE_CORNERS = {"ibug68": (36, 45), "facemesh468": (33, 263)}
 

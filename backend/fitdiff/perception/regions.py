@@ -20,7 +20,7 @@ Points = NDArray[np.floating]
 OVAL = FACE_OVAL
 FOREHEAD_RISE = {10: 1.0, 338: 1.0, 297: 0.95, 332: 0.8, 284: 0.5, 251: 0.2, 109: 1.0, 67: 0.95, 103: 0.8, 54: 0.5}
 FOREHEAD_RISE |= {21: 0.2}
-"""How much of the forehead's extension each upper oval point takes part in: the oval ends below most hairlines."""
+"""Share of FOREHEAD_HEIGHT by which each upper oval point is raised, since the oval ends below most hairlines."""
 FOREHEAD_HEIGHT = 0.30  # of the distance from the brows to the oval's top
 
 RIGHT_EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)

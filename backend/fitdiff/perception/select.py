@@ -12,7 +12,7 @@ SMALLEST = 80.0
 """Pixels of the face box's longer side. Below it the recogniser's crop is mostly invented by magnification."""
 
 OUTSHINES = 2.0
-"""A face so many times larger than every other one is the subject; the others are bystanders."""
+"""A face at least so many times larger than all others is chosen without asking."""
 
 
 def choose_face(faces: Sequence[Face], photo: Photo, number: int | None = None) -> Face:

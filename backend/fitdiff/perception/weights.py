@@ -15,7 +15,7 @@ from ..errors import FitDiffError
 Network = TypeVar("Network", bound=nn.Module)
 GET_EMBEDDED = "Run `python3 build.py assets` in the project's folder; it fetches and converts them once."
 NEGLIGIBLE = 1e-20
-"""A weight of no more is nothing: dead channels keep some, and processors multiply denormal numbers many times slower."""
+"""Weights up to this are set to 0: dead channels have some, and CPUs multiply denormal numbers many times slower."""
 FETCH_AGAIN = f"Delete it, then fetch it again. {GET_EMBEDDED}"
 
 

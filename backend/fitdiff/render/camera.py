@@ -13,7 +13,7 @@ from torch import Tensor
 from .arithmetic import unit
 
 NEAR = 1e-3
-"""Metres. Nothing closer to the camera plane than this is drawn; a face is some hundred times farther away."""
+"""Metres from the camera plane; nothing closer is drawn."""
 
 
 class Projected(NamedTuple):

@@ -49,7 +49,7 @@ UNPAINTED = {
     "teeth": ((0.78, 0.71, 0.60), 0.6),
     "mouth": ((0.24, 0.07, 0.06), 0.5),
 }
-"""Linear colour and gloss of a region that comes without maps."""
+"""Linear colour and gloss of regions without maps."""
 
 
 class Painted(NamedTuple):

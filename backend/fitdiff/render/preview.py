@@ -21,7 +21,7 @@ STUDIO = (
     (0.0, 0.22, 0.2, 0.85, 0.92, 1.0, 0.95, 0.1, 0.45),  # fill
     (0.0, 0.5, 0.5, 1.0, 1.0, 1.0, 0.7, 0.55, -0.75),  # rim
 )
-"""Three lamps that stand with the camera, so that a turned head is as well lit; nine numbers each, camera axes."""
+"""Three lamps fixed to the camera, so that a turned head is lit as well; nine light numbers each, in camera axes."""
 CLAY_LIGHT = (0.22, *STUDIO[0][1:])
 """The key lamp alone, for a picture shaded under the nine numbers."""
 CLAY_COLOURS = {

@@ -15,8 +15,8 @@ from .interpolate import Fragments
 from .mesh import MeshTables
 
 REACH = 16.0
-"""Pixels: how much nearer or farther than the outline itself the surface inside it may be at the next pixel centre. A
-sphere of 130 pixels radius falls off by this much in the last pixel."""
+"""Pixels: largest depth difference between the outline and the surface at the next pixel centre inside it. On a sphere of
+130 pixels radius, depth changes by this much in the last pixel."""
 
 
 def antialias(

@@ -33,7 +33,7 @@ from .outbox import Outbox
 
 METHODS = ("initialize", "reconstruct", "inspect", "sample", "vary", "doctor", "release", "cancel", "ping", "shutdown")
 JOBS = {"reconstruct": Order, "inspect": Inspection, "sample": Sampling, "vary": Variation}
-"""What the worker computes, and what each may be asked."""
+"""The worker's methods, with their params' types."""
 DOCTOR = [sys.executable, "-m", "fitdiff.cli", "doctor", "--json"]
 DOCTOR_LIMIT = 120.0  # seconds
 TICK = 0.25  # seconds between checks of timeouts
