@@ -4,6 +4,8 @@ networks and photos, loaded once for all rooms. What is missing skips the tests 
 from __future__ import annotations
 
 import importlib
+import random
+import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +30,26 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("fitdiff")
+
+LARGEST = 1000  # pixels of a photo that tests look at
+
+
+def _seed() -> None:
+    random.seed(0)
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _seeded_module() -> None:
+    """Whatever ran before: what a module's fixtures draw is the same, and so is what each of its tests draws."""
+    _seed()
+
+
+@pytest.fixture(autouse=True)
+def _seeded_test(_seeded_module) -> None:
+    _seed()
 
 
 @pytest.fixture(scope="session")
@@ -59,13 +81,16 @@ def mobilefacenet(perception) -> IdentityNetwork:
 
 @pytest.fixture(scope="session")
 def photos() -> dict[str, np.ndarray]:
-    """Name -> (H, W, 3) uint8 sRGB."""
+    """Name -> (H, W, 3) uint8 sRGB, the large ones made smaller."""
     from PIL import Image
 
     missing = [name for name in NAMES if not (PHOTOS / name).is_file()]
     if missing:
         pytest.skip(f"no photo {', '.join(missing)}: run `python3 build.py assets`")
-    return {name: np.array(Image.open(PHOTOS / name).convert("RGB")) for name in NAMES}
+    opened = {name: Image.open(PHOTOS / name).convert("RGB") for name in NAMES}
+    for photo in opened.values():
+        photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    return {name: np.array(photo) for name, photo in opened.items()}
 
 
 @pytest.fixture(scope="session")

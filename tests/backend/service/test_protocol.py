@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ctypes
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -58,6 +59,7 @@ def test_an_engine_without_its_weights_is_not_offered(monkeypatch, tmp_path):
 def lasting():
     """One service for tests that do not change it."""
     with Wire() as wire:
+        wire.ids = itertools.count(1000)  # none of those that tests write by hand
         yield wire
 
 

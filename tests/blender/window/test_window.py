@@ -60,6 +60,7 @@ def performed(tmp_path_factory) -> Performance:
     return perform(
         "clicked",
         Path(BLENDER or sys.executable),
+        size=(1024, 720),  # every pixel is drawn by the processor
         folder=folder,
         settings={SETTING: str(backend)},
         zip_file=str(packed_extension(packing)),
