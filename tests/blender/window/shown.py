@@ -21,7 +21,7 @@ from .hand import Hand, Play
 
 LONG = 1500.0  # seconds for a job on a busy machine
 SHADERS = 8.0  # seconds without a change, after which none is compiled any more
-SAMPLES = 2  # of the 3D view: no graphics card draws here
+SAMPLES = 8  # of the 3D view: no graphics card draws here
 STEP = 35  # of a job, in the picture of one
 UI_SCALE = 0.85  # all of the panel's words fit into a sidebar of the usual width
 LIGHT = 68  # pixels from the estimated light's switch up to the picture of the light, at this scale
