@@ -11,8 +11,8 @@ from PIL import Image, ImageCms
 Conversion = Callable[[Image.Image], Image.Image]
 
 BACKGROUND = 128
-"""sRGB grey behind transparent pixels. Mid grey, not white: a cut-out's soft hair edge then blends into something that
-is as far from light skin as from dark skin, and the recogniser's "nothing here" is grey as well."""
+"""sRGB grey behind transparent pixels: a cut-out's soft hair edge then blends into a tone that is neither light nor dark
+skin, and the recogniser's empty picture is grey as well."""
 
 _PROFILE_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
