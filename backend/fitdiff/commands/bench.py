@@ -106,6 +106,8 @@ def _configure_reconstruct(parser: argparse.ArgumentParser) -> None:
         choices=(*ENGINES, "mean", "paper"),
         help="another engine, timed in turns with the first, so that both find the machine alike",
     )
+    parser.add_argument("--steps", type=_positive, help="of fit or sampling; default: the engine's own number")
+    parser.add_argument("--resolution", type=int, choices=(512, 1024, 2048), default=512, help="of the maps (fit)")
     parser.set_defaults(repeats=3, device="cpu")
 
 

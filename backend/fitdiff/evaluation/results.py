@@ -23,25 +23,25 @@ Table = Sequence[Sequence[str]]
 PHOTOS, TRUTH, BENCH = "fitdiff-evaluation", "fitdiff-evaluation-truth", "fitdiff-bench"
 TITLES = {PHOTOS: "Photos", TRUTH: "People whose shape, skin and light are known", BENCH: "Speed"}  # in this order
 SIGNIFICANT = 4  # digits of a kept figure
-WITNESSES = {
-    "dlib": "dlib, distance",
-    "mobilefacenet": "MobileFaceNet, cosine",
-}  # the last never guides or conditions
+WITNESSES = {"dlib": "dlib, distance", "mobilefacenet": "MobileFaceNet, cosine"}  # the last has no part in any engine
 VIEWS = ("photo.inside", "turned_17.whole", "turned_40.whole", "relit.whole", "flat.whole")
-LEFT_OUT = (
-    ".mse",
-    "front.fr",
-    "front.dlib",
-    "specular.ssim",
-    "normal.ssim",
-    "albedo.off",
-)  # of the page, not of the JSON
-TRUTH_ROWS = [row for row in truth_report.ALL_ROWS if not row[1].endswith(LEFT_OUT)]
-GROUP_FIGURES = (
-    ("whole face, mm", "shape.overall", 2),
+TRUTH_ROWS = (  # title, path into an engine's figures, digits: fewer than truth.html has
+    ("whole face, vertex to vertex, mm", "shape.overall", 2),
+    ("whole face, to the surface, mm", "shape.surface", 2),
+    ("neutral face, vertex to vertex, mm", "shape.neutral", 2),
+    ("normals in the photo's view, degrees", "normals", 1),
+    ("direction of the light, degrees", "light", 1),
+    ("diffuse map, PSNR dB", "maps.diffuse.psnr", 1),
+    ("diffuse map, SSIM", "maps.diffuse.ssim", 3),
+    ("specular map, PSNR dB", "maps.specular.psnr", 1),
+    ("normal map, PSNR dB", "maps.normal.psnr", 1),
+    ("at rest from the front, MobileFaceNet cosine", "front.mobilefacenet", 2),
     ("albedo, CIE76", "albedo.delta_e", 1),
-    ("level, stops", "albedo.level", 2),
+    ("albedo's hue, CIE76", "albedo.hue", 1),
+    ("albedo's level, stops", "albedo.level", 2),
+    ("seconds", "seconds", 0),
 )
+GROUP_FIGURES = (("albedo, CIE76", "albedo.delta_e", 1), ("level, stops", "albedo.level", 2))
 HEADING = """\
 # Results
 
@@ -100,8 +100,8 @@ def results_page(reports: Mapping[str, Mapping[str, Any]]) -> str:
     ordered = sorted(reports.items(), key=lambda item: (order.index(item[1]["format"]), item[0]))
     parts = [HEADING]
     for name, about in ordered:
-        title = TITLES[about["format"]]
         alone = sum(other["format"] == about["format"] for other in reports.values()) == 1
+        title = TITLES[about["format"]]
         parts += [f"## {title if alone else f'{title}: {name}'}\n", made(about), SECTIONS[about["format"]](about)]
     return "\n".join(parts)
 
@@ -223,7 +223,8 @@ def bench_section(about: Mapping[str, Any]) -> str:
     )
     for title, key, digits in totals:
         rows.append([title, *("–" if one[key] is None else f"{one[key]:.{digits}f}" for one in runs.values())])
-    return f"Rounds: {about['rounds']}, on {about['device']}, maps of {about['resolution']}.\n\n" + table(rows)
+    about_rounds = f"Medians of {about['rounds']} rounds, on {about['device']}, maps of {about['resolution']}."
+    return f"{about_rounds}\n\n{table(rows)}"
 
 
 SECTIONS = {PHOTOS: photos_section, TRUTH: truth_section, BENCH: bench_section}
@@ -241,7 +242,7 @@ def cell(figure: Mapping[str, Any], digits: int, spread: bool = True) -> str:
 
 
 def table(rows: Table) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines = ["|" + "|".join(row) + "|" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]) + "\n"
 
 
