@@ -111,9 +111,9 @@ def write(text: str) -> None:
     xdotool("type", "--delay", "20", text)
 
 
-def resize(x: int, y: int, width: int, height: int) -> None:
-    """The window that is seen at x, y comes into the screen's left upper corner, with this size."""
+def resize(x: int, y: int, width: int, height: int, to_corner: bool = False) -> None:
+    """The window that is seen at x, y gets this size; to_corner: and comes into the screen's left upper corner."""
     move(x, y)
     told = subprocess.run(["xdotool", "getmouselocation", "--shell"], check=True, capture_output=True, text=True).stdout
     window = dict(line.split("=") for line in told.split())["WINDOW"]
-    xdotool("windowmove", window, "0", "0", "windowsize", window, str(width), str(height))
+    xdotool(*(("windowmove", window, "0", "0") if to_corner else ()), "windowsize", window, str(width), str(height))

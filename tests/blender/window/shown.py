@@ -103,7 +103,9 @@ def keep_window(hand: Hand, path: Path, size: tuple[int, int], fit: bool = True)
     """Blender's newest window, given this size; then it is closed. fit: it shows an image, to be seen whole."""
     window = hand.newest
     left, top = hand.place(window)
-    display.resize(left + window.width // 2, top + window.height // 2, *size)
+    beyond = left < 0 or top < 0  # the screen's edge
+    display.resize(left + window.width // 2, top + window.height // 2, *size, to_corner=beyond)
+    left, top = (0, 0) if beyond else (left, top)
     yield from hand.until(lambda: (window.width, window.height) == size, "the window has its size")
     if fit:
         area = window.screen.areas[0]
@@ -111,7 +113,7 @@ def keep_window(hand: Hand, path: Path, size: tuple[int, int], fit: bool = True)
         with bpy.context.temp_override(window=window, area=area, region=region):
             bpy.ops.image.view_all(fit_view=True)
     yield from hand.still(2.0)
-    display.save(hand.screen()[: size[1], : size[0]], path)
+    display.save(hand.screen()[top : top + size[1], left : left + size[0]], path)
     with bpy.context.temp_override(window=window):
         bpy.ops.wm.window_close()
     yield from hand.still()
