@@ -97,7 +97,7 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context, runtime
     }
     sentence(box, context, texts.get(state.name, ""), "INFO" if state.name == install.MISSING else "ERROR")
     if state.name == install.MISSING and state.resumable:
-        sentence(box, context, "An installation was interrupted: it goes on from there.")
+        sentence(box, context, "An installation was interrupted: install again to continue it.")
     if not bpy.app.online_access:
         box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
     row = box.row()

@@ -59,8 +59,8 @@ def choose(machine: Machine, wish: str = "auto") -> Build:
                 "FitDiff's backend needs a Mac with Apple silicon: PyTorch no longer exists for Intel Macs.",
             )
         if wish in ("cuda", "rocm"):
-            raise Problem("install-build", "Macs have neither CUDA nor ROCm: choose auto, which uses Metal.")
-        return Build("metal", "Apple silicon: the backend uses Metal.", from_pypi=True)
+            raise Problem("install-build", "Macs have neither CUDA nor ROCm: choose auto, which computes on the processor.")
+        return Build("metal", "Apple silicon: the backend computes on the processor.", from_pypi=True)
     if (system, architecture) not in (("linux", "x86_64"), ("linux", "aarch64"), ("win", "amd64")):
         raise Problem(
             "install-platform", f"FitDiff's backend does not exist for this kind of machine ({machine.platform})."
