@@ -15,13 +15,12 @@ from ..avatar.convert import EYE_SIZE, camera_to_avatar, light_to_avatar, maps_f
 from ..face.appearance import Paint, head_maps
 from ..face.mean_skin import mean_albedo
 from ..face.model import MorphableModel
+from ..fitting.evidence import Evidence, read_evidence
 from ..fitting.initial_light import initial_light
 from ..fitting.iris_colour import iris_colour
 from ..fitting.light_guess import UNKNOWN, LightGuess
-from ..fitting.light_hints import light_hints
 from ..perception import Perception
 from ..perception.analyse import Analysis, crop_camera
-from ..perception.gaze import gaze_of
 from ..perception.pose_fit import refuse_unclear
 from ..progress import Progress, Report, silent
 from ..render.camera import Camera
@@ -64,12 +63,13 @@ def reconstruct(
     vertices = model.vertices(identity[None], expression[None])
     renderer = Renderer(model.topology).to(like.device)
     camera = pose.camera(like.dtype, like.device)
-    guess = _light(analysis, renderer, vertices, camera)
+    evidence = read_evidence(analysis)
+    guess = _light(evidence, renderer, vertices, camera)
     clock.done()
 
-    gaze = torch.as_tensor(gaze_of(analysis.face, pose, model)).to(like)
+    gaze = evidence.gaze[0].to(like)
     arkit = _sliders(analysis, pose.expression)
-    iris = iris_colour(analysis.photo.pixels, analysis.face, analysis.mask.tone)
+    iris = iris_colour(analysis.photo.pixels, analysis.face, evidence.tone)
     maps = _base_maps(model, guess.melanin, guess.haemoglobin, iris)
     clock.done()
 
@@ -141,13 +141,10 @@ def _base_maps(
 
 
 @torch.no_grad()
-def _light(analysis: Analysis, renderer: Renderer, vertices: Tensor, camera: Camera) -> LightGuess:
+def _light(evidence: Evidence, renderer: Renderer, vertices: Tensor, camera: Camera) -> LightGuess:
     """The posed head's normals and mean skin where the mask sees bare skin, held against the photo's colours there."""
-    mask = analysis.mask
-    albedo = mean_albedo(analysis.model).to(vertices)
+    albedo = mean_albedo(evidence.model).to(vertices)
     skin = Maps.plain(*UNPAINTED["skin"], like=vertices)._replace(diffuse=albedo)
-    window = crop_camera(camera, mask.crop)
+    window = crop_camera(camera, evidence.crop)
     rendering = renderer(vertices, {"skin": skin}, window, vertices.new_tensor([UNKNOWN.numbers]))
-    photo = torch.from_numpy(mask.crop.read(analysis.photo.pixels)).to(vertices).permute(2, 0, 1)[None]
-    bare = torch.from_numpy(mask.skin).to(vertices)[None, None]
-    return initial_light(rendering, photo, bare, light_hints(analysis))
+    return initial_light(rendering, evidence.photo.to(vertices), evidence.bare.to(vertices), evidence.hints)

@@ -59,7 +59,9 @@ def choose(machine: Machine, wish: str = "auto") -> Build:
                 "FitDiff's backend needs a Mac with Apple silicon: PyTorch no longer exists for Intel Macs.",
             )
         if wish in ("cuda", "rocm"):
-            raise Problem("install-build", "Macs have neither CUDA nor ROCm: choose auto, which computes on the processor.")
+            raise Problem(
+                "install-build", "Macs have neither CUDA nor ROCm: choose auto, which computes on the processor."
+            )
         return Build("metal", "Apple silicon: the backend computes on the processor.", from_pypi=True)
     if (system, architecture) not in (("linux", "x86_64"), ("linux", "aarch64"), ("win", "amd64")):
         raise Problem(
