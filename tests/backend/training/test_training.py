@@ -221,5 +221,6 @@ def test_rates_and_averages():
         layer.weight.add_(1.0)
     average.follow(layer, 10_000)
     assert torch.allclose(average.network.weight, before + 0.1)
-    with pytest.raises(FitDiffError, match="astray"):
-        checked({"plain": torch.tensor(float("nan"))})
+    with pytest.raises(FitDiffError, match="plain") as diverged:
+        checked({"plain": torch.tensor(float("nan")), "other": torch.tensor(1.0)})
+    assert diverged.value.code == "training-diverged" and "other" not in diverged.value.sentence
