@@ -79,9 +79,10 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         f" {outcome.timings['total']:.1f} s",
         markup=False,
         highlight=False,
+        soft_wrap=True,
     )
     for note in (*outcome.notes, *(pose.reasons if pose.verdict != "good" else ())):
-        console.print(f"note: {note}", markup=False, highlight=False)
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     return outcome.to_json()
 
 

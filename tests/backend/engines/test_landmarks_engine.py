@@ -84,7 +84,10 @@ def test_reconstruct_command(person: Path, tmp_path: Path, capfd: pytest.Capture
     avatar = read_avatar(out)
     assert avatar.photo is not None and np.array_equal(avatar.photo, np.asarray(Image.open(person)))
     assert cli.main(words) != 0 and json.loads(capfd.readouterr().out)["error"]["code"] == "avatar-exists"
-    assert cli.main([*words, "--overwrite"]) == 0
+    assert cli.main([*words[:-1], "--overwrite"]) == 0
+    shown = capfd.readouterr()
+    (line,) = [line for line in (shown.out + shown.err).splitlines() if str(out) in line]
+    assert line.endswith(" s")  # a log has it on one line, however long the folder's name is
 
 
 def test_what_an_engine_guessed_reaches_who_asked(
