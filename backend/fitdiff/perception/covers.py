@@ -5,8 +5,6 @@ Where it finds nothing, the cover is exactly 0 and the skin mask does not change
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +12,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 from torch import Tensor, nn
 
@@ -22,6 +19,7 @@ from .. import tensor_files
 from . import weights
 from .regions import OVAL, Crop, Mask, Points, polygon
 from .squeezenet import SqueezeNet
+from .window import Window
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "covers.safetensors"
 SIDE = 192  # pixels of the window
@@ -36,49 +34,10 @@ BROAD, RIM, SHADOW = (
 GET_AGAIN = "It comes with FitDiff: get FitDiff's files again."
 
 
-@dataclass(frozen=True)
-class Window:
-    """An upright square around a face: pixel p of it lies at origin + axes @ p in the photo."""
-
-    origin: NDArray[np.float64]  # (2,)
-    axes: NDArray[np.float64]  # (2, 2) photo pixels per pixel
-
-    @staticmethod
-    def around(points: Points) -> Window:
-        """(468, 2+) FaceMesh's, photo pixels."""
-        points = np.asarray(points, np.float64)[:, :2]
-        along = points[263] - points[33]
-        down = points[152] - points[10]
-        # Roll from two axes: a turned face shortens the eyes' line, one that looks up or down the line from forehead to chin.
-        right = along + np.array([down[1], -down[0]])
-        right /= np.linalg.norm(right) + 1e-9
-        turn = np.stack([right, [-right[1], right[0]]], 1)
-        local = points @ turn
-        low, high = local.min(0), local.max(0)
-        step = max(float((high - low).max()) * MARGIN, 1.0) / SIDE
-        middle = turn @ ((low + high) / 2)
-        axes = turn * step
-        return Window(middle - axes @ np.full(2, SIDE / 2), axes)
-
-    def inside(self, points: Points) -> NDArray[np.float64]:
-        """Photo pixels (..., 2) -> the window's."""
-        return (np.asarray(points, np.float64)[..., :2] - self.origin) @ np.linalg.inv(self.axes).T
-
-    def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 -> (SIDE, SIDE, 3), black outside the photo."""
-        image = Image.fromarray(pixels)
-        shrink = max(1, int(math.hypot(*self.axes[:, 0])))
-        image = image.reduce(shrink)
-        (a, b), (d, e) = self.axes / shrink
-        c, f = self.origin / shrink
-        read = image.transform((SIDE, SIDE), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR)
-        return np.asarray(read)
-
-
 def find_cover(pixels: NDArray[np.uint8], points: Points, crop: Crop) -> Mask:
     """pixels (H, W, 3) uint8 sRGB of a photo, FaceMesh's (468, 2+) points of a face -> (size, size) of a crop: 1 where
     something lies before that face, 0 elsewhere."""
-    window = Window.around(points)
+    window = Window.around(points, SIDE, MARGIN)
     hidden = _certain(probability(window.read(pixels)), window.inside(points))
     if not hidden.any():
         return np.zeros((crop.size, crop.size), np.float32)

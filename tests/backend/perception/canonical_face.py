@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
@@ -18,3 +20,9 @@ def _points() -> np.ndarray:
 
 
 POINTS = _points()
+
+
+def turned(angle: float, size: float = 130.0, middle: tuple[float, float] = (160.0, 150.0)) -> np.ndarray:
+    """The points in a photo, turned by radians, their larger side `size` pixels."""
+    spin = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return POINTS @ spin.T * size + middle

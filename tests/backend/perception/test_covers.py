@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 
 import numpy as np
@@ -11,44 +10,17 @@ import pytest
 from fitdiff.errors import FitDiffError
 from fitdiff.perception import covers
 from fitdiff.perception.analyse import GUESSED, UNKNOWN, Analysis, analyse
-from fitdiff.perception.covers import ASSET, SIDE, Window, find_cover
+from fitdiff.perception.covers import ASSET, MARGIN, SIDE, find_cover
 from fitdiff.perception.regions import Crop
 from fitdiff.perception.skin import CHANNELS, face_mask, mask_crop
+from fitdiff.perception.window import Window
 from fitdiff.photo import photo_from_pixels
 
 from ..photos import covered
-from .canonical_face import POINTS
+from .canonical_face import turned
 from .test_skin import TONES, Drawn
 
 NOSE, CHEEK = 4, 280
-
-
-def turned(angle: float, size: float = 130.0, middle: tuple[float, float] = (160.0, 150.0)) -> np.ndarray:
-    spin = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    return POINTS @ spin.T * size + middle
-
-
-@pytest.mark.parametrize("angle", [0.0, 0.6, -1.5, math.pi])
-def test_a_window_stands_upright_on_every_face(angle):
-    usual = Window.around(turned(0.0)).inside(turned(0.0))
-    assert Window.around(turned(angle, 77.0)).inside(turned(angle, 77.0)) == pytest.approx(usual, abs=1e-6)
-    assert usual.min() > 0 and usual.max() < SIDE
-    assert usual[152, 1] > usual[10, 1] and usual[263, 0] > usual[33, 0]
-
-
-@pytest.mark.parametrize("angle, size", [(0.0, 60.0), (0.7, 130.0), (2.0, 700.0)])
-def test_a_window_shows_what_lies_at_its_places(angle, size):
-    """Also when the photo is far larger than the window, and where the window leaves the photo."""
-    points = turned(angle, size, (1.2 * size, 1.1 * size))
-    side = int(2.4 * size)
-    y, x = np.mgrid[0:side, 0:side] + 0.5
-    pixels = np.zeros((side, side, 3), np.uint8)
-    pixels[np.hypot(x - points[CHEEK, 0], y - points[CHEEK, 1]) < 0.08 * size] = 255
-    window = Window.around(points)
-    seen = window.read(pixels)[..., 0].astype(float)
-    rows, columns = np.mgrid[0:SIDE, 0:SIDE] + 0.5
-    found = np.array([(columns * seen).sum(), (rows * seen).sum()]) / seen.sum()
-    assert found == pytest.approx(window.inside(points[CHEEK]), abs=0.5)
 
 
 def spot(centre: np.ndarray, radius: float, height: float) -> np.ndarray:
@@ -65,7 +37,7 @@ def looked_for(monkeypatch, says: np.ndarray, points: np.ndarray, crop: Crop) ->
 def test_what_is_found_lies_in_the_crop_where_it_lies_in_the_photo(monkeypatch, angle):
     points = turned(angle)
     crop = Crop.around(points, 288, 1.75)
-    window = Window.around(points)
+    window = Window.around(points, SIDE, MARGIN)
     hidden = looked_for(monkeypatch, spot(window.inside(points[CHEEK]), 14, 0.97), points, crop)
     y, x = np.mgrid[0 : crop.size, 0 : crop.size] + 0.5
     middle = np.array([(x * hidden).sum(), (y * hidden).sum()]) / hidden.sum()
@@ -79,7 +51,7 @@ def test_what_is_found_lies_in_the_crop_where_it_lies_in_the_photo(monkeypatch, 
 )
 def test_what_is_unsure_tiny_beside_the_face_or_all_of_it_is_nothing(monkeypatch, radius, height, where):
     points = turned(0.0)
-    window = Window.around(points)
+    window = Window.around(points, SIDE, MARGIN)
     centre = np.array([8.0, 170.0]) if where is None else window.inside(points[where])
     hidden = looked_for(monkeypatch, spot(centre, radius, height), points, Crop.around(points, 288, 1.75))
     assert hidden.shape == (288, 288) and not hidden.any()

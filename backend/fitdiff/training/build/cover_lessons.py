@@ -14,7 +14,8 @@ from scipy.special import expit
 from torch import Tensor
 
 from ...colour import linear_from_srgb, srgb_from_linear
-from ...perception.covers import SIDE, Window
+from ...perception.covers import MARGIN, SIDE
+from ...perception.window import Window
 from ...pictures.covered_photos import capsule, stroke
 from ...render.outline import filled
 from ..photographs import compressed
@@ -356,12 +357,12 @@ SHARES = (0.42, 0.28, 0.17, 0.13)
 def lesson(image: NDArray[np.uint8], marks: Array, random: np.random.Generator) -> tuple[Array, Array]:
     """A photograph (S, S, 3) and its landmarks -> a window (SIDE, SIDE, 3) sRGB 0..1 with something before the face or
     not, and (SIDE, SIDE) its coverage."""
-    window = Window.around(marks)
+    window = Window.around(marks, SIDE, MARGIN)
     axes = window.axes * np.exp(random.normal(0, 0.05))
     turn = random.normal(0, 0.06)
     axes = axes @ np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     middle = window.origin + window.axes @ np.full(2, SIDE / 2) + axes @ random.normal(0, 4, 2)
-    window = Window(middle - axes @ np.full(2, SIDE / 2), axes)
+    window = Window(middle - axes @ np.full(2, SIDE / 2), axes, SIDE)
     seen = window.read(image)
     marks = window.inside(marks)
     if random.random() < 0.5:
