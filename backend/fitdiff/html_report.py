@@ -26,6 +26,8 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 
+QUALITY = 90  # of a JPEG
+
 
 def page(template: str, title: str, about: Mapping[str, Any], **values: Any) -> str:
     """A whole page: about is the report's object, values are the template's other variables."""
@@ -53,7 +55,7 @@ def number(value: Any, digits: int) -> str:
 def jpeg(pixels: np.ndarray) -> str:
     """A picture as a data URL; JPEG, so that a report of a hundred photos stays small."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
@@ -67,11 +69,11 @@ def sheet_name(count: int, name: str, prefix: str = "") -> str:
 
 
 def write(folder: Path, name: str, about: dict[str, Any], page: str, sheets: Mapping[str, np.ndarray]) -> None:
-    """Write <name>.json, <name>.html and the sheets by their file names."""
+    """Write <name>.json, <name>.html and the sheets by their file names, .png or .jpg."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, pixels in sheets.items():
-            Image.fromarray(pixels).save(folder / file, "PNG")
+            Image.fromarray(pixels).save(folder / file, quality=QUALITY, subsampling=0)
         text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
         (folder / f"{name}.html").write_text(page, encoding="utf-8")

@@ -173,6 +173,7 @@ ROOMS = {
         "skin_maps",
         "__version__",
         "errors",
+        "failures",
         "threads",
         "progress",
         "weight_files",

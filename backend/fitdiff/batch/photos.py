@@ -15,7 +15,6 @@ from pathlib import Path
 from ..errors import FitDiffError
 from ..photo import sniff
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 MANIFEST = "avatar.json"  # a folder with this file is an avatar: its pictures are skipped
 NAME_BYTES = 120  # of a folder's name; file systems take 255, and temporary siblings have longer names
 TAKEN = ("report.json", "report.html", "results.jsonl")  # the batch's own files
@@ -72,7 +71,7 @@ def _look(entries: Iterable[os.DirEntry[str]], folder: Path, out: Path, found: F
                 yield path
         elif entry.is_symlink() and path.is_dir():
             found.skipped["links to folders"] += 1
-        elif path.suffix.lower() in ENDINGS or _looks_like_a_photo(path):
+        elif path.suffix.lower() in sniff.ENDINGS or _looks_like_a_photo(path):
             name = path.relative_to(folder).as_posix()
             if name.encode("utf-8", "ignore").decode() == name:
                 found.photos.append(name)

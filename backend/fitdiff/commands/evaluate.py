@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
 HELP = "measure how good the engines' heads are on photos"
 
 ENGINES = ",".join((*registry.ENGINES, "mean"))
+FOLDER_ENGINES = "diffusion"
+NICE = 10  # of a folder's run, which goes on beside other work
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("photos", metavar="PHOTO", type=Path, nargs="*", help="photos of one person each")
+    parser.add_argument(
+        "photos", metavar="PHOTO", type=Path, nargs="*", help="photos of one person each, or one folder of them"
+    )
     parser.add_argument(
         "--truth", metavar="DIR", type=Path, help="people whose shape, skin and light are known (docs/evaluation.md)"
     )
@@ -35,9 +40,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="a photo of the same person with nothing before the face, with which recognisers compare whole heads",
     )
-    parser.add_argument("--engines", default=ENGINES, help=f"comma-separated, default {ENGINES}")
+    parser.add_argument(
+        "--engines", help=f"comma-separated, default {ENGINES}; of a folder {FOLDER_ENGINES}, and a stopped run goes on"
+    )
     parser.add_argument("--steps", type=int, help="steps of fit and diffusion; default: each engine's own number")
     parser.add_argument("--seed", type=int, default=0, help="seed of engines that draw random numbers; default 0")
+    folder = parser.add_argument_group("a folder of portraits")
+    folder.add_argument(
+        "--table",
+        metavar="CSV",
+        type=Path,
+        help="columns to group by and a column `name`, beside the folder's own tables",
+    )
+    folder.add_argument("--only", metavar="NAME,...", help="these people, by their files' names without ending")
+    folder.add_argument(
+        "--held-back", action="store_true", help="only the fifth, by a hash of the name, that nothing was taught on"
+    )
     add_face_model(parser)
 
 
@@ -46,7 +64,8 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from ..evaluation import engine_variants
     from ..face.registry import load_face_model
 
-    engines = list(dict.fromkeys(name.strip() for name in args.engines.split(",") if name.strip()))
+    folder = _folder(args)
+    engines = _words(args.engines or (FOLDER_ENGINES if folder else ENGINES))
     unknown = [name for name in engines if not engine_variants.known(name)]
     if unknown or not engines:
         known = ", ".join(engine_variants.ENGINES)
@@ -60,11 +79,78 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     run_settings = engine_variants.RunSettings(steps=args.steps, seed=args.seed)
     model = load_face_model(args.face_model)
     answer: dict[str, Any] = {}
-    if args.photos:
+    if folder:
+        answer |= _on_folder(args, folder, engines, run_settings, model, console)
+    elif args.photos:
         answer |= _on_photos(args, engines, run_settings, model, console)
     if args.truth is not None:
         answer["truth"] = _on_truth(args, engines, run_settings, model, console)
     return answer
+
+
+def _words(text: str) -> list[str]:
+    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def _folder(args: argparse.Namespace) -> Path | None:
+    """The folder of portraits, if one was given."""
+    folders = [path for path in args.photos if path.is_dir()]
+    if folders and (len(args.photos) > 1 or args.against):
+        raise FitDiffError("usage-photos", "A folder is measured by itself: leave other photos out.")
+    if not folders and (args.table or args.only or args.held_back):
+        raise FitDiffError("usage-photos", "--table, --only and --held-back go with a folder of portraits: give one.")
+    return folders[0] if folders else None
+
+
+def _on_folder(
+    args: argparse.Namespace,
+    folder: Path,
+    engines: list[str],
+    run_settings: RunSettings,
+    model: MorphableModel,
+    console: Console,
+) -> dict[str, Any]:
+    from ..evaluation import portrait_report
+    from ..evaluation.portrait_results import PortraitCache
+    from ..evaluation.portraits import portraits_in
+    from ..progress_bar import progress_bar
+
+    people = portraits_in(folder, args.table, args.held_back, _words(args.only or ""))
+    if hasattr(os, "nice"):
+        os.nice(NICE)
+    cache, results = PortraitCache(args.out, model), []
+    about: dict[str, Any] = {}
+    try:
+        with progress_bar(console) as bar:
+            for count, portrait in enumerate(people, 1):
+                at = f"{portrait.name}, {count} of {len(people)}"
+                bar.stage(f"{at}: looking")
+
+                def show(engine: str, at: str = at) -> Any:
+                    bar.stage(f"{at}: {engine}")
+                    return bar.show
+
+                results.append(cache.judge(portrait, engines, run_settings, show))
+                if count % portrait_report.ROWS == 0:  # a look at a long run before its end
+                    portrait_report.write_report(args.out, results, engines, run_settings, args.command_line)
+    finally:  # a stopped run keeps its results
+        if results:
+            about = portrait_report.write_report(args.out, results, engines, run_settings, args.command_line)
+    for engine in engines:
+        console.print(f"{engine}, medians", markup=False, highlight=False)
+        console.print(portrait_report.table(about, engine), markup=False, highlight=False, soft_wrap=True)
+    failed = {result.portrait.name: result.errors for result in results if result.errors}
+    for name, errors in failed.items():
+        for engine, message in errors.items():
+            console.print(f"{name}, {engine}: {message}", markup=False, highlight=False, soft_wrap=True)
+    console.print(str(args.out / "report.html"), markup=False, highlight=False, soft_wrap=True)
+    return {
+        "report": str(args.out / "report.json"),
+        "page": str(args.out / "report.html"),
+        "people": len(results),
+        "failed": list(failed),
+        "groups": about["groups"],
+    }
 
 
 def _on_photos(
@@ -125,7 +211,7 @@ def _on_truth(
     from ..progress_bar import progress_bar
 
     people, results = subjects_in(args.truth), []
-    ground, cache = Ground(model), AvatarCache(args.out / "avatars")
+    ground, cache = Ground(model), AvatarCache(args.out / "avatars", model.name)
     try:
         with progress_bar(console) as bar:
             for place in people:

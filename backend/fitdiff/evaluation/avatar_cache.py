@@ -29,15 +29,22 @@ ASIDE = ("evaluation/", "commands/", "service/", "training/", "cli.py", "face/bu
 class AvatarCache:
     """A folder of avatars, <person>-<engine>, each beside a note of what it was made from."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, face_model: str = "") -> None:
+        """face_model: its name, so that another one's avatars are made again."""
+        self.folder, self.face_model = folder, face_model
 
     def avatar(
-        self, person: Path, engine: str, run_settings: RunSettings, analysis: Callable[[], Analysis], report: Report
+        self,
+        name: str,
+        photo: Path,
+        engine: str,
+        run_settings: RunSettings,
+        analysis: Callable[[], Analysis],
+        report: Report,
     ) -> tuple[Avatar, float]:
-        """The avatar and the seconds it took; made now unless a cached one has the same inputs."""
-        place, note = (self.folder / f"{person.name}-{engine}{ending}" for ending in ("", ".json"))
-        key = _key(person / "photo.png", engine, run_settings)
+        """The avatar of the person of this name and the seconds it took; made now unless a cached one has the same inputs."""
+        place, note = (self.folder / f"{name}-{engine}{ending}" for ending in ("", ".json"))
+        key = self.key(photo, engine, run_settings)
         try:
             written = json.loads(note.read_text(encoding="utf-8"))
             if written["key"] == key:
@@ -55,10 +62,10 @@ class AvatarCache:
             half_done.write_text(json.dumps({"key": key, "seconds": seconds}) + "\n", encoding="utf-8")
         return avatar, seconds
 
-
-def _key(photo: Path, engine: str, run_settings: RunSettings) -> str:
-    words = [engine, json.dumps(asdict(run_settings), sort_keys=True), _everything_that_counts()]
-    return hashlib.sha256(photo.read_bytes() + "\n".join(words).encode()).hexdigest()
+    def key(self, photo: Path, engine: str, run_settings: RunSettings) -> str:
+        """A checksum of all that an avatar follows from."""
+        words = [engine, self.face_model, json.dumps(asdict(run_settings), sort_keys=True), _everything_that_counts()]
+        return hashlib.sha256(photo.read_bytes() + "\n".join(words).encode()).hexdigest()
 
 
 @cache

@@ -58,7 +58,9 @@ def judge_subject(
     pictures = {"truth": truth_pictures.of_truth(subject)}
     for engine in engines:
         try:
-            avatar, seconds = cache.avatar(folder, engine, run_settings, lambda: subject.analysis, report(engine))
+            avatar, seconds = cache.avatar(
+                folder.name, folder / "photo.png", engine, run_settings, lambda: subject.analysis, report(engine)
+            )
             front = Front(avatar, ground.model, subject.neutral)
             figures[engine] = {"seconds": seconds, **subject.judge(avatar, front)}
             pictures[engine] = truth_pictures.of_avatar(subject, avatar, front)

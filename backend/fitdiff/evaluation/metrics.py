@@ -53,17 +53,18 @@ def identity(
     return figures
 
 
-def photometric(rendered: Tensor, photo: Tensor, mask: Tensor) -> float:
-    """Mean absolute difference of sRGB values 0..1, pictures (1, 3, H, W) under a soft mask (1, 1, H, W)."""
+def photometric(rendered: Tensor, photo: Tensor, mask: Tensor) -> float | None:
+    """Mean absolute difference of sRGB values 0..1, pictures (1, 3, H, W) under a soft mask (1, 1, H, W); None: empty."""
     total = float(mask.sum()) * 3
-    return float(((rendered - photo).abs() * mask).sum()) / total if total > 0 else float("nan")
+    return float(((rendered - photo).abs() * mask).sum()) / total if total > 0 else None
 
 
-def photometric_psnr(rendered: Tensor, photo: Tensor, mask: Tensor) -> float:
+def photometric_psnr(rendered: Tensor, photo: Tensor, mask: Tensor) -> float | None:
     """PSNR of the same two pictures in dB, as in the paper."""
     total = float(mask.sum()) * 3
-    error = float(((rendered - photo).square() * mask).sum()) / total if total > 0 else float("nan")
-    return -10 * math.log10(max(error, LEAST_ERROR))
+    if total <= 0:
+        return None
+    return -10 * math.log10(max(float(((rendered - photo).square() * mask).sum()) / total, LEAST_ERROR))
 
 
 def landmark_percent(

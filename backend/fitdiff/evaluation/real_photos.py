@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..avatar import Avatar
 from ..errors import FitDiffError
 from ..face.model import MorphableModel
 from ..perception.analyse import Analysis, analyse
@@ -26,7 +27,7 @@ from ..render.colour import to_linear
 from . import metrics
 from .engine_variants import RunSettings, guides, run
 from .recognisers import networks
-from .views import FLAT, TURNS, Picture, View, ViewRenderer, as_bytes, views
+from .views import BEHIND, FLAT, TURNS, Picture, View, ViewRenderer, as_bytes, views
 
 SHEET_TURN = f"turned_{TURNS[-1]}"
 
@@ -103,7 +104,11 @@ def judge_photo(
 def judge_engine(engine: str, reference: Reference, run_settings: RunSettings, report: Report = silent) -> EngineResult:
     started = time.perf_counter()
     avatar = run(engine, reference.analysis, run_settings, report)
-    seconds = time.perf_counter() - started
+    return judge_avatar(avatar, engine, time.perf_counter() - started, reference)
+
+
+def judge_avatar(avatar: Avatar, engine: str, seconds: float, reference: Reference) -> EngineResult:
+    """seconds: what the engine took for it."""
     studio = ViewRenderer(Head(avatar), reference.crop, reference.photo)
     drawn = {view: studio.draw(view) for view in views(reference.lit_from_left)}
     judged = {view.name: judge_view(view, picture, reference) for view, picture in drawn.items()}
@@ -128,6 +133,7 @@ def judge_engine(engine: str, reference: Reference, run_settings: RunSettings, r
         "flat": as_bytes(by_name["flat"].shown),
         "geometry": studio.geometry(),
         "turned": as_bytes(by_name[f"{SHEET_TURN}_{turned}"].shown),
+        "behind": as_bytes(studio.draw(BEHIND).shown),
     }
     return EngineResult(figures, pictures, avatar.mesh.vertices)
 

@@ -34,6 +34,7 @@ CAPTIONS = {
     "flat": "flat light",
     "geometry": "geometry",
     "turned": "turned 40\N{DEGREE SIGN}",
+    "behind": "from behind",
 }
 # Rows of every table: title, view, key; identity keys are network and region.
 IDENTITY_ROWS = (

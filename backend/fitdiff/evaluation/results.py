@@ -15,13 +15,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import report, truth_report
+from . import portrait_report, report, truth_report
 from .subjects import LIGHTS
 
 Table = Sequence[Sequence[str]]
 
-PHOTOS, TRUTH, BENCH = "fitdiff-evaluation", "fitdiff-evaluation-truth", "fitdiff-bench"
-TITLES = {PHOTOS: "Photos", TRUTH: "People whose shape, skin and light are known", BENCH: "Speed"}  # in this order
+PHOTOS, FOLDER = "fitdiff-evaluation", "fitdiff-evaluation-folder"
+TRUTH, BENCH = "fitdiff-evaluation-truth", "fitdiff-bench"
+TITLES = {  # in this order
+    PHOTOS: "Photos",
+    FOLDER: "Portraits by group",
+    TRUTH: "People whose shape, skin and light are known",
+    BENCH: "Speed",
+}
 SIGNIFICANT = 4  # digits of a kept figure
 WITNESSES = {"dlib": "dlib, distance", "mobilefacenet": "MobileFaceNet, cosine"}  # the last has no part in any engine
 VIEWS = ("photo.inside", "turned_17.whole", "turned_40.whole", "relit.whole", "flat.whole")
@@ -67,6 +73,21 @@ def kept(about: Mapping[str, Any]) -> dict[str, Any]:
         short["shape_distances"] = {
             name: {key: found[key] for key in ("one_person", "two_people")}
             for name, found in about["shape_distances"].items()
+        }
+    elif about["format"] == FOLDER:
+        short["failed"] = {
+            engine: sum(engine in one["errors"] for one in about["people"]) for engine in about["settings"]["engines"]
+        }
+        short["people"] = len(about["people"])
+        columns = portrait_report.columns(about)
+        short["groups"] = {
+            name: {
+                "people": len(group["people"]),
+                "medians": {
+                    engine: {key: figures[key] for _, key, _ in columns} for engine, figures in group["medians"].items()
+                },
+            }
+            for name, group in about["groups"].items()
         }
     elif about["format"] == TRUTH:
         short["people"] = len(about["people"])
@@ -154,6 +175,19 @@ def photos_section(about: Mapping[str, Any]) -> str:
     )
 
 
+def folder_section(about: Mapping[str, Any]) -> str:
+    parts = []
+    columns = portrait_report.columns(about)
+    for engine in about["settings"]["engines"]:
+        rows = [["", *(title for title, _, _ in columns)]]
+        for name, group in about["groups"].items():
+            figures = [cell(group["medians"][engine][key], digits, spread=False) for _, key, digits in columns]
+            rows.append([f"{name} ({group['people']})", *figures])
+        failed = f" Failed: {about['failed'][engine]}." if about["failed"][engine] else ""
+        parts += [f"`{engine}`, {about['people']} people, medians; MFN is MobileFaceNet.{failed}\n", table(rows)]
+    return "\n".join(parts)
+
+
 def _scale(about: Mapping[str, Any]) -> Table:
     """The recognisers' ranges for two photos of one person and of two people."""
     from .shape_distances import person_of
@@ -227,7 +261,7 @@ def bench_section(about: Mapping[str, Any]) -> str:
     return f"{about_rounds}\n\n{table(rows)}"
 
 
-SECTIONS = {PHOTOS: photos_section, TRUTH: truth_section, BENCH: bench_section}
+SECTIONS = {PHOTOS: photos_section, FOLDER: folder_section, TRUTH: truth_section, BENCH: bench_section}
 
 
 def _bare(stage: str) -> str:

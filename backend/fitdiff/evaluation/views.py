@@ -34,6 +34,10 @@ class View:
     shadowed: bool = True  # with the head's own shadows, as in Blender
 
 
+BEHIND = View("behind", 180.0, (*LAMP, -ASIDE[0], ASIDE[1], -ASIDE[2]))
+"""To look at, under a lamp that stands behind the head: no recogniser knows a back."""
+
+
 def views(lit_from_left: bool) -> list[View]:
     """lit_from_left: the side of the photo's light; the head is relit from the other one."""
     x, y, z = ASIDE

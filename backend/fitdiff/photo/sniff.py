@@ -7,6 +7,7 @@ import re
 from ..errors import FitDiffError
 
 ACCEPTED = "JPEG, PNG, WebP, TIFF or HEIC"
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")  # of files taken for photos unopened
 
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2"}
 _SEQUENCE_BRANDS = {b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"}

@@ -15,7 +15,7 @@ GAP = 6
 
 @dataclass(frozen=True)
 class Row:
-    """One line of pictures (H, W, 3) uint8 of one size; the label stands left of them, a caption under each."""
+    """One line of pictures (H, W, 3) uint8 of one height; the label stands left of them, a caption under each."""
 
     pictures: Sequence[np.ndarray]
     label: str = ""
@@ -30,11 +30,11 @@ def contact_sheet(rows: Sequence[Row], title: str = "", footer: str = "") -> np.
     label_width = max((_width(small, line) for row in rows for line in row.label.split("\n")), default=0)
     label_width += 4 * GAP if label_width else 0
     below = [GAP + (int(1.6 * small_size) if row.captions else 0) for row in rows]
-    columns = max(len(row.pictures) for row in rows)
+    across = max(sum(picture.shape[1] + GAP for picture in row.pictures) for row in rows)
     top = 2 * GAP + (int(1.9 * large_size) if title else 0)
     bottom = 2 * GAP + (int(1.8 * small_size) if footer else 0)
     total = (
-        max(2 * GAP + label_width + columns * (width + GAP), _width(large, title) + 6 * GAP),
+        max(2 * GAP + label_width + across, _width(large, title) + 6 * GAP),
         top + len(rows) * height + sum(below) + bottom,
     )
     sheet = Image.new("RGB", total, GROUND)
@@ -45,11 +45,14 @@ def contact_sheet(rows: Sequence[Row], title: str = "", footer: str = "") -> np.
     for row, gap in zip(rows, below, strict=True):
         if row.label:
             draw.multiline_text((3 * GAP, y + height // 2), row.label, INK, small, anchor="lm", spacing=6)
+        x = GAP + label_width
         for column, picture in enumerate(row.pictures):
-            x = GAP + label_width + column * (width + GAP)
             sheet.paste(Image.fromarray(picture), (x, y))
             if column < len(row.captions):
-                draw.text((x + width // 2, y + height + GAP), row.captions[column], FAINT, small, anchor="ma")
+                draw.text(
+                    (x + picture.shape[1] // 2, y + height + GAP), row.captions[column], FAINT, small, anchor="ma"
+                )
+            x += picture.shape[1] + GAP
         y += height + gap
     if footer:
         draw.text((3 * GAP, y + GAP), footer, FAINT, small)

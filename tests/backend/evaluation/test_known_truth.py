@@ -203,7 +203,7 @@ def test_the_command_measures_reports_and_goes_on(people, tmp_path, monkeypatch,
     assert again["people"][0]["engines"]["mean"] == about["people"][0]["engines"]["mean"]
     lying, changed = avatar_cache.AvatarCache(tmp_path / "avatars"), known_truth.RunSettings(seed=1)
     with pytest.raises(AssertionError, match="made again"):
-        lying.avatar(people / "00", "mean", changed, lambda: None, silent)
+        lying.avatar("00", people / "00" / "photo.png", "mean", changed, lambda: None, silent)
 
 
 def test_an_engine_or_a_person_that_fails_stands_in_the_report(tmp_path):
