@@ -65,8 +65,11 @@ def draw_photo(
     if not chosen.photo:
         return
     unreadable = workflow.error is not None and workflow.error.code.startswith("photo-")
-    if (icon := runtime.icons.icon("photo")) and not unreadable:
+    parted = "parts" in runtime.icons.shown
+    if (icon := runtime.icons.icon("parts" if parted and chosen.show_parts else "photo")) and not unreadable:
         layout.template_icon(icon_value=icon, scale=THUMBNAIL)
+    if parted:
+        layout.prop(chosen, "show_parts", icon="MOD_MASK", toggle=True)
     if workflow.phase == FINDING_FACES:
         layout.label(text="Looking for faces", icon="VIEWZOOM")
     elif len(workflow.faces) == 1:

@@ -162,6 +162,8 @@ class Runtime:
     def _tick_pictures(self) -> None:
         if self.workflow.faces_picture:
             self.icons.show("photo", self.workflow.faces_picture)
+        if self.workflow.parts_picture:
+            self.icons.show("parts", self.workflow.parts_picture)
         frame = self.workflow.progress.preview
         if frame and frame is not self._frame:
             self._frame = frame

@@ -15,7 +15,7 @@ from ..workflow.orders import PhotoOrder
 from . import folders
 from .runtime import get_runtime, wake
 
-KEPT = ("photo", "engine", "quality", "seed", "search", "face")
+KEPT = ("photo", "engine", "quality", "seed", "search", "face", "show_parts")
 _items: dict[str, list[tuple]] = {}  # Blender does not keep the strings of dynamic menus alive
 _kept: dict[str, Any] = {}
 
@@ -91,7 +91,8 @@ def photo_changed(self: FitDiffChoices, _context: Any) -> None:
     self.seed = 0
     if workflow.working:
         return
-    get_runtime().icons.clear("photo")
+    for slot in ("photo", "parts"):
+        get_runtime().icons.clear(slot)
     if not self.photo:
         workflow.choose(None)
         return
@@ -122,6 +123,10 @@ class FitDiffChoices(bpy.types.PropertyGroup):
     )
     face: bpy.props.EnumProperty(
         name="Face", description="Which face of the photo is reconstructed", items=_faces, update=face_changed
+    )
+    show_parts: bpy.props.BoolProperty(
+        name="Show Parts",
+        description="Colour what FitDiff takes for skin, hair, beard, brows, glasses, covers and cloth",
     )
     engine: bpy.props.EnumProperty(name="Engine", description="How the head is reconstructed", items=_engines)
     quality: bpy.props.EnumProperty(

@@ -57,6 +57,7 @@ class Workflow:
         self.photo: Path | None = None
         self.faces: tuple[Face, ...] = ()
         self.faces_picture: Path | None = None  # the photo with a box round each face
+        self.parts_picture: Path | None = None  # the photo with hair, skin, glasses and covers in colours
         self.notes: tuple[str, ...] = ()  # about the photo, and how far to trust the last head
         self.error: FitDiffError | None = None
         self.order: PhotoOrder | PersonOrder | None = None
@@ -101,7 +102,8 @@ class Workflow:
         if self._faces_job:
             self._faces_job.cancel()
             self._faces_job = None
-        self.photo, self.faces, self.faces_picture, self.notes, self.error = photo, (), None, (), None
+        self.photo, self.faces, self.notes, self.error = photo, (), (), None
+        self.faces_picture = self.parts_picture = None
         if self.phase == FINDING_FACES:
             self.phase = IDLE
 
@@ -193,8 +195,10 @@ class Workflow:
         assert job.result is not None
         self._set_faces(job.result["faces"])
         self.notes = tuple(job.result["photo"]["notes"])
-        picture = self._folder / f"faces-{self._photos_seen}" / "faces.png"
-        self.faces_picture = picture if picture.is_file() else None
+        folder = self._folder / f"faces-{self._photos_seen}"
+        self.faces_picture, self.parts_picture = (
+            picture if picture.is_file() else None for picture in (folder / "faces.png", folder / "parts.png")
+        )
         if told := job.result["error"]:
             self._show_job_error(
                 FitDiffError(told["code"], told["message"], details=told.get("details", ""), data=told.get("data"))

@@ -81,12 +81,13 @@ def test_find_faces_gives_the_faces_and_the_picture_of_them(workflow, service, p
     assert (workflow.phase, workflow.busy, workflow.working) == (FINDING_FACES, True, False)
     out = service.last.params["out"]
     out.mkdir(parents=True)
-    (out / "faces.png").write_bytes(b"picture")
+    for name in ("faces.png", "parts.png"):
+        (out / name).write_bytes(b"picture")
     service.last.finish(SEEN, None)
     assert workflow.tick()
     assert (workflow.phase, workflow.busy, workflow.error) == (IDLE, False, None)
     assert [(face.number, face.pixels) for face in workflow.faces] == [(1, 130.0)]
-    assert workflow.faces_picture == out / "faces.png"
+    assert workflow.faces_picture == out / "faces.png" and workflow.parts_picture == out / "parts.png"
     assert not workflow.tick()  # nothing new
 
 

@@ -126,6 +126,29 @@ def test_a_photo_its_faces_and_the_cost(playing, runtime, photo):
     assert "seed" not in drawn.properties()
 
 
+def test_the_thumbnail_shows_on_demand_what_is_told_apart(playing, runtime, photo, monkeypatch):
+    numbers = {"photo": 7, "parts": 8}  # Blender numbers no icons without a window
+    monkeypatch.setattr(runtime.icons, "icon", lambda slot: numbers[slot] if slot in runtime.icons.shown else 0)
+
+    def thumbnail() -> int:
+        return next(words["icon_value"] for name, words in draw().calls if name == "template_icon")
+
+    choices().photo = str(photo)
+    runtime.workflow.find_faces(photo)
+    assert "show_parts" not in draw().properties()  # nothing to show yet
+    out = playing.last.params["out"]
+    out.mkdir(parents=True)
+    for name in ("faces.png", "parts.png"):
+        shutil.copyfile(photo, out / name)
+    playing.last.finish({"faces": TWO[:1], "photo": {"notes": []}, "error": None}, None)
+    runtime.tick()
+    assert "show_parts" in draw().properties() and thumbnail() == 7
+    choices().show_parts = True
+    assert thumbnail() == 8
+    choices().photo = ""
+    assert "show_parts" not in draw().properties() and "parts" not in runtime.icons.shown
+
+
 def test_a_crowd_gets_a_menu(playing, runtime, photo):
     choices().photo = str(photo)
     runtime.workflow.find_faces(photo)
