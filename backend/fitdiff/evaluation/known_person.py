@@ -28,6 +28,7 @@ from ..skin_maps import LEARNED
 from ..topology import REGIONS
 from . import map_figures
 from .neutral_likeness import Front
+from .outline import Outline
 from .shapes import FaceShape, reachable
 
 TEXELS = 512
@@ -75,6 +76,7 @@ class Subject:
         self.head, self.camera = Head(self.avatar), camera_from_avatar(self.avatar)
         self.shape = FaceShape(ground.topology, posed(self.avatar))
         self.neutral = FaceShape(ground.topology, self.avatar.mesh.vertices)
+        self.outline = Outline(ground.topology, posed(self.avatar), self.camera)
         self.front = Front(self.avatar, ground.model, self.neutral)
         self.maps = stored_maps(self.avatar)
         self.seen = seen_texels(self.head, self.camera) & ground.face
@@ -108,6 +110,7 @@ class Subject:
         )
         return {
             "shape": shape,
+            "outline": self.outline.errors(posed(avatar), camera),
             "front": self.front.likeness(front),
             "maps": {name: map_figures.likeness(maps[name], self.maps[name], self.seen) for name in LEARNED},
             "normals": self._normals(head, camera),

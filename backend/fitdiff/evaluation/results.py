@@ -35,6 +35,9 @@ TRUTH_ROWS = (  # title, path into an engine's figures, digits: fewer than truth
     ("whole face, vertex to vertex, mm", "shape.overall", 2),
     ("whole face, to the surface, mm", "shape.surface", 2),
     ("neutral face, vertex to vertex, mm", "shape.neutral", 2),
+    ("forehead in its place, mm", "shape.forehead_placed", 2),
+    ("jaw in its place, mm", "shape.jaw_placed", 2),
+    ("outline of the head in the photo, mm", "outline.all", 2),
     ("normals in the photo's view, degrees", "normals", 1),
     ("direction of the light, degrees", "light", 1),
     ("diffuse map, PSNR dB", "maps.diffuse.psnr", 1),
@@ -209,6 +212,8 @@ def truth_section(about: Mapping[str, Any]) -> str:
     engines = about["settings"]["engines"]
     rows = [["", *engines, truth_report.REACHABLE]]
     for title, path, digits in TRUTH_ROWS:
+        if not all(path in about["medians"][engine] for engine in engines):
+            continue  # a report from before this was measured
         reachable = about[truth_report.REACHABLE].get(path)
         cells = [cell(about["medians"][engine][path], digits) for engine in engines]
         rows.append([title, *cells, cell(reachable, digits) if reachable else ""])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from ..face.closest import Surface
 from ..face.geometry import vertex_areas
@@ -12,7 +13,9 @@ from ..topology import REGIONS, Topology
 Array = NDArray[np.float64]
 
 # Region names in reports -> vertex masks.
-PARTS = {"nose": "nose", "mouth": "mouth", "forehead": "forehead", "cheek": "cheeks"}
+PARTS = {"nose": "nose", "mouth": "mouth", "forehead": "forehead", "cheek": "cheeks", "jaw": "jaw"}
+PLACED = ("forehead", "jaw")  # also measured where the whole face's alignment puts them
+JAW_LINE, JAW_REACH = slice(2, 15), 0.02  # of the 68 landmarks; metres from that line within which skin is the jaw's
 WHOLE = "face"
 INSIDE = 0.5  # of a mask
 ROUNDS = 20  # of closest points in aligning a region with the other surface
@@ -40,14 +43,22 @@ class FaceShape:
         self.vertices = np.asarray(vertices, np.float64)
         self.triangles = topology.triangles[topology.triangle_region == REGIONS.index("skin")]
         self.areas = vertex_areas(self.vertices, self.triangles)  # 0 off the skin
-        self.rows = {
-            name: self._rows(topology, name) for name in (WHOLE, *PARTS.values()) if name in topology.vertex_masks
-        }
+        masks = dict(topology.vertex_masks)
+        if "ibug68" in topology.landmarks:
+            masks["jaw"] = self._jaw(topology)
+        self.rows = {name: self._rows(masks[name]) for name in (WHOLE, *PARTS.values()) if name in masks}
 
-    def _rows(self, topology: Topology, name: str) -> NDArray[np.intp]:
+    def _rows(self, values: NDArray[np.floating]) -> NDArray[np.intp]:
         mask = np.zeros(len(self.vertices))
-        mask[: len(topology.vertex_masks[name])] = topology.vertex_masks[name]
+        mask[: len(values)] = values
         return np.nonzero((mask > INSIDE) & (self.areas > 0))[0]
+
+    def _jaw(self, topology: Topology) -> Array:
+        """(V,) 1 near the jaw's line and not on the mouth."""
+        mask = near_line(topology, self.vertices, JAW_LINE, JAW_REACH)
+        mouth = topology.vertex_masks.get("mouth", np.zeros(0))
+        mask[: len(mouth)] *= mouth <= INSIDE
+        return mask
 
     def lay(self, other: NDArray[np.floating]) -> Array:
         """(V, 3) of the same mesh -> the same, moved, turned and scaled to fit this face."""
@@ -66,12 +77,16 @@ class FaceShape:
 
     def errors(self, other: NDArray[np.floating]) -> dict[str, float]:
         """Millimetres, averaged over the skin: `overall` from vertex to vertex and `surface` from vertex to surface,
-        after aligning the whole face; then each region, aligned with the other surface by itself."""
+        after aligning the whole face; forehead and jaw so from vertex to vertex (`forehead_placed`, `jaw_placed`); then
+        each region, aligned with the other surface by itself."""
         laid = self.lay(other)
         rows = self.rows[WHOLE]
-        figures = {"overall": self.overall(other)}
+        apart = self.distances(laid)
+        figures = {"overall": self._mean(rows, apart[rows])}
         distance = Surface(laid, self.triangles).closest(self.vertices[rows])[3]
         figures["surface"] = self._mean(rows, MILLIMETRES * distance)
+        for name in PLACED:
+            figures[f"{name}_placed"] = self._mean(self.rows[PARTS[name]], apart[self.rows[PARTS[name]]])
         return figures | {part: self.region_error(mask, laid) for part, mask in PARTS.items()}
 
     def region_error(self, mask: str, laid: Array) -> float:
@@ -91,6 +106,13 @@ class FaceShape:
 
     def _mean(self, rows: NDArray[np.intp], values: Array) -> float:
         return float(np.average(values, weights=self.areas[rows]))
+
+
+def near_line(topology: Topology, vertices: Array, line: slice, reach: float) -> Array:
+    """(V,) 1 for vertices within `reach` metres of these of the 68 landmarks, else 0."""
+    marks = topology.landmarks["ibug68"]
+    places = np.einsum("ncx,nc->nx", vertices[topology.triangles[marks.triangle]], marks.barycentric)[line]
+    return (cKDTree(places).query(vertices)[0] < reach).astype(np.float64)
 
 
 def reachable(basis: Array, mean: Array, shape: FaceShape, ridge: float = 1e-9) -> Array:

@@ -30,6 +30,15 @@ SHAPE_ROWS = (
     ("mouth, mm", "shape.mouth", 2),
     ("forehead, mm", "shape.forehead", 2),
     ("cheek, mm", "shape.cheek", 2),
+    ("jaw, mm", "shape.jaw", 2),
+    ("forehead in its place, mm", "shape.forehead_placed", 2),
+    ("jaw in its place, mm", "shape.jaw_placed", 2),
+)
+OUTLINE_ROWS = (
+    ("outline of head in the photo, mm", "outline.all", 2),
+    ("outline: skull, mm", "outline.skull", 2),
+    ("outline: ears, mm", "outline.ears", 2),
+    ("outline: cheek and jaw, mm", "outline.face", 2),
 )
 OTHER_ROWS = (
     ("neutral face, vertex to vertex, mm", "shape.neutral", 2),
@@ -54,7 +63,7 @@ LIKENESS_ROWS = (
 )
 SHOWN = ("photo", "front")  # of one person in the sheet of all
 SECONDS = ("seconds", "seconds", 1)
-ALL_ROWS = (*SHAPE_ROWS, *OTHER_ROWS, *LIKENESS_ROWS, *ALBEDO_ROWS, SECONDS)
+ALL_ROWS = (*SHAPE_ROWS, *OUTLINE_ROWS, *OTHER_ROWS, *LIKENESS_ROWS, *ALBEDO_ROWS, SECONDS)
 GROUP_ROWS = (SHAPE_ROWS[0], *OTHER_ROWS[1:3], *LIKENESS_ROWS, *ALBEDO_ROWS)
 
 
@@ -113,7 +122,7 @@ def report(
         ],
         "medians": {engine: medians(known, engine) for engine in engines},
         REACHABLE: {
-            path: html_report.spread(result.about[REACHABLE][path.split(".")[1]] for result in known)
+            path: html_report.spread(result.about[REACHABLE].get(path.split(".")[1]) for result in known)
             for _, path, _ in SHAPE_ROWS
         },
         "groups": {
@@ -162,7 +171,7 @@ def page(about: dict[str, Any], sheets: Mapping[str, np.ndarray]) -> str:
     """The whole report as one HTML file with its pictures inside."""
     rows = {
         "shape": SHAPE_ROWS,
-        "other": (*OTHER_ROWS, SECONDS),
+        "other": (*OUTLINE_ROWS, *OTHER_ROWS, SECONDS),
         "likeness": LIKENESS_ROWS,
         "albedo": ALBEDO_ROWS,
         "group": GROUP_ROWS,

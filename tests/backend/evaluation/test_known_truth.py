@@ -59,6 +59,7 @@ def test_the_truth_itself_has_no_error(subject, ground):
     perfect = replace(subject.avatar, manifest=with_fields(subject.avatar.manifest, light=light))
     figures = subject.judge(perfect, Front(perfect, ground.model, subject.neutral))
     assert max(figures["shape"].values()) < 1e-6
+    assert max(figures["outline"].values()) == 0
     assert all(one["psnr"] == 100 and one["ssim"] == pytest.approx(1) for one in figures["maps"].values())
     assert figures["normals"] == pytest.approx(0, abs=1e-3)
     assert figures["light"] == pytest.approx(0, abs=1e-3)

@@ -18,15 +18,15 @@ def hills(x, y):
 
 @pytest.fixture(scope="module")
 def patch():
-    """A hilly square of skin with four regions, and its vertices."""
+    """A hilly square of skin with five regions, and its vertices."""
     y, x = (np.mgrid[:SIDE, :SIDE] / (SIDE - 1) - 0.5) * LENGTH
     first = (np.arange(SIDE - 1)[:, None] * SIDE + np.arange(SIDE - 1)).ravel()
     quads = np.stack([first, first + 1, first + SIDE + 1, first + SIDE], 1).astype(np.int32)
     uv = np.stack([x.ravel(), y.ravel()], 1).astype(np.float32) / LENGTH + 0.5
     masks = {"face": np.ones(SIDE * SIDE, np.float32)}
     for number, name in enumerate(PARTS.values()):
-        column, row = number % 2, number // 2
-        inside = (abs(x - (column - 0.5) * 0.08) < 0.025) & (abs(y - (row - 0.5) * 0.08) < 0.025)
+        column, row = ((-1, -1), (1, -1), (-1, 1), (1, 1), (0, 0))[number]
+        inside = (abs(x - column * 0.04) < 0.025) & (abs(y - row * 0.04) < 0.025)
         masks[name] = inside.ravel().astype(np.float32)
     topology = Topology(quads, uv, quads, np.zeros(len(quads), np.uint8), vertex_masks=masks)
     return topology, np.stack([x, y, hills(x, y)], -1).reshape(-1, 3)
@@ -51,7 +51,7 @@ def test_the_same_face_elsewhere_and_larger_is_the_same_face(patch):
     topology, vertices = patch
     turn = Rotation.from_euler("xyz", (10, 20, 30), degrees=True).as_matrix()
     errors = FaceShape(topology, vertices).errors(1.3 * vertices @ turn.T + 0.5)
-    assert set(errors) == {"overall", "surface", *PARTS}
+    assert set(errors) == {"overall", "surface", "forehead_placed", "jaw_placed", *PARTS}
     assert max(errors.values()) < 1e-6
 
 
@@ -77,6 +77,17 @@ def test_a_region_that_only_moved_has_no_error_of_its_own(patch):
     errors = shape.errors(bump)
     assert 0.5 < errors["nose"] < 1.8
     assert errors["cheek"] < 0.15
+
+
+def test_a_forehead_too_far_back_is_told_where_it_lies_and_not_by_its_form():
+    model = embedded.load()
+    head = model.mean.double().numpy()
+    shape, sunk = FaceShape(model.topology, head), head.copy()
+    assert head[shape.rows["jaw"]][:, 1].max() < -0.02 < 0.02 < head[shape.rows["forehead"]][:, 1].min()
+    sunk[:, 2] -= 0.006 * np.clip((head[:, 1] - 0.0) / 0.03, 0, 1)
+    errors = shape.errors(sunk)
+    assert errors["forehead_placed"] > 1.5 > 3 * errors["forehead"]
+    assert errors["jaw"] < 0.2
 
 
 def test_what_the_model_can_say_is_reached_and_the_rest_is_left():
