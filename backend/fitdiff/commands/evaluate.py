@@ -48,9 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     folder = parser.add_argument_group("a folder of portraits")
     folder.add_argument(
         "--table",
-        metavar="CSV",
+        metavar="FILE",
         type=Path,
-        help="columns to group by and a column `name`, beside the folder's own tables",
+        help="a CSV with columns to group by and a column `name`, or labels made by eye as JSON",
     )
     folder.add_argument("--only", metavar="NAME,...", help="these people, by their files' names without ending")
     folder.add_argument(

@@ -19,6 +19,7 @@ from fitdiff.evaluation.portraits import Portrait, portraits_in
 from fitdiff.evaluation.recognisers import networks
 from fitdiff.face import embedded
 from fitdiff.held_back import held_back
+from fitdiff.training.build import portrait_labels
 
 from ..perception.portraits import portrait
 
@@ -48,6 +49,28 @@ def test_a_folder_gives_its_people_and_what_its_tables_say(folder, tmp_path):
     assert [one.name for one in portraits_in(folder, only_held_back=True)] == KEPT_BACK
     assert 0 < len(KEPT_BACK) < len(NAMES) / 2
     assert [one.name for one in portraits_in(folder, only=["person_3"])] == ["person_3"]
+
+
+def test_labels_made_by_eye_are_a_table_too(folder):
+    bob = {"scalp": "bald", "turned": True, "glasses": [{"glass": "clear", "lenses": [], "place": "hair"}]}
+    bob |= {"covers": [{"kind": kind, "outline": [(0, 0), (9, 0), (9, 9)]} for kind in ("scarf", "hat", "hat")]}
+    named = {"person_1": {}, "person_2": bob, "person_3": {"glasses": [{"glass": "dark", "lenses": []}]}}
+    sized = {name: {"width": 9, "height": 9} | one for name, one in named.items()}
+    text = json.dumps({"about": "", "made_by": "", "licence": "CC0-1.0", "portraits": sized})
+    (folder / "labels.json").write_text(text, encoding="utf-8")
+    usual = portrait_labels.read(folder / "labels.json")["person_1"]
+    rows = {one.name: one.about for one in portraits_in(folder, folder / "labels.json")}
+    assert {key: rows["person_1"][key] for key in ("scalp", "beard", "colour")} == {
+        key: getattr(usual, key) for key in ("scalp", "beard", "colour")
+    }
+    assert [rows[name]["glasses"] for name in named] == ["none", "none", "dark"]
+    assert rows["person_2"]["covers"] == "hat and scarf" and rows["person_2"]["scalp"] == "bald"
+    assert (
+        rows["person_2"]["turned"] == "yes" and rows["person_2"]["fringe"] == "no" and rows["person_2"]["age"] == "22"
+    )
+    (folder / "labels.json").write_text('{"portraits": [1]}', encoding="utf-8")
+    with pytest.raises(FitDiffError, match="cannot be read"):
+        portraits_in(folder, folder / "labels.json")
 
 
 def test_photos_that_differ_in_their_endings_alone_are_two_people(folder):
