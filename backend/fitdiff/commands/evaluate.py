@@ -141,8 +141,10 @@ def _on_folder(
         console.print(portrait_report.table(about, engine), markup=False, highlight=False, soft_wrap=True)
     failed = {result.portrait.name: result.errors for result in results if result.errors}
     for name, errors in failed.items():
-        for engine, message in errors.items():
-            console.print(f"{name}, {engine}: {message}", markup=False, highlight=False, soft_wrap=True)
+        for message in dict.fromkeys(errors.values()):
+            of = [engine for engine in errors if errors[engine] == message]
+            who = name if of == engines else f"{name}, {', '.join(of)}"
+            console.print(f"{who}: {message}", markup=False, highlight=False, soft_wrap=True)
     console.print(str(args.out / "report.html"), markup=False, highlight=False, soft_wrap=True)
     return {
         "report": str(args.out / "report.json"),

@@ -119,7 +119,8 @@ def table(about: Mapping[str, Any], engine: str) -> str:
             f"{medians[key]['median']:.{digits}f}" if medians[key]["count"] else "\N{EN DASH}"
             for _, key, digits in wanted
         ]
-        rows.append([name, str(len(group["people"])), *cells])
+        count, judged = len(group["people"]), medians["seconds"]["count"]
+        rows.append([name, str(count) if judged == count else f"{judged} of {count}", *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()

@@ -152,9 +152,9 @@ def test_groups_have_medians_and_counts_everywhere_they_are_told(judged):
     assert everyone["medians"]["fit"]["dlib.relit.whole"]["count"] == 11
     assert everyone["medians"]["fit"]["dlib.flat.whole"] == {"count": 0}
     lines = portrait_report.table(about, "fit").splitlines()
-    assert lines[0].split()[0] == "people" and lines[1].split()[:3] == ["everyone", "12", "0.25"]
+    assert lines[0].split()[0] == "people" and lines[1].split()[:5] == ["everyone", "11", "of", "12", "0.25"]
     page = portrait_report.page(about, {"fit": {}})
-    assert "<b>" not in page and "&lt;b&gt;No face." in page and "everyone (12)" in page
+    assert "<b>" not in page and "&lt;b&gt;No face." in page and "everyone (11 of 12)" in page
     kept = results.kept(about)
     assert kept["people"] == 12 and kept["failed"] == {"fit": 1}
     assert not any(name in json.dumps(kept) for name in NAMES)
@@ -192,7 +192,7 @@ def test_a_run_tells_failures_and_goes_on_where_it_stopped(small_folder, tmp_pat
     assert main(words) == 0 and polite == [10]
     said = capfd.readouterr()
     answer = json.loads(said.out)
-    assert answer["people"] == 2 and answer["failed"] == ["nobody"] and "nobody, landmarks: No face" in said.err
+    assert answer["people"] == 2 and answer["failed"] == ["nobody"] and "nobody: No face" in said.err
     about = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     ada = about["people"][0]
     assert ada["engines"]["landmarks"]["dlib.photo.inside"] < 1 and 20 < ada["lightness"] < 90
