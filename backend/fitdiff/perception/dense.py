@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .pose import Array, IdentityPrior
+from .pose_fit import Array
+from .pose_settings import IdentityPrior
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..face.model import MorphableModel
@@ -34,7 +35,13 @@ class LandmarkBasis:
     normal: NDArray[np.float64]  # (N, 3) of the mean face, unit, outward
     weight: NDArray[np.float64]  # (N,) how well defined a landmark's place on the skin is
     identity_count: int
-    interocular: float  # metres between the outer eye corners of the mean face
+    eye_corners: tuple[int, int]  # rows of the outer corners, left and right
+
+    @property
+    def interocular(self) -> float:
+        """Metres between the outer eye corners of the mean face."""
+        left, right = self.eye_corners
+        return float(np.linalg.norm(self.mean[left] - self.mean[right]))
 
     def split(self, values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """(N, ...) -> set name -> its rows."""
@@ -71,7 +78,6 @@ def _build(model: MorphableModel, names: tuple[str, ...]) -> LandmarkBasis:
     triangles = vertices[corners]
     normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     mean = at_landmarks(vertices)
-    left, right = _eye_corners(names, [len(s.triangle) for s in sets])
     return LandmarkBasis(
         names=names,
         counts=tuple(len(s.triangle) for s in sets),
@@ -80,8 +86,16 @@ def _build(model: MorphableModel, names: tuple[str, ...]) -> LandmarkBasis:
         normal=normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-15),
         weight=np.concatenate([_weights(name, len(s.triangle)) for name, s in zip(names, sets, strict=True)]),
         identity_count=model.identity_count,
-        interocular=float(np.linalg.norm(mean[left] - mean[right])),
+        eye_corners=_eye_corners(names, [len(s.triangle) for s in sets]),
     )
+
+
+def vertex_basis(model: MorphableModel, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Vertices (N,) of the model -> their mean (N, 3) and modes (N, 3, K), metres."""
+    chosen = torch.from_numpy(np.ascontiguousarray(rows))
+    mean = model.mean[chosen].detach().cpu().double().numpy()
+    modes = torch.cat([model.identity_basis[:, chosen], model.expression_basis[:, chosen]]).detach().cpu().double()
+    return mean, np.ascontiguousarray(modes.numpy().transpose(1, 2, 0))
 
 
 def _weights(name: str, count: int) -> NDArray[np.float64]:

@@ -18,7 +18,8 @@ from safetensors.numpy import load_file
 from ..errors import FitDiffError
 from ..face.model import MorphableModel
 from .landmark_basis import LandmarkBasis, landmark_basis
-from .pose import Array, IdentityPrior
+from .pose_fit import Array
+from .pose_settings import IdentityPrior
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "shape_guess.safetensors"
 RECOGNISER = "fr"  # `name` of the network `fr_feature`
