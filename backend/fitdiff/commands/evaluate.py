@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ HELP = "measure how good the engines' heads are on photos"
 ENGINES = ",".join((*registry.ENGINES, "mean"))
 FOLDER_ENGINES = "diffusion"
 NICE = 10  # of a folder's run, which goes on beside other work
+AWHILE = 120.0  # seconds between its reports before the last one
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -118,7 +120,7 @@ def _on_folder(
     people = portraits_in(folder, args.table, args.held_back, _words(args.only or ""))
     if hasattr(os, "nice"):
         os.nice(NICE)
-    cache, results = PortraitCache(args.out, model), []
+    cache, results, written = PortraitCache(args.out, model), [], time.monotonic()
     about: dict[str, Any] = {}
     try:
         with progress_bar(console) as bar:
@@ -131,8 +133,9 @@ def _on_folder(
                     return bar.show
 
                 results.append(cache.judge(portrait, engines, run_settings, show))
-                if count % portrait_report.ROWS == 0:  # a look at a long run before its end
+                if time.monotonic() - written > AWHILE:
                     portrait_report.write_report(args.out, results, engines, run_settings, args.command_line)
+                    written = time.monotonic()
     finally:  # a stopped run keeps its results
         if results:
             about = portrait_report.write_report(args.out, results, engines, run_settings, args.command_line)

@@ -175,6 +175,21 @@ def test_sheets_have_a_row_for_everyone(judged):
     assert (second[-TILE:, TILE + 20 :] > 200).any()  # the reason stands where the pictures would
 
 
+def test_a_stopped_run_leaves_a_report_of_those_who_are_done(folder, judged, tmp_path, monkeypatch):
+    def two_then_stop(cache, person, *_):
+        if person.name == "person_10":
+            raise KeyboardInterrupt
+        return judged[NAMES.index(person.name)]
+
+    monkeypatch.setattr(os, "nice", lambda by: None, raising=False)
+    monkeypatch.setattr(PortraitCache, "judge", two_then_stop)
+    out = tmp_path / "out"
+    assert main(["evaluate", str(folder), "--out", str(out), "--engines", "fit"]) == 130
+    about = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert [one["person"] for one in about["people"]] == ["person_0", "person_1"]
+    assert (out / "sheet-fit-01.jpg").is_file()
+
+
 @pytest.fixture(scope="module")
 def small_folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("faces")
