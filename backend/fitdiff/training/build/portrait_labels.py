@@ -63,7 +63,8 @@ class Cover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Portrait(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """width, height: of the photo. scalp: hair, shorn (skin shines through), bald (on top at least). fringe: hair falls over
+    """width, height: of the photo. scalp: hair, shorn (skin shines through), bald (on top at
+    least), hidden (by a cover). fringe: hair falls over
     the forehead. colour: full, tinted or grey. turned: seen from the side by about 40 degrees or more. hair_mask: what is
     wrong with the mask in hair/, empty if nothing."""
 
