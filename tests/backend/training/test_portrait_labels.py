@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 
 from fitdiff.errors import FitDiffError
-from fitdiff.training.build.portrait_labels import COVERS, LAYERS, Bar, Cover, Glasses, Lens, Portrait, draw, read
+from fitdiff.training.build.portrait_labels import (
+    COVERS,
+    LAYERS,
+    Bar,
+    Beard,
+    Cover,
+    Glasses,
+    Lens,
+    Portrait,
+    draw,
+    read,
+)
 
 
 def box(left, top, right, bottom):
@@ -38,6 +49,11 @@ def test_all_portraits_have_labels_within_their_photos():
     pairs = [pair for portrait in portraits.values() for pair in portrait.glasses]
     assert len(pairs) >= 46
     assert all(len(pair.lenses) == 2 for pair in pairs)
+
+
+def test_thick_beards_and_no_others_have_an_outline():
+    for name, portrait in read().items():
+        assert bool(portrait.beards) == (portrait.beard in ("full", "moustache")), name
 
 
 def test_a_rim_lies_round_its_glass():
@@ -120,3 +136,11 @@ def test_covers_end_at_matte_hair_holes_and_glasses():
     assert layers["hat"][25, 25] == 0
     assert layers["lens"][25, 25] == 1
     assert all(layers[name].max() == 0 for name in COVERS if name != "hat")
+
+
+def test_a_beard_leaves_out_lips_and_what_covers_it():
+    beard = Beard(box(10, 10, 90, 90), (box(40, 40, 60, 50),))
+    hand = Cover("hand", box(0, 70, 100, 100))
+    layers = draw(Portrait(100, 100, beards=(beard,), covers=(hand,)), (100, 100))
+    assert [layers["beard"][y, 50] for y in (5, 20, 45, 60, 80)] == [0, 1, 0, 1, 0]
+    assert layers["hand"][80, 50] == 1

@@ -1,4 +1,4 @@
-"""Labels drawn by eye on the portraits: glasses, hats, hoods, scarves, hands and things, and what each picture shows.
+"""Labels drawn by eye on the portraits: glasses, beards, hats, hoods, scarves, hands and things, and what each shows.
 
 portrait_labels.json holds them without any picture; draw() makes soft masks of them at any size. Places are pixels of
 the photo as stored: x to the right, y down, from the upper left corner of the upper left pixel.
@@ -19,7 +19,7 @@ from ...render.outline import filled, shrunk
 
 FILE = Path(__file__).with_name("portrait_labels.json")
 COVERS = ("hat", "hood", "scarf", "hand", "thing")
-LAYERS = ("lens", "frame", *COVERS)
+LAYERS = ("lens", "frame", "beard", *COVERS)
 FINER = 4
 
 Place = tuple[float, float]
@@ -62,6 +62,13 @@ class Cover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cut: tuple[Literal["matte", "hair"], ...] = ()
 
 
+class Beard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a beard or moustache grows so thick that it hides the skin; holes: the lips. The hair masks leave most out."""
+
+    outline: Outline
+    holes: tuple[Outline, ...] = ()
+
+
 class Portrait(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """width, height: of the photo. scalp: hair, shorn (skin shines through), bald (on top at
     least), hidden (by a cover). fringe: hair falls over
@@ -78,12 +85,14 @@ class Portrait(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hair_mask: str = ""
     glasses: tuple[Glasses, ...] = ()
     covers: tuple[Cover, ...] = ()
+    beards: tuple[Beard, ...] = ()
 
     def outlines(self) -> list[tuple[Place, ...]]:
         """Every list of places of this portrait."""
         pairs = [line for pair in self.glasses for lens in pair.lenses for line in (lens.glass, lens.rim)]
         frames = [line for pair in self.glasses for line in (*pair.plates, *(bar.line for bar in pair.bars))]
-        return [*pairs, *frames, *(line for cover in self.covers for line in (cover.outline, *cover.holes))]
+        areas: list[Cover | Beard] = [*self.covers, *self.beards]
+        return [*pairs, *frames, *(line for area in areas for line in (area.outline, *area.holes))]
 
 
 class Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,14 +126,12 @@ def draw(
     """Soft masks (height, width) in 0..1 of each of LAYERS, of the whole photo at this size (height, width).
 
     matte and hair are the portrait's own at the same size; covers that are drawn too wide end at them. Frames lie before
-    lenses; both lie before covers.
+    lenses, lenses before covers, covers before beards.
     """
     scale = np.array([size[1] / portrait.width, size[0] / portrait.height])
     layers = {name: np.zeros(size, np.float32) for name in LAYERS}
     for cover in portrait.covers:
-        share = _area(cover.outline, size, scale)
-        for hole in cover.holes:
-            share = share * (1 - _area(hole, size, scale))
+        share = _area(cover.outline, size, scale, cover.holes)
         if "matte" in cover.cut:
             share = share * np.asarray(matte, np.float32)
         if "hair" in cover.cut:
@@ -135,9 +142,12 @@ def draw(
         layers["lens"] = np.maximum(layers["lens"], lens)
         layers["frame"] = np.maximum(layers["frame"], frame)
     layers["lens"] = layers["lens"] * (1 - layers["frame"])
+    for beard in portrait.beards:
+        layers["beard"] = np.maximum(layers["beard"], _area(beard.outline, size, scale, beard.holes))
     bare = 1 - layers["lens"] - layers["frame"]
     for name in COVERS:
         layers[name] = layers[name] * bare
+    layers["beard"] = layers["beard"] * (bare - np.max([layers[name] for name in COVERS], axis=0))
     return layers
 
 
@@ -158,8 +168,13 @@ def _pair(
     return glass, frame
 
 
-def _area(outline: Outline, size: tuple[int, int], scale: NDArray[np.floating]) -> NDArray[np.float32]:
-    return filled(np.asarray(outline) * scale, size, FINER, np.float32)
+def _area(
+    outline: Outline, size: tuple[int, int], scale: NDArray[np.floating], holes: tuple[Outline, ...] = ()
+) -> NDArray[np.float32]:
+    share = filled(np.asarray(outline) * scale, size, FINER, np.float32)
+    for hole in holes:
+        share = share * (1 - filled(np.asarray(hole) * scale, size, FINER, np.float32))
+    return share
 
 
 def _bar(bar: Bar, size: tuple[int, int], scale: NDArray[np.floating]) -> NDArray[np.float32]:
