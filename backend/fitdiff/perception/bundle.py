@@ -48,12 +48,11 @@ class Perception:
             return ResearchFinder.load(self.device)
         from .blazeface import BlazeFace
         from .detector import Detector
-        from .facemesh import FaceMesh
         from .finder import EmbeddedFinder
         from .landmarks import Landmarker
 
         detector = Detector(weights.load(BlazeFace(), "blazeface", self.device))
-        return EmbeddedFinder(detector, Landmarker(weights.load(FaceMesh(), "facemesh", self.device)))
+        return EmbeddedFinder(detector, Landmarker.load(self.device))
 
     @cached_property
     def conditioner(self) -> IdentityNetwork:

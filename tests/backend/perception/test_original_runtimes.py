@@ -12,7 +12,6 @@ import torch
 
 from fitdiff.perception import weights
 from fitdiff.perception.blendshapes import NAMES, Blendshapes
-from fitdiff.perception.facemesh_v2 import FaceMeshV2
 
 REFERENCE = np.load(Path(__file__).parent / "reference_outputs.npz")
 # Rows and columns of the astronaut's photo, whole pixels, so that no resampling enters.
@@ -63,7 +62,7 @@ def test_blazeface(perception, picture):
 
 def test_facemesh(perception, picture):
     name, tensor = picture
-    points, irises, presence = perception.finder.landmarker.network(tensor(192))
+    points, irises, presence = perception.finder.landmarker.first(tensor(192))
     check(f"{name}_facemesh_points", points, 1e-3)  # pixels
     check(f"{name}_facemesh_irises", irises, 1e-3)
     check(f"{name}_facemesh_presence", presence, 1e-5)
@@ -71,7 +70,7 @@ def test_facemesh(perception, picture):
 
 def test_facemesh_v2_and_blendshapes(perception, picture):
     name, tensor = picture
-    points, irises, presence = weights.load(FaceMeshV2(), "facemesh_v2")(tensor(256))
+    points, irises, presence = perception.finder.landmarker.second(tensor(256))
     check(f"{name}_facemesh_v2_points", points, 1e-3)  # pixels
     check(f"{name}_facemesh_v2_irises", irises, 1e-3)
     check(f"{name}_facemesh_v2_presence", presence, 1e-5)

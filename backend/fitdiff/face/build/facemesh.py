@@ -21,8 +21,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from ...perception import regions, weights
-from ...perception.facemesh import FaceMesh
+from ...perception import regions
 from ...perception.landmarks import Landmarker, ibug68
 from ...pictures.rendered_people import People, seen_by
 from ...topology import REGIONS, LandmarkSet, Topology
@@ -235,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     surface = load_model(options.asset)
     model = compose(load_model(options.asset))
-    landmarker = Landmarker(weights.load(FaceMesh(), "facemesh"))
+    landmarker = Landmarker.load()
     check = Evidence(model, landmarker, CHECK_SEED, options.check_pictures)
     before = report(check, model, model.topology.landmarks["facemesh468"])
     if options.check_only:

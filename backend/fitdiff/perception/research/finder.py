@@ -8,8 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .. import weights
-from ..facemesh import FaceMesh
 from ..finder import as_batch, distinct
 from ..landmarks import Landmarker
 from ..types import Face
@@ -25,8 +23,7 @@ class ResearchFinder:
 
     @classmethod
     def load(cls, device: torch.device | str = "cpu") -> ResearchFinder:
-        mesh = Landmarker(weights.load(FaceMesh(), "facemesh", device))
-        return cls(Scrfd.load(device), Fan.load(device), mesh, device)
+        return cls(Scrfd.load(device), Fan.load(device), Landmarker.load(device), device)
 
     def __call__(self, image: NDArray | Tensor) -> list[Face]:
         """image (H, W, 3) sRGB, uint8 or float 0..1 -> faces, the most likely subject (large, certain) first."""
