@@ -12,37 +12,37 @@ from ..perception.parting import PARTS, Parting
 
 HAIR, MATTE = "hair", "matte"  # folders beside the photos' own, with a grey PNG for each photo
 HALF = 0.5
-LEAST_HAIR = 0.005  # of the window: what has less, in mask and parting, has no hair to agree on
-ROWS = (("hair, IoU", "parting.hair_iou", 3), ("person's matte, mean absolute error", "parting.matte_error", 4))
+LEAST_HAIR = 0.005  # of the pixels: with less in mask and parting there is no hair to agree on
 
 
-def parting_figures(parting: Parting, size: tuple[int, int], photo: Path) -> dict[str, float | None]:
-    """size: (height, width) of the photo. Within the parting's window and the photo; None without a mask.
+def agreement(
+    parting: Parting, width: int, hair: NDArray[np.floating], matte: NDArray[np.floating]
+) -> dict[str, float | None]:
+    """Of the pixels of the masks, (h, w) of one size, 0..1, that lie in the parting's window. width: the photo's.
 
-    hair_iou      hair and beards, which the masks do not tell apart, as areas of more than half a share
+    both, either  shares of the pixels that are more than half hair in mask and parting, and in one of them
+    hair_iou      their ratio; None where there is no hair. Beards count in neither
     matte_error   mean absolute difference of the person's share"""
-    window = parting.window
-    x, y = np.moveaxis(window.places(), -1, 0)
-    inside = (x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0])
-    shares = parting.at(window.places(), window.step)
-    hair, matte = (_mask(photo, kind, size) for kind in (HAIR, MATTE))
-    figures: dict[str, float | None] = {"hair_iou": None, "matte_error": None}
-    if hair is not None:
-        found = (shares[PARTS.index("hair")] + shares[PARTS.index("beard")] > HALF)[inside]
-        true = (window.read(hair) > HALF * 255)[inside]
-        either = int((found | true).sum())
-        if either > LEAST_HAIR * inside.sum():
-            figures["hair_iou"] = float((found & true).sum() / either)
-    if matte is not None:
-        true_person = window.read(matte)[inside] / 255.0
-        figures["matte_error"] = float(np.abs((1 - shares[0])[inside] - true_person).mean())
-    return figures
+    step = width / hair.shape[1]
+    y, x = (np.indices(hair.shape) + 0.5) * step
+    places = np.stack([x, y], -1)
+    at = parting.window.inside(places)
+    seen = ((at > 0) & (at < parting.window.side)).all(-1)
+    shares = parting.at(places, step)
+    found, true = (shares[PARTS.index("hair")] > HALF)[seen], (hair > HALF)[seen]
+    both, either = float((found & true).mean()), float((found | true).mean())
+    return {
+        "both": both,
+        "either": either,
+        "hair_iou": both / either if either > LEAST_HAIR else None,
+        "matte_error": float(np.abs(1 - shares[0] - matte)[seen].mean()),
+    }
 
 
-def _mask(photo: Path, kind: str, size: tuple[int, int]) -> NDArray[np.uint8] | None:
-    """(H, W) at the photo's size; None if there is none of this kind."""
-    path = photo.parent.parent / kind / f"{photo.stem}.png"
-    if not path.is_file():
-        return None
-    with Image.open(path) as mask:
-        return np.asarray(mask.convert("L").resize(size[::-1], Image.Resampling.BICUBIC))
+def parting_figures(parting: Parting, width: int, photo: Path) -> dict[str, float | None]:
+    """`agreement` with the masks of this photo, width pixels wide; empty where they are not there."""
+    paths = [photo.parent.parent / kind / f"{photo.stem}.png" for kind in (HAIR, MATTE)]
+    if not all(path.is_file() for path in paths):
+        return {}
+    hair, matte = (np.asarray(Image.open(path).convert("L"), np.float32) / 255 for path in paths)
+    return agreement(parting, width, hair, matte)
