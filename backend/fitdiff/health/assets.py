@@ -18,6 +18,7 @@ COMMITTED = {
     "denoiser.safetensors": "what people look like",
     "shape_guess.safetensors": "shapes guessed from photos",
     "covers.safetensors": "what lies before faces",
+    "parting.safetensors": "hair, skin, glasses and cloth told apart",
 }
 COMES_WITH = "It comes with FitDiff: get FitDiff's files again."
 MOST_HEADER = 16 << 20

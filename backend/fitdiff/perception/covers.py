@@ -16,9 +16,8 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from .. import tensor_files
-from . import weights
 from .regions import OVAL, Crop, Mask, Points, polygon
-from .squeezenet import SqueezeNet
+from .squeezenet import feature_network
 from .window import Window
 
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "covers.safetensors"
@@ -78,12 +77,6 @@ def _certain(found: Mask, points: Points) -> Mask:
     large = ndimage.sum_labels(face, labels, numbers) > LEAST * face.sum()
     hidden = np.isin(labels, numbers[sure & large])
     return (hidden & (hidden[face].mean() < MOST)).astype(np.float32)
-
-
-@cache
-def feature_network() -> SqueezeNet:
-    """The network whose maps this one reads; always on the CPU, so that a photo's mask is the same on every device."""
-    return weights.load(SqueezeNet(), "squeezenet")
 
 
 @cache

@@ -6,15 +6,22 @@ The head is looked at twice by one network: in a wide window with room for hair,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from .regions import Crop, Mask
+from .. import tensor_files
+from .parting_network import PartingNetwork, guides
+from .regions import Crop, Mask, Points
+from .squeezenet import feature_network
 from .window import Window
 
+ASSET = Path(__file__).resolve().parent.parent / "assets" / "parting.safetensors"
+GET_AGAIN = "It comes with FitDiff: get FitDiff's files again."
 PARTS = ("background", "skin", "hair", "beard", "brows", "glasses", "cover", "cloth")
 """
 skin     bare skin: face, ears, scalp, neck; lips and eyes count as skin
@@ -25,6 +32,8 @@ glasses  the frame, and glass that changes what is behind it
 cover    hands, masks, hats, scarves, hoods, things: before the face or on the head
 cloth    clothes
 """
+SIDE = 384  # pixels of both windows
+WIDE, CLOSE = 2.6, 1.35  # the windows' sides over the larger side of the landmarks' box
 FEATHER = 0.06  # of the close window's side: its border fades into the wide window
 
 
@@ -77,3 +86,36 @@ def _looked_up(
     grid = torch.from_numpy((window.inside(places) * (2 / side) - 1).astype(np.float32))[None]
     found = F.grid_sample(values, grid, align_corners=False)[0].numpy()
     return np.concatenate([1 - found.sum(0, keepdims=True), found])
+
+
+def part(pixels: NDArray[np.uint8], points: Points, network: PartingNetwork | None = None) -> Parting:
+    """pixels (H, W, 3) uint8 sRGB of a photo, FaceMesh's (468, 2+) points of one of its faces -> its head in parts.
+
+    network: another than the one that comes with FitDiff.
+    """
+    network = network or load()
+    wide, close = (_seen(pixels, points, margin, network) for margin in (WIDE, CLOSE))
+    both = Parting(wide.window, wide.shares, close)
+    return Parting(wide.window, both.at(wide.window.places(), wide.window.step), close)
+
+
+@torch.no_grad()
+def _seen(pixels: NDArray[np.uint8], points: Points, margin: float, network: PartingNetwork) -> Parting:
+    window = Window.around(points, SIDE, margin)
+    picture = torch.from_numpy(window.read(pixels).copy()).permute(2, 0, 1)[None].float() / 255
+    picture = picture.contiguous(memory_format=torch.channels_last)
+    guide = torch.from_numpy(guides(window.inside(points), SIDE))[None]
+    logits = network(picture, guide, feature_network().features(picture))
+    return Parting(window, logits.softmax(1)[0].numpy())
+
+
+@cache
+def load(path: Path = ASSET) -> PartingNetwork:
+    tensors, header = tensor_files.opened(path, GET_AGAIN)
+    tensor_files.verify(path, tensors, header.get("sha256", ""), GET_AGAIN)
+    network = PartingNetwork(len(PARTS)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    try:
+        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    except RuntimeError as error:
+        raise tensor_files.damaged(path, str(error), GET_AGAIN) from error
+    return network.eval().requires_grad_(False)

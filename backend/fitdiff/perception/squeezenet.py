@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import weights
 from .blazeface import same_pad
 
 MEAN_BGR = (103.939, 116.779, 123.68)  # Caffe's ImageNet mean
@@ -65,3 +68,9 @@ class SqueezeNet(nn.Module):
 def _unit(x: Tensor) -> Tensor:
     """Channels to unit length; the small number keeps the gradient finite where a pixel's channels are all zero."""
     return x / (x.square().sum(1, keepdim=True) + 1e-10).sqrt()
+
+
+@cache
+def feature_network() -> SqueezeNet:
+    """The network whose maps others read; always on the CPU, so that what is seen is the same on every device."""
+    return weights.load(SqueezeNet(), "squeezenet")

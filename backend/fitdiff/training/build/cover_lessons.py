@@ -33,10 +33,11 @@ LIPS = (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91)
 class Sheet:
     """A window (SIDE, SIDE, 3) of linear light with landmarks, on which objects are painted from far to near."""
 
-    def __init__(self, light: Array, marks: Array, random: np.random.Generator) -> None:
+    def __init__(self, light: Array, marks: Array, random: np.random.Generator, margin: float = MARGIN) -> None:
+        """margin: the window's, as `Window.around` has it."""
         self.light, self.marks, self.random = light, marks, random
         self.side = len(light)
-        self.unit = 0.4 * self.side  # pixels, about from eye's outer corner to eye's outer corner
+        self.unit = 0.4 * MARGIN / margin * self.side  # pixels, about from eye's outer corner to eye's outer corner
         y, x = np.mgrid[0 : self.side, 0 : self.side] + 0.5
         self.at = np.stack([x, y], -1).astype(np.float32)
         self.left: Array = np.ones((self.side, self.side), np.float32)

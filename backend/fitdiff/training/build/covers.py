@@ -19,7 +19,8 @@ from rich.console import Console
 from torch import Tensor
 
 from ... import tensor_files
-from ...perception.covers import CoverNetwork, feature_network
+from ...perception.covers import CoverNetwork
+from ...perception.squeezenet import feature_network
 from ...progress import Progress, Report, silent
 from ...progress_bar import progress_bar
 from .. import genes, photographs, shards
