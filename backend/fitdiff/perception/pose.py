@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from ..face.model import MorphableModel
 from .dense import DenseEvidence
 from .landmark_basis import landmark_basis
-from .pose_dense import DenseSolver
+from .outline import OutlineEvidence
+from .pose_dense import DenseRows
 from .pose_fit import Array, PoseFit
+from .pose_outline import follow_outline
 from .pose_settings import IdentityPrior, PoseSettings
-from .pose_solver import FAR, Solver
+from .pose_solver import FAR, Rows, Solver
 
 __all__ = ["FAR", "IdentityPrior", "PoseSettings", "solve_pose"]
 
@@ -32,6 +34,7 @@ def solve_pose(
     prior: IdentityPrior | None = None,
     belief: Mapping[str, Array] | None = None,
     dense: DenseEvidence | None = None,
+    outline: OutlineEvidence | None = None,
 ) -> PoseFit:
     """Landmarks of one face, set name -> (N, 2) pixels in a photo of size (height, width) -> the fit.
 
@@ -45,6 +48,14 @@ def solve_pose(
     believed = [(belief or {}).get(name, np.ones(count)) for name, count in zip(basis.names, basis.counts, strict=True)]
     weight = np.where(np.isfinite(seen).all(1), basis.weight * np.concatenate(believed), 0.0)
     seen = np.where(weight[:, None] > 0, seen, 0.0)
+    further: list[Rows] = []
     if dense is not None:
-        return DenseSolver(model, dense, basis, seen, weight, size, focal_px, settings, prior or dense.prior).solve()
-    return Solver(basis, seen, weight, size, focal_px, settings, prior).solve()
+        prior = prior or dense.prior
+        further.append(DenseRows(model, dense, basis))
+    solver = Solver(basis, seen, weight, size, focal_px, settings, prior, further)
+    if dense is not None:
+        solver.expect_expression(dense.expression, dense.expression_precision)
+    state, doubts = solver.solve()
+    if outline is not None and not doubts:
+        state = follow_outline(model, solver, state, outline)
+    return solver.result(state, doubts)

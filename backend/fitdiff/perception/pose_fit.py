@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,13 +73,7 @@ class PoseFit:
 
     def camera(self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Camera:
         """The renderer's camera for the whole photo, batch of one."""
-
-        def tensor(value: object) -> torch.Tensor:
-            return torch.as_tensor(np.asarray(value, np.float64)[None], dtype=dtype, device=device)
-
-        return Camera(
-            tensor(self.rotation), tensor(self.translation), tensor(self.focal), tensor(self.principal), self.size
-        )
+        return camera_of(self.rotation, self.translation, self.focal, self.principal, self.size, dtype, device)
 
     def to_json(self) -> dict[str, object]:
         yaw, pitch, roll = self.angles
@@ -101,6 +96,23 @@ class PoseFit:
             "verdict": self.verdict,
             "reasons": list(self.reasons),
         }
+
+
+def camera_of(
+    rotation: Array,
+    translation: Array,
+    focal: float,
+    principal: Sequence[float] | Array,
+    size: tuple[int, int],
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Camera:
+    """(3, 3), (3,), pixels, (2,) pixels, (height, width) -> the renderer's camera, batch of one."""
+
+    def tensor(value: object) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(value, np.float64)[None], dtype=dtype, device=device)
+
+    return Camera(tensor(rotation), tensor(translation), tensor(focal), tensor(principal), size)
 
 
 def euler_degrees(rotation: Array) -> tuple[float, float, float]:

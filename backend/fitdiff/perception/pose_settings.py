@@ -18,13 +18,16 @@ class PoseSettings:
     outlier_start: float = 0.10  # Geman-McClure scale, first and last: half weight at 0.64 of it
     outlier_end: float = 0.05
     dense_points: float = 60.0  # independent points that all dense evidence counts as, for the same reason
+    outline_points: float = 20.0  # independent points that the head's outline counts as
+    outline_rounds: int = 3  # of finding the mesh's outline anew
+    outline_steps: int = 3  # of a round
     dense_outlier: float = 4.0  # Geman-McClure scale, in each point's own sigmas
     pose_steps: int = 8  # on the mean face
     shape_steps: int = 14
     assumed_equivalent: float = 50.0  # mm, 35 mm equivalent, where EXIF gives none
-    assumed_distance: float = 1.0  # m
-    focal_spread: float = 0.4  # standard deviation of both assumptions, in log focal length and log distance
-    distance_spread: float = 0.5
+    assumed_distance: float = 1.1  # m
+    focal_spread: float = 0.6  # of log focal length: wide, since a portrait may be cut out of a larger photo
+    distance_spread: float = 0.4  # of log distance; both are standard deviations
 
 
 @dataclass(frozen=True)

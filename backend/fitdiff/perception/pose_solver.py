@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
+from ..render.camera import Camera
 from .landmark_basis import LandmarkBasis
-from .pose_fit import Array, PoseFit, euler_degrees
+from .pose_fit import Array, PoseFit, camera_of, euler_degrees
 from .pose_settings import IdentityPrior, PoseSettings
 from .pose_start import affine_start, rotation_of, seen_from
 
@@ -23,6 +25,22 @@ class State:
     coefficients: Array  # identity, then expression
 
 
+class Rows(Protocol):
+    """Further evidence: R numbers that a state misses it by, beside the landmarks."""
+
+    def errors(self, solver: Solver, state: State) -> Array:
+        """(R,)"""
+        ...
+
+    def trust(self, solver: Solver, errors: Array) -> Array:
+        """(R,) weights of the squared errors."""
+        ...
+
+    def slopes(self, solver: Solver, state: State, shape: bool) -> Array:
+        """(R, 6 or 6 + K) of the errors, by rotation increment, translation and, with shape, coefficients."""
+        ...
+
+
 class Solver:
     def __init__(
         self,
@@ -33,7 +51,9 @@ class Solver:
         focal_px: float | None,
         settings: PoseSettings,
         prior: IdentityPrior | None,
+        further: Sequence[Rows] = (),
     ) -> None:
+        self.further = list(further)
         self.basis, self.seen, self.weight, self.settings = basis, seen, weight, settings
         self.size = size
         self.principal = np.array([size[1] / 2, size[0] / 2])
@@ -51,11 +71,17 @@ class Solver:
             self.expected[: basis.identity_count] = prior.identity
             self.prior[: basis.identity_count] = prior.precision
 
-    def solve(self) -> PoseFit:
+    def expect_expression(self, expression: Array, precision: Array) -> None:
+        """(E,) each: expected coefficients, and how sure they are."""
+        split = self.basis.identity_count
+        self.expected[split:], self.prior[split:] = expression, precision
+
+    def solve(self) -> tuple[State, list[str]]:
+        """The state, and reasons against believing it."""
         usable = int((self.weight > 0).sum())
         spread = float(np.ptp(self.seen[self.weight > 0], axis=0).max()) if usable else 0.0
         if usable < 12 or spread < 2.0:
-            return self._result(self._fallback(), ["too few landmarks"])
+            return self._fallback(), ["too few landmarks"]
         rotation, scale, centre = affine_start(self.basis.mean, self.seen, self.weight)
         self.interocular = scale * self.basis.interocular
         if not self.focal:
@@ -65,14 +91,14 @@ class Solver:
             # The closed form failed, on wrong landmarks: try a few common views with the same place and size.
             for yaw in (0.0, 50.0, -50.0):
                 starts.append(self._run(seen_from(yaw, rotation), scale, centre))
-        return self._result(min(starts, key=self._robust_error), [])
+        return min(starts, key=self._robust_error), []
 
     def _run(self, rotation: Array, scale: float, centre: Array) -> State:
         depth = self.focal / scale
         place = (centre - self.principal) / self.focal * depth
         state = State(rotation, np.array([place[0], -place[1], -depth]), self.expected)
-        state = self._descend(state, self.settings.pose_steps, shape=False)
-        return self._descend(state, self.settings.shape_steps, shape=True)
+        state = self.descend(state, self.settings.pose_steps, shape=False)
+        return self.descend(state, self.settings.shape_steps, shape=True)
 
     def _assumed_focal(self, scale: float) -> float:
         """The most likely focal length, pixels, for a face of `scale` pixels a metre, from a typical lens and a typical
@@ -84,14 +110,14 @@ class Solver:
         mean = (trust_lens * math.log(lens) + trust_stand * math.log(stand)) / (trust_lens + trust_stand)
         return math.exp(mean)
 
-    def _project(self, state: State, points: Array, modes: Array) -> tuple[Array, Array]:
+    def project(self, state: State, points: Array, modes: Array) -> tuple[Array, Array]:
         """Points (N, 3) of the mean face and their modes (N, 3, K) -> camera space (N, 3), pixels (N, 2)."""
         camera = (points + modes @ state.coefficients) @ state.rotation.T + state.translation
         depth = np.maximum(-camera[:, 2:], 1e-3)
         return camera, self.principal + self.focal * camera[:, :2] * (1, -1) / depth
 
     def _landmarks(self, state: State) -> tuple[Array, Array]:
-        return self._project(state, self.basis.mean, self.basis.modes)
+        return self.project(state, self.basis.mean, self.basis.modes)
 
     def _facing_weight(self, state: State) -> Array:
         """A landmark on the side away from the camera is a guess of the network: it counts a tenth."""
@@ -101,8 +127,9 @@ class Solver:
         return self.weight * (0.1 + 0.9 * step * step * (3 - 2 * step))
 
     def _errors(self, state: State) -> Array:
-        """(R,) what the state misses: x and y of each landmark, pixels."""
-        return (self._landmarks(state)[1] - self.seen).reshape(-1)
+        """(R,) what the state misses: x and y of each landmark, pixels, then the further rows."""
+        missed = (self._landmarks(state)[1] - self.seen).reshape(-1)
+        return np.concatenate([missed, *(rows.errors(self, state) for rows in self.further)])
 
     def _trust(self, state: State, errors: Array, outlier: float) -> Array:
         """(R,) weights of the squared errors; outlier: Geman-McClure scale, in inter-ocular distances."""
@@ -110,16 +137,19 @@ class Solver:
         squared = (errors[: 2 * len(facing)].reshape(-1, 2) ** 2).sum(1)
         unit = self.interocular * settings.sigma
         trust = facing * robust(squared, outlier * self.interocular) * settings.effective_points / facing.sum()
-        return np.repeat(trust / unit**2, 2)
+        further = [rows.trust(self, rows.errors(self, state)) for rows in self.further]
+        return np.concatenate([np.repeat(trust / unit**2, 2), *further])
 
     def _slopes(self, state: State, shape: bool) -> Array:
         """(R, 6 or 6 + K) of the errors, by rotation increment, translation, coefficients."""
-        return self._pixel_slopes(state, self._landmarks(state)[0], self.basis.modes if shape else None)
+        own = self.pixel_slopes(state, self._landmarks(state)[0], self.basis.modes if shape else None)
+        return np.concatenate([own, *(rows.slopes(self, state, shape) for rows in self.further)])
 
-    def _descend(self, state: State, steps: int, shape: bool) -> State:
+    def descend(self, state: State, steps: int, shape: bool, settled: bool = False) -> State:
+        """settled: begin with the narrowest outlier scale, as for a state that is nearly right."""
         settings, damping = self.settings, 1e-3
         for step in range(steps):
-            ratio = step / max(steps - 1, 1) if shape else 0.0
+            ratio = 1.0 if settled else step / max(steps - 1, 1) if shape else 0.0
             outlier = settings.outlier_start * (settings.outlier_end / settings.outlier_start) ** ratio
             errors, slopes = self._errors(state), self._slopes(state, shape)
             trust = self._trust(state, errors, outlier)
@@ -147,7 +177,7 @@ class Solver:
         fit = (trust * self._errors(state) ** 2).sum()
         return float(fit + (self.prior * (state.coefficients - self.expected) ** 2).sum())
 
-    def _pixel_slopes(self, state: State, camera: Array, modes: Array | None) -> Array:
+    def pixel_slopes(self, state: State, camera: Array, modes: Array | None) -> Array:
         """Points in camera space (N, 3) -> (2N, 6 or 6 + K) of their pixels by rotation increment, translation and, with
         modes (N, 3, K), coefficients."""
         depth = np.maximum(-camera[:, 2], 1e-3)
@@ -166,6 +196,10 @@ class Solver:
             parts.append((lens @ state.rotation) @ modes)
         return np.concatenate(parts, axis=2).reshape(2 * len(camera), -1)
 
+    def camera(self, state: State) -> Camera:
+        """Of the whole photo."""
+        return camera_of(state.rotation, state.translation, self.focal, self.principal, self.size)
+
     def _robust_error(self, state: State) -> float:
         """0 (all landmarks matched) to 1 (none)."""
         _, pixels = self._landmarks(state)
@@ -179,7 +213,7 @@ class Solver:
         self.interocular = self.focal * self.basis.interocular
         return State(np.eye(3), np.array([0.0, 0.0, -1.0]), np.zeros(self.basis.modes.shape[2]))
 
-    def _result(self, state: State, reasons: list[str]) -> PoseFit:
+    def result(self, state: State, reasons: list[str]) -> PoseFit:
         _, pixels = self._landmarks(state)
         error = np.linalg.norm(pixels - self.seen, axis=1)
         self.interocular = self.focal / max(-state.translation[2], 1e-3) * self.basis.interocular

@@ -12,10 +12,10 @@ from fitdiff.face.model import MorphableModel
 from fitdiff.perception.dense import DenseEvidence
 from fitdiff.perception.landmark_basis import landmark_basis
 from fitdiff.perception.pose import PoseSettings, solve_pose
-from fitdiff.perception.pose_dense import DenseSolver
+from fitdiff.perception.pose_dense import DenseRows
 from fitdiff.perception.pose_fit import PoseFit
 from fitdiff.perception.pose_settings import IdentityPrior
-from fitdiff.perception.pose_solver import State
+from fitdiff.perception.pose_solver import Solver, State
 from fitdiff.perception.pose_start import rotation_of
 from fitdiff.render.camera import Camera
 
@@ -111,17 +111,9 @@ def test_the_expected_identity_and_expression_are_the_networks(seen: Seen) -> No
 
 def test_slopes_are_the_derivatives_of_the_errors(seen: Seen) -> None:
     basis, dense = landmark_basis(seen.model, ("facemesh468",)), seen.dense
-    solver = DenseSolver(
-        seen.model,
-        dense,
-        basis,
-        seen.landmarks["facemesh468"],
-        basis.weight,
-        SIZE,
-        seen.focal,
-        PoseSettings(),
-        dense.prior,
-    )
+    marks = seen.landmarks["facemesh468"]
+    further = [DenseRows(seen.model, dense, basis)]
+    solver = Solver(basis, marks, basis.weight, SIZE, seen.focal, PoseSettings(), dense.prior, further)
     count = basis.modes.shape[2]
     state = State(rotation_of(np.array([0.1, -0.2, 0.3])), np.array([0.01, 0.02, -0.8]), np.full(count, 0.2))
     slopes = solver._slopes(state, shape=True)
