@@ -99,10 +99,10 @@ def test_the_network_learns(pages, perception):
     network = PartingNetwork(len(PARTS))
     optimiser = torch.optim.AdamW(network.parameters(), 3e-3)
     made = [lesson(pages, k % 2, 64, np.random.default_rng(k)) for k in range(4)]
-    picture, guide, shares = (torch.stack(column) for column in zip(*made, strict=True))
+    picture, guide, shares, whole = (torch.stack(column) for column in zip(*made, strict=True))
     losses = []
     for _ in range(12):
-        loss = wrong(network(picture, guide, feature_network().features(picture)), shares)
+        loss = wrong(network(picture, guide, feature_network().features(picture)), shares, whole)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -111,5 +111,5 @@ def test_the_network_learns(pages, perception):
 
 
 def test_batches_grow_finer(pages):
-    lessons = Lessons(pages, 10)
+    lessons = Lessons(pages, 10, portraits=2)
     assert lessons[0].picture.shape[-1] < lessons[9].picture.shape[-1] == SIDE

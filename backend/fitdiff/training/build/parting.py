@@ -29,12 +29,17 @@ from ...progress_bar import progress_bar
 from ..loop import RunSettings, run
 from ..machine import Average, Machine
 from . import parting_measure
+from .covers import photograph
 from .parting_lessons import Lesson, Page, lesson
 from .parting_pages import pages, prepare
+from .parting_people import made_up, photographed
 
 SEED = 7
+PHOTOGRAPHS = "photographs"
 RATE, WARM = 2e-3, 100
 STAGES = ((0.6, SIDE // 2, 12), (1.0, SIDE, 6))  # until which share of the steps, pixels, windows in a step
+MADE_UP, PEOPLE = 60, 128  # rendered people, and photographed ones
+RENDERED, PHOTOGRAPHED = 0.1, 0.3  # how often they are shown against portraits
 RARE = 1.6  # how much oftener those with glasses or covers are shown
 WEIGHTS = {"background": 1, "skin": 1, "hair": 1.3, "beard": 2, "brows": 2, "glasses": 3.5, "cover": 1.3, "cloth": 1}
 
@@ -46,6 +51,7 @@ class Lessons(torch.utils.data.Dataset[Lesson]):
     pages: list[Page]
     steps: int
     seed: int = SEED
+    portraits: int = 0  # the first so many pages; then come as many rendered people as MADE_UP, then photographed ones
 
     def __len__(self) -> int:
         return self.steps
@@ -54,13 +60,26 @@ class Lessons(torch.utils.data.Dataset[Lesson]):
         random = np.random.default_rng([self.seed, 17, step])
         side, count = next((side, count) for until, side, count in STAGES if step < until * self.steps)
         often = np.array([RARE if page.before.size else 1.0 for page in self.pages])
+        first, last = self.portraits, self.portraits + MADE_UP
+        for group, share in ((slice(0, first), 1.0), (slice(first, last), RENDERED), (slice(last, None), PHOTOGRAPHED)):
+            often[group] *= share / max(often[group].sum(), 1e-9)
         chosen = random.choice(len(self.pages), count, p=often / often.sum())
         made = [lesson(self.pages, int(number), side, random) for number in chosen]
         return Lesson(*(torch.stack(column) for column in zip(*made, strict=True)))
 
 
-def wrong(logits: Tensor, shares: Tensor) -> Tensor:
+def completed(logits: Tensor, shares: Tensor, whole: Tensor) -> Tensor:
+    """Shares in which the network's own say stands for what is not known, so that it is neither right nor wrong there."""
+    rest = [k for k, part in enumerate(PARTS) if part not in ("glasses", "cover")]
+    says = logits.detach().softmax(1)[:, rest]
+    own = shares.clone()
+    own[:, rest] = says / says.sum(1, keepdim=True) * shares[:, rest].sum(1, keepdim=True)
+    return torch.where(whole.view(-1, 1, 1, 1), shares, own)
+
+
+def wrong(logits: Tensor, shares: Tensor, whole: Tensor) -> Tensor:
     """Loss: weighted cross entropy, the parts' overlaps, and the shares' error at soft edges and of the person's matte."""
+    shares = completed(logits, shares, whole)
     weight = torch.tensor([WEIGHTS[part] for part in PARTS]).view(1, -1, 1, 1)
     log = logits.log_softmax(1)
     found = log.exp()
@@ -83,6 +102,8 @@ class Teaching:
         torch.manual_seed(seed)
         self.machine, self.steps, self.workers, self.seed = machine, steps, workers, seed
         self.taught, self.choosing = pages(folder), pages(folder, choosing=True)
+        self.portraits = len(self.taught)
+        self.taught += [made_up(number, seed) for number in range(MADE_UP)] + photographed(folder.parent / PHOTOGRAPHS)
         self.network = PartingNetwork(len(PARTS)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.network, 0.998)
         self.modules: dict[str, nn.Module] = {"network": self.network, "average": self.average}
@@ -92,11 +113,11 @@ class Teaching:
         self.source: Iterator[Lesson] | None = None
 
     def facts(self) -> dict[str, Any]:
-        return {"seed": self.seed, "steps": self.steps, "parts": list(PARTS)}
+        return {"seed": self.seed, "parts": list(PARTS)}
 
     def _next(self, step: int) -> Lesson:
         if self.source is None:
-            lessons = Lessons(self.taught, self.steps, self.seed)
+            lessons = Lessons(self.taught, self.steps, self.seed, self.portraits)
             left = torch.utils.data.Subset(lessons, range(step, self.steps))
             self.source = iter(torch.utils.data.DataLoader(left, None, num_workers=self.workers))
         return next(self.source)
@@ -106,14 +127,14 @@ class Teaching:
         rate = RATE * min(1.0, (step + 1) / WARM) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done)))
         for group in self.optimizers["network"].param_groups:
             group["lr"] = rate
-        picture, guide, shares = self._next(step)
+        picture, guide, shares, whole = self._next(step)
         picture = picture.contiguous(memory_format=torch.channels_last)
         self.network.train()
         with self.machine.mixed():
             with torch.no_grad():
                 maps = feature_network().features(picture)
             logits = self.network(picture, guide, maps)
-        loss = wrong(logits.float(), shares)
+        loss = wrong(logits.float(), shares, whole)
         self.optimizers["network"].zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -158,10 +179,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="with --measure: pictures of all portraits in parts")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # sums in one order
-    prepared = options.run / "portraits"
+    prepared, photographs = options.run / "portraits", options.run / PHOTOGRAPHS
     with progress_bar(Console(stderr=True)) as bar:
         prepare(options.portraits, prepared, bar.show)
         if not options.measure:
+            photograph(photographs, PEOPLE, report=bar.show)
             task = Teaching(prepared, Machine("cpu"), options.steps, options.workers)
             settings = RunSettings(options.run, options.steps, options.minutes, save_seconds=180, sample_every=250)
             run(task, settings, task.machine, bar.show)

@@ -34,6 +34,7 @@ PAINTERS = (
     (painters.thing, COVER, 0.15),
     (painters.cloth, COVER, 0.15),
 )
+OWN = ((painters.wrinkles, 0.3), (painters.make_up, 0.25), (painters.shadow, 0.35), (painters.beard, 0.3))
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Page:
     shares  (len(PARTS), h, w) uint8, without glasses and covers
     before  (2, H, W) or (2, 0, 0) uint8: glasses and covers, by eye
     points  (468, 2) pixels of the photo
+    whole   False: only what lies before the face is known of it, as of photographs of made-up people
     """
 
     name: str
@@ -51,12 +53,14 @@ class Page:
     shares: NDArray[np.uint8]
     before: NDArray[np.uint8]
     points: Array
+    whole: bool = True
 
 
 class Lesson(NamedTuple):
     picture: Tensor  # (3, S, S) sRGB
     guides: Tensor  # (GUIDES, S, S)
-    shares: Tensor  # (len(PARTS), S, S)
+    shares: Tensor  # (len(PARTS), S, S); where not whole, all that is neither glasses nor cover stands under background
+    whole: Tensor  # () bool
 
 
 def jittered(points: Array, margin: float, side: int, random: np.random.Generator) -> Window:
@@ -85,26 +89,26 @@ def read(page: Page, window: Window) -> tuple[NDArray[np.uint8], Shares]:
 def lesson(pages: list[Page], number: int, side: int, random: np.random.Generator) -> Lesson:
     """One window of pages[number], of side pixels."""
     page = pages[number]
-    margin = random.choice(
-        [WIDE, CLOSE, math.exp(random.uniform(math.log(CLOSE), math.log(1.1 * WIDE)))], p=[0.5, 0.3, 0.2]
-    )
+    near = math.exp(random.uniform(math.log(CLOSE), math.log(1.1 * WIDE if page.whole else 1.4 * CLOSE)))
+    margin = random.choice([WIDE if page.whole else CLOSE, CLOSE, near], p=[0.5, 0.3, 0.2])
     window = jittered(page.points, margin, side, random)
     seen, shares = read(page, window)
     marks: Array = window.inside(page.points)
     picture: Array = seen.astype(np.float32) / 255
-    if random.random() < 0.35:
+    if page.whole and random.random() < 0.35:
         picture = _elsewhere(picture, shares, pages, side, random)
     if random.random() < 0.25:
         picture, shares = _dressed(picture, shares, pages, page, window, random)
     if random.random() < 0.5:
         picture, shares = picture[:, ::-1], shares[:, :, ::-1]
         marks = np.stack([side - marks[:, 0], marks[:, 1]], 1)[list(MIRROR)]
-    if random.random() < 0.45:
-        picture, shares = _painted(picture, shares, marks, margin, random)
+    if random.random() < (0.55 if page.whole else 0.9):
+        picture, shares = _painted(picture, shares, marks, margin, page.whole, random)
     guide = guides(_moved(marks, random), side) * (random.random() > 0.03)
     light = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float()
     shown = developed(light[None], random)[0]
-    return Lesson(shown, torch.from_numpy(guide), torch.from_numpy(np.ascontiguousarray(shares)))
+    kept = torch.from_numpy(np.ascontiguousarray(shares))
+    return Lesson(shown, torch.from_numpy(guide), kept, torch.tensor(page.whole))
 
 
 def _moved(marks: Array, random: np.random.Generator) -> Array:
@@ -169,17 +173,18 @@ def _dressed(
 
 
 def _painted(
-    picture: Array, shares: Shares, marks: Array, margin: float, random: np.random.Generator
+    picture: Array, shares: Shares, marks: Array, margin: float, real: bool, random: np.random.Generator
 ) -> tuple[Array, Shares]:
-    """With things painted before the face, and with shadows and wrinkles that are none."""
+    """With things painted before the face or not, and with shadows, wrinkles and beards, which are none."""
     light = LINEAR[(picture * 255).round().clip(0, 255).astype(np.uint8)]
     sheet = Sheet(light, marks.astype(np.float32), random, margin)
-    for maybe, share in ((painters.wrinkles, 0.2), (painters.make_up, 0.2), (painters.shadow, 0.3)):
-        if random.random() < share:
-            maybe(sheet)
+    for its_own, share in OWN:
+        if (not real or its_own is not painters.beard) and random.random() < share:
+            its_own(sheet)
     shares = shares.copy()
     odds = np.array([row[2] for row in PAINTERS])
-    for k in random.choice(len(PAINTERS), 1 + (random.random() < 0.12), p=odds, replace=False):
+    count = 0 if random.random() < 0.3 else 1 + (random.random() < 0.12)
+    for k in random.choice(len(PAINTERS), count, p=odds, replace=False):
         painter, part, _ = PAINTERS[k]
         sheet.left = np.ones_like(sheet.left)
         painter(sheet)

@@ -21,7 +21,7 @@ from ...progress import Progress, Report, silent
 from ...render.outline import filled
 from . import portrait_labels
 from .parting_lessons import Page, read
-from .parting_pages import page
+from .parting_pages import fit, page
 
 COLOURS = np.array(
     [[40, 40, 48], [235, 170, 140], [150, 60, 200], [220, 120, 30], [255, 230, 40], [0, 220, 255], [255, 30, 90]]
@@ -41,9 +41,10 @@ def coloured(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
 def measured(
     file: Path, portraits: Path, prepared: Path, sheets: Path | None = None, report: Report = silent
 ) -> dict[str, float]:
-    """On the portraits held back. hair: IoU over all pixels against the hair masks (which have no beards); matte: mean
-    absolute error; light and dark: hair's IoU in the third of the lightest and darkest faces; frames: share of the glasses of
-    whose frame half is found; alarms: share of the others in which glasses are seen."""
+    """On the portraits held back. hair: IoU over all pixels against the hair masks, which have no beards; matte: mean absolute
+    error; both also where the labels find no fault with the masks, and there for the third of the lightest and of the
+    darkest faces. frames: share of the glasses of whose frame half is found; alarms: share of the others in which glasses
+    are seen."""
     network, labels = load(file), portrait_labels.read()
     names = [path.stem for path in sorted(prepared.glob("*.safetensors"))]
     rows: list[dict[str, float]] = []
@@ -89,6 +90,7 @@ def _row(sheet_page: Page, parting: Parting, portraits: Path, label: portrait_la
         "tone": float(np.median(linear_from_srgb(small[cheeks] / 255))),
         "frame": float("nan"),
         "alarm": float((glasses > 0.5)[oval].mean()),
+        "right": float(fit(sheet_page.name, label) and not label.hair_mask),
     }
     if any(pair.place == "eyes" for pair in label.glasses):
         frame = portrait_labels.draw(label, sheet_page.photo.shape[:2])["frame"] > 0.5
@@ -101,19 +103,20 @@ def _row(sheet_page: Page, parting: Parting, portraits: Path, label: portrait_la
 
 def _summary(rows: list[dict[str, float]]) -> dict[str, float]:
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    order = np.argsort(columns["tone"])
-    third = len(order) // 3
+    everybody = np.arange(len(rows))
+    right = everybody[columns["right"] > 0]
+    right = right[np.argsort(columns["tone"][right])]
+    third = len(right) // 3
 
-    def overlap(chosen: NDArray[np.integer]) -> float:
-        return float(columns["both"][chosen].sum() / columns["either"][chosen].sum())
+    def found(chosen: NDArray[np.integer], where: str) -> dict[str, float]:
+        overlap = float(columns["both"][chosen].sum() / max(columns["either"][chosen].sum(), 1.0))
+        return {f"hair, {where}": overlap, f"matte, {where}": float(columns["matte"][chosen].mean())}
 
     return {
-        "hair": overlap(order),
-        "matte": float(columns["matte"].mean()),
-        "hair, darkest third": overlap(order[:third]),
-        "hair, lightest third": overlap(order[-third:]),
-        "matte, darkest third": float(columns["matte"][order[:third]].mean()),
-        "matte, lightest third": float(columns["matte"][order[-third:]].mean()),
+        **found(everybody, "all"),
+        **found(right, "right masks"),
+        **found(right[:third], "darkest third"),
+        **found(right[len(right) - third :], "lightest third"),
         "frames": float((columns["frame"][~np.isnan(columns["frame"])] > FOUND).mean()),
         "alarms": float((columns["alarm"][~np.isnan(columns["alarm"])] > ALARM).mean()),
     }

@@ -18,7 +18,8 @@ from . import portrait_labels
 from .parting_lessons import Page
 from .parting_truth import Portrait, parted
 
-ROUND = tuple(f"gov_{number:03d}" for number in (0, 1, 33, 36, 40, 55, 64, 70, 97, 100))
+TAKEN = (0, 1, 11, 33, 36, 37, 40, 55, 57, 64, 70, 85, 97, 100, 124, 128)
+ROUND = tuple(f"gov_{number:03d}" for number in TAKEN)
 """Photos with a round border, which their mattes take for the person's."""
 CHOOSING = 10  # one in so many of the taught is kept for choices
 

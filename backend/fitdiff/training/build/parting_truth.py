@@ -28,6 +28,7 @@ Mask = NDArray[np.float32]
 WRONG_BELOW = ("neck", "cheek", "face")  # where the labels say that skin was taken for hair
 HAIRS, CLOTHS = 3, 4  # colours
 ANYTHING = -2.5  # log density of cloth of any colour
+FAINT = 0.2  # logarithm of the least contrast of a brow
 OPAQUE = 0.9  # alpha from which a pixel shows the person alone
 
 
@@ -100,11 +101,11 @@ def parted(portrait: Portrait, label: portrait_labels.Portrait) -> Mask:
     known = _step(portrait.hair / np.maximum(person, 1e-3), 0.2, 0.8) * (1 - beard)
     hair, skin = _hair_and_skin(portrait, known * (1 - _no_hair(portrait, label)))
     hair = hair * (1 - beard)
-    brows = _brows(portrait) * (1 - hair)
-    beard = np.minimum(beard, 1 - hair - brows)
-    left = 1 - hair - brows - beard
+    brow = brows(portrait) * (1 - hair)
+    beard = np.minimum(beard, 1 - hair - brow)
+    left = 1 - hair - brow - beard
     shares = np.zeros((len(PARTS), *portrait.shape), np.float32)
-    found = {"skin": left * skin, "hair": hair, "beard": beard, "brows": brows, "cloth": left * (1 - skin)}
+    found = {"skin": left * skin, "hair": hair, "beard": beard, "brows": brow, "cloth": left * (1 - skin)}
     for part, share in found.items():
         shares[PARTS.index(part)] = person * share
     shares[0] = 1 - person
@@ -127,7 +128,7 @@ def _no_hair(portrait: Portrait, label: portrait_labels.Portrait) -> NDArray[np.
     return ((across < 0.3) & (down > 0.3)) | (face & (down > 0))
 
 
-def _brows(portrait: Portrait) -> Mask:
+def brows(portrait: Portrait) -> Mask:
     """(H, W): how much of the pixel is a brow's hair."""
     light = portrait.logs.mean(-1)
     whole = np.zeros(portrait.shape, np.float32)
@@ -138,7 +139,9 @@ def _brows(portrait: Portrait) -> Mask:
         if region.sum() < 20:
             continue
         bright = np.percentile(light[(around > 0.5) & ~region], 60)
-        dark = min(float(np.percentile(light[region], 15)), bright - 0.25)
+        dark = float(np.percentile(light[region], 15))
+        if dark > bright - FAINT:
+            continue
         share = _step((bright - light) / (bright - dark), 0.25, 0.75)
         whole = np.maximum(whole, share * ndimage.gaussian_filter(inside, max(0.004 * portrait.unit, 0.5)))
     return whole
