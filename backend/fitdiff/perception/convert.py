@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from .. import weight_files
 from . import weights
 from .blazeface import BlazeFace
-from .blendshapes import Blendshapes
 from .dlib_resnet import DlibResNet
 from .facemesh import FaceMesh
 from .facemesh_v2 import FaceMeshV2
@@ -105,22 +104,6 @@ def facemesh_v2(data: bytes) -> dict[str, Tensor]:
     return in_order(FaceMeshV2(), tflite.weights([graph.operators[number] for number in sorted(points | presence)]))
 
 
-def blendshapes(data: bytes) -> dict[str, Tensor]:
-    """Convolutions of one cell are linear layers; the scale of a norm is what its divisor is multiplied by."""
-    network = Blendshapes()
-    arrays: list[NDArray] = []
-    summary: list[NDArray] = []
-    for operator in tflite.read(data).operators:
-        if operator.code == tflite.CONV_2D:
-            kernel, offset = operator.constants
-            arrays += [kernel.reshape(kernel.shape[0], kernel.shape[3]), offset]
-        elif operator.code == tflite.CONCATENATION:
-            summary = [operator.constants[0].reshape(1, -1)]
-        elif operator.code == tflite.MUL and operator.constants and operator.constants[0].ndim == 1:
-            arrays.append(operator.constants[0])
-    return in_order(network, summary + arrays)
-
-
 def dlib_resnet(data: bytes) -> dict[str, Tensor]:
     shapes = [tuple(parameter.shape) for parameter in DlibResNet().state_dict().values()]
     layers = dlib.weights(data)
@@ -162,7 +145,6 @@ READERS: dict[str, Callable[[bytes], dict[str, Tensor]]] = {
     "blazeface": blazeface,
     "facemesh": facemesh,
     "facemesh_v2": facemesh_v2,
-    "blendshapes": blendshapes,
     "dlib_resnet": dlib_resnet,
     "fr_feature": fr_feature,
     "mobilefacenet": mobilefacenet,

@@ -1,4 +1,4 @@
-"""What a pose solver is told besides what was seen: weights, steps, and the identity to expect."""
+"""What a pose solver is told besides what was seen: weights, steps, and the identity and expression to expect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class PoseSettings:
 
 @dataclass(frozen=True)
 class IdentityPrior:
-    """The identity expected before landmarks are fitted: (I,) coefficients, and the precision (1 / variance) of each."""
+    """The identity expected before landmarks are fitted: (I,) coefficients, and the precision (1 / variance) of each; and
+    the expression (E,) likewise, where one is expected."""
 
     identity: Array
     precision: Array
+    expression: Array | None = None
+    expression_precision: Array | None = None

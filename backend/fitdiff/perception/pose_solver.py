@@ -70,6 +70,9 @@ class Solver:
         if prior is not None:
             self.expected[: basis.identity_count] = prior.identity
             self.prior[: basis.identity_count] = prior.precision
+            if prior.expression is not None and prior.expression_precision is not None:
+                self.expected[basis.identity_count :] = prior.expression
+                self.prior[basis.identity_count :] = prior.expression_precision
 
     def expect_expression(self, expression: Array, precision: Array) -> None:
         """(E,) each: expected coefficients, and how sure they are."""

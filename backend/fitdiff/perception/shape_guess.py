@@ -1,7 +1,8 @@
-"""Guess the embedded face's identity from FaceMesh's 468 points in space and the recogniser's embedding, by a linear map
-learned on made-up people (training/build/shape_guess.py).
+"""Guess the embedded face's identity and expression from FaceMesh's 468 points in space and the recogniser's embedding,
+by a linear map learned on made-up people (training/build/shape_guess.py).
 
 The points alone hardly distinguish people, since the network errs towards the mean face; the recogniser was trained to.
+Without a guess of the expression the robust fit takes the lips of a wide smile for wrong landmarks.
 """
 
 from __future__ import annotations
@@ -24,23 +25,38 @@ from .pose_settings import IdentityPrior
 ASSET = Path(__file__).resolve().parent.parent / "assets" / "shape_guess.safetensors"
 RECOGNISER = "fr"  # `name` of the network `fr_feature`
 EMBEDDED_LENGTH = 20.0  # length that embeddings are scaled to, beside points in mm
-REACH = 5.0  # standard deviations at which features are limited: photos lie further out than made-up people
-FIRMNESS = 12.0  # factor on the guess's precision, beside what the pose takes landmarks to be worth
+REACH = 5.0  # standard deviations at which an identity is limited: photos lie further out than made-up people
+EXPRESSION_REACH = 8.0  # the same of an expression
+FIRMNESS = 12.0  # factor on the identity's precision, beside what the pose takes landmarks to be worth
+EXPRESSION_FIRMNESS = 0.5  # the same of the expression's
 
 
 @dataclass(frozen=True)
 class ShapeGuess:
-    """mean (F,) of the features, weights (F, I), spread (I,): each number's variance that remains after the guess."""
+    """mean (F,) of the features, usual (I + E,) numbers, weights (F, I + E), spread (I + E,): each number's variance that
+    remains after the guess. The first `identities` numbers are the identity's, the rest the expression's."""
 
     mean: Array
+    usual: Array
     weights: Array
     spread: Array
+    identities: int
 
     def __call__(self, features: Array) -> IdentityPrior:
-        """Features (F,) -> the identity to expect."""
-        identity = (features - self.mean) @ self.weights
-        identity *= min(1.0, REACH / max(float(np.linalg.norm(identity)), 1e-9))
-        return IdentityPrior(identity, FIRMNESS / self.spread)
+        """Features (F,) -> the identity and expression to expect."""
+        numbers = self.numbers(features)
+        identity, expression = np.split(numbers, [self.identities])
+        identity, expression = _limited(identity, REACH), _limited(expression, EXPRESSION_REACH)
+        precision, other = np.split(1 / self.spread, [self.identities])
+        return IdentityPrior(identity, FIRMNESS * precision, expression, EXPRESSION_FIRMNESS * other)
+
+    def numbers(self, features: Array) -> Array:
+        """(..., F) -> (..., I + E), however far out."""
+        return self.usual + (features - self.mean) @ self.weights
+
+
+def _limited(numbers: Array, reach: float) -> Array:
+    return numbers * min(1.0, reach / max(float(np.linalg.norm(numbers)), 1e-9))
 
 
 def features(points: NDArray[np.floating], embedding: NDArray[np.floating], basis: LandmarkBasis) -> Array:
@@ -62,8 +78,10 @@ def load(path: Path = ASSET) -> ShapeGuess:
         scale = data["scale"].astype(np.float64)
         return ShapeGuess(
             data["mean"].astype(np.float64),
+            data["usual"].astype(np.float64),
             data["weights"].astype(np.float64) * scale,
             data["spread"].astype(np.float64),
+            int(data["identities"][0]),
         )
     except (OSError, SafetensorError, KeyError) as error:
         raise FitDiffError(

@@ -42,7 +42,6 @@ EMBEDDED = (
     Embedded("blazeface", "face detector (MediaPipe, short range)", "Apache-2.0"),
     Embedded("facemesh", "468 face landmarks and irises (MediaPipe)", "Apache-2.0"),
     Embedded("facemesh_v2", "468 face landmarks and irises (MediaPipe, second)", "Apache-2.0"),
-    Embedded("blendshapes", "52 scores of a face's expression (MediaPipe)", "Apache-2.0"),
     Embedded("dlib_resnet", "identity, 128 numbers (dlib ResNet)", "CC0-1.0"),
     Embedded("fr_feature", "identity, 512 numbers (MobileFaceNet, ArcFace-shaped)", "MIT as stated"),
     Embedded("squeezenet", "perceptual features (SqueezeNet 1.1, ImageNet)", "MIT"),

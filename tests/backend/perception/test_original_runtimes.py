@@ -10,9 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from fitdiff.perception import weights
-from fitdiff.perception.blendshapes import NAMES, Blendshapes
-
 REFERENCE = np.load(Path(__file__).parent / "reference_outputs.npz")
 # Rows and columns of the astronaut's photo, whole pixels, so that no resampling enters.
 CUTS = {
@@ -68,17 +65,12 @@ def test_facemesh(perception, picture):
     check(f"{name}_facemesh_presence", presence, 1e-5)
 
 
-def test_facemesh_v2_and_blendshapes(perception, picture):
+def test_facemesh_v2(perception, picture):
     name, tensor = picture
     points, irises, presence = perception.finder.landmarker.second(tensor(256))
     check(f"{name}_facemesh_v2_points", points, 1e-3)  # pixels
     check(f"{name}_facemesh_v2_irises", irises, 1e-3)
     check(f"{name}_facemesh_v2_presence", presence, 1e-5)
-    scores = weights.load(Blendshapes(), "blendshapes", memory_format=torch.contiguous_format)(points, irises)
-    check(f"{name}_blendshapes", scores, 1e-4)
-    if name == "astronaut":  # she smiles, and her brows are at rest
-        shown = dict(zip(NAMES, scores[0].tolist(), strict=True))
-        assert min(shown["mouthSmileLeft"], shown["mouthSmileRight"]) > 0.8 > 0.2 > shown["browDownLeft"]
 
 
 def test_dlib(perception, picture):

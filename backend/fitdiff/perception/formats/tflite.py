@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, MUL, PRELU = 2, 3, 4, 6, 18, 54
+CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, MUL, PRELU = 3, 4, 6, 18, 54
 _DTYPES = {0: "<f4", 1: "<f2", 2: "<i4"}
 
 

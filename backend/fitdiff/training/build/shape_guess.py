@@ -44,7 +44,7 @@ MOST_YAW, MOST_PITCH, MOST_ROLL = 42.0, 15.0, 10.0  # degrees
 
 @torch.no_grad()
 def look_at_people(people: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """-> (N, F) features, (N, I) identities; people whose face is not found are left out."""
+    """-> (N, F) features, (N, I + E) identities and expressions; people whose face is not found are left out."""
     model, perception = embedded.load(), Perception.load()
     renderer, basis = Renderer(model.topology), landmark_basis(model, ("facemesh468",))
     generator, random = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
@@ -66,36 +66,47 @@ def look_at_people(people: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
         points = faces[0].landmarks468
         embedding = perception.identity.embed(picture, torch.from_numpy(points[None, :, :2]).float()).embedding
         rows.append(features(points, embedding[0].numpy(), basis))
-        truth.append(identity[0].double().numpy())
+        truth.append(np.concatenate([identity[0].double().numpy(), _expression(model, vertices, identity)]))
     return np.stack(rows), np.stack(truth)
 
 
-def learn(rows: np.ndarray, truth: np.ndarray, ridge: float = RIDGE) -> dict[str, np.ndarray]:
-    """(N, F), (N, I) -> the asset's tensors. The spread is measured on people kept back, the map fitted to all."""
+def _expression(model: EmbeddedFace, vertices: Tensor, identity: Tensor) -> np.ndarray:
+    """(E,) nearest to how (1, V, 3) differ from this person at rest, over the face: sliders moved it too."""
+    rows = np.nonzero(model.topology.vertex_masks["face"] > 0.5)[0]
+    at_rest = model.vertices(identity, identity.new_zeros(1, model.expression_count))
+    modes = model.expression_basis[:, rows].double().numpy().reshape(model.expression_count, -1)
+    return np.linalg.lstsq(modes.T, (vertices - at_rest)[0, rows].double().numpy().ravel(), rcond=None)[0]
+
+
+def learn(rows: np.ndarray, truth: np.ndarray, identities: int, ridge: float = RIDGE) -> dict[str, np.ndarray]:
+    """(N, F), (N, I + E) -> the asset's tensors. The spread is measured on people kept back, the map fitted to all."""
     back = min(KEPT_BACK, len(rows) // 4)
-    mean, weights = _ridge(rows[:-back], truth[:-back], ridge)
-    spread = np.square((rows[-back:] - mean) @ weights - truth[-back:]).mean(0)
-    mean, weights = _ridge(rows, truth, ridge)
+    mean, usual, weights = _ridge(rows[:-back], truth[:-back], ridge)
+    spread = np.square(usual + (rows[-back:] - mean) @ weights - truth[-back:]).mean(0)
+    mean, usual, weights = _ridge(rows, truth, ridge)
     scale = np.abs(weights).max()
     return {
         "mean": mean.astype(np.float32),
+        "usual": usual.astype(np.float32),
         "weights": (weights / scale).astype(np.float16),
         "scale": np.array([scale], np.float32),
         "spread": np.clip(spread, 0.1, 1.0).astype(np.float32),
+        "identities": np.array([identities], np.int32),
     }
 
 
 def missed(guess: ShapeGuess, rows: np.ndarray, truth: np.ndarray) -> float:
-    """(N, F), (N, I) -> squared error over the stated one, for the BEST coefficients: 1 when as good as stated."""
+    """(N, F), (N, I + E) -> squared error over the stated one, for the BEST coefficients: 1 when as good as stated."""
     best = np.argsort(guess.spread)[:BEST]
-    error = np.square((rows - guess.mean) @ guess.weights - truth).mean(0)
+    error = np.square(guess.numbers(rows) - truth).mean(0)
     return float(error[best].mean() / guess.spread[best].mean())
 
 
-def _ridge(rows: np.ndarray, truth: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray]:
-    mean = rows.mean(0)
+def _ridge(rows: np.ndarray, truth: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """-> means of rows and truth, weights."""
+    mean, usual = rows.mean(0), truth.mean(0)
     away = rows - mean
-    return mean, away.T @ np.linalg.solve(away @ away.T + ridge * np.eye(len(away)), truth)
+    return mean, usual, away.T @ np.linalg.solve(away @ away.T + ridge * np.eye(len(away)), truth - usual)
 
 
 def _moved(model: EmbeddedFace, identity: Tensor, generator: torch.Generator, random: np.random.Generator) -> Tensor:
@@ -152,9 +163,9 @@ def main(arguments: list[str] | None = None) -> int:
         counted = f"{len(people[0])} new people: {factor:.2f} of the error that the file says it has"
         sys.stdout.write(f"{counted}, {ALLOWED} are allowed\n")
         return int(factor > ALLOWED)
-    learned = learn(*people)
+    learned = learn(*people, embedded.load().identity_count)
     header = {
-        "what": "FitDiff: identity of the embedded face from FaceMesh points and the fr_feature embedding, linear",
+        "what": "FitDiff: identity and expression of the embedded face from landmarks and the fr_feature embedding, linear",
         "origins": "learned on people that FitDiff makes up and draws",
         "licence": "CC0-1.0",
     }
