@@ -23,19 +23,29 @@ def groups(results: Sequence[PortraitResult]) -> dict[str, list[PortraitResult]]
     if len(known) >= len(THIRDS):
         thirds = np.array_split(np.arange(len(known)), len(THIRDS))
         found |= {f"skin: {name}": [known[i] for i in rows] for name, rows in zip(THIRDS, thirds, strict=True)}
+    partitions: list[list[list[PortraitResult]]] = []
     for column in dict.fromkeys(key for one in results for key in one.portrait.about):
-        told = [(one.portrait.about[column], one) for one in results if column in one.portrait.about]
-        values = {value for value, _ in told}
-        if column.lower() == AGE and all(value.isdecimal() for value in values):
-            told = [(_bracket(int(value)), one) for value, one in sorted(told, key=lambda pair: int(pair[0]))]
-            values = {value for value, _ in told}
-            ordered = list(dict.fromkeys(value for value, _ in told))
-        else:
-            ordered = sorted(values)
-        tells = len(values) > 1 or len(told) < len(results)
-        if tells and len(values) <= min(MOST_VALUES, max(1, len(told) // 2)):
-            found |= {f"{column}: {value}": [one for other, one in told if other == value] for value in ordered}
+        kinds = _kinds(column, results)
+        if kinds and list(kinds.values()) not in partitions:  # else another column has said the same
+            partitions.append(list(kinds.values()))
+            found |= {f"{column}: {value}": part for value, part in kinds.items()}
     return found
+
+
+def _kinds(column: str, results: Sequence[PortraitResult]) -> dict[str, list[PortraitResult]]:
+    """By value of a column who has it; empty where values are measures, too many, or everybody's."""
+    told = [(one.portrait.about[column], one) for one in results if column in one.portrait.about]
+    if all(value.isdecimal() for value, _ in told) and {value for value, _ in told} - {"0", "1"}:
+        if column.lower() != AGE:
+            return {}
+        told = [(_bracket(int(value)), one) for value, one in sorted(told, key=lambda pair: int(pair[0]))]
+    else:
+        told.sort(key=lambda pair: pair[0])
+    values = list(dict.fromkeys(value for value, _ in told))
+    everybodys = len(values) == 1 and len(told) == len(results)
+    if everybodys or len(values) > min(MOST_VALUES, max(1, len(told) // 2)):
+        return {}
+    return {value: [one for other, one in told if other == value] for value in values}
 
 
 def _bracket(age: int) -> str:

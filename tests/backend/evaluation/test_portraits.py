@@ -113,6 +113,7 @@ def judged(perception):
     found = []
     for number, name in enumerate(NAMES):
         about = {"age": str(10 + 5 * number), "sex": "man" if number % 3 else "woman", "country": name, "kind": "one"}
+        about |= {"width": str(400 + number % 2), "title": "Mr" if number % 3 else "Ms", "hat": str(number // 11)}
         figures = figures_by({"whole": number / 10, "inside": number / 20, "networks": known})
         picture = np.full((TILE, len(SHOWN) * TILE, 3), number, np.uint8)
         one = PortraitResult(Portrait(name, Path(name), about), {"fit": figures}, 30.0 + number, 1.0, {"fit": picture})
@@ -136,7 +137,9 @@ def test_people_fall_into_thirds_of_skin_ages_and_few_values(judged):
         "age: 60 and over": 2,
         "sex: man": 8,
         "sex: woman": 4,
-    }  # neither a country each nor what all have
+        "hat: 0": 11,
+        "hat: 1": 1,
+    }  # neither a country each nor what all have, no measures, and nothing twice
 
 
 def test_groups_have_medians_and_counts_everywhere_they_are_told(judged):
