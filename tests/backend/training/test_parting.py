@@ -10,9 +10,10 @@ from fitdiff.perception.parting import PARTS, SIDE
 from fitdiff.perception.parting_network import GUIDES, PartingNetwork
 from fitdiff.perception.squeezenet import feature_network
 from fitdiff.training.build import portrait_labels
-from fitdiff.training.build.parting import Lessons, wrong
-from fitdiff.training.build.parting_lessons import COVER, Page, lesson
+from fitdiff.training.build.parting import Lessons, completed, wrong
+from fitdiff.training.build.parting_lessons import COVER, GLASSES, Page, lesson
 from fitdiff.training.build.parting_pages import fit
+from fitdiff.training.build.parting_people import made_up, photograph, photographed
 from fitdiff.training.build.parting_truth import Portrait, parted
 
 from ..perception.canonical_face import POINTS
@@ -113,3 +114,31 @@ def test_the_network_learns(pages, perception):
 def test_batches_grow_finer(pages):
     lessons = Lessons(pages, 10, portraits=2)
     assert lessons[0].picture.shape[-1] < lessons[9].picture.shape[-1] == SIDE
+
+
+def test_rendered_people_s_parts_are_known():
+    page = made_up(3)
+    again = made_up(3)
+    assert np.array_equal(page.photo, again.photo) and np.array_equal(page.shares, again.shares)
+    assert not np.array_equal(page.photo, made_up(4).photo)
+    shares = page.shares.astype(int)
+    assert np.abs(shares.sum(0) - 255).max() < 6
+    cheek = page.points[280].astype(int)
+    assert shares[PARTS.index("skin"), cheek[1], cheek[0]] > 250 and shares[0, 2, 2] > 250
+
+
+def test_of_photographed_people_only_what_lies_before_the_face_is_taught(tmp_path):
+    photograph(tmp_path, 1, views=1)
+    (page,) = photographed(tmp_path)
+    made = [lesson([page], 0, 64, np.random.default_rng(seed)) for seed in range(12)]
+    assert not any(bool(one.whole) for one in made)
+    logits = torch.randn(12, len(PARTS), 64, 64)
+    shares = torch.stack([one.shares for one in made])
+    assert 0.0 < float(shares[:, [GLASSES, COVER]].mean()) < 0.5
+    full = completed(logits, shares, torch.zeros(12, dtype=torch.bool))
+    assert full.sum(1) == pytest.approx(torch.ones(12, 64, 64), abs=1e-4)
+    assert torch.equal(full[:, [GLASSES, COVER]], shares[:, [GLASSES, COVER]])
+    says = logits.softmax(1)
+    ratio = full[:, 1] / full[:, 2].clamp(min=1e-9), says[:, 1] / says[:, 2]
+    bare = shares[:, 0] > 0.5
+    assert ratio[0][bare] == pytest.approx(ratio[1][bare], rel=1e-3)

@@ -29,10 +29,9 @@ from ...progress_bar import progress_bar
 from ..loop import RunSettings, run
 from ..machine import Average, Machine
 from . import parting_measure
-from .covers import photograph
 from .parting_lessons import Lesson, Page, lesson
 from .parting_pages import pages, prepare
-from .parting_people import made_up, photographed
+from .parting_people import made_up, photograph, photographed
 
 SEED = 7
 PHOTOGRAPHS = "photographs"

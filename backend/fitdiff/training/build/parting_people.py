@@ -18,15 +18,21 @@ from ...face.appearance import head_maps
 from ...face.people import random_identity
 from ...face.skin import load_skin
 from ...perception.parting import PARTS
+from ...progress import Report, silent
 from ...render.camera import Camera
 from ...render.preview import to_bytes
 from ...render.renderer import Renderer
-from .. import shards
+from .. import genes, photographs, shards
+from ..paint import paint
+from ..photographs import Photographer
+from ..synthetic import Crowd
 from .parting_lessons import Page
 from .parting_truth import Portrait, brows
 
 SIDE = 400
 BALD = 0.4  # share of them
+PHOTO_SIDE = 256  # pixels of a photograph
+SHARD, AT_ONCE = 32, 4  # people in a file, and painted together
 
 
 @cache
@@ -80,8 +86,33 @@ def made_up(number: int, seed: int = 0) -> Page:
     return Page(portrait.name, portrait.photo, stored, np.zeros((2, 0, 0), np.uint8), marks)
 
 
+def photograph(folder: Path, people: int, views: int = 2, seed: int = 5, report: Report = silent) -> None:
+    """Shards of (N, 3, PHOTO_SIDE, PHOTO_SIDE) uint8 photographs, nothing before the face, and (N, 468, 2) landmarks."""
+    crowd = Crowd(seed, size=256)
+    photographer = Photographer(crowd.model, crowd.canvas, side=PHOTO_SIDE)
+
+    def make(first: int, count: int) -> shards.Columns:
+        who = genes.draw(seed, first, count)
+        skin = paint(crowd.canvas, who)
+        images, marks = [], []
+        for view in range(views):
+            how = photographs.draw(seed, first, count, view)
+            for name in ("glasses", "thing", "blur", "grain", "tone"):
+                how[name] = torch.zeros_like(how[name])
+            how["quality"] = torch.full_like(how["quality"], 0.02)
+            shot = photographer.shoot(who, skin, how)
+            images.append((shot.image * 255).round().to(torch.uint8))
+            marks.append(shot.landmarks)
+        return {"image": torch.cat(images), "landmarks": torch.cat(marks)}
+
+    facts = {"seed": seed, "views": views}
+    shards.fill(
+        folder / "people.json", facts, make, people, SHARD, AT_ONCE, report=report, stage="photographing people"
+    )
+
+
 def photographed(folder: Path) -> list[Page]:
-    """The photographs that `covers.photograph` keeps in a folder."""
+    """The photographs of a folder."""
     shares = np.zeros((len(PARTS), 4, 4), np.uint8)
     shares[0] = 255
     before = np.zeros((2, 0, 0), np.uint8)
