@@ -19,6 +19,7 @@ COMMITTED = {
     "shape_guess.safetensors": "shapes guessed from photos",
     "covers.safetensors": "what lies before faces",
     "parting.safetensors": "hair, skin, glasses and cloth told apart",
+    "dense.safetensors": "where heads lie in photos",
 }
 COMES_WITH = "It comes with FitDiff: get FitDiff's files again."
 MOST_HEADER = 16 << 20

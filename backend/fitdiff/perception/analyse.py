@@ -17,6 +17,7 @@ from ..render.visibility import visible_faces
 from ..topology import REGIONS
 from .bundle import Perception
 from .covers import broad, find_cover
+from .dense import DenseEvidence, see
 from .facemesh import MIRROR
 from .pose import IdentityPrior, PoseFit, solve_pose
 from .regions import Crop, Mask, PosedHead
@@ -38,6 +39,7 @@ class Analysis:
     photo, faces, face   the photo, all its faces, the one meant
     image                (1, 3, H, W) float32 sRGB 0..1, for the networks
     pose                 camera and first shape from landmarks
+    dense                where the head's surface lies in the photo, as a network sees it
     expected_identity    the likely identity, before landmarks are fitted
     cover                what hides the face: glasses, hands, cloth
     mask                 which pixels show this face's skin
@@ -64,11 +66,26 @@ class Analysis:
     @cached_property
     def expected_identity(self) -> IdentityPrior | None:
         """The likely identity; None unless face model and recogniser are those that the guess was learned for."""
-        known = self.model.name == "embedded" and "facemesh468" in self.model.topology.landmarks
-        if not known or self.perception.identity.name != RECOGNISER:
+        if not self._learned_for:
             return None
-        embedding = self.identity.embedding[0].detach().cpu().numpy()
-        return guess_shape(self.face.landmarks468, embedding, self.model)
+        return guess_shape(self.face.landmarks468, self._embedding, self.model)
+
+    @cached_property
+    def dense(self) -> DenseEvidence | None:
+        """What the dense network sees; None unless face model and recogniser are those that it was taught with."""
+        if not self._learned_for:
+            return None
+        return see(self.photo.pixels, self.face.landmarks468, self._embedding, self.model)
+
+    @property
+    def _learned_for(self) -> bool:
+        known = self.model.name == "embedded" and "facemesh468" in self.model.topology.landmarks
+        return known and self.perception.identity.name == RECOGNISER
+
+    @property
+    def _embedding(self) -> NDArray[np.floating]:
+        """(D,) of the recogniser that guides."""
+        return np.asarray(self.identity.embedding[0].detach().cpu().numpy())
 
     @cached_property
     def mask(self) -> FaceMask:

@@ -100,7 +100,14 @@ def test_a_damaged_network_is_told_with_its_path(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["face.safetensors", "skin.safetensors", "shape_guess.safetensors", "covers.safetensors", "parting.safetensors"],
+    [
+        "face.safetensors",
+        "skin.safetensors",
+        "shape_guess.safetensors",
+        "covers.safetensors",
+        "parting.safetensors",
+        "dense.safetensors",
+    ],
 )
 def test_damaged_and_missing_assets(monkeypatch, tmp_path, name):
     shutil.copytree(assets.ASSETS, tmp_path / "assets", ignore=shutil.ignore_patterns("weights"))
