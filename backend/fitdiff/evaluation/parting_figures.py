@@ -15,26 +15,33 @@ HALF = 0.5
 LEAST_HAIR = 0.005  # of the pixels: with less in mask and parting there is no hair to agree on
 
 
-def agreement(
-    parting: Parting, width: int, hair: NDArray[np.floating], matte: NDArray[np.floating]
-) -> dict[str, float | None]:
-    """Of the pixels of the masks, (h, w) of one size, 0..1, that lie in the parting's window. width: the photo's.
-
-    both, either  shares of the pixels that are more than half hair in mask and parting, and in one of them
-    hair_iou      their ratio; None where there is no hair. Beards count in neither
-    matte_error   mean absolute difference of the person's share"""
-    step = width / hair.shape[1]
-    y, x = (np.indices(hair.shape) + 0.5) * step
+def on_masks(
+    parting: Parting, width: int, shape: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
+    """A parting on the pixels of a mask (h, w) of a photo so many pixels wide: shares (len(PARTS), h, w), which pixels lie
+    in its window (h, w), and photo pixels a pixel."""
+    step = width / shape[1]
+    y, x = (np.indices(shape) + 0.5) * step
     places = np.stack([x, y], -1)
     at = parting.window.inside(places)
-    seen = ((at > 0) & (at < parting.window.side)).all(-1)
-    shares = parting.at(places, step)
+    seen = np.asarray(((at > 0) & (at < parting.window.side)).all(-1))
+    return parting.at(places, step), seen, step
+
+
+def agreement(
+    shares: NDArray[np.floating], seen: NDArray[np.bool_], hair: NDArray[np.floating], matte: NDArray[np.floating]
+) -> dict[str, float | None]:
+    """shares (len(PARTS), h, w) against masks (h, w) 0..1, on the pixels that are seen (h, w).
+
+    both, either  pixels that are more than half hair in mask and parting, and in one of them
+    hair_iou      their ratio; None where there is no hair. Beards count in neither
+    matte_error   mean absolute difference of the person's share"""
     found, true = (shares[PARTS.index("hair")] > HALF)[seen], (hair > HALF)[seen]
-    both, either = float((found & true).mean()), float((found | true).mean())
+    both, either = float((found & true).sum()), float((found | true).sum())
     return {
         "both": both,
         "either": either,
-        "hair_iou": both / either if either > LEAST_HAIR else None,
+        "hair_iou": both / either if either > LEAST_HAIR * seen.sum() else None,
         "matte_error": float(np.abs(1 - shares[0] - matte)[seen].mean()),
     }
 
@@ -45,4 +52,5 @@ def parting_figures(parting: Parting, width: int, photo: Path) -> dict[str, floa
     if not all(path.is_file() for path in paths):
         return {}
     hair, matte = (np.asarray(Image.open(path).convert("L"), np.float32) / 255 for path in paths)
-    return agreement(parting, width, hair, matte)
+    shares, seen, _ = on_masks(parting, width, hair.shape)
+    return agreement(shares, seen, hair, matte)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ...colour import linear_from_srgb
+from ...evaluation.parting_figures import agreement, on_masks
 from ...held_back import held_back
 from ...perception import regions
 from ...perception.parting import PARTS, SIDE, WIDE, Parting, load, part
@@ -72,21 +73,16 @@ def _row(sheet_page: Page, parting: Parting, portraits: Path, label: portrait_la
         for kind in ("hair", "matte")
     )
     height, width = hair.shape
-    step = sheet_page.photo.shape[1] / width
-    x, y = np.meshgrid((np.arange(width) + 0.5) * step, (np.arange(height) + 0.5) * step)
-    places = np.stack([x, y], -1)
-    at = parting.window.inside(places)
-    seen = ((at > 0) & (at < SIDE)).all(-1)
-    shares = parting.at(places, step)
-    says, is_hair = (shares[PARTS.index("hair")] > 0.5) & seen, (hair > 0.5) & seen
+    shares, seen, step = on_masks(parting, sheet_page.photo.shape[1], hair.shape)
+    against = agreement(shares, seen, hair, matte)
     oval = filled(sheet_page.points[list(regions.OVAL)] / step, hair.shape) > 0.5
     cheeks = np.any([filled(sheet_page.points[list(p)] / step, hair.shape) > 0.5 for p in regions.SURE_SKIN], 0)
     small = np.asarray(Image.fromarray(sheet_page.photo).resize((width, height), Image.Resampling.BOX))
     glasses = shares[PARTS.index("glasses")]
     row = {
-        "both": float((says & is_hair).sum()),
-        "either": float((says | is_hair).sum()),
-        "matte": float(np.abs(1 - shares[0] - matte)[seen].mean()),
+        "both": against["both"] or 0.0,
+        "either": against["either"] or 0.0,
+        "matte": against["matte_error"] or 0.0,
         "tone": float(np.median(linear_from_srgb(small[cheeks] / 255))),
         "frame": float("nan"),
         "alarm": float((glasses > 0.5)[oval].mean()),
