@@ -38,7 +38,7 @@ PHOTOGRAPHS = "photographs"
 RATE, WARM = 2e-3, 100
 STAGES = ((0.6, SIDE // 2, 12), (1.0, SIDE, 6))  # until which share of the steps, pixels, windows in a step
 MADE_UP, PEOPLE = 60, 128  # rendered people, and photographed ones
-RENDERED, PHOTOGRAPHED = 0.1, 0.3  # how often they are shown against portraits
+RENDERED, PHOTOGRAPHED = 0.1, 0.25  # how often they are shown against portraits
 RARE = 1.6  # how much oftener those with glasses or covers are shown
 WEIGHTS = {"background": 1, "skin": 1, "hair": 1.3, "beard": 2, "brows": 2, "glasses": 3.5, "cover": 1.3, "cloth": 1}
 

@@ -95,7 +95,7 @@ def lesson(pages: list[Page], number: int, side: int, random: np.random.Generato
     seen, shares = read(page, window)
     marks: Array = window.inside(page.points)
     picture: Array = seen.astype(np.float32) / 255
-    if page.whole and random.random() < 0.35:
+    if page.whole and random.random() < 0.45:
         picture = _elsewhere(picture, shares, pages, side, random)
     if random.random() < 0.25:
         picture, shares = _dressed(picture, shares, pages, page, window, random)
