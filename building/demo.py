@@ -40,6 +40,7 @@ def demo(options: argparse.Namespace) -> int:
         demo_relight(backend, folder / "avatar", folder / "fitdiff.png")
         demo_relight(backend, folder / "avatar", folder / "turned.png", "--turn", "35")
         demo_relight(backend, folder / "avatar", folder / "mesh.png", "--bare")
+        demo_parts(backend, photo, folder / "seen")
         demo_sheet(backend, folder, folder / "sheet.png")
         look = f"Look at {folder / 'sheet.png'}; open {folder / 'head.blend'} in Blender."
     if len(photos) > 1:
@@ -70,9 +71,15 @@ def demo_relight(backend: Environment, avatar: Path, picture: Path, *words: str)
     expect(picture)
 
 
+def demo_parts(backend: Environment, photo: Path, out: Path) -> None:
+    step("demo: what is seen in the photo", [str(backend.program("fitdiff")), "inspect", str(photo), "--out", str(out)])
+    expect(out / "parts.png")
+
+
 def demo_sheet(backend: Environment, out: Path, sheet: Path) -> None:
     shown = {
         "photo.png": "the photo",
+        "seen/parts.png": "what is told apart",
         "overlay.png": "the head over it",
         "cycles.png": "Cycles",
         "fitdiff.png": "FitDiff's renderer",
@@ -85,7 +92,7 @@ def demo_sheet(backend: Environment, out: Path, sheet: Path) -> None:
         "avatar/maps/specular.png": "specular",
         "avatar/maps/normal.png": "normal",
     }
-    words = ["sheet", *(str(out / name) for name in shown), "--out", str(sheet), "--columns", "4"]
+    words = ["sheet", *(str(out / name) for name in shown), "--out", str(sheet), "--columns", "5"]
     words += ["--captions", *shown.values()]
     step("demo: the sheet", [str(backend.program("fitdiff")), *words])
     expect(sheet)

@@ -18,8 +18,8 @@ from .errors import FitDiffError
 if TYPE_CHECKING:
     import numpy as np
 
-    from .face.model import MorphableModel
-    from .photo import Photo
+    from .perception.analyse import Analysis
+    from .perception.types import Face
     from .progress import Report
 
 MOST_SHEETS = 8  # faces that get a sheet of their own; all get a box
@@ -53,7 +53,8 @@ def inspect(order: Inspection, report: Report) -> dict[str, Any]:
 def _look(order: Inspection, out: Path | None, report: Report) -> dict[str, Any]:
     from .face.registry import load_face_model
     from .perception import Perception
-    from .perception.overlay import numbered_boxes
+    from .perception.analyse import Analysis
+    from .perception.overlay import numbered_boxes, parted_photo
     from .perception.select import choose_face
     from .photo import open_photo
     from .progress import Progress
@@ -77,11 +78,17 @@ def _look(order: Inspection, out: Path | None, report: Report) -> dict[str, Any]
         _save(out / "faces.png", numbered_boxes(photo, faces))
     model = load_face_model(order.face_model)
     chosen = range(1, len(faces) + 1) if number is None else (number,)
-    entries = []
+    entries, partings = [], []
     for index, face in enumerate(faces, 1):
         report(Progress("looking closely", index - 1, len(faces)))
         close = index in chosen and index <= max(MOST_SHEETS, number or 0)
-        entries.append(_face_entry(photo, model, face, index, out, close))
+        entries.append(_face_entry(face, index))
+        if close:
+            analysis = Analysis(photo, [face], face, model, Perception.load())
+            entries[-1] |= _closer(analysis, index, out)
+            partings.append(analysis.parting)
+    if out is not None:
+        _save(out / "parts.png", parted_photo(photo, partings))
     return {
         "photo": {
             "width": photo.width,
@@ -99,14 +106,8 @@ def _look(order: Inspection, out: Path | None, report: Report) -> dict[str, Any]
     }
 
 
-def _face_entry(
-    photo: Photo, model: MorphableModel, face: Any, number: int, out: Path | None, close: bool
-) -> dict[str, Any]:
-    from .perception import Perception
-    from .perception.analyse import Analysis
-    from .perception.overlay import face_sheet
-
-    entry: dict[str, Any] = {
+def _face_entry(face: Face, number: int) -> dict[str, Any]:
+    return {
         "number": number,
         "box": [round(float(v), 2) for v in face.box],
         "pixels": round(float(face.size), 1),
@@ -116,19 +117,27 @@ def _face_entry(
         "landmarks68": face.landmarks68.round(2).tolist(),
         "landmarks468": face.landmarks468.round(2).tolist(),
     }
-    if not close:
-        return entry
-    analysis = Analysis(photo, [face], face, model, Perception.load())
-    pose, mask = analysis.pose, analysis.mask
+
+
+def _closer(analysis: Analysis, number: int, out: Path | None) -> dict[str, Any]:
+    """What is known of a face that is looked at closely; its sheet is drawn into the folder."""
+    from .perception.overlay import face_sheet
+    from .perception.parting import PARTS
+
+    mask = analysis.mask
     if out is not None:
-        _save(out / f"face-{number}.png", face_sheet(photo, face, pose, mask, model, number))
-    entry["pose"] = pose.to_json()
-    entry["skin"] = {
-        "tone_linear": [round(v, 4) for v in mask.tone],
-        "share_of_crop": round(float(mask.skin.mean()), 4),
-        "confidence": round(mask.confidence, 3),
+        _save(out / f"face-{number}.png", face_sheet(analysis, number))
+    return {
+        "pose": analysis.pose.to_json(),
+        "skin": {
+            "tone_linear": [round(v, 4) for v in mask.tone],
+            "share_of_crop": round(float(mask.skin.mean()), 4),
+            "confidence": round(mask.confidence, 3),
+        },
+        "parts": {part: round(float(analysis.parting.share(part).mean()), 4) for part in PARTS},
+        "hidden": {part: round(share, 4) for part, share in mask.hidden.items()},
+        "notes": list(analysis.notes),
     }
-    return entry
 
 
 def _save(path: Path, picture: np.ndarray) -> None:

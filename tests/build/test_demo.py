@@ -27,7 +27,7 @@ def demo_steps(monkeypatch, tmp_path):
             files += [files[0].with_name(name) for name in ("cycles.png", "relit_1.png", "relit_2.png", "relit_3.png")]
         else:
             out = Path(command[command.index("--out") + 1])
-            files = [out if out.suffix else out / "avatar.json"]
+            files = [out if out.suffix else out / ("parts.png" if "inspect" in command else "avatar.json")]
         for path in files:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("made")
@@ -39,10 +39,14 @@ def demo_steps(monkeypatch, tmp_path):
 def test_demo_goes_from_the_photo_to_the_sheet(demo_steps, tmp_path, capsys):
     assert build.main(["demo"]) == steps.OK
     verbs = [command[1] if command[1] != "-m" else command[2] for command in demo_steps]
-    assert verbs == ["blender_fitdiff.backend.once", "blender_fitdiff.demo", *["relight"] * 3, "sheet"]
+    assert verbs == ["blender_fitdiff.backend.once", "blender_fitdiff.demo", *["relight"] * 3, "inspect", "sheet"]
     assert demo_steps[0][0] == "python"  # Blender's, which the extension's client runs in
     assert str(tmp_path / "photos" / demo.DEMO_PHOTO) in demo_steps[0]
     assert all(str(places.OUT / "demo" / "avatar") in command for command in demo_steps[:3])
+    sheet = demo_steps[-1]
+    assert sheet.index(str(places.OUT / "demo" / "seen" / "parts.png")) == 1 + sheet.index(
+        str(places.OUT / "demo" / "photo.png")
+    )
     assert str(places.OUT / "demo" / "sheet.png") in capsys.readouterr().out
 
 

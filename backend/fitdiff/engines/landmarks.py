@@ -69,7 +69,7 @@ def reconstruct(
 
     gaze = evidence.gaze[0].to(like)
     arkit = _sliders(analysis, pose.expression)
-    iris = iris_colour(analysis.photo.pixels, analysis.face, evidence.tone)
+    iris = iris_colour(analysis.photo.pixels, analysis.face, analysis.mask.eyes_shown)
     maps = _base_maps(model, guess.melanin, guess.haemoglobin, iris)
     clock.done()
 

@@ -34,6 +34,7 @@ from ..perception.pose import solve_pose
 from ..photo import photo_from_pixels
 from ..render.camera import Camera, rotation_from_axis_angle
 from ..render.interpolate import covered
+from ..render.outline import filled
 from ..render.projection import depth_picture
 from ..render.renderer import Renderer
 from ..render.visibility import visible_faces
@@ -46,6 +47,7 @@ AT_LINE = 0.01  # metres in front of the hairline that a strand may start; cover
 COVERED = 0.35  # alpha of hair that hides the skin
 FINER = 4  # oversampling of the depth picture, which decides which landmarks are visible
 BEHIND = 0.003  # metres: landmarks further behind the nearest surface are hidden
+SKULL = 1.0  # of the distance from the brows to the oval's top: up to there the truth leaves out what a mask may have
 LEAST = 0.5  # of a soft mask, from which a pixel counts
 NEAR = 30  # degrees of yaw
 THIRDS = ("light", "middle", "dark")
@@ -160,9 +162,13 @@ def visible_face(
     bare = (drawn.surface.region == REGIONS.index("skin")) & ~((hair > COVERED) & (scalp > -AT_LINE))
     seen = torch.zeros(camera.size[0] * camera.size[1], dtype=torch.bool)
     seen[pixel] = bare
-    outline = regions.polygon(regions.raised_oval(marks), camera.size[0]) > LEAST
-    oval = regions.polygon(marks[list(regions.OVAL)], camera.size[0]) > LEAST
-    return seen.view(camera.size).numpy() & (outline | oval)
+    return seen.view(camera.size).numpy() & _outline(marks, camera.size)
+
+
+def _outline(marks: np.ndarray, size: tuple[int, int], height: float = regions.FOREHEAD_HEIGHT) -> np.ndarray:
+    """(468, 2) pixels -> (h, w) bool: a face with its forehead; height: of what is above the oval."""
+    outlines = (regions.raised_oval(marks, height), marks[list(regions.OVAL)])
+    return np.any([filled(outline, size) > LEAST for outline in outlines], 0)
 
 
 def measure(folder: Path) -> dict[str, Any]:
@@ -191,6 +197,7 @@ def measure(folder: Path) -> dict[str, Any]:
         row["pose degrees"] = _turn(seen.pose.rotation, truth["rotation"])
         row["pose degrees, focal known"] = _turn(known.rotation, truth["rotation"])
         mask = seen.mask.over_photo("face", size) > LEAST
+        mask &= _outline(truth["facemesh468"], size) | ~_outline(truth["facemesh468"], size, SKULL)
         row["mask IoU"] = float((mask & truth["skin"]).sum() / (mask | truth["skin"]).sum())
         pictures.append(_picture(photo.pixels, seen.face.landmarks468, truth, mask))
     _grid(pictures).save(folder / "sheet.png")

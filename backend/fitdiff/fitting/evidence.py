@@ -15,6 +15,7 @@ from ..perception.analyse import Analysis, crop_camera
 from ..perception.facemesh import MIRROR
 from ..perception.gaze import gaze_of
 from ..perception.landmark_basis import FACE_OVAL
+from ..perception.parting import PARTS
 from ..perception.regions import LIPS_INNER, LIPS_OUTER, Crop
 from ..perception.types import IdentityFeatures, IdentityNetwork
 from ..render.camera import Camera
@@ -40,6 +41,8 @@ class Evidence:
     eyes: Tensor
     mouth: Tensor  # lips, and what lies between them
     inside: Tensor  # between the lips alone
+    hair: Tensor  # of the scalp
+    head: Tensor  # hair, beard and bare skin: neither what hides them nor the background
     tone: tuple[float, float, float]  # linear, the face's sure skin
     landmarks: dict[str, Tensor]  # name -> (N, 2) pixels of the window
     mesh_points: Tensor  # (1, 468, 2) the same of FaceMesh, for the recogniser
@@ -99,6 +102,7 @@ def trust(name: str, points: Tensor) -> Tensor:
 def read_evidence(analysis: Analysis) -> Evidence:
     device, mask, face = analysis.perception.device, analysis.mask, analysis.face
     crop = mask.crop
+    shares = dict(zip(PARTS, analysis.parting.inside(crop), strict=True))
 
     def pictured(values: np.ndarray) -> Tensor:
         return torch.from_numpy(values)[None, None].to(device)
@@ -118,6 +122,8 @@ def read_evidence(analysis: Analysis) -> Evidence:
         eyes=pictured(mask.eyes),
         mouth=pictured(np.maximum(mask.mouth_inner, mask.lips)),
         inside=pictured(mask.mouth_inner),
+        hair=pictured(shares["hair"]),
+        head=pictured(shares["hair"] + shares["skin"] + shares["beard"] + shares["brows"]),
         tone=mask.tone,
         landmarks={name: placed(points) for name, points in analysis.landmarks.items()},
         mesh_points=placed(face.landmarks468)[None],

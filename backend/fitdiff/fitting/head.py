@@ -60,7 +60,7 @@ class FitHead:
         self.gaze = self._free(evidence.gaze)
         self.turn, self.shift = self._free(np.zeros(3)), self._free(np.zeros(3))
         self.skin = self._free(np.zeros((1, self.basis.count)))
-        eyes = iris_colour(analysis.photo.pixels, analysis.face, evidence.tone)
+        eyes = iris_colour(analysis.photo.pixels, analysis.face, analysis.mask.eyes_shown)
         self.iris, self.sclera = self._free([BROWN] if eyes is None else eyes[None]), self._free([SCLERA])
         self.iris_start = self.iris.detach().clone()
         self.shine = self._free([0.0])  # log factor of the whole gloss map

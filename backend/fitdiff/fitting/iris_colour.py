@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..face.appearance import SCLERA
-from ..perception.gaze import OPEN, openness
-from ..perception.regions import LEFT_EYE, RIGHT_EYE
 from ..perception.types import Face
-from .light_hints import Array, between_lids, eye_white
+from .light_hints import Array, between_lids, eye_white, eyes_in_sight
 
 RING = (0.5, 0.8)  # of the iris' radius: beyond the pupil and its warm rim, within the dark edge
 SMALLEST = 3.0  # photo pixels, an iris' radius: of a smaller one nothing is its own colour
@@ -18,17 +16,17 @@ DARKEST, PALEST = 0.006, 0.3  # linear: what is paler is no iris
 REDDEST, VIOLET = 2.5, 0.8  # red over green at most; and no brown iris has more blue than this share of its green
 
 
-def iris_colour(pixels: NDArray[np.uint8], face: Face, skin: tuple[float, float, float]) -> Array | None:
-    """(3,) linear albedo, by the whites' own. None where eyes are shut, covered or too small; skin: the face's colour."""
-    white = eye_white(pixels, face, skin)
-    if white is None or face.irises is None:
+def iris_colour(pixels: NDArray[np.uint8], face: Face, shown: tuple[float, float] = (1.0, 1.0)) -> Array | None:
+    """(3,) linear albedo, by the whites' own. None where eyes are shut, covered or too small; shown: how much of the right
+    and the left eye nothing hides."""
+    white = eye_white(pixels, face, shown)
+    if white is None:
         return None
     found = []
-    for outline, iris in ((RIGHT_EYE, face.irises[0]), (LEFT_EYE, face.irises[1])):
-        iris = np.asarray(iris, np.float64)
-        if openness(face, outline) <= OPEN or np.linalg.norm(iris[1:] - iris[0], axis=1).mean() < SMALLEST:
+    for points, iris in eyes_in_sight(face, shown):
+        if np.linalg.norm(iris[1:] - iris[0], axis=1).mean() < SMALLEST:
             continue
-        colours, away = between_lids(pixels, np.asarray(face.landmarks468, np.float64)[list(outline), :2], iris)
+        colours, away = between_lids(pixels, points, iris)
         found.append(colours[(away > RING[0]) & (away < RING[1])])
     seen = np.concatenate(found) if found else np.zeros((0, 3))
     if len(seen) < LEAST:

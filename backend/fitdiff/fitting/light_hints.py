@@ -20,7 +20,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 EYE_PIXELS = 64  # a side of the window round an eye
 INNER = (0.9, 0.75)  # of an eye's outline across and up and down: lids and lashes stay out
 IRIS = 1.12  # of its radius
-WHITER = 0.85  # of the skin's red over blue: what is redder in an eye's place is a hand or a lid
+SHOWN = 0.7  # of an eye: where more is hidden by a hand or dark glass, it tells nothing
 LEAST = 12  # pixels of white that can be believed
 USUAL_WHITE = 0.3  # linear, of the sclera in a well exposed photo: lids shade it
 USUAL_BRIGHTEST = 0.8
@@ -43,7 +43,7 @@ def light_hints(analysis: Analysis) -> LightHints:
     small = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)]
     brightest = float(np.quantile(linear_from_srgb(small / 255.0) @ LUMINANCE, BRIGHTEST))
     level = TRUST_BRIGHTEST * min(0.0, np.log(max(brightest, 1e-3) / USUAL_BRIGHTEST))
-    white = eye_white(pixels, analysis.face, analysis.mask.tone)
+    white = eye_white(pixels, analysis.face, analysis.mask.eyes_shown)
     if white is None:
         return LightHints(float(np.clip(level, -MOST_LEVEL, MOST_LEVEL)))
     level += TRUST_WHITE * np.log(float(white @ LUMINANCE) / USUAL_WHITE)
@@ -53,38 +53,29 @@ def light_hints(analysis: Analysis) -> LightHints:
     return LightHints(float(np.clip(level, -MOST_LEVEL, MOST_LEVEL)), (red, green, blue))
 
 
-def eye_white(pixels: NDArray[np.uint8], face: Face, skin: tuple[float, float, float] | None = None) -> Array | None:
+def eye_white(pixels: NDArray[np.uint8], face: Face, shown: tuple[float, float] = (1.0, 1.0)) -> Array | None:
     """(3,) linear colour of the whites where they are bright and least tinted (veins, lids and skin only redden them).
-    skin: the face's linear colour; an eye of no other colour is covered, and tells nothing of the light."""
-    if face.irises is None:
-        return None
-    found = []
-    for outline, iris in ((RIGHT_EYE, face.irises[0]), (LEFT_EYE, face.irises[1])):
-        if openness(face, outline) > OPEN:
-            points = np.asarray(face.landmarks468, np.float64)[list(outline), :2]
-            white = _white_pixels(pixels, points, np.asarray(iris, np.float64))
-            if not _is_skin(white, skin):
-                found.append(white)
+    shown: how much of the right and the left eye nothing hides."""
+    found = [_white_pixels(pixels, points, iris) for points, iris in eyes_in_sight(face, shown)]
     seen = np.concatenate(found) if found else np.zeros((0, 3))
     if len(seen) < LEAST:
         return None
-    return _whitest(seen)
-
-
-def _whitest(seen: Array) -> Array:
-    """(N, 3) -> (3,): the median of the bright half's less red half."""
     brightness = seen @ LUMINANCE
     bright = seen[brightness >= np.median(brightness)]
     redness = bright[:, 0] / np.maximum(bright[:, 2], 1e-4)
     return np.maximum(np.median(bright[redness <= np.median(redness)], 0), 1e-3)
 
 
-def _is_skin(seen: Array, skin: tuple[float, float, float] | None) -> bool:
-    """Whether an eye's pixels (N, 3) are as red as the skin: something of skin's colour lies over it."""
-    if skin is None or not len(seen):
-        return False
-    white = _whitest(seen)
-    return bool(white[0] * skin[2] > WHITER * skin[0] * white[2])
+def eyes_in_sight(face: Face, shown: tuple[float, float]) -> list[tuple[Array, Array]]:
+    """Of each open eye that nothing hides: its outline (16, 2) and its iris (5, 2), pixels."""
+    if face.irises is None:
+        return []
+    points = np.asarray(face.landmarks468, np.float64)[:, :2]
+    return [
+        (points[list(outline)], np.asarray(iris, np.float64))
+        for outline, iris, seen in zip((RIGHT_EYE, LEFT_EYE), face.irises, shown, strict=True)
+        if openness(face, outline) > OPEN and seen > SHOWN
+    ]
 
 
 def _white_pixels(pixels: NDArray[np.uint8], outline: Array, iris: Array) -> Array:

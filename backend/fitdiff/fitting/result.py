@@ -80,6 +80,8 @@ def _in_photo(head: FitHead, evidence: Evidence, photo: Tensor) -> HeadInPhoto:
         window=head.window(),
         skin=evidence.skin,
         features=torch.maximum(evidence.eyes, evidence.mouth),
+        hair=evidence.hair,
+        head=evidence.head,
         face=rendering.face,
         fitted=rendering.image,
         vertices=vertices[0],

@@ -22,15 +22,13 @@ FACING = 0.35  # least cosine to the camera of texels that count: near the outli
 LEAST = 1 / 400  # share of all texels that must be visible scalp
 COVER = 1.1  # over 1, since the drawn hair is thin in places
 DARKEST, PALEST = 0.006, 0.6  # linear, of any channel
-WARM = (0.85, 0.8)  # hair is no less red than this share of its green, and no less green than this of its blue,
-REDDEST = 4.0  # and no redder than this times its green: redder is a hat or the background
-UNLIKE = (0.4, 0.3)  # in log brightness or log colour: further from the cheeks' skin is hair
 RECEDED = np.arange(-0.012, 0.041, 0.002)  # metres, the hairline positions tried; negative lies lower
 BEFORE = 0.004  # metres round the hairline that are left out
 AHEAD = 0.018  # metres before it that are looked at: brows lie further down
 FOREHEAD = (-0.03, -0.018)  # metres inside the hairline, negative before it: where the forehead's skin is its own
 SHADED = -0.008  # from here on hair may shade it
 BLUR = 100  # of the tile's side: what is coarser is shade
+FRINGE = 0.5  # share of what is seen before the hairline: more hair there hides it
 SHARE = 0.3  # of the scalp behind the line: less than this covered is bald
 LENGTH = 0.006  # metres: shorn, whatever length the photo shows
 SEED = 0  # of tufts and bends
@@ -91,14 +89,15 @@ def hair_map(direction: np.ndarray, thick: np.ndarray) -> np.ndarray:
 
 
 def photo_hair(seen: HeadInPhoto, albedo: Tensor, model: MorphableModel, atlas: Atlas) -> PhotoHair | None:
-    """The light that falls there is taken out of it. None where the photo shows too little of the scalp or what covers it
-    has no colour of hair. albedo: what `seen.fitted` was drawn with."""
+    """The light that falls there is taken out of it. None where the photo shows too little of the scalp. albedo: what
+    `seen.fitted` was drawn with."""
     if not has_hairline(model.topology):
         return None
     size = atlas.size
     places = texels_in_picture(atlas, seen.vertices, seen.window)
     in_photo = texels_in_picture(atlas, seen.vertices, seen.camera)
-    visible = _visible(seen, atlas, places) & _inside(in_photo, seen.photo)
+    hair, head = (read_picture(part, places)[:, 0] > 0.5 for part in (seen.hair, seen.head))
+    visible = _visible(seen, atlas, places) & _inside(in_photo, seen.photo) & head
     observed = read_picture(to_linear(seen.photo), in_photo)
     own = albedo[0].permute(1, 2, 0)[atlas.covered.to(albedo.device)]
     shading = (read_picture(seen.fitted, places) / own.clamp(min=0.02)).clamp(min=0.05)
@@ -108,22 +107,24 @@ def photo_hair(seen: HeadInPhoto, albedo: Tensor, model: MorphableModel, atlas: 
     covered = atlas.covered.numpy()
     inside, recedes = (torch.from_numpy(x[covered]).to(colours) for x in (grown.inside, grown.recedes))
     scalp = visible & (inside > BEFORE)
-    masks = model.topology.vertex_masks
-    cheeks = visible & (atlas.gather(torch.from_numpy(masks["cheeks"]).to(colours)[:, None])[:, 0] > 0.9)
-    if scalp.sum() < LEAST * size**2 or not cheeks.any():
+    if scalp.sum() < LEAST * size**2:
         return None
-    other = _unlike(colours, colours[cheeks].median(0).values)
-    front = visible & (recedes > 0.5) & (inside > -AHEAD)
-    wrong = [(other != (inside > line))[front].sum().item() for line in RECEDED]
-    receding = float(RECEDED[int(np.argmin(wrong))])
+    receding = _receding(hair, inside, visible & (recedes > 0.5) & (inside > -AHEAD))
     behind = scalp & (inside > receding * recedes + BEFORE)
-    bald = not behind.any() or bool(other[behind].float().mean() < SHARE)
-    telling = scalp & ~other if bald else behind & other
+    bald = not behind.any() or bool(hair[behind].float().mean() < SHARE)
+    telling = scalp & ~hair if bald else behind & hair
     colour = colours[telling].median(0).values.clamp(DARKEST, PALEST)
-    red, green, blue = colour.tolist()
-    if not (WARM[0] * green <= red <= REDDEST * green and WARM[1] * blue <= green):
-        return None
     return PhotoHair(_possible(colour), 0.0 if bald else receding, bald)
+
+
+def _receding(hair: Tensor, inside: Tensor, front: Tensor) -> float:
+    """Metres by which the hairline that parts hair from skin best lies behind the usual one; 0 where a fringe or a hat hides
+    it. All (M,): which texels show hair, metres inside the usual line, which lie about it and are seen."""
+    before = front & (inside < RECEDED[0])
+    if not before.any() or hair[before].float().mean() > FRINGE:
+        return 0.0
+    wrong = [(hair != (inside > line))[front].sum().item() for line in RECEDED]
+    return float(RECEDED[int(np.argmin(wrong))])
 
 
 def hair_like_brows(albedo: Tensor, model: MorphableModel) -> PhotoHair | None:
@@ -138,13 +139,6 @@ def _possible(colour: Tensor) -> Tensor:
     colour, taken out of pale hair, would leave the opposite of it."""
     red, green, blue = colour.unbind()
     return torch.stack([torch.maximum(red, green), green, torch.minimum(blue, green)])
-
-
-def _unlike(colours: Tensor, skin: Tensor) -> Tensor:
-    """(M, 3), (3,) -> (M,) bool: neither as bright as this skin nor of its colour."""
-    apart = colours.log() - skin.log()
-    brightness = apart.mean(1, keepdim=True)
-    return (brightness[:, 0].abs() > UNLIKE[0]) | ((apart - brightness).norm(dim=1) > UNLIKE[1])
 
 
 def _visible(seen: HeadInPhoto, atlas: Atlas, places: Tensor) -> Tensor:

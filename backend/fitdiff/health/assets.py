@@ -17,7 +17,6 @@ COMMITTED = {
     "autoencoder.safetensors": "maps to latents and back",
     "denoiser.safetensors": "what people look like",
     "shape_guess.safetensors": "shapes guessed from photos",
-    "covers.safetensors": "what lies before faces",
     "parting.safetensors": "hair, skin, glasses and cloth told apart",
     "dense.safetensors": "where heads lie in photos",
 }

@@ -16,17 +16,22 @@ from ..render.camera import Camera
 from ..render.visibility import visible_faces
 from ..topology import REGIONS
 from .bundle import Perception
-from .covers import broad, find_cover
 from .dense import DenseEvidence, see
 from .facemesh import MIRROR
+from .parting import PARTS, Parting, part
 from .pose import IdentityPrior, PoseFit, solve_pose
 from .regions import Crop, Mask, PosedHead
 from .select import choose_face
 from .shape_guess import RECOGNISER, guess_shape
-from .skin import FaceMask, face_mask, mask_crop
+from .skin import FaceMask, broad, face_mask, mask_crop
 from .types import Face, IdentityFeatures
 
-HIDDEN = "Something lies before the face: it was left out, and what it hides is guessed."
+HIDDEN = {
+    "glasses": (0.01, "The glasses were left out, and what they hide is guessed."),
+    "cover": (0.01, "Something lies before the face: it was left out, and what it hides is guessed."),
+    "hair": (0.06, "Hair hangs over the face: the skin under it is guessed."),
+}
+"""Share of the face's outline that a part must hide before the artist is told so."""
 GUESSED, UNKNOWN = 0.3, 0.01
 """Weights of hidden landmarks beside 1 for visible ones: GUESSED where the mirrored landmark is visible, since the network
 then places the hidden one well; UNKNOWN where both are hidden, as for a mouth under a mask."""
@@ -41,7 +46,7 @@ class Analysis:
     pose                 camera and first shape from landmarks
     dense                where the head's surface lies in the photo, as a network sees it
     expected_identity    the likely identity, before landmarks are fitted
-    cover                what hides the face: glasses, hands, cloth
+    parting              what lies where: skin, hair, beard, glasses, covers, cloth
     mask                 which pixels show this face's skin
     landmarks            the landmarks that a fit should match
     identity             features of the recogniser that guides
@@ -91,19 +96,19 @@ class Analysis:
     def mask(self) -> FaceMask:
         trusted = self.pose.verdict != "bad"
         posed = self._posed_head if trusted else None
-        return face_mask(self.photo.pixels, self.face, posed=posed, cover=self.cover)
+        return face_mask(self.photo.pixels, self.face, self.parting, posed=posed)
 
     @cached_property
-    def cover(self) -> Mask:
-        """In the mask's window: 1 where something hides the face, 0 elsewhere."""
-        return find_cover(self.photo.pixels, self.face.landmarks468, mask_crop(self.face))
+    def parting(self) -> Parting:
+        return part(self.photo.pixels, self.face.landmarks468)
 
     @property
     def belief(self) -> dict[str, NDArray[np.float64]]:
         """Weights (468,) of FaceMesh's landmarks: 1 where visible, GUESSED or UNKNOWN where something broad hides them."""
         crop = mask_crop(self.face)
         column, row = crop.inside(self.face.landmarks468).T.clip(0, crop.size - 1).astype(int)
-        hidden = broad(self.cover)[row, column]
+        shares = self.parting.inside(crop)
+        hidden = broad(shares[PARTS.index("glasses")] + shares[PARTS.index("cover")])[row, column]
         guessed = np.where(hidden[list(MIRROR)], UNKNOWN, GUESSED)
         return {"facemesh468": np.where(hidden, guessed, 1.0)}
 
@@ -127,7 +132,7 @@ class Analysis:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that tell the artist about this photo's face."""
-        return (HIDDEN,) if self.mask.hidden > 0 else ()
+        return tuple(note for part, (least, note) in HIDDEN.items() if self.mask.hidden[part] > least)
 
     @cached_property
     def identity(self) -> IdentityFeatures:

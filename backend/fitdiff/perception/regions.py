@@ -20,8 +20,8 @@ Points = NDArray[np.floating]
 OVAL = FACE_OVAL
 FOREHEAD_RISE = {10: 1.0, 338: 1.0, 297: 0.95, 332: 0.8, 284: 0.5, 251: 0.2, 109: 1.0, 67: 0.95, 103: 0.8, 54: 0.5}
 FOREHEAD_RISE |= {21: 0.2}
-"""Share of FOREHEAD_HEIGHT by which each upper oval point is raised, since the oval ends below most hairlines."""
-FOREHEAD_HEIGHT = 0.30  # of the distance from the brows to the oval's top
+"""Share of a forehead's height by which each upper oval point is raised, since the oval ends below most hairlines."""
+FOREHEAD_HEIGHT = 0.30  # of the distance from the brows to the oval's top: up to where most hairlines are
 
 RIGHT_EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
 LEFT_EYE = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
@@ -139,13 +139,13 @@ def whole_brow(points: Points, indices: tuple[int, ...]) -> Points:
     return grown(np.concatenate([upper, (lower + BROW_BELOW * (lower - upper))[::-1]]), 1.12)
 
 
-def raised_oval(points: Points) -> Points:
+def raised_oval(points: Points, height: float = FOREHEAD_HEIGHT) -> Points:
     """(468, 2) -> the face oval with its upper part lifted over the forehead, along the face's own up direction."""
     outline = np.asarray(points, np.float64)[list(OVAL)].copy()
     brows = (points[105] + points[334]) / 2
     up = points[10] - brows
     for row, index in enumerate(OVAL):
-        outline[row] += FOREHEAD_RISE.get(index, 0.0) * FOREHEAD_HEIGHT * up
+        outline[row] += FOREHEAD_RISE.get(index, 0.0) * height * up
     return outline
 
 

@@ -21,6 +21,8 @@ class HeadInPhoto:
     window: Camera  # of the part of the photo that was compared, h pixels a side
     skin: Tensor  # (1, 1, h, h) the window's mask of skin
     features: Tensor  # (1, 1, h, h) the window's mask of eyes and mouth
+    hair: Tensor  # (1, 1, h, h) where the window shows scalp hair
+    head: Tensor  # (1, 1, h, h) where it shows hair or bare skin of the head, and not what hides them
     face: Tensor  # (1, h, h) the triangle at each of the window's pixels
     fitted: Tensor  # (1, 3, h, h) the rendered head in the window, linear
     vertices: Tensor  # (V, 3) metres

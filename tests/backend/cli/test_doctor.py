@@ -104,7 +104,6 @@ def test_a_damaged_network_is_told_with_its_path(monkeypatch, tmp_path):
         "face.safetensors",
         "skin.safetensors",
         "shape_guess.safetensors",
-        "covers.safetensors",
         "parting.safetensors",
         "dense.safetensors",
     ],

@@ -109,7 +109,7 @@ def test_that_something_lies_before_the_face_is_said(tmp_path: Path, capfd: pyte
     Image.fromarray(covered(plain.photo.pixels, plain.face, "cloth").picture).save(masked)
     words = ["reconstruct", str(masked), "--engine", "landmarks", "--out", str(tmp_path / "avatar"), "--json"]
     assert cli.main(words) == 0
-    assert HIDDEN in json.loads(capfd.readouterr().out)["notes"]
+    assert HIDDEN["cover"][1] in json.loads(capfd.readouterr().out)["notes"]
     assert plain.notes == ()
 
 
@@ -122,9 +122,13 @@ def test_inspect_command(person: Path, tmp_path: Path, capfd: pytest.CaptureFixt
     assert len(face["landmarks468"]) == 468 and len(face["landmarks68"]) == 68
     assert abs(face["pose"]["yaw"] - 15) < 6 and face["pose"]["residual"]["median_percent"] < 2
     assert face["pose"]["verdict"] == "good" and 0 < face["skin"]["share_of_crop"] < 0.6
-    assert Image.open(tmp_path / "seen" / "face-1.png").size == (2400, 480)
+    assert Image.open(tmp_path / "seen" / "face-1.png").size == (2880, 480)
+    assert sum(face["parts"].values()) == pytest.approx(1, abs=0.01) and face["parts"]["skin"] > 0.1
+    assert face["hidden"]["glasses"] < 0.01 and face["notes"] == []
     boxes = np.asarray(Image.open(tmp_path / "seen" / "faces.png")).astype(int)
-    assert np.abs(boxes - np.asarray(Image.open(person)).astype(int)).max() > 50  # something is drawn
+    parts = np.asarray(Image.open(tmp_path / "seen" / "parts.png")).astype(int)
+    for drawn in (boxes, parts):
+        assert np.abs(drawn - np.asarray(Image.open(person)).astype(int)).max() > 50
 
 
 def test_inspect_says_why_not(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

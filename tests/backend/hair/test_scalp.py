@@ -20,7 +20,7 @@ from fitdiff.render.renderer import Renderer
 
 SIZE, SIDE = 128, 160
 SKIN = torch.tensor([0.45, 0.28, 0.2])
-BROWN, BLUE = torch.tensor([0.12, 0.07, 0.04]), torch.tensor([0.05, 0.1, 0.4])
+BROWN = torch.tensor([0.12, 0.07, 0.04])
 LAMPS = {"even": (0.8, 0.2, 0.2, 1, 1, 1, 0.0, 0.3, 1.0), "warm": (0.3, 0.7, 0.1, 1.1, 0.9, 0.6, 0.6, 0.6, 0.8)}
 
 
@@ -38,8 +38,9 @@ def skin_map(colour):
     return colour.view(1, 3, 1, 1).expand(1, 3, SIZE, SIZE).clone()
 
 
-def explained(model, hair, light="even", target=(0.0, 0.02, 0.0), receding=0.0):
-    """A photo of a head whose scalp has this colour, and a head found in it that knows nothing of hair."""
+def explained(model, hair, light="even", target=(0.0, 0.02, 0.0), receding=0.0, hat=False):
+    """A photo of a head whose scalp has this colour, or under a hat of it, and a head found in it that knows nothing of
+    hair."""
     renderer, vertices = Renderer(model.topology), model.vertices(torch.zeros(1, 158))
     camera = Camera.facing((SIDE, SIDE), 0.9, 22.0, target=torch.tensor(target))
     numbers = torch.tensor([LAMPS[light]])
@@ -51,7 +52,9 @@ def explained(model, hair, light="even", target=(0.0, 0.02, 0.0), receding=0.0):
     grown = growth(model, SIZE)
     there = torch.from_numpy(grown.inside > receding * grown.recedes)[None, None]
     photo = to_srgb(drawn(torch.where(there, hair.view(1, 3, 1, 1), skin_map(SKIN))).over(torch.zeros(1, 3, 1, 1)))
-    found = drawn(skin_map(SKIN))
+    found, parted = drawn(skin_map(SKIN)), drawn(there.float().expand(1, 3, -1, -1))
+    covered = (parted.buffer("albedo")[:, :1] > 0.5).float()
+    head = (found.face >= 0).float()[None]
     nothing = torch.zeros(1, 1, SIDE, SIDE)
     return HeadInPhoto(
         photo=photo,
@@ -59,6 +62,8 @@ def explained(model, hair, light="even", target=(0.0, 0.02, 0.0), receding=0.0):
         window=camera,
         skin=nothing,
         features=nothing,
+        hair=covered * float(not hat and hair is not SKIN),
+        head=head - covered * float(hat),
         face=found.face,
         fitted=found.image,
         vertices=vertices[0],
@@ -89,8 +94,19 @@ def test_pale_hair_under_coloured_light_is_not_greenish(model, atlas):
     assert red >= green >= blue and green == pytest.approx(0.44, rel=0.15)
 
 
-def test_a_blue_cap_is_no_hair(model, atlas):
-    assert photo_hair(explained(model, BLUE), skin_map(SKIN), model, atlas) is None
+def test_a_fringe_leaves_the_hairline_where_it_usually_is(model, atlas):
+    found = photo_hair(explained(model, BROWN, receding=-0.03), skin_map(SKIN), model, atlas)
+    assert found.receding == 0 and torch.allclose(found.colour, BROWN, rtol=0.15)
+
+
+def test_a_hat_is_no_hair(model, atlas):
+    assert photo_hair(explained(model, BROWN, hat=True), skin_map(SKIN), model, atlas) is None
+
+
+def test_dyed_hair_keeps_its_hue(model, atlas):
+    pink = torch.tensor([0.4, 0.12, 0.1])
+    found = photo_hair(explained(model, pink), skin_map(SKIN), model, atlas)
+    assert torch.allclose(found.colour, pink, rtol=0.15)
 
 
 def test_a_scalp_outside_the_picture_tells_nothing(model, atlas):

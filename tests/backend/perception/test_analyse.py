@@ -15,7 +15,7 @@ from fitdiff.face import embedded
 from fitdiff.perception.analyse import Analysis, analyse, crop_camera, posed_head
 from fitdiff.perception.gaze import gaze_of
 from fitdiff.perception.pose_fit import euler_degrees
-from fitdiff.perception.regions import polygon, raised_oval
+from fitdiff.perception.regions import LEFT_BROW, RIGHT_BROW, polygon, raised_oval, whole_brow
 from fitdiff.photo import photo_from_pixels
 
 from .portraits import BACKDROP, SIDE, Portrait, portrait
@@ -71,8 +71,10 @@ def skin_overlap(seed: int, melanin: float, fringe: float | None, yaw: float) ->
     points = mask.crop.inside(seen.landmarks)
     shape = seen.skin.shape
     counted = mask.crop.paste(polygon(raised_oval(points), mask.crop.size), shape) > 0.5
-    for name in ("brows", "lips", "eyes", "mouth_inner"):
-        counted &= ndimage.maximum_filter(mask.over_photo(name, shape), 5) < 0.02
+    aside = [mask.over_photo(name, shape) for name in ("lips", "eyes", "mouth_inner")]
+    brows = (polygon(whole_brow(points, brow), mask.crop.size) for brow in (RIGHT_BROW, LEFT_BROW))
+    for part in [*aside, *(mask.crop.paste(brow, shape) for brow in brows)]:
+        counted &= ndimage.maximum_filter(part, 5) < 0.02
     found, true = mask.over_photo("skin", shape)[counted], seen.skin[counted].astype(np.float32)
     return float(np.minimum(found, true).sum() / np.maximum(found, true).sum())
 

@@ -1,5 +1,5 @@
-"""Training pairs for the cover network: a photograph's window with or without something painted before the face, and its
-coverage of each pixel. Shadows, beards, make-up and wrinkles are painted too, as examples of what is no cover."""
+"""What is painted before a face in a photograph's window (glasses, hands, things, cloth) and what is the face's own (shadows,
+beards, make-up, wrinkles); and the look of another camera."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from torch import Tensor
 
-from ...colour import linear_from_srgb, srgb_from_linear
-from ...perception.covers import MARGIN, SIDE
-from ...perception.window import Window
+from ...colour import linear_from_srgb
 from ...pictures.covered_photos import capsule, stroke
 from ...render.outline import filled
 from ..photographs import compressed
 
 Array = NDArray[np.floating]
 
+MARGIN = 1.35  # a window's side over the larger side of the landmarks' box, unless another is named
 LINEAR = linear_from_srgb(np.arange(256) / 255, np.float64).astype(np.float32)
 RIGHT_EYE_ENDS, LEFT_EYE_ENDS = (33, 133), (362, 263)
 RIGHT_TEMPLE, LEFT_TEMPLE = 127, 356
@@ -31,7 +30,7 @@ LIPS = (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91)
 
 
 class Sheet:
-    """A window (SIDE, SIDE, 3) of linear light with landmarks, on which objects are painted from far to near."""
+    """A window (S, S, 3) of linear light with landmarks, on which objects are painted from far to near."""
 
     def __init__(self, light: Array, marks: Array, random: np.random.Generator, margin: float = MARGIN) -> None:
         """margin: the window's, as `Window.around` has it."""
@@ -349,45 +348,6 @@ def wrinkles(sheet: Sheet) -> None:
             sheet.within(stroke(sheet.at, curve, random.uniform(0.3, 1.2))), random.uniform(0.5, 1.5)
         )
         sheet.shade(1 - random.uniform(0.1, 0.5) * dark)
-
-
-COVERS = (glasses, hand, thing, cloth)
-SHARES = (0.42, 0.28, 0.17, 0.13)
-
-
-def lesson(image: NDArray[np.uint8], marks: Array, random: np.random.Generator) -> tuple[Array, Array]:
-    """A photograph (S, S, 3) and its landmarks -> a window (SIDE, SIDE, 3) sRGB 0..1 with something before the face or
-    not, and (SIDE, SIDE) its coverage."""
-    window = Window.around(marks, SIDE, MARGIN)
-    axes = window.axes * np.exp(random.normal(0, 0.05))
-    turn = random.normal(0, 0.06)
-    axes = axes @ np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    middle = window.origin + window.axes @ np.full(2, SIDE / 2) + axes @ random.normal(0, 4, 2)
-    window = Window(middle - axes @ np.full(2, SIDE / 2), axes, SIDE)
-    seen = window.read(image)
-    marks = window.inside(marks)
-    if random.random() < 0.5:
-        seen, marks = seen[:, ::-1], _mirrored(marks, SIDE)
-    sheet = Sheet(LINEAR[seen], marks.astype(np.float32), random)
-    for maybe, share in ((wrinkles, 0.4), (make_up, 0.3), (beard, 0.3), (shadow, 0.3)):
-        if random.random() < share:
-            maybe(sheet)
-    if random.random() < 0.72:
-        for paint_it in random.choice(len(COVERS), 1 + (random.random() < 0.12), p=SHARES, replace=False):
-            COVERS[paint_it](sheet)
-    if random.random() < 0.12:
-        shadow(sheet)
-    return srgb_from_linear(sheet.light, np.float64).astype(np.float32), (1 - sheet.left).astype(np.float32)
-
-
-def _mirrored(marks: Array, side: int) -> Array:
-    """The mirrored points, renumbered as landmarks."""
-    flipped = np.stack([side - marks[:, 0], marks[:, 1]], 1)
-    swaps = ((33, 263), (133, 362), (127, 356), (50, 280), (61, 291), (40, 270), (37, 267), (91, 321), (84, 314))
-    pairs = (*swaps, *zip(JAW[:10], JAW[:10:-1], strict=True))
-    for a, b in pairs:
-        flipped[[a, b]] = flipped[[b, a]]
-    return flipped
 
 
 def developed(windows: Tensor, random: np.random.Generator) -> Tensor:
