@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..photo import open_photo
 from ..pictures.contact_sheet import GAP, GROUND, INK, Row, contact_sheet
 from . import metrics
 from .engine_variants import RunSettings
-from .portrait_groups import groups
+from .portrait_groups import EVERYONE, groups
 from .portrait_results import SHOWN, TILE, PortraitResult
 from .provenance import provenance
 from .recognisers import networks
@@ -44,12 +44,15 @@ COLUMNS = (  # title, key, digits
     ),
     ("landmarks %", "landmarks_percent", 2),
     ("skin", "photometric", 3),
+    ("hair IoU", "parting.hair_iou", 3),
+    ("matte", "parting.matte_error", 4),
     ("seconds", "seconds", 1),
 )
+PARTING = tuple(key for _, key, _ in COLUMNS if key.startswith("parting."))
 UNDER = {"overlay": "photo.inside", "relit": "relit.whole", "flat": "flat.whole", "turned": "turned_40.whole"}
 """The figure that stands beneath each picture of a sheet."""
 
-Figures = dict[str, "float | None"]
+Figures = dict[str, float | None]
 
 
 def report(
@@ -57,9 +60,7 @@ def report(
 ) -> dict[str, Any]:
     """The object of report.json. null: no figure."""
     known = networks(Perception.load())
-    flat = {
-        (one.portrait.name, engine): figures_of(one.engines[engine], known) for one in results for engine in engines
-    }
+    flat = {(one.portrait.name, engine): _flat(one, engine, known) for one in results for engine in engines}
     return {
         "format": "fitdiff-evaluation-folder",
         "version": 1,
@@ -85,7 +86,11 @@ def report(
             title: {
                 "people": [one.portrait.name for one in part],
                 "medians": {
-                    engine: _medians([flat[one.portrait.name, engine] for one in part], known) for engine in engines
+                    engine: {
+                        key: html_report.spread(flat[one.portrait.name, engine][key] for one in part)
+                        for key in (*figures_of({}, known), *PARTING)
+                    }
+                    for engine in engines
                 },
             }
             for title, part in groups(results).items()
@@ -93,14 +98,26 @@ def report(
     }
 
 
-def _medians(figures: Sequence[Figures], network_names: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {key: html_report.spread(one[key] for one in figures) for key in figures_of({}, network_names)}
+def _flat(result: PortraitResult, engine: str, network_names: Iterable[str]) -> Figures:
+    """An engine's figures and, where it has succeeded, the parting's, which are the same for all engines."""
+    parting = {} if engine in result.errors else result.parting
+    return figures_of(result.engines[engine], network_names) | {
+        key: parting.get(key.partition(".")[2]) for key in PARTING
+    }
 
 
 def columns(about: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """Those of COLUMNS whose recogniser is there."""
+    """Those of COLUMNS whose recogniser or masks are there."""
+    medians = about["groups"][EVERYONE]["medians"].values()
     absent = NETWORKS.keys() - about["networks"].keys()
-    return [column for column in COLUMNS if column[1].partition(".")[0] not in absent]
+    return [
+        column
+        for column in COLUMNS
+        if column[1].partition(".")[0] not in absent
+        and (
+            column[1] not in PARTING or any(column[1] in figures and figures[column[1]]["count"] for figures in medians)
+        )
+    ]
 
 
 def judge_of(about: Mapping[str, Any]) -> str:

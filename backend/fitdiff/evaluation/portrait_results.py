@@ -20,17 +20,20 @@ from ..atomic_write import atomic_file
 from ..face.model import MorphableModel
 from ..failures import explained
 from ..perception.analyse import analyse
+from ..perception.overlay import in_colours
 from ..photo import open_photo
 from ..progress import Report, silent
 from .avatar_cache import AvatarCache
 from .engine_variants import RunSettings
 from .map_figures import lab
+from .parting_figures import parting_figures
 from .portraits import Portrait
 from .real_photos import Reference, judge_avatar
 from .recognisers import EXTRA
 
 SHOWN = {
     "photo": "photo",
+    "parting": "parted",
     "overlay": "over it",
     "relit": "relit",
     "flat": "flat light",
@@ -42,7 +45,7 @@ SHOWN = {
 TILE = 152  # pixels a side of each: eleven people then fill a sheet of 2000
 QUALITY = 92  # of the kept pictures' JPEG
 # The files that figures and pictures follow from, beside what an avatar follows from.
-JUDGES = ("map_figures", "metrics", "portrait_results", "real_photos", "recognisers", "views")
+JUDGES = ("map_figures", "metrics", "parting_figures", "portrait_results", "real_photos", "recognisers", "views")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class PortraitResult:
     """All engines' results on one portrait, by engine; a failed one's figures are its error.
 
     lightness    L* of the skin as the photo shows it; None where no engine succeeded
+    parting      what `parting_figures` says of the photo
     pictures     (TILE, len(SHOWN) * TILE, 3) uint8 sRGB
     """
 
@@ -57,6 +61,7 @@ class PortraitResult:
     engines: dict[str, dict[str, Any]] = field(default_factory=dict)
     lightness: float | None = None
     look_seconds: float | None = None
+    parting: dict[str, float | None] = field(default_factory=dict)
     pictures: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
 
     @property
@@ -83,7 +88,7 @@ class PortraitCache:
         look = _Look(portrait.photo, self.model)
         figures: dict[str, dict[str, Any]] = {}
         pictures: dict[str, NDArray[np.uint8]] = {}
-        seen: dict[str, float] = {}
+        seen: dict[str, Any] = {}
         for engine in engines:
             try:
                 kept, pictures[engine] = self._kept(portrait, engine, run_settings, look, report(engine))
@@ -109,14 +114,16 @@ class PortraitCache:
         avatar, seconds = self.avatars.avatar(
             portrait.name, portrait.photo, engine, run_settings, lambda: reference.analysis, report
         )
-        judged = judge_avatar(avatar, engine, seconds, reference)
-        pictures = np.concatenate([_tile(judged.pictures[name]) for name in SHOWN], 1)
+        judged, parting = judge_avatar(avatar, engine, seconds, reference), reference.analysis.parting
+        drawn = judged.pictures | {"parting": _parted(reference)}
+        pictures = np.concatenate([_tile(drawn[name]) for name in SHOWN], 1)
         kept = {
             "key": key,
             "figures": judged.figures,
             "seen": {
                 "lightness": float(lab(np.asarray(reference.analysis.mask.tone))[0]),
                 "look_seconds": look.seconds,
+                "parting": parting_figures(parting, reference.analysis.photo.width, portrait.photo),
             },
         }
         note.parent.mkdir(parents=True, exist_ok=True)
@@ -144,6 +151,13 @@ class _Look:
             self.seconds = time.perf_counter() - started
             self._reference = Reference(analysis)
         return self._reference
+
+
+def _parted(reference: Reference) -> NDArray[np.uint8]:
+    """(S, S, 3) uint8: the photo under the colours of its parts, in the window of the other pictures."""
+    analysis, crop = reference.analysis, reference.crop
+    coloured = in_colours(crop.read(analysis.photo.pixels), analysis.parting.inside(crop))
+    return (coloured * 255 + 0.5).astype(np.uint8)
 
 
 def _tile(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -116,7 +116,10 @@ def judged(perception):
         about |= {"width": str(400 + number % 2), "title": "Mr" if number % 3 else "Ms", "hat": str(number // 11)}
         figures = figures_by({"whole": number / 10, "inside": number / 20, "networks": known})
         picture = np.full((TILE, len(SHOWN) * TILE, 3), number, np.uint8)
-        one = PortraitResult(Portrait(name, Path(name), about), {"fit": figures}, 30.0 + number, 1.0, {"fit": picture})
+        parting = {"hair_iou": None, "matte_error": number / 100} if number % 2 else {}
+        one = PortraitResult(
+            Portrait(name, Path(name), about), {"fit": figures}, 30.0 + number, 1.0, parting, {"fit": picture}
+        )
         found.append(one)
     error = {"error": FitDiffError("no-face", "<b>No face.</b>").to_json()}
     lost = replace(found[-1], engines={"fit": error}, pictures={}, lightness=None)
@@ -154,6 +157,9 @@ def test_groups_have_medians_and_counts_everywhere_they_are_told(judged):
     }
     assert everyone["medians"]["fit"]["dlib.relit.whole"]["count"] == 11
     assert everyone["medians"]["fit"]["dlib.flat.whole"] == {"count": 0}
+    assert everyone["medians"]["fit"]["parting.matte_error"] == {"count": 5, "median": 0.05, "min": 0.01, "max": 0.09}
+    assert "matte" in [title for title, _, _ in portrait_report.columns(about)]
+    assert "hair IoU" not in [title for title, _, _ in portrait_report.columns(about)]  # nobody has a hair's mask
     lines = portrait_report.table(about, "fit").splitlines()
     assert lines[0].split()[0] == "people" and lines[1].split()[:5] == ["everyone", "11", "of", "12", "0.25"]
     page = portrait_report.page(about, {"fit": {}})
