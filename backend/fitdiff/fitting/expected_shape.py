@@ -11,7 +11,8 @@ from ..perception.analyse import Analysis
 
 
 class ExpectedShape(NamedTuple):
-    """The guess of `perception/shape_guess.py` where there is one for this face model, else the mean."""
+    """The first shape, which landmarks and outline have told, as surely as `perception/shape_guess.py` guesses; without a
+    guess for this face model, the mean."""
 
     identity: Tensor  # (1, 158)
     sureness: Tensor  # (1, 158) or (1, 1): precision of each number, in units of the prior's
@@ -28,6 +29,6 @@ def expected_shape(analysis: Analysis) -> ExpectedShape:
             torch.zeros(1, len(analysis.pose.identity), device=device), torch.ones(1, 1, device=device)
         )
     identity, precision = (
-        torch.from_numpy(part).float()[None].to(device) for part in (guess.identity, guess.precision)
+        torch.from_numpy(part).float()[None].to(device) for part in (analysis.pose.identity, guess.precision)
     )
     return ExpectedShape(identity, precision)

@@ -18,6 +18,7 @@ from ..topology import REGIONS
 from .bundle import Perception
 from .dense import DenseEvidence, see
 from .facemesh import MIRROR
+from .outline import OutlineEvidence, find_outline
 from .parting import PARTS, Parting, part
 from .pose import IdentityPrior, PoseFit, solve_pose
 from .regions import Crop, Mask, PosedHead
@@ -43,7 +44,8 @@ class Analysis:
 
     photo, faces, face   the photo, all its faces, the one meant
     image                (1, 3, H, W) float32 sRGB 0..1, for the networks
-    pose                 camera and first shape from landmarks
+    pose                 camera and first shape from landmarks and outline
+    outline              where the photo shows the head end
     dense                where the head's surface lies in the photo, as a network sees it
     expected_identity    the likely identity, before landmarks are fitted
     parting              what lies where: skin, hair, beard, glasses, covers, cloth
@@ -66,7 +68,12 @@ class Analysis:
 
     @cached_property
     def pose(self) -> PoseFit:
-        return pose_of(self.photo, self.face, self.model, self.expected_identity, self.belief)
+        return pose_of(self.photo, self.face, self.model, self.expected_identity, self.belief, self.outline)
+
+    @cached_property
+    def outline(self) -> OutlineEvidence:
+        """Where the photo shows the head end."""
+        return find_outline(self.parting, (self.photo.height, self.photo.width))
 
     @cached_property
     def expected_identity(self) -> IdentityPrior | None:
@@ -190,10 +197,12 @@ def pose_of(
     model: MorphableModel,
     prior: IdentityPrior | None = None,
     belief: dict[str, NDArray[np.float64]] | None = None,
+    outline: OutlineEvidence | None = None,
 ) -> PoseFit:
-    """Camera and first shape of one face of a photo; prior: of the identity; belief: weights of its landmarks."""
-    size = (photo.height, photo.width)
-    return solve_pose(model, landmarks_for(face, model), size, photo.focal_px, prior=prior, belief=belief)
+    """Camera and first shape of one face of a photo; prior: of the identity; belief: weights of its landmarks; outline:
+    where the photo shows the head end."""
+    size, marks = (photo.height, photo.width), landmarks_for(face, model)
+    return solve_pose(model, marks, size, photo.focal_px, prior=prior, belief=belief, outline=outline)
 
 
 def posed_vertices(model: MorphableModel, pose: PoseFit) -> Tensor:

@@ -62,7 +62,7 @@ def match_outline(
     places, outward, face = _drawn_edge(projected._replace(screen=torch.from_numpy(screen)[None].float()), triangles)
     corners = triangles[face]
     share = _barycentric(screen[corners], places)
-    chin = float(model.landmarks(model.mean[None], "facemesh468")[0, 152, 1])
+    chin = float(model.landmarks(model.mean[None], "ibug68")[0, 8, 1])
     height = (share * model.mean.cpu().numpy()[corners][..., 1]).sum(1)
     head = height > chin + ABOVE
     places, outward, corners, share = places[head] * step + corner, outward[head], corners[head], share[head]
