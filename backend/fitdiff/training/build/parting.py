@@ -1,6 +1,6 @@
 """Train the network of `perception/parting.py` on portraits with their hair masks, mattes and labels by eye.
 
-python -m fitdiff.training.build.parting FILE.safetensors --portraits DIR --run DIR [--steps 5000] [--minutes 45]
+python -m fitdiff.training.build.parting FILE.safetensors --portraits DIR --run DIR [--steps 3300] [--minutes 45]
 python -m fitdiff.training.build.parting FILE.safetensors --portraits DIR --run DIR --measure
 
 The same command continues a run. Portraits held back (`held_back.py`) are measured on only.
@@ -171,7 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="where the weights go, or whose are measured")
     parser.add_argument("--portraits", type=Path, required=True, metavar="DIR")
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="prepared portraits, state and samples")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=3300)
     parser.add_argument("--minutes", type=float, help="of this call, after which it saves and ends")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--measure", action="store_true", help="only measure FILE on the portraits held back")
