@@ -152,7 +152,7 @@ def _doubtful(cover: Mask, face: float) -> Mask:
 
 def _clear(shown: Mask, share: dict[str, Mask], support: Mask, reach: float) -> Mask:
     """(size, size): 0 on whatever lies before the face and at its edge, 1 a little away."""
-    frames = ndimage.maximum_filter(np.clip(2 * share["glasses"], 0, 1), 3)  # thinner than a pixel, some of them
+    frames = ndimage.maximum_filter(np.clip(2 * share["glasses"], 0, 1), 5)  # thinner than a pixel, some of them
     slivers = ndimage.grey_closing(share["hair"], round(SLIVER * len(shown))) - share["hair"]
     near = ndimage.gaussian_filter(np.maximum.reduce([1 - shown, slivers, frames]) * support, reach)
     shaded = ndimage.binary_dilation(broad(share["cover"]), iterations=round(SHADOW * len(support)))
