@@ -44,7 +44,7 @@ class Analysis:
 
     photo, faces, face   the photo, all its faces, the one meant
     image                (1, 3, H, W) float32 sRGB 0..1, for the networks
-    pose                 camera and first shape from landmarks and outline
+    pose                 camera and first shape from landmarks, dense evidence and outline
     outline              where the photo shows the head end
     dense                where the head's surface lies in the photo, as a network sees it
     expected_identity    the likely identity, before landmarks are fitted
@@ -68,7 +68,7 @@ class Analysis:
 
     @cached_property
     def pose(self) -> PoseFit:
-        return pose_of(self.photo, self.face, self.model, self.expected_identity, self.belief, self.outline)
+        return pose_of(self.photo, self.face, self.model, self.expected_identity, self.belief, self.dense, self.outline)
 
     @cached_property
     def outline(self) -> OutlineEvidence:
@@ -197,12 +197,13 @@ def pose_of(
     model: MorphableModel,
     prior: IdentityPrior | None = None,
     belief: dict[str, NDArray[np.float64]] | None = None,
+    dense: DenseEvidence | None = None,
     outline: OutlineEvidence | None = None,
 ) -> PoseFit:
-    """Camera and first shape of one face of a photo; prior: of the identity; belief: weights of its landmarks; outline:
-    where the photo shows the head end."""
+    """Camera and first shape of one face of a photo; prior: of the identity; belief: weights of its landmarks; dense: where
+    a network sees the head's surface; outline: where the photo shows the head end."""
     size, marks = (photo.height, photo.width), landmarks_for(face, model)
-    return solve_pose(model, marks, size, photo.focal_px, prior=prior, belief=belief, outline=outline)
+    return solve_pose(model, marks, size, photo.focal_px, None, prior, belief, dense, outline)
 
 
 def posed_vertices(model: MorphableModel, pose: PoseFit) -> Tensor:

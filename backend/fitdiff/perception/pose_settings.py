@@ -17,8 +17,8 @@ class PoseSettings:
     expression_prior: float = 2.0  # on |expression|^2
     outlier_start: float = 0.10  # Geman-McClure scale, first and last: half weight at 0.64 of it
     outlier_end: float = 0.05
-    dense_points: float = 60.0  # independent points that all dense evidence counts as, for the same reason
-    outline_points: float = 30.0  # independent points that the head's outline counts as
+    dense_points: float = 100.0  # independent points that all dense evidence counts as, for the same reason
+    outline_points: float = 60.0  # independent points that the head's outline counts as
     outline_rounds: int = 3  # of finding the mesh's outline anew
     outline_steps: int = 3  # of a round
     dense_outlier: float = 4.0  # Geman-McClure scale, in each point's own sigmas

@@ -35,9 +35,9 @@ def test_camera_of_a_rendered_person(yaw: float) -> None:
     found, true = euler_degrees(pose.rotation), euler_degrees(seen.camera.rotation[0].double().numpy())
     assert abs(found[0] - true[0]) < 6 and abs(found[2] - true[2]) < 4
     assert abs(found[1] - true[1]) < 12  # FaceMesh straightens a tilted head by almost half
-    assert pose.verdict == "good" and pose.mean_percent < 2.5
+    assert pose.verdict == "good" and pose.mean_percent < 3
     missed = np.linalg.norm(pose.projected["facemesh468"] - seen.landmarks, axis=1).mean()
-    assert missed < 0.045 * seen.interocular
+    assert missed < 0.02 * seen.interocular  # landmarks alone miss by twice that
     assert pose.distance == pytest.approx(0.9, rel=0.1)
 
 
