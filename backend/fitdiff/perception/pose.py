@@ -40,7 +40,8 @@ def solve_pose(
 
     prior: of the identity, by default that of dense, else unit normal. belief: weights (N,) 0..1 of a set's landmarks, by
     default 1. Sets that the model does not have are left out, and rows that are not finite. Bad landmarks do not raise: the
-    verdict is bad.
+    verdict is bad. Where landmarks and further evidence cannot be true of one head, as in a squashed photo, the landmarks
+    are believed alone.
     """
     settings = settings or PoseSettings()
     basis = landmark_basis(model, tuple(name for name in landmarks if name in model.topology.landmarks))
@@ -58,4 +59,8 @@ def solve_pose(
     state, doubts = solver.solve()
     if outline is not None and not doubts:
         state = follow_outline(model, solver, state, outline)
-    return solver.result(state, doubts)
+    found = solver.result(state, doubts)
+    if found.verdict == "bad" and not doubts and (dense is not None or outline is not None):
+        alone = solve_pose(model, landmarks, size, focal_px, settings, prior, belief)
+        return found if alone.verdict == "bad" else alone
+    return found

@@ -109,6 +109,17 @@ def test_the_expected_identity_and_expression_are_the_networks(seen: Seen) -> No
     assert np.allclose(found.identity, wanted, atol=0.01) and np.allclose(found.expression, smile, atol=0.01)
 
 
+def test_landmarks_are_believed_alone_where_no_head_fits_both(seen: Seen) -> None:
+    squashed = replace(seen.dense, points=seen.dense.points * (1.0, 1.4))
+    stubborn = PoseSettings(dense_points=1e4, dense_outlier=1e3)
+
+    def solved(dense: DenseEvidence | None) -> PoseFit:
+        return solve_pose(seen.model, seen.landmarks, SIZE, seen.focal, stubborn, squashed.prior, dense=dense)
+
+    alone = solved(None)
+    assert alone.verdict == "good" and np.array_equal(solved(squashed).identity, alone.identity)
+
+
 def test_slopes_are_the_derivatives_of_the_errors(seen: Seen) -> None:
     basis, dense = landmark_basis(seen.model, ("facemesh468",)), seen.dense
     marks = seen.landmarks["facemesh468"]

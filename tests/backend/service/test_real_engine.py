@@ -71,7 +71,7 @@ def test_faces_are_seen_without_writing_and_with(wire, photo, tmp_path):
     assert [face["number"] for face in result["faces"]] == [1]
     assert result["faces"][0]["pose"]["verdict"] == "good"
     assert wire.ask("inspect", photo=photo, out=str(tmp_path / "seen"))["result"]["faces"] == result["faces"]
-    assert sorted(os.listdir(tmp_path / "seen")) == ["face-1.png", "faces.png", "report.json"]
+    assert sorted(os.listdir(tmp_path / "seen")) == ["face-1.png", "faces.png", "parts.png", "report.json"]
     assert json.loads((tmp_path / "seen" / "report.json").read_text())["faces"] == result["faces"]
 
 
