@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,13 @@ DISTANCE, COSINE = "distance", "cosine"
 
 def measure_of(network: IdentityNetwork) -> str:
     return DISTANCE if network.name == "dlib" else COSINE
+
+
+def about_networks(known: Mapping[str, IdentityNetwork]) -> dict[str, dict[str, Any]]:
+    """What a report says of its recognisers: by name, what their numbers are, and from where they mean one person."""
+    return {
+        name: {"measure": measure_of(network), "same_person": network.same_person} for name, network in known.items()
+    }
 
 
 def on_grey(picture: Tensor, mask: Tensor) -> Tensor:

@@ -66,10 +66,7 @@ def report(
         "version": 1,
         **provenance(command),
         "settings": {"engines": list(engines), "steps": run_settings.steps, "seed": run_settings.seed},
-        "networks": {
-            name: {"measure": metrics.measure_of(network), "same_person": network.same_person}
-            for name, network in known.items()
-        },
+        "networks": metrics.about_networks(known),
         "people": [
             {
                 "person": one.portrait.name,
