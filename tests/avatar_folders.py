@@ -51,16 +51,33 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def write_folder(
-    folder: Path, arrays: dict[str, np.ndarray], maps: dict[str, np.ndarray], about: dict, photo: np.ndarray | None
+    folder: Path,
+    arrays: dict[str, np.ndarray],
+    maps: dict[str, np.ndarray],
+    about: dict,
+    photo: np.ndarray | None,
+    groom: dict[str, np.ndarray] | None = None,
 ) -> Path:
     (folder / "maps").mkdir(parents=True)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    files = {"mesh.npz": buffer.getvalue(), **{f"maps/{name}.png": png(pixels) for name, pixels in maps.items()}}
+    files = {"mesh.npz": _npz(arrays), **{f"maps/{name}.png": png(pixels) for name, pixels in maps.items()}}
     if photo is not None:
         files["photo.png"] = png(photo)
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
+    listed = {name: _entry(data) for name, data in files.items()}
+    if groom is not None:
+        data, strands = _npz(groom), int(groom["strands"].sum())
+        (folder / "hair.npz").write_bytes(data)
+        about = {**about, "groom": {**_entry(data), "guides": len(groom["points"]), "strands": strands}}
     (folder / "avatar.json").write_text(json.dumps({**about, "files": listed}))
     return folder
+
+
+def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _entry(data: bytes) -> dict[str, object]:
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from . import avatar_folders, synthetic_head
+from . import avatar_folders, synthetic_groom, synthetic_head
 
 DIFFUSE = "maps/diffuse.png"
 ARRAYS = synthetic_head.arrays(8, 10)
+GROOM = synthetic_groom.arrays(12, 4)
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Draft:
 
     about: dict[str, Any]
     files: dict[str, bytes]
+    hair: bytes  # of hair.npz, which `files` of avatar.json does not list
     json: Callable[[str], str] = field(default=lambda text: text)
 
     def write(self, folder: Path) -> Path:
@@ -42,23 +44,29 @@ class Draft:
             with contextlib.suppress(OSError):  # a name that this system does not take; readers look at the list first
                 (folder / name).write_bytes(data)
             listed[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-        text = self.json(json.dumps({**self.about, "files": listed, **self.about.get("files", {})}))
+        (folder / "hair.npz").write_bytes(self.hair)
+        about = {**self.about, "files": listed, **self.about.get("files", {})}
+        groom = about.pop("groom", MISSING)
+        if isinstance(groom, dict):
+            groom = {"sha256": hashlib.sha256(self.hair).hexdigest(), "bytes": len(self.hair), **groom}
+        text = self.json(json.dumps(about if groom is MISSING else {**about, "groom": groom}))
         (folder / "avatar.json").write_text(text, encoding="utf-8", errors="surrogatepass")
         return folder
 
 
 def whole() -> Draft:
-    """A folder as FitDiff writes it, with hair, brows and a photo, small."""
+    """A folder as FitDiff writes it, with hair, brows, a groom and a photo, small."""
     about = {
         **json.loads(json.dumps(avatar_folders.ABOUT)),
         "gaze": [[0.1, 0.0], [0.1, 0.05]],
         "hair": dict(avatar_folders.HAIR),
         "brows": dict(avatar_folders.BROWS),
+        "groom": {"guides": len(GROOM["points"]), "strands": int(GROOM["strands"].sum())},
         "metrics": {"photometric": 0.5},
         "timings": {"fit": 1.5},
         "licences": {"face": "CC0-1.0"},
     }
-    return Draft(about, dict(_files()))
+    return Draft(about, dict(_files()), npz(GROOM))
 
 
 @cache
@@ -132,6 +140,25 @@ def array(**changed: Any) -> Change:
     return change
 
 
+def groom(**changed: Any) -> Change:
+    """hair.npz with other arrays, as `array` makes a mesh.npz; avatar.json says how many guides and strands it has."""
+
+    def change(draft: Draft) -> None:
+        arrays = {**GROOM, **{name: edit(GROOM.get(name)) if edit else None for name, edit in changed.items()}}
+        draft.hair = npz({name: values for name, values in arrays.items() if values is not None})
+        guides, strands = arrays["points"], arrays["strands"]
+        if guides is not None and strands is not None and len(guides):
+            draft.about["groom"] = {"guides": len(guides), "strands": int(strands.sum())}
+
+    return change
+
+
+def repeated(guides: int) -> Change:
+    """A groom of so many equal guides."""
+    every = {name: lambda values: np.repeat(values[:1], guides, 0) for name in GROOM if name not in ("tint", "radius")}
+    return groom(**every)
+
+
 def npz(arrays: dict[str, np.ndarray], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
@@ -173,7 +200,7 @@ ROWS = bytes(2 * LINE)
 STREAM = zlib.compress(ROWS)
 HALVES = chunk(b"IDAT", STREAM[:5]) + chunk(b"IDAT", STREAM[5:])
 APART = chunk(b"IDAT", STREAM[:5]) + chunk(b"tIME", b"") + chunk(b"IDAT", STREAM[5:])
-OPTIONAL = ("gaze", "metrics", "timings", "licences", "photo")
+OPTIONAL = ("gaze", "groom", "metrics", "timings", "licences", "photo")
 NO_NAMES = ("con", "prn", "aux", "nul", "com1", "lpt9", "Upper", "a.b", "a ", "a.", "", "a:b", "a\\b", "ä", "x" * 42)
 NO_FILES = ("con.png", "photo.png.", "photo.png ", "photo.png::$DATA", "notes.txt")
 
@@ -204,6 +231,12 @@ WHOLE: dict[str, Change] = {
         array(shape_key_names=lambda names: names[:0], shape_keys=lambda keys: keys[:0])(draft),
         draft.about.update(arkit={}),
     ),
+    "no groom": put("groom", None),
+    "a groom without strands": groom(strands=lambda strands: 0 * strands),
+    "one guide": repeated(1),
+    "guides of two points": groom(points=lambda points: points[:, :2].copy()),
+    "straight guides, whose turns have no length": groom(curl=lambda curl: 0 * curl),
+    "a stored groom": lambda draft: setattr(draft, "hair", npz(GROOM, zipfile.ZIP_STORED)),
     "a stored mesh": lambda draft: draft.files.update({"mesh.npz": npz(ARRAYS, zipfile.ZIP_STORED)}),
 }
 
@@ -236,6 +269,11 @@ BROKEN: dict[str, Change] = {
             "hair": ({}, {"colour": [0, 0, 0]}, {"colour": [0, 0, 2], "length": 0.01}, True),
             "hair.length": (0, 2, None),
             "brows.colour": ([0, 0], [0, 0, -1], "brown"),
+            "groom": ({}, [], True, {"guides": 12}, {"strands": 240}),
+            "groom.guides": (0, 3001, 1.5, None, MISSING),
+            "groom.strands": (-1, 120_001, True, MISSING),
+            "groom.bytes": (0, (3 << 20) + 1, "x"),
+            "groom.sha256": (None, "A" * 64),
             "arkit": ({"nobody": 0.5}, {"shape03": 1.5}, {"shape03": None}, [0.5], None),
             "photo": ("other.png", True, "preview.png"),
             "metrics": ({"x": None}, {"x": 1e10}, {"x": "y"}, []),
@@ -343,6 +381,34 @@ BROKEN: dict[str, Change] = {
     "vertices as doubles": array(vertices=lambda v: v.astype(np.float64)),
     "an array that nobody knows": array(more=lambda _: np.zeros(3, np.float32)),
     "no vertices at all": array(vertices=None),
+    # groom
+    "a groom called a file": named("hair.npz"),
+    "guides of one point": groom(points=lambda points: points[:, :1].copy()),
+    "guides of 65 points": groom(points=lambda points: np.repeat(points[:, :1], 65, 1)),
+    "more guides than allowed": repeated(3001),
+    "no guides": repeated(0),
+    "more strands than allowed": groom(strands=lambda strands: 0 * strands + 10_001),
+    "a guide that is no number": groom(points=lambda points: moved(points, (0, 1, 2), np.nan)),
+    "a guide far away": groom(points=lambda points: moved(points, (0, 1, 2), 11)),
+    "a root beside the skin's tile": groom(uv=lambda uv: moved(uv, 0, (1.1, 0.5))),
+    "an unknown kind": groom(kind=lambda kind: moved(kind, 0, 2)),
+    "clumps above 1": groom(clump=lambda clump: moved(clump, 0, 1.1)),
+    "frizz below 0": groom(frizz=lambda frizz: moved(frizz, 0, -0.001)),
+    "curls whose turns have no length": groom(curl=lambda curl: moved(curl, 0, (0.01, 0))),
+    "melanin above 1": groom(melanin=lambda melanin: moved(melanin, (0, 1), 1.01)),
+    "redness that is infinite": groom(redness=lambda redness: moved(redness, (0, 1), np.inf)),
+    "grey that is no number": groom(grey=lambda grey: moved(grey, 0, np.nan)),
+    "a tint below 0": groom(tint=lambda tint: moved(tint, 0, -0.1)),
+    "strands as thick as a finger": groom(radius=lambda radius: moved(radius, 0, 0.011)),
+    "strands counted in bytes": groom(strands=lambda strands: strands.astype(np.uint8)),
+    "sides of other guides": groom(side=lambda side: side[:-1]),
+    "no roots": groom(uv=None),
+    "a groom with an array that nobody knows": groom(more=lambda _: np.zeros(3, np.float32)),
+    "other guides than avatar.json says": put("groom.guides", 13),
+    "other strands than avatar.json says": put("groom.strands", 1),
+    "a groom whose checksum is wrong": put("groom.sha256", "0" * 64),
+    "a groom cut in half": lambda draft: setattr(draft, "hair", draft.hair[:200]),
+    "a groom longer than avatar.json says": lambda draft: draft.about["groom"].update(bytes=len(draft.hair) - 1),
     "a mesh cut in half": lambda draft: draft.files.update({"mesh.npz": draft.files["mesh.npz"][:200]}),
 }
 NEWER: dict[str, Change] = {"of a newer FitDiff": put("schema_version", 2)}

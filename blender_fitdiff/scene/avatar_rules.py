@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .groom_rules import GUIDE_LIMIT, SIZE_LIMIT, STRAND_LIMIT
+
 MANIFEST = "avatar.json"
 MANIFEST_LIMIT = 4 << 20  # bytes; one with 4288 latent numbers has about 100 kB
 SCHEMA_VERSION = 1
@@ -206,6 +208,14 @@ _numbers = _list(_number(), 0, 65536)
 _intensity = _number(0, 1e6)
 _share = _number(0, 1)
 _hair = _or_null(_keys(colour=_list(_share, 3, 3), length=_number(1e-4, 1)))
+_groom = _or_null(
+    _keys(
+        sha256=_sha256,
+        bytes=_whole(1, SIZE_LIMIT),
+        guides=_whole(1, GUIDE_LIMIT),
+        strands=_whole(0, STRAND_LIMIT),
+    )
+)
 _LIGHT = _keys(
     ambient=_intensity, diffuse=_intensity, specular=_intensity, colour=_list(_intensity, 3, 3), direction=_vector
 )
@@ -235,6 +245,7 @@ _KEYS: dict[str, Check] = {
     "camera": _camera,
     "hair": _hair,
     "brows": _hair,
+    "groom": _groom,
     "arkit": _by_name(_share),
     "photo": _photo,
     "metrics": _by_name(_number()),
@@ -242,4 +253,16 @@ _KEYS: dict[str, Check] = {
     "licences": _by_name(_name),
     "files": _by_name(_keys(sha256=_sha256, bytes=_whole(1, FILE_LIMIT))),
 }
-_OPTIONAL = {"settings", "gaze", "hair", "brows", "arkit", "photo", "metrics", "timings", "licences", "files"}
+_OPTIONAL = {
+    "settings",
+    "gaze",
+    "hair",
+    "brows",
+    "groom",
+    "arkit",
+    "photo",
+    "metrics",
+    "timings",
+    "licences",
+    "files",
+}

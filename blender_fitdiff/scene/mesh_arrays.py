@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import math
 import re
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
+
+from .npz_rules import Rule, read_arrays
 
 REGIONS = ("skin", "eyes", "teeth", "mouth")
 VERTEX_LIMIT = 1 << 20
@@ -17,20 +16,16 @@ SIZE_LIMIT = 1 << 30  # bytes of all arrays once unpacked
 REACH = 100.0  # metres; larger coordinates are refused
 
 _SHAPE_NAME = re.compile(r"(?!Basis$)[A-Za-z][A-Za-z0-9_]{0,62}$")
-_HEADER = re.compile(
-    rb"\{'descr': '([<|][fiuU][1-9][0-9]?)', 'fortran_order': False, 'shape': \(((?:[0-9]{1,9},? ?){0,4})\), \} *\n"
-)
-# name -> dtypes; shape, where a letter stands for the same length in all arrays; required
 _ARRAYS = {
-    "vertices": (("<f4",), "V3", True),
-    "quads": (("<i4",), "Q4", True),
-    "uv": (("<f4",), "U2", True),
-    "uv_quads": (("<i4",), "Q4", True),
-    "quad_region": (("|u1",), "Q", True),
-    "shape_key_names": (("<U",), "K", True),
-    "shape_keys": (("<f2", "<f4"), "KV3", True),
-    "fit_residual": (("<f4",), "V3", False),
-    "eye_pivots": (("<f4",), "23", False),
+    "vertices": Rule(("<f4",), "V3", -REACH, REACH),
+    "quads": Rule(("<i4",), "Q4", -1),
+    "uv": Rule(("<f4",), "U2", 0, len(REGIONS)),
+    "uv_quads": Rule(("<i4",), "Q4", -1),
+    "quad_region": Rule(("|u1",), "Q", 0, len(REGIONS) - 1),
+    "shape_key_names": Rule(("<U",), "K"),
+    "shape_keys": Rule(("<f2", "<f4"), "KV3", -REACH, REACH),
+    "fit_residual": Rule(("<f4",), "V3", -REACH, REACH, required=False),
+    "eye_pivots": Rule(("<f4",), "23", -REACH, REACH, required=False),
 }
 
 
@@ -51,23 +46,10 @@ class MeshArrays:
 
 def read_mesh(data: bytes) -> MeshArrays:
     """Bytes of mesh.npz -> arrays that are safe to hand to Blender; ValueError says what is wrong otherwise."""
-    try:
-        arrays = _unpack(data)
-    except Exception as error:  # whatever zipfile and zlib have to say about hostile bytes
-        raise ValueError(f"{type(error).__name__}: {error}") from error
-    missing = [name for name, (_, _, required) in _ARRAYS.items() if required and name not in arrays]
-    if missing:
-        raise ValueError(f"lacks {', '.join(missing)}")
-    sizes: dict[str, int] = {}
-    for name, array in arrays.items():
-        for letter, length in zip(_ARRAYS[name][1], array.shape, strict=True):
-            if length != (int(letter) if letter.isdigit() else sizes.setdefault(letter, length)):
-                raise ValueError(f"{name} has shape {array.shape}")
-        if array.dtype.kind == "f" and array.size and not max(-float(array.min()), float(array.max())) <= REACH:
-            raise ValueError(f"{name} holds numbers that are not finite or far too large")
+    arrays, lengths = read_arrays(data, _ARRAYS, SIZE_LIMIT)
     names = tuple(arrays.pop("shape_key_names").tolist())
     mesh = MeshArrays(shape_key_names=names, **arrays)
-    _check(mesh, sizes["V"], sizes["U"])
+    _check(mesh, lengths["V"], lengths["U"])
     return mesh
 
 
@@ -83,48 +65,8 @@ def _check(mesh: MeshArrays, vertex_count: int, uv_count: int) -> None:
     ordered = np.sort(mesh.quads, axis=1)
     if (ordered[:, 1:] == ordered[:, :-1]).any():
         raise ValueError("a face uses one vertex twice")
-    if mesh.uv.min() < 0 or mesh.uv[:, 0].max() > len(REGIONS) or mesh.uv[:, 1].max() > 1:
+    if mesh.uv[:, 1].max() > 1:
         raise ValueError("uv leaves its tiles")
-    if mesh.quad_region.max() >= len(REGIONS):
-        raise ValueError("quad_region names an unknown region")
     names = mesh.shape_key_names
     if len(set(names)) != len(names) or not all(_SHAPE_NAME.match(name) for name in names):
         raise ValueError("shape_key_names are not unique plain names")
-
-
-def _unpack(data: bytes) -> dict[str, np.ndarray]:
-    """Name -> array. Sizes are checked before unpacking, which stops at the size that the archive states."""
-    arrays: dict[str, np.ndarray] = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        infos = archive.infolist()
-        if len(infos) > len(_ARRAYS) or sum(info.file_size for info in infos) > SIZE_LIMIT:
-            raise ValueError("more than a mesh")
-        for info in infos:
-            name = info.filename.removesuffix(".npy")
-            if name not in _ARRAYS or name in arrays or info.filename == name:
-                raise ValueError(f"unexpected member {info.filename!r}")
-            # Deflate packs at most 1032 to 1; other methods cannot be unpacked in bounded memory
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or (
-                info.file_size > 1032 * info.compress_size + 1032
-            ):
-                raise ValueError(f"{info.filename} is not packed as it should be")
-            with archive.open(info) as member:
-                arrays[name] = _array(member.read(info.file_size + 1), name)
-    return arrays
-
-
-def _array(data: bytes, name: str) -> np.ndarray:
-    dtypes, shape_letters, _ = _ARRAYS[name]
-    start = 10 + int.from_bytes(data[8:10], "little")
-    header = _HEADER.fullmatch(data[10:start])
-    if data[:8] != b"\x93NUMPY\x01\x00" or header is None:
-        raise ValueError(f"{name} is not an array of the kind that FitDiff writes")
-    spelled = header[1].decode("ascii")
-    if (spelled[:2] if spelled[1] == "U" else spelled) not in dtypes:
-        raise ValueError(f"{name} has dtype {spelled}")
-    dtype, shape = np.dtype(spelled), tuple(int(part) for part in re.findall(rb"[0-9]+", header[2]))
-    if len(shape) != len(shape_letters) or math.prod(shape) * dtype.itemsize != len(data) - start:
-        raise ValueError(f"{name} has shape {shape} and {len(data) - start} bytes")
-    if dtype.kind == "U" and (np.frombuffer(data, "<u4", offset=start) > 0x7F).any():
-        raise ValueError(f"{name} is not plain text")
-    return np.frombuffer(data, dtype, offset=start).reshape(shape)

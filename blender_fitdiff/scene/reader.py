@@ -13,8 +13,11 @@ import numpy as np
 
 from ..errors import FitDiffError
 from .avatar_rules import MANIFEST, MANIFEST_LIMIT, NewerError, check_files, read_manifest
+from .groom_arrays import GroomArrays, read_groom
 from .mesh_arrays import MeshArrays, read_mesh
 from .png_rules import read_png
+
+GROOM = "hair.npz"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class AvatarFolder:
     photo: Path | None
     hair: Hair | None = None
     brows: Hair | None = None
+    groom: GroomArrays | None = None
 
 
 def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
@@ -92,9 +96,7 @@ def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
         _broken(MANIFEST, str(error))
     mesh, pictures = None, {}
     for name, entry in about["files"].items():
-        data = _read(folder, name, entry["bytes"])
-        if len(data) != entry["bytes"] or hashlib.sha256(data).hexdigest() != entry["sha256"]:
-            _broken(name, "its checksum is not the one in avatar.json")
+        data = _read_listed(folder, name, entry)
         try:
             if name == "mesh.npz":
                 mesh = read_mesh(data)
@@ -107,6 +109,7 @@ def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
     arkit = {name: float(weight) for name, weight in about.get("arkit", {}).items()}
     if not set(arkit) <= set(mesh.shape_key_names):
         _broken(MANIFEST, "weights for shapes that the mesh lacks")
+    groom = _groom(folder, about.get("groom"))
     maps = {name[len("maps/") : -len(".png")]: where for name, where in pictures.items() if name.startswith("maps/")}
     return AvatarFolder(
         path=folder,
@@ -119,6 +122,7 @@ def read_avatar(path: str | os.PathLike[str]) -> AvatarFolder:
         photo=pictures.get("photo.png"),
         hair=_hair(about.get("hair")),
         brows=_hair(about.get("brows")),
+        groom=groom,
     )
 
 
@@ -140,6 +144,24 @@ def _hair(about: dict[str, Any] | None) -> Hair | None:
         return None
     red, green, blue = about["colour"]
     return Hair((red, green, blue), about["length"])
+
+
+def _groom(folder: Path, about: dict[str, Any] | None) -> GroomArrays | None:
+    if about is None:
+        return None
+    data = _read_listed(folder, GROOM, about)
+    try:
+        return read_groom(data, about)
+    except ValueError as error:
+        _broken(GROOM, str(error))
+
+
+def _read_listed(folder: Path, name: str, entry: dict[str, Any]) -> bytes:
+    """A file of avatar.json, which must have the size and sha256 stated there."""
+    data = _read(folder, name, entry["bytes"])
+    if len(data) != entry["bytes"] or hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        _broken(name, "its checksum is not the one in avatar.json")
+    return data
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes:

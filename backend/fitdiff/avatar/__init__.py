@@ -2,6 +2,7 @@
 
 from .build import avatar_from_model
 from .folder import read_avatar, read_manifest, refuse_to_lose, write_avatar
+from .groom import Groom
 from .images import stored, stored_diffuse
 from .manifest import Camera, FaceModel, Hair, Latent, Light, Manifest
 from .mesh import AvatarMesh
@@ -12,6 +13,7 @@ __all__ = [
     "AvatarMesh",
     "Camera",
     "FaceModel",
+    "Groom",
     "Hair",
     "Latent",
     "Light",

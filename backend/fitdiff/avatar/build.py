@@ -12,6 +12,7 @@ from torch import Tensor
 from .. import __version__
 from ..face.embedded import EmbeddedFace
 from ..face.model import MorphableModel
+from .groom import Groom
 from .manifest import Camera, FaceModel, Hair, Latent, Light, Manifest
 from .mesh import AvatarMesh
 from .result import Avatar
@@ -30,6 +31,7 @@ def avatar_from_model(
     maps: Mapping[str, np.ndarray],
     hair: Hair | None = None,
     brows: Hair | None = None,
+    groom: Groom | None = None,
     engine: str,
     seed: int,
     settings: Mapping[str, Any] | None = None,
@@ -86,7 +88,7 @@ def avatar_from_model(
         timings={name: float(value) for name, value in (timings or {}).items()},
         licences={f"face model {model.name}": model.licence, **(licences or {})},
     )
-    return Avatar(about, mesh, dict(maps), preview, photo)
+    return Avatar(about, mesh, dict(maps), preview, photo, groom)
 
 
 @torch.no_grad()

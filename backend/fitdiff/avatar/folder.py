@@ -15,9 +15,10 @@ import numpy as np
 from ..atomic_write import atomic_folder
 from ..errors import FitDiffError
 from ..skin_maps import LEARNED
-from . import images, manifest, mesh
+from . import groom_file, images, manifest, mesh
 from .avatar_rules import COUNT_LIMIT, HAIRY, MANIFEST, MANIFEST_LIMIT, MAP_NAME, check_files
-from .manifest import FileEntry, Manifest, broken
+from .groom import Groom
+from .manifest import FileEntry, GroomEntry, Manifest, broken
 from .result import Avatar
 
 # Follow no link and wait for no pipe, should one appear between the check and the opening.
@@ -34,7 +35,8 @@ def write_avatar(avatar: Avatar, target: str | os.PathLike[str], *, overwrite: b
             (folder / "maps").mkdir()
             files = {name: _write(folder / name, data) for name, data in _contents(avatar)}
             photo = "photo.png" if "photo.png" in files else None
-            about = msgspec.structs.replace(avatar.manifest, files=files, photo=photo)
+            groom = _write_groom(folder, avatar.groom)
+            about = msgspec.structs.replace(avatar.manifest, files=files, photo=photo, groom=groom)
             _write(folder / MANIFEST, manifest.encode(about))
     except OSError as error:
         raise _cannot_write(target, error) from error
@@ -54,7 +56,10 @@ def read_avatar(folder: str | os.PathLike[str]) -> Avatar:
     maps = {
         name[len("maps/") : -len(".png")]: picture for name, picture in pictures.items() if name.startswith("maps/")
     }
-    return Avatar(about, geometry, maps, pictures.get("preview.png"), pictures.get("photo.png"))
+    groom = None
+    if about.groom is not None:
+        groom = groom_file.decode(_read_listed(folder, groom_file.FILE, about.groom), about.groom)
+    return Avatar(about, geometry, maps, pictures.get("preview.png"), pictures.get("photo.png"), groom)
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
@@ -109,6 +114,15 @@ def _write(path: Path, data: bytes) -> FileEntry:
     return FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
+def _write_groom(folder: Path, groom: Groom | None) -> GroomEntry | None:
+    if groom is None:
+        return None
+    written = _write(folder / groom_file.FILE, groom_file.encode(groom))
+    return GroomEntry(
+        sha256=written.sha256, bytes=written.bytes, guides=len(groom.points), strands=int(groom.strands.sum())
+    )
+
+
 def refuse_to_lose(target: Path, overwrite: bool) -> None:
     """An existing target is replaced only when asked, and only when it is an avatar: FitDiffError `avatar-exists`.
 
@@ -136,7 +150,7 @@ def _cannot_write(target: Path, error: OSError) -> FitDiffError:
     return FitDiffError("write-avatar", sentence, details=str(error))
 
 
-def _read_listed(folder: Path, name: str, entry: FileEntry) -> bytes:
+def _read_listed(folder: Path, name: str, entry: FileEntry | GroomEntry) -> bytes:
     """A file of the manifest, which must have the size and sha256 that the manifest states."""
     data = _read(folder, name, entry.bytes)
     if len(data) != entry.bytes or hashlib.sha256(data).hexdigest() != entry.sha256:

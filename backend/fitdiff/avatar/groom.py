@@ -1,16 +1,10 @@
-"""A head's hair and beard as guides, and how strands are made between them: what hair.npz holds."""
+"""A head's hair and beard as guides, and how strands are made between them: what hair.npz holds (see groom_rules.py)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-
-KINDS = ("scalp", "beard")  # what a guide's `kind` counts
-GUIDE_LIMIT = 3000  # guides of a groom
-POINT_LIMIT = 64  # points of a guide
-STRAND_LIMIT = 120_000  # strands of a groom at full density
-SIZE_LIMIT = 3 << 20  # bytes of hair.npz
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +13,7 @@ class Groom:
 
     points: np.ndarray  # (G, P, 3), the root first, evenly spaced along each guide
     uv: np.ndarray  # (G, 2) texture coordinates of the roots
-    kind: np.ndarray  # (G,) uint8, index into KINDS
+    kind: np.ndarray  # (G,) uint8, index into groom_rules.KINDS
     side: np.ndarray  # (G,) uint8: strands lie between guides of one number only, so that a parting stays open
     strands: np.ndarray  # (G,) uint16: how many strands stand round a guide at full density
     clump: np.ndarray  # (G,) 0 to 1: how far strands draw together towards their guide's tip

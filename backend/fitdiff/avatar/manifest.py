@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from ..errors import FitDiffError
 from .avatar_rules import FILE_LIMIT, MANIFEST, SCHEMA_VERSION, NewerError, read_manifest
+from .groom_rules import GUIDE_LIMIT, SIZE_LIMIT, STRAND_LIMIT
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Vector3 = tuple[float, float, float]
@@ -17,6 +18,7 @@ Positive = Annotated[float, Meta(gt=0, le=1e9)]
 Intensity = Annotated[float, Meta(ge=0, le=1e6)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Pixels = Annotated[int, Meta(ge=1, le=65536)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Numbers = Annotated[list[float], Meta(max_length=65536)]
 
 
@@ -67,8 +69,17 @@ class Hair(Struct, frozen=True, kw_only=True):
 class FileEntry(Struct, frozen=True, kw_only=True):
     """Size and sha256 of a file of the folder."""
 
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    sha256: Sha256
     bytes: Annotated[int, Meta(ge=1, le=FILE_LIMIT)]
+
+
+class GroomEntry(Struct, frozen=True, kw_only=True):
+    """Size, sha256 and content of hair.npz; it stands apart from `files`, whose names older readers know."""
+
+    sha256: Sha256
+    bytes: Annotated[int, Meta(ge=1, le=SIZE_LIMIT)]
+    guides: Annotated[int, Meta(ge=1, le=GUIDE_LIMIT)]
+    strands: Annotated[int, Meta(ge=0, le=STRAND_LIMIT, description="at full density")]
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -90,6 +101,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     camera: Camera
     hair: Annotated[Hair | None, Meta(description="none where a head is bald, or the photo does not show")] = None
     brows: Annotated[Hair | None, Meta(description="none where brows are too pale to be told from skin")] = None
+    groom: Annotated[GroomEntry | None, Meta(description="hair and beard in strands: hair.npz")] = None
     arkit: dict[str, Annotated[float, Meta(ge=0, le=1)]] = {}
     photo: Annotated[Literal["photo.png"] | None, Meta(description="a copy of the photo, when it came along")] = None
     metrics: dict[str, float] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
+from .groom import Groom
 from .manifest import Manifest
 from .mesh import AvatarMesh
 
@@ -27,6 +28,7 @@ class Avatar:
     ]  # "diffuse", "specular", "normal", "eyes_diffuse", "teeth_diffuse", "mouth_diffuse", ...
     preview: np.ndarray | None = None  # (H, W, 3) uint8 sRGB: the render over the photo
     photo: np.ndarray | None = None  # (H, W, 3) uint8 sRGB: the upright photo that the camera belongs to
+    groom: Groom | None = None  # hair and beard in strands
     notes: tuple[str, ...] = ()  # sentences about what was guessed, for the caller; not written to the folder
 
     def with_timings(self, seconds: Mapping[str, float]) -> Avatar:

@@ -9,7 +9,7 @@ import torch
 from fitdiff import avatar as av
 from fitdiff.face.model import MorphableModel
 from fitdiff.topology import Topology
-from tests import synthetic_head
+from tests import synthetic_groom, synthetic_head
 
 CAMERA = av.Camera(
     width=320,
@@ -54,6 +54,7 @@ def avatar(model: MorphableModel) -> av.Avatar:
         camera=CAMERA,
         hair=av.Hair(colour=(0.2, 0.1, 0.05), length=0.006),
         brows=av.Hair(colour=(0.15, 0.08, 0.05), length=0.007),
+        groom=av.Groom(**synthetic_groom.arrays()),
         maps={
             **pictures,
             "hair": pictures["normal"],

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 import zipfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,7 @@ import torch
 from fitdiff import atomic_write
 from fitdiff import avatar as av
 from fitdiff.avatar import folder as folder_module
-from fitdiff.avatar import manifest, mesh
+from fitdiff.avatar import groom_file, groom_rules, manifest, mesh
 from fitdiff.errors import FitDiffError
 
 
@@ -49,7 +49,7 @@ def written(avatar: av.Avatar, tmp_path: Path) -> Path:
 def test_what_is_written_is_read(avatar, written):
     again = av.read_avatar(written)
     files = again.manifest.files
-    assert msgspec.structs.replace(again.manifest, files={}, photo=None) == avatar.manifest
+    assert msgspec.structs.replace(again.manifest, files={}, photo=None, groom=None) == avatar.manifest
     assert again.manifest.photo == "photo.png"
     for name in ("vertices", "quads", "uv", "uv_quads", "quad_region", "shape_keys", "fit_residual"):
         one, other = getattr(avatar.mesh, name), getattr(again.mesh, name)
@@ -63,9 +63,46 @@ def test_what_is_written_is_read(avatar, written):
         assert np.array_equal(pixels, again.maps[name]), name
     assert np.array_equal(again.preview, avatar.preview)
     assert np.array_equal(again.photo, avatar.photo)
+    for field in fields(avatar.groom):
+        one, other = getattr(avatar.groom, field.name), getattr(again.groom, field.name)
+        assert one.dtype == other.dtype, field.name
+        assert np.array_equal(one, other), field.name
     on_disk = {path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file()}
-    assert on_disk == {*files, "avatar.json"}
+    assert on_disk == {*files, "avatar.json", "hair.npz"}
     assert [path.name for path in written.parent.iterdir()] == ["head"]
+
+
+def test_older_readers_skip_the_groom(written):
+    """They know these names alone in `files`, and pass over keys and files that they do not know."""
+    about = json.loads((written / "avatar.json").read_bytes())
+    assert about["schema_version"] == 1
+    assert all(name in {"mesh.npz", "preview.png", "photo.png"} or name.startswith("maps/") for name in about["files"])
+    assert about["groom"]["guides"] == 24
+    assert about["groom"]["strands"] == 480
+    del about["groom"]
+    (written / "avatar.json").write_text(json.dumps(about))
+    assert av.read_avatar(written).groom is None
+
+
+def test_the_largest_groom_keeps_under_the_limit():
+    noise = np.random.default_rng(0)
+    limits = {"G": groom_rules.GUIDE_LIMIT, "P": groom_rules.POINT_LIMIT}
+    arrays = {
+        name: noise.uniform(0, min(rule.high, 40), [limits.get(letter) or int(letter) for letter in rule.shape]).astype(
+            rule.dtypes[0]
+        )
+        for name, rule in groom_rules.ARRAYS.items()
+    }
+    assert len(groom_file.encode(av.Groom(**arrays))) <= groom_rules.SIZE_LIMIT
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
+def test_a_groom_that_went_astray_is_not_written(avatar, tmp_path, bad):
+    groom = replace(avatar.groom, clump=np.full_like(avatar.groom.clump, bad))
+    assert code_of(av.write_avatar, replace(avatar, groom=groom), tmp_path / "head") == "avatar-broken"
+    groom = replace(avatar.groom, points=avatar.groom.points.astype(np.float64))
+    assert code_of(av.write_avatar, replace(avatar, groom=groom), tmp_path / "head") == "avatar-broken"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_equal_avatars_are_equal_bytes(avatar, written, tmp_path):

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitdiff import avatar as av
-from fitdiff.avatar import images, manifest, mesh
+from fitdiff.avatar import groom_file, images, manifest, mesh
 from fitdiff.errors import FitDiffError
 
 CODES = {"avatar-missing", "avatar-broken", "avatar-newer"}
@@ -61,7 +61,15 @@ def folder(avatar: av.Avatar, tmp_path_factory) -> Path:
     return av.write_avatar(avatar, tmp_path_factory.mktemp("fuzz") / "head")
 
 
-@pytest.mark.parametrize("decode", [manifest.decode, mesh.decode, lambda data: images.decode(data, "maps/x.png")])
+def decode_groom(data: bytes) -> object:
+    """As if avatar.json said what `synthetic_groom` has."""
+    about = manifest.GroomEntry(sha256="0" * 64, bytes=1, guides=24, strands=480)
+    return groom_file.decode(data, about)
+
+
+@pytest.mark.parametrize(
+    "decode", [manifest.decode, mesh.decode, decode_groom, lambda data: images.decode(data, "maps/x.png")]
+)
 @FUZZ
 @given(data=st.binary(max_size=400))
 def test_any_bytes(decode, data):
@@ -100,24 +108,31 @@ def test_manifest_with_other_values(folder, data):
     answers(manifest.decode, data.draw(other_values(json.loads((folder / "avatar.json").read_bytes()))))
 
 
-@FUZZ
-@given(data=st.data())
-def test_damaged_mesh(folder, data):
-    answers(mesh.decode, data.draw(damage((folder / "mesh.npz").read_bytes())))
+ARCHIVES = pytest.mark.parametrize(("name", "decode"), [("mesh.npz", mesh.decode), ("hair.npz", decode_groom)])
 
 
+@ARCHIVES
 @FUZZ
 @given(data=st.data())
-def test_mesh_with_damaged_arrays(folder, data):
+def test_damaged_archive(folder, name, decode, data):
+    whole = (folder / name).read_bytes()
+    assert answers(decode, whole)
+    answers(decode, data.draw(damage(whole)))
+
+
+@ARCHIVES
+@FUZZ
+@given(data=st.data())
+def test_archive_with_damaged_arrays(folder, name, decode, data):
     """The zip is sound and its checksums agree; what it holds is not what it should be."""
-    with zipfile.ZipFile(folder / "mesh.npz") as archive:
+    with zipfile.ZipFile(folder / name) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    name = data.draw(st.sampled_from(sorted(members)))
+    array = data.draw(st.sampled_from(sorted(members)))
     kind = data.draw(st.sampled_from(["header", "bytes", "array"]))
     if kind == "header":
-        members[name] = data.draw(damage(members[name][:128])) + members[name][128:]
+        members[array] = data.draw(damage(members[array][:128])) + members[array][128:]
     elif kind == "bytes":
-        members[name] = data.draw(damage(members[name]))
+        members[array] = data.draw(damage(members[array]))
     else:
         dtype = data.draw(
             st.sampled_from(["<f2", "<f4", ">f4", "<f8", "<i4", "<i8", "|u1", "<U3", "|S3", "|b1", "<c8", "<M8[s]"])
@@ -125,12 +140,12 @@ def test_mesh_with_damaged_arrays(folder, data):
         shape = data.draw(st.lists(st.integers(0, 6), max_size=4))
         buffer = io.BytesIO()
         np.lib.format.write_array(buffer, np.zeros(shape, dtype))
-        members[name] = buffer.getvalue()
+        members[array] = buffer.getvalue()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for member, content in members.items():
             archive.writestr(member, content)
-    answers(mesh.decode, buffer.getvalue())
+    answers(decode, buffer.getvalue())
 
 
 def mend_checksums(png: bytes) -> bytes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitdiff import avatar as av
-from fitdiff.avatar import mesh
+from fitdiff.avatar import groom_file, mesh
 from tests import damaged_avatars
 
 from .test_avatar_fuzz import FUZZ, answers, damage, mend_checksums, other_values
@@ -46,6 +47,10 @@ def test_both_see_the_same(reader, avatar, folder):
     assert np.array_equal(seen.camera.translation, about.camera.translation)
     assert (seen.hair.colour, seen.hair.length) == (about.hair.colour, about.hair.length)
     assert (seen.brows.colour, seen.brows.length) == (about.brows.colour, about.brows.length)
+    for field in fields(avatar.groom):
+        ours, theirs = getattr(avatar.groom, field.name), getattr(seen.groom, field.name)
+        assert ours.dtype == theirs.dtype, field.name
+        assert np.array_equal(ours, theirs), field.name
     light = about.light
     assert (seen.light.ambient, seen.light.diffuse, seen.light.specular) == (
         light.ambient,
@@ -68,7 +73,20 @@ def test_both_agree_on_damaged_meshes(extension, folder, data):
     assert accepted == answers(mesh.decode, changed)
 
 
-@pytest.mark.parametrize("name", ["avatar_rules.py", "png_rules.py"])
+@FUZZ
+@given(data=st.data())
+def test_both_agree_on_damaged_grooms(reader, folder, data):
+    changed = data.draw(damage((folder / "hair.npz").read_bytes()))
+    about = av.read_manifest(folder).groom
+    try:
+        reader.read_groom(changed, {"guides": about.guides, "strands": about.strands})
+        accepted = True
+    except ValueError:
+        accepted = False
+    assert accepted == answers(groom_file.decode, changed, about)
+
+
+@pytest.mark.parametrize("name", ["avatar_rules.py", "groom_rules.py", "npz_rules.py", "png_rules.py"])
 def test_both_keep_the_same_rules(reader, name):
     theirs, ours = (Path(module.__file__).with_name(name) for module in (reader, mesh))
     assert theirs.read_bytes() == ours.read_bytes()
@@ -86,15 +104,16 @@ def test_both_agree_on_damaged_folders(reader, folder, tmp_path_factory, data):
     target = tmp_path_factory.mktemp("damaged")
     (target / "maps").mkdir()
     about = (folder / "avatar.json").read_bytes()
-    chosen = data.draw(st.sampled_from(["avatar.json", *sorted(json.loads(about)["files"])]))
     listed = json.loads(about)
-    for name in listed["files"]:
+    entries = {**listed["files"], "hair.npz": listed["groom"]}
+    chosen = data.draw(st.sampled_from(["avatar.json", *sorted(entries)]))
+    for name, entry in entries.items():
         content = (folder / name).read_bytes()
         if name == chosen:
             content = data.draw(damage(content))
             if name.endswith(".png") and data.draw(st.booleans()):
                 content = mend_checksums(content)
-            listed["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         (target / name).write_bytes(content)
     about = data.draw(damage(about)) if chosen == "avatar.json" else json.dumps(listed).encode()
     (target / "avatar.json").write_bytes(about)
