@@ -1,0 +1,244 @@
+"""Guides of scalp hair: rooted on the scalp, led by the photo's flow, the parting and weight, within the hair's volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .field import HairField
+from .head_shape import HeadShape
+from .volume import CURTAIN, Volume
+
+Array = NDArray[np.float64]
+
+GUIDES, POINTS, STEPS = 1300, 32, 80
+HANGS = 0.085  # metres below the skull's middle: hair that falls further hangs by its weight
+BEHIND_LINE = 0.0005  # metres inside the hairline where roots begin
+SHOWS = 0.35  # share of hair without which a scalp that is seen is bald
+FACES = 0.25  # cosine to the camera from which it is seen
+CLEAR = 0.0015  # metres that hair keeps from skin
+SHORTEST = 0.005  # metres
+WITHIN = 0.0015  # metres that hair in front keeps inside the hair's edge in the photo
+CUT = 0.006  # metres beyond that edge at which it is cut
+
+
+@dataclass(frozen=True, eq=False)
+class Guides:
+    """points (G, P, 3) metres on the head as it lies in the photo; root (G,) rows of HeadShape's samples; side (G,) of the
+    parting."""
+
+    points: Array
+    root: NDArray[np.intp]
+    side: NDArray[np.uint8]
+
+
+def grow(shape: HeadShape, volume: Volume, field: HairField, random: np.random.Generator) -> Guides | None:
+    root = _roots(shape, field, random)
+    if len(root) < 20:
+        return None
+    fall = volume.lowest
+    hanging = bool(fall.max() > HANGS)
+    parting = find_parting(shape, volume, field)
+    place = volume.local(shape.place[root])
+    normal = shape.normal[root] @ volume.axes.T
+    side = (place[:, 0] > parting).astype(np.uint8)
+    if hanging:
+        path, last = _hang(shape, volume, field, place, normal, parting, random)
+    else:
+        path, last = _stand(shape, volume, field, place, normal, shape.way[root] @ volume.axes.T, random)
+    points = _resampled(path, last)
+    long_enough = np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(1) > SHORTEST
+    front = place[:, 2] > -0.03
+    return Guides(
+        volume.places(points[long_enough]),
+        root[long_enough],
+        np.where(front & hanging, side, 2)[long_enough].astype(np.uint8),
+    )
+
+
+def _roots(shape: HeadShape, field: HairField, random: np.random.Generator) -> NDArray[np.intp]:
+    """Rows of samples, evenly spread over the scalp where hair grows."""
+    pixels, _ = shape.project(shape.place)
+    faces = (shape.normal * shape.towards).sum(1) > FACES
+    bare = faces & field.in_photo(pixels) & (field.share_at(pixels) < SHOWS)
+    able = np.flatnonzero((shape.inside > BEHIND_LINE) & ~bare)
+    if len(able) <= GUIDES:
+        return able
+    able = random.permutation(able)
+    place = shape.place[able]
+    chosen = np.empty(GUIDES, np.intp)
+    distance = np.full(len(able), np.inf)
+    chosen[0] = 0
+    for k in range(1, GUIDES):
+        distance = np.minimum(distance, ((place - place[chosen[k - 1]]) ** 2).sum(1))
+        chosen[k] = distance.argmax()
+    return able[chosen]
+
+
+def find_parting(shape: HeadShape, volume: Volume, field: HairField) -> float:
+    """Metres to the picture's right of the skull's middle from which hair falls to either side."""
+    across = np.linspace(-0.06, 0.06, 61)
+    row = np.linspace(0.055, 0.1, 19)
+    grid = np.stack(np.broadcast_arrays(across[None], row[:, None], 0.04), -1)
+    pixels, _ = shape.project(volume.places(grid))
+    weight = field.at(field.sure, pixels) * (field.share_at(pixels) > 0.5)
+    push = (weight * field.at(field.way[..., 0], pixels)).sum(0)
+    score = np.cumsum(-push) + np.cumsum(push[::-1])[::-1]
+    score -= 0.02 * weight.sum() * (np.abs(across) / 0.06) ** 2
+    return float(across[int(score.argmax())]) if weight.sum() > 10 else 0.0
+
+
+def _hang(
+    shape: HeadShape,
+    volume: Volume,
+    field: HairField,
+    place: Array,
+    normal: Array,
+    parting: float,
+    random: np.random.Generator,
+) -> tuple[Array, NDArray[np.intp]]:
+    """Hair that falls by its weight: (G, S, 3) paths and the last step of each, (G,)."""
+    count = len(place)
+    fall = float(volume.lowest.max())
+    length = fall + 0.16
+    step = length / STEPS
+    aside = np.sign(place[:, 0] - parting)
+    aside[aside == 0] = 1
+    height = np.degrees(np.arcsin((place[:, 1] / np.linalg.norm(place, axis=1)).clip(-1, 1)))
+    layer = (0.35 + 0.65 * np.clip((height + 25) / 90, 0, 1)) * random.uniform(0.75, 1.0, count)
+    end = random.uniform(0.9, 1.0, count)
+    x, velocity = place.copy(), normal.copy()
+    path, last = [x], np.full(count, STEPS)
+    for s in range(1, STEPS + 1):
+        arc = s * step
+        _, out = volume.radial(x)
+        down = np.array([0.0, -1.0, 0.0])
+        pull = np.clip(1 - np.abs(x[:, 0] - parting) / 0.085, 0, 1) * np.clip(x[:, 1] / 0.05, 0, 1)
+        back = np.clip(x[:, 2] / 0.08, 0, 1) * np.clip(x[:, 1] / 0.04 + 0.6, 0, 1)
+        desire = (0.5 + 0.5 * min(1.0, arc / 0.1)) * down + np.stack([1.1 * aside * pull, 0 * pull, -0.9 * back], 1)
+        flow, weight, seen = _flow(volume, field, shape, x, desire)
+        desire = desire + 1.6 * flow * (weight * (arc > 0.01))[:, None]
+        desire = _tangent(desire, out)
+        velocity = 0.6 * velocity + 0.4 * _unit(desire)
+        velocity = _unit(velocity)
+        y = x + _tangent(velocity, out) * step
+        y = _towards_layer(volume, y, layer, step, arc)
+        y, gone = _kept_in_picture(volume, field, shape, y, step)
+        y = _off_the_skin(shape, volume, y)
+        x = y
+        path.append(x)
+        level = np.where(
+            x[:, 2] < -0.02, volume.lowest.mean(), np.where(x[:, 0] < 0, volume.lowest[0], volume.lowest[1])
+        )
+        done = (x[:, 1] < -level * end) | (gone & (arc > 0.02))
+        last = np.where(done & (last == STEPS), s, last)
+    return np.stack(path, 1), last
+
+
+def _stand(
+    shape: HeadShape,
+    volume: Volume,
+    field: HairField,
+    place: Array,
+    normal: Array,
+    usual: Array,
+    random: np.random.Generator,
+) -> tuple[Array, NDArray[np.intp]]:
+    """Short hair: it lies as the photo shows, or as hair usually does, and ends at the volume's surface."""
+    count = len(place)
+    skin, outer = volume.bounds(place)
+    thick = np.clip(outer - skin, 0.002, 0.09)
+    low = np.clip(-place[:, 1] / 0.05, 0, 1)
+    length = np.clip(1.5 * thick + 0.006, 0.006, 0.12) * random.uniform(0.8, 1.05, count) * (1 - 0.5 * low)
+    step = (length / STEPS)[:, None]
+    stands = thick > 0.014
+    up_back = np.array([0.0, 0.35, -1.0])
+    base = np.where((stands & (place[:, 2] > 0))[:, None], up_back, usual)
+    x, velocity = place.copy(), _unit(normal + 0.7 * _unit(base))
+    path = [x]
+    gone_at = np.full(count, STEPS)
+    for s in range(1, STEPS + 1):
+        _, out = volume.radial(x)
+        flow, weight, _ = _flow(volume, field, shape, x, base)
+        desire = _unit(base) + 1.4 * flow * weight[:, None]
+        desire = _tangent(desire, out)
+        velocity = _unit(0.85 * velocity + 0.15 * _unit(desire))
+        y = x + _tangent(velocity, out) * step
+        share = np.sqrt(s / STEPS)
+        radius, way = volume.radial(y)
+        skin, outer = volume.bounds(y)
+        wanted = skin + (outer - skin) * share
+        move = np.clip(wanted - radius, -0.8 * step[:, 0], 0.9 * step[:, 0])
+        y = y + way * move[:, None]
+        y, gone = _kept_in_picture(volume, field, shape, y, step[:, 0])
+        x = _off_the_skin(shape, volume, y)
+        path.append(x)
+        gone_at = np.where(gone & (gone_at == STEPS) & (s > 8), s, gone_at)
+    return np.stack(path, 1), gone_at
+
+
+def _flow(volume: Volume, field: HairField, shape: HeadShape, x: Array, desire: Array) -> tuple[Array, Array, Array]:
+    """Local places (N, 3) -> the photo's flow there (N, 3), its weight (N,), whether the photo shows them (N,)."""
+    pixels, _ = shape.project(volume.places(x))
+    seen = np.clip(x[:, 2] / 0.03 + 0.5, 0, 1)
+    weight = field.at(field.sure, pixels) * (field.share_at(pixels) > 0.5) * seen
+    flow = np.stack([field.at(field.way[..., 0], pixels), -field.at(field.way[..., 1], pixels), np.zeros(len(x))], 1)
+    flow = _unit(flow)
+    along = (flow * desire).sum(1)
+    return flow * np.where(along < 0, -1, 1)[:, None], weight, seen
+
+
+def _towards_layer(volume: Volume, y: Array, layer: Array, step: float, arc: float) -> Array:
+    radius, way = volume.radial(y)
+    skin, outer = volume.bounds(y)
+    under = np.clip(-y[:, 1] / 0.05, 0, 1)
+    inner = skin + under * (np.maximum(outer - CURTAIN, 0.05) - skin)
+    wanted = inner + np.maximum(outer - inner, 0.001) * layer
+    move = np.clip(0.35 * (wanted - radius), -0.7 * step, 0.9 * step)
+    return y + way * move[:, None]
+
+
+def _kept_in_picture(
+    volume: Volume, field: HairField, shape: HeadShape, y: Array, step
+) -> tuple[Array, NDArray[np.bool_]]:  # type: ignore[no-untyped-def]
+    """What lies in front of the head stays where the photo shows hair; (N,) what cannot."""
+    pixels, depth = shape.project(volume.places(y))
+    metre = depth / float(shape.camera.focal[0]) * field.window.step
+    out = field.at(field.outside, pixels) * metre
+    slope = np.stack([field.at(side, pixels) for side in field.slope], 1)
+    slope = slope @ (field.window.axes / field.window.step).T * [1, -1]
+    slope /= np.linalg.norm(slope, axis=1, keepdims=True).clip(1e-6)
+    front = np.clip(y[:, 2] / 0.02 + 0.5, 0, 1) * field.in_photo(pixels)
+    move = np.clip(out + WITHIN, 0, 1.2 * step) * front
+    y = y.copy()
+    y[:, :2] -= slope * move[:, None]
+    return y, (out > CUT) & (front > 0.5)
+
+
+def _off_the_skin(shape: HeadShape, volume: Volume, y: Array) -> Array:
+    away, way = shape.away(volume.places(y))
+    lift = np.clip(CLEAR - away, 0, 0.02)
+    return y + (way @ volume.axes.T) * lift[:, None]
+
+
+def _resampled(path: Array, last: NDArray[np.intp]) -> Array:
+    """(G, S, 3), the last step of each -> (G, POINTS, 3), evenly spaced up to it."""
+    length = np.linalg.norm(np.diff(path, axis=1), axis=-1)
+    arc = np.concatenate([np.zeros((len(path), 1)), np.cumsum(length, 1)], 1)
+    whole = arc[np.arange(len(path)), last]
+    wanted = whole[:, None] * np.linspace(0, 1, POINTS)
+    found = np.empty((len(path), POINTS, 3))
+    for row in range(len(path)):
+        for axis in range(3):
+            found[row, :, axis] = np.interp(wanted[row], arc[row], path[row, :, axis])
+    return found
+
+
+def _tangent(vectors: Array, out: Array) -> Array:
+    return vectors - (vectors * out).sum(1, keepdims=True) * out
+
+
+def _unit(vectors: Array) -> Array:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-9))
