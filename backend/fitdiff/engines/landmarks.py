@@ -19,6 +19,7 @@ from ..fitting.evidence import Evidence, read_evidence
 from ..fitting.initial_light import initial_light
 from ..fitting.iris_colour import iris_colour
 from ..fitting.light_guess import UNKNOWN, LightGuess
+from ..hair.groom import groom_of
 from ..perception import Perception
 from ..perception.analyse import Analysis, crop_camera
 from ..perception.pose_fit import refuse_unclear
@@ -29,7 +30,7 @@ from ..render.preview import over_photo
 from ..render.renderer import Renderer
 
 NAME = "landmarks"
-STAGES = ("camera and shape", "skin and light", "eyes and expression", "picture")
+STAGES = ("camera and shape", "skin and light", "eyes and expression", "hair", "picture")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ def reconstruct(
     clock.done()
 
     vertices = model.vertices(identity[None], expression[None], gaze[None])
+    neutral = model.vertices(identity[None])
+    groom = groom_of(analysis, vertices[0], neutral[0], camera, guess.numbers, seed)
+    clock.done()
+
     shown, light = maps_from_avatar(maps, vertices), vertices.new_tensor([guess.numbers])
     preview = over_photo(
         analysis.photo.pixels, settings.preview_side, camera, lambda view: renderer(vertices, shown, view, light)
@@ -88,6 +93,7 @@ def reconstruct(
         light=light_to_avatar(guess.numbers),
         camera=camera_to_avatar(camera),
         maps=maps,
+        groom=groom,
         engine=NAME,
         seed=seed,
         settings={

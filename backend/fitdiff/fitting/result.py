@@ -18,6 +18,7 @@ from ..face.brows import brow_places
 from ..face.hairline import has_hairline
 from ..face.skin import relief
 from ..hair.brows import stored_brows
+from ..hair.groom import groom_of
 from ..hair.scalp import hair_like_brows, photo_hair, stored_hair, with_photo_hair
 from ..render.atlas import Atlas
 from ..render.geometry import vertex_normals
@@ -118,6 +119,9 @@ def avatar_of(
     identity, expression, gaze = (values[0].cpu() for values in (head.identity, head.expression, head.gaze))
     maps, hair, notes = finished
     brows, where = stored_brows(head.model, maps["diffuse"])
+    with torch.no_grad():
+        neutral = head.model.vertices(head.identity)[0]
+        groom = groom_of(analysis, head.vertices()[0], neutral, head.camera(), head.light[0].tolist(), seed)
     avatar = avatar_from_model(
         analysis.model,
         identity=identity,
@@ -129,6 +133,7 @@ def avatar_of(
         maps=maps | where,
         hair=hair,
         brows=brows,
+        groom=groom,
         engine=engine,
         seed=seed,
         settings=flattened(asdict(settings)),

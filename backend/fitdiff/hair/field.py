@@ -57,7 +57,7 @@ class HairField:
         )
 
 
-def see_field(pixels: NDArray[np.uint8], parting: Parting, points: Array) -> HairField:
+def see_field(pixels: NDArray[np.uint8], parting: Parting, points: NDArray[np.floating]) -> HairField:
     """pixels (H, W, 3) uint8, points (468, 2+) FaceMesh's."""
     window = Window.around(points, SIDE, WIDE)
     places = window.places()

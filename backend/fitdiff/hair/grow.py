@@ -201,8 +201,8 @@ def _towards_layer(volume: Volume, y: Array, layer: Array, step: float, arc: flo
 
 
 def _kept_in_picture(
-    volume: Volume, field: HairField, shape: HeadShape, y: Array, step
-) -> tuple[Array, NDArray[np.bool_]]:  # type: ignore[no-untyped-def]
+    volume: Volume, field: HairField, shape: HeadShape, y: Array, step: Array | float
+) -> tuple[Array, NDArray[np.bool_]]:
     """What lies in front of the head stays where the photo shows hair; (N,) what cannot."""
     pixels, depth = shape.project(volume.places(y))
     metre = depth / float(shape.camera.focal[0]) * field.window.step

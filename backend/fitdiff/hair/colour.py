@@ -1,0 +1,97 @@
+"""The hair's pigments along its guides, with the photo's light taken out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
+
+from ..colour import linear_from_srgb
+from .field import HairField
+from .head_shape import HeadShape
+from .pigment import pigments, reflectance
+from .volume import Volume
+
+Array = NDArray[np.float64]
+
+SURE, EDGE = 0.85, 4.0  # share of hair, and pixels from the hair's edge, from which a colour is the hair's own
+ENDS = 0.4  # of a guide: how much of it is its root, and how much its tip
+NEIGHBOURS = 24  # guides over which colours are smoothed
+STRAYS = 0.7  # natural logarithm: how far a guide's colour may be from the whole hair's
+DARKEST, PALEST = 0.004, 0.75  # linear, of any channel
+GREY_RED, GREY_FROM = 1.25, 0.10  # red over blue below which hair of that lightness holds grey strands
+
+
+@dataclass(frozen=True, eq=False)
+class HairColour:
+    """melanin, redness (G, 2) at root and tip; grey (G,) share of strands without pigment; tint (3,) linear."""
+
+    melanin: Array
+    redness: Array
+    grey: Array
+    tint: Array
+
+
+def hair_colour(
+    points: Array, shape: HeadShape, volume: Volume, field: HairField, pixels: NDArray[np.uint8], light: Array
+) -> HairColour:
+    """points (G, P, 3) metres on the head as it lies in the photo; light: nine numbers."""
+    seen, albedo = _seen_albedo(points, shape, volume, field, pixels, light)
+    count = points.shape[1]
+    half = max(2, round(ENDS * count))
+    whole = _middle(albedo.reshape(-1, 3), seen.ravel())
+    if whole is None:
+        whole = np.full(3, 0.05)
+    ends = np.stack(
+        [_by_guide(albedo[:, part], seen[:, part], whole) for part in (slice(0, half), slice(count - half, count))], 1
+    )
+    _, near = cKDTree(points[:, 0]).query(points[:, 0], k=min(NEIGHBOURS, len(points)))
+    ends = np.exp(np.log(ends)[near].mean(1))
+    melanin, redness = pigments(ends)
+    made = reflectance(*pigments(whole))
+    tint = np.clip(whole / made, 0, None)
+    tint = tint / tint.max()
+    dyed = np.abs(np.log(tint.clip(1e-3))).max() > 0.45
+    return HairColour(melanin, redness, _grey(ends), tint if dyed else np.ones(3))
+
+
+def _seen_albedo(
+    points: Array, shape: HeadShape, volume: Volume, field: HairField, pixels: NDArray[np.uint8], light: Array
+) -> tuple[NDArray[np.bool_], Array]:
+    """(G, P) whether the photo shows a point's hair, (G, P, 3) its colour without the light."""
+    flat = points.reshape(-1, 3)
+    places, _ = shape.project(flat)
+    local = volume.local(flat)
+    seen = (field.share_at(places) > SURE) & (field.at(field.outside, places) < -EDGE) & (local[:, 2] > 0)
+    seen &= field.in_photo(places)
+    picture = linear_from_srgb(field.window.read(pixels) / 255.0, np.float64)
+    observed = np.stack([field.at(gaussian_filter(picture[..., k], 1.5), places) for k in range(3)], 1)
+    ambient, diffuse, _, *rest = light
+    tone, towards = np.array(rest[:3]), np.array(rest[3:])
+    _, way = volume.radial(local)
+    facing = np.clip((way @ volume.axes) @ (towards / np.linalg.norm(towards)), 0, 1)
+    shade = tone * (ambient + diffuse * facing)[:, None]
+    albedo = np.clip(observed / np.maximum(shade, 0.05), DARKEST, PALEST)
+    return seen.reshape(points.shape[:2]), albedo.reshape(points.shape)
+
+
+def _middle(colours: Array, seen: NDArray[np.bool_]) -> Array | None:
+    return np.asarray(np.median(colours[seen], 0)) if seen.sum() > 30 else None
+
+
+def _by_guide(albedo: Array, seen: NDArray[np.bool_], whole: Array) -> Array:
+    """(G, P, 3), (G, P) -> (G, 3): the mean of what is seen, and the whole hair's colour where little is."""
+    count = seen.sum(1, keepdims=True)
+    logs = (np.log(albedo) * seen[..., None]).sum(1) / np.maximum(count, 1) - np.log(whole)
+    return np.asarray(np.exp(np.log(whole) + np.clip(logs, -STRAYS, STRAYS) * (count / (count + 3))))
+
+
+def _grey(ends: Array) -> Array:
+    """(G, 2, 3) -> (G,): pale hair without the yellow of blond hair is a mixture with white strands."""
+    mean = ends.mean(1)
+    yellow = mean[:, 0] / mean[:, 2].clip(1e-3)
+    pale = np.clip((mean.mean(1) - GREY_FROM) / 0.25, 0, 1)
+    return np.asarray(np.clip((GREY_RED + 0.35 - yellow) / 0.6, 0, 1) * pale)
