@@ -41,7 +41,7 @@ def test_avatar_of_a_rendered_person() -> None:
     stages: list[Progress] = []
     analysis = analyse(photo_from_pixels(seen.pixels, float(seen.camera.focal[0])))
     avatar = landmarks.reconstruct(analysis, report=stages.append)
-    assert [stage.step for stage in stages] == [1, 2, 3, 5] and stages[-1].total == 4
+    assert [stage.step for stage in stages] == [1, 2, 3, 4, 5] and stages[-1].total == 5
     about = avatar.manifest
     assert about.engine == "landmarks" and len(about.latent.identity) == 158 and len(about.arkit) == 52
     assert about.metrics["landmarks_median_percent"] < 2
