@@ -18,10 +18,14 @@ from .volume import Volume
 Array = NDArray[np.float64]
 
 SURE, EDGE = 0.85, 4.0  # share of hair, and pixels from the hair's edge, from which a colour is the hair's own
+MIDDLE = 0.4  # quantile that stands for all: above it lie highlights
 ENDS = 0.4  # of a guide: how much of it is its root, and how much its tip
 NEIGHBOURS = 24  # guides over which colours are smoothed
 STRAYS = 0.7  # natural logarithm: how far a guide's colour may be from the whole hair's
 DARKEST, PALEST = 0.004, 0.75  # linear, of any channel
+MIRRORED = 0.6  # share of the least channel that is mirrored from the surface
+DYED, BLACK = 1.6, 0.04  # green or blue over red from which hair is dyed; not told of hair darker than the second
+DIM = 0.5  # a light that is thought to be weaker is not believed: the hair would come out too pale
 GREY_RED, GREY_FROM = 1.25, 0.10  # red over blue below which hair of that lightness holds grey strands
 
 
@@ -50,12 +54,30 @@ def hair_colour(
     )
     _, near = cKDTree(points[:, 0]).query(points[:, 0], k=min(NEIGHBOURS, len(points)))
     ends = np.exp(np.log(ends)[near].mean(1))
-    melanin, redness = pigments(ends)
-    made = reflectance(*pigments(whole))
-    tint = np.clip(whole / made, 0, None)
-    tint = tint / tint.max()
-    dyed = np.abs(np.log(tint.clip(1e-3))).max() > 0.45
-    return HairColour(melanin, redness, _grey(ends), tint if dyed else np.ones(3))
+    grey = _grey(ends)
+    tint = _dye(whole)
+    melanin, redness = pigments(_within(ends if tint.min() < 1 else _natural(ends)))
+    return HairColour(melanin, redness, grey, tint)
+
+
+def _within(colour: Array) -> Array:
+    """(..., 3) -> the light that has gone through the hair: less what its surface mirrors, which is white."""
+    return np.asarray(colour - MIRRORED * colour.min(-1, keepdims=True))
+
+
+def _natural(colour: Array) -> Array:
+    """(..., 3) -> the same, no greener than red and no bluer than green, as no hair is."""
+    red, green, blue = np.moveaxis(colour, -1, 0)
+    return np.stack([np.maximum(red, green), green, np.minimum(blue, green)], -1)
+
+
+def _dye(colour: Array) -> Array:
+    """(3,) -> what no pigment of hair can make of white light: white where hair is not dyed."""
+    red, green, blue = colour
+    if max(blue, green) < DYED * red or colour.max() < BLACK:
+        return np.ones(3)
+    tint = colour / reflectance(*pigments(_natural(colour))).clip(1e-3)
+    return np.asarray(tint / tint.max())
 
 
 def _seen_albedo(
@@ -70,16 +92,16 @@ def _seen_albedo(
     picture = linear_from_srgb(field.window.read(pixels) / 255.0, np.float64)
     observed = np.stack([field.at(gaussian_filter(picture[..., k], 1.5), places) for k in range(3)], 1)
     ambient, diffuse, _, *rest = light
-    tone, towards = np.array(rest[:3]), np.array(rest[3:])
+    tone, towards = np.sqrt(np.array(rest[:3])), np.array(rest[3:])  # half of the tone: some of it is the skin's own
     _, way = volume.radial(local)
     facing = np.clip((way @ volume.axes) @ (towards / np.linalg.norm(towards)), 0, 1)
     shade = tone * (ambient + diffuse * facing)[:, None]
-    albedo = np.clip(observed / np.maximum(shade, 0.05), DARKEST, PALEST)
+    albedo = np.clip(observed / np.maximum(shade, DIM), DARKEST, PALEST)
     return seen.reshape(points.shape[:2]), albedo.reshape(points.shape)
 
 
 def _middle(colours: Array, seen: NDArray[np.bool_]) -> Array | None:
-    return np.asarray(np.median(colours[seen], 0)) if seen.sum() > 30 else None
+    return np.asarray(np.quantile(colours[seen], MIDDLE, axis=0)) if seen.sum() > 30 else None
 
 
 def _by_guide(albedo: Array, seen: NDArray[np.bool_], whole: Array) -> Array:

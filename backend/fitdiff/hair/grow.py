@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from .field import HairField
 from .head_shape import HeadShape
@@ -17,8 +18,12 @@ GUIDES, POINTS, STEPS = 1300, 32, 80
 HANGS = 0.085  # metres below the skull's middle: hair that falls further hangs by its weight
 BEHIND_LINE = 0.0005  # metres inside the hairline where roots begin
 SHOWS = 0.35  # share of hair without which a scalp that is seen is bald
+CROWN = -0.04  # metres towards the camera from the skull's middle: a parting ends there
 FACES = 0.25  # cosine to the camera from which it is seen
+PARTED, APART = 0.0016, 0.004  # metres: of roots beside a parting from it, and from each other
+EVENED = 40  # neighbours over which a usual direction is averaged
 CLEAR = 0.0015  # metres that hair keeps from skin
+BALD = 0.88  # share of the scalp that is seen without hair: what else has hair cannot be told
 SHORTEST = 0.005  # metres
 WITHIN = 0.0015  # metres that hair in front keeps inside the hair's edge in the photo
 CUT = 0.006  # metres beyond that edge at which it is cut
@@ -35,27 +40,24 @@ class Guides:
 
 
 def grow(shape: HeadShape, volume: Volume, field: HairField, random: np.random.Generator) -> Guides | None:
+    hanging = bool(volume.lowest.max() > HANGS)
+    parting = find_parting(shape, volume, field)
     root = _roots(shape, field, random)
     if len(root) < 20:
         return None
-    fall = volume.lowest
-    hanging = bool(fall.max() > HANGS)
-    parting = find_parting(shape, volume, field)
+    if hanging:
+        root = np.concatenate([root, _beside_parting(shape, volume, root, parting)])
     place = volume.local(shape.place[root])
     normal = shape.normal[root] @ volume.axes.T
     side = (place[:, 0] > parting).astype(np.uint8)
     if hanging:
         path, last = _hang(shape, volume, field, place, normal, parting, random)
     else:
-        path, last = _stand(shape, volume, field, place, normal, shape.way[root] @ volume.axes.T, random)
+        usual = _even(place, shape.way[root] @ volume.axes.T)
+        path, last = _stand(shape, volume, field, place, normal, usual, random)
     points = _resampled(path, last)
-    long_enough = np.linalg.norm(np.diff(points, axis=1), axis=-1).sum(1) > SHORTEST
-    front = place[:, 2] > -0.03
-    return Guides(
-        volume.places(points[long_enough]),
-        root[long_enough],
-        np.where(front & hanging, side, 2)[long_enough].astype(np.uint8),
-    )
+    front = place[:, 2] > CROWN
+    return Guides(volume.places(points), root, np.where(front & hanging, side, 2).astype(np.uint8))
 
 
 def _roots(shape: HeadShape, field: HairField, random: np.random.Generator) -> NDArray[np.intp]:
@@ -63,7 +65,11 @@ def _roots(shape: HeadShape, field: HairField, random: np.random.Generator) -> N
     pixels, _ = shape.project(shape.place)
     faces = (shape.normal * shape.towards).sum(1) > FACES
     bare = faces & field.in_photo(pixels) & (field.share_at(pixels) < SHOWS)
-    able = np.flatnonzero((shape.inside > BEHIND_LINE) & ~bare)
+    scalp = shape.inside > BEHIND_LINE
+    told = scalp & faces & field.in_photo(pixels)
+    if told.any() and bare[told].mean() > BALD:
+        return np.zeros(0, np.intp)
+    able = np.flatnonzero(scalp & ~bare)
     if len(able) <= GUIDES:
         return able
     able = random.permutation(able)
@@ -75,6 +81,25 @@ def _roots(shape: HeadShape, field: HairField, random: np.random.Generator) -> N
         distance = np.minimum(distance, ((place - place[chosen[k - 1]]) ** 2).sum(1))
         chosen[k] = distance.argmax()
     return able[chosen]
+
+
+def _beside_parting(shape: HeadShape, volume: Volume, root: NDArray[np.intp], parting: float) -> NDArray[np.intp]:
+    """Further roots close to the parting on both sides, so that no more than a line of skin shows."""
+    first, last = shape.place[root].min(0), shape.place[root].max(0)
+    inside = ((shape.place >= first) & (shape.place <= last)).all(1) & (shape.inside > BEHIND_LINE)
+    rows = np.flatnonzero(inside)
+    local = volume.local(shape.place[rows])
+    near = np.abs(np.abs(local[:, 0] - parting) - PARTED) < 0.0007
+    rows, local = (values[near & (local[:, 2] > CROWN)] for values in (rows, local))
+    cell = np.stack([local[:, 0] > parting, np.floor(local[:, 2] / APART), np.floor(local[:, 1] / APART)], 1)
+    _, chosen = np.unique(cell, axis=0, return_index=True)
+    return np.setdiff1d(rows[chosen], root)
+
+
+def _even(place: Array, way: Array) -> Array:
+    """Directions (G, 3) averaged with their neighbours', so that hair does not part where nobody parts it."""
+    _, near = cKDTree(place).query(place, k=min(EVENED, len(place)))
+    return _unit(way[near].mean(1))
 
 
 def find_parting(shape: HeadShape, volume: Volume, field: HairField) -> float:
@@ -116,6 +141,7 @@ def _hang(
         _, out = volume.radial(x)
         down = np.array([0.0, -1.0, 0.0])
         pull = np.clip(1 - np.abs(x[:, 0] - parting) / 0.085, 0, 1) * np.clip(x[:, 1] / 0.05, 0, 1)
+        pull *= np.clip((x[:, 2] - CROWN) / 0.04, 0, 1)
         back = np.clip(x[:, 2] / 0.08, 0, 1) * np.clip(x[:, 1] / 0.04 + 0.6, 0, 1)
         desire = (0.5 + 0.5 * min(1.0, arc / 0.1)) * down + np.stack([1.1 * aside * pull, 0 * pull, -0.9 * back], 1)
         flow, weight, seen = _flow(volume, field, shape, x, desire)
@@ -219,7 +245,7 @@ def _kept_in_picture(
 
 def _off_the_skin(shape: HeadShape, volume: Volume, y: Array) -> Array:
     away, way = shape.away(volume.places(y))
-    lift = np.clip(CLEAR - away, 0, 0.02)
+    lift = np.clip(CLEAR - away, 0, 0.04)
     return y + (way @ volume.axes.T) * lift[:, None]
 
 
@@ -228,6 +254,8 @@ def _resampled(path: Array, last: NDArray[np.intp]) -> Array:
     length = np.linalg.norm(np.diff(path, axis=1), axis=-1)
     arc = np.concatenate([np.zeros((len(path), 1)), np.cumsum(length, 1)], 1)
     whole = arc[np.arange(len(path)), last]
+    least = arc[:, -1] * 0 + SHORTEST
+    whole = np.maximum(whole, np.minimum(least, arc[:, -1]))
     wanted = whole[:, None] * np.linspace(0, 1, POINTS)
     found = np.empty((len(path), POINTS, 3))
     for row in range(len(path)):
