@@ -89,7 +89,7 @@ ROOMS = {
     "perception": {"errors", "weight_files", "topology", "photo", "render", "face"},
     "diffusion": {"errors", "networks", "perception.types"},
     "avatar": {"skin_maps", "__version__", "errors", "topology", "render", "face"},
-    "hair": {"colour", "render", "face", "perception", "avatar"},
+    "hair": {"colour", "topology", "render", "face", "perception", "avatar"},
     "pictures": {"errors", "topology", "photo", "render", "face", "perception", "avatar"},
     "face.build": {"errors", "topology", "render", "face", "perception", "pictures"},
     "fitting": {"threads", "progress", "topology", "render", "face", "perception", "avatar", "hair"},

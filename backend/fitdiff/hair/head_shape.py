@@ -17,10 +17,11 @@ from ..render.atlas import Atlas
 from ..render.camera import Camera
 from ..render.geometry import vertex_normals
 from ..render.mesh import MeshTables
+from ..topology import REGIONS, Topology
 
 Array = NDArray[np.float64]
 
-SIZE = 256  # texels a side of the skin's tile at which the head is sampled
+SIZE = 192  # texels a side of the skin's tile at which the head is sampled
 SHOULDERS = (0.0, -0.315, -0.035), (0.215, 0.125, 0.095)  # metres: middle and radii of a body that no mesh shows
 NEAREST = 4  # samples that say together how far a point is from the skin
 
@@ -88,25 +89,40 @@ class HeadShape:
 
 def head_shape(model: MorphableModel, posed: Tensor, neutral: Tensor, camera: Camera) -> HeadShape:
     """posed, neutral (V, 3) metres: the head as it lies in the photo, and at rest."""
-    atlas, grown = Atlas(model.topology, SIZE), growth(model, SIZE)
     posed, neutral = posed.detach().cpu(), neutral.detach().cpu()
-    normals = vertex_normals(posed[None], MeshTables(model.topology))[0]
-    rows, columns = (index.numpy() for index in torch.nonzero(atlas.covered, as_tuple=True))
-    uv = np.stack([(columns + 0.5) / SIZE, 1 - (rows + 0.5) / SIZE], 1)
-    corners = model.topology.triangles[atlas.triangle.numpy()]
-    uv_corners = model.topology.uv[model.topology.uv_triangles[atlas.triangle.numpy()]].astype(float)
-    normal = _unit(atlas.gather(normals).double().numpy())
-    way = _on_surface(posed.double().numpy()[corners], uv_corners, normal, grown.direction[rows, columns])
+    triangle, weights = _samples(model.topology)
+    corners, uv_corners = model.topology.triangles[triangle], model.topology.uv[model.topology.uv_triangles[triangle]]
+    grown = growth(model, SIZE)
+    uv = _mixed(uv_corners, weights)
+    column, row = (np.stack([uv[:, 0], 1 - uv[:, 1]]) * SIZE).astype(int).clip(0, SIZE - 1)
+    normals = vertex_normals(posed[None], MeshTables(model.topology))[0].double().numpy()
+    normal = _unit(_mixed(normals[corners], weights))
+    around = posed.double().numpy()[corners]
     return HeadShape(
-        place=atlas.gather(posed).double().numpy(),
+        place=_mixed(around, weights),
         normal=normal,
-        neutral=atlas.gather(neutral).double().numpy(),
-        uv=uv,
-        inside=grown.inside[rows, columns].astype(float),
-        recedes=grown.recedes[rows, columns].astype(float),
-        way=way,
+        neutral=_mixed(neutral.double().numpy()[corners], weights),
+        uv=uv.clip(0, 1),
+        inside=grown.inside[row, column].astype(float),
+        recedes=grown.recedes[row, column].astype(float),
+        way=_on_surface(around, uv_corners.astype(float), normal, grown.direction[row, column]),
         camera=camera.to("cpu"),
     )
+
+
+def _samples(topology: Topology) -> tuple[NDArray[np.intp], Array]:
+    """(M,) triangles and (M, 3) weights: every texel of the skin's tile, and places along the triangles' edges, which lie
+    nearer to the tile's seams than texels do."""
+    atlas = Atlas(topology, SIZE)
+    skin = np.flatnonzero(topology.triangle_region == REGIONS.index("skin"))
+    edges = np.array([[0.49, 0.49, 0.02], [0.49, 0.02, 0.49], [0.02, 0.49, 0.49]])
+    triangle = np.concatenate([atlas.triangle.numpy(), np.repeat(skin, len(edges))])
+    return triangle, np.concatenate([atlas.weights.double().numpy(), np.tile(edges, (len(skin), 1))])
+
+
+def _mixed(corners: Array, weights: Array) -> Array:
+    """(M, 3, C), (M, 3) -> (M, C)."""
+    return np.asarray((corners * weights[..., None]).sum(1), float)
 
 
 def _on_surface(corners: Array, uv: Array, normal: Array, direction: Array) -> Array:
