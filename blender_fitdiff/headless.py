@@ -311,7 +311,7 @@ def _make_files(
             _save_blend(folder / "head.blend")
     for kind in products.exports:
         with _collecting_errors(outcome):
-            export_head(head, folder / f"head{FORMATS[kind]}")
+            export_head(head, folder / f"head{FORMATS[kind]}", cards=not options.no_cards)
     if products.pictures:
         with _collecting_errors(outcome):
             _pictures(head, folder, options, renderer)

@@ -14,7 +14,7 @@ from .scene.export import FORMATS
 
 LONGEST = 3600.0  # seconds that one photo may take
 MOST_PEOPLE = 500  # of one call
-FILES = "--blend, --glb, --usd, --fbx or --render"
+FILES = "--blend, --glb, --usd, --fbx, --abc or --render"
 
 
 def _face_model(spec: str) -> str:
@@ -51,6 +51,12 @@ def parser(program: str) -> argparse.ArgumentParser:
     made.add_argument("--glb", action="store_true", help="head.glb")
     made.add_argument("--usd", action="store_true", help="head.usdc and its textures")
     made.add_argument("--fbx", action="store_true", help="head.fbx, maps inside")
+    made.add_argument(
+        "--abc", action="store_true", help="head.abc: the shape as it stands with its strands, without maps"
+    )
+    made.add_argument(
+        "--no-cards", action="store_true", help="leave hair out of head.glb and head.fbx, which have no strands"
+    )
     made.add_argument("--render", choices=("cycles", "eevee"), help="portrait.png in the photo's light")
     made.add_argument(
         "--hdri",

@@ -1,4 +1,4 @@
-"""Exports the active head as glTF, USD or FBX; scripts can call scene.export.export_head."""
+"""Exports the active head as glTF, USD, FBX or Alembic; scripts can call scene.export.export_head."""
 
 from __future__ import annotations
 
@@ -27,8 +27,14 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
             ("glb", "glTF Binary (.glb)", "For game engines and the web"),
             ("usd", "USD (.usdc)", "For film"),
             ("fbx", "FBX (.fbx)", "For Unreal, Unity, Maya and others; maps inside the file"),
+            ("abc", "Alembic (.abc)", "For film: the shape as it stands with its strands, without maps"),
         ),
         default="glb",
+    )
+    cards: bpy.props.BoolProperty(
+        name="Hair as Cards",
+        description="Add hair as flat strips with pictures of strands. USD and Alembic have the strands themselves",
+        default=True,
     )
 
     @classmethod
@@ -47,12 +53,20 @@ class FITDIFF_OT_export_head(bpy.types.Operator, ExportHelper):
         self.filepath = str(Path(given).with_suffix(FORMATS[self.format]))
         return self.filepath != given
 
+    def draw(self, _context: bpy.types.Context) -> None:
+        """In the file browser: the format, and what it leaves open."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(self, "format")
+        row = layout.row()
+        row.enabled = self.format in ("glb", "fbx")
+        row.prop(self, "cards")
+
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             path = Path(bpy.path.abspath(self.filepath))
-            written = export_head(
-                require_active_head(context), path if path.suffix else path.with_suffix(FORMATS[self.format])
-            )
+            path = path if path.suffix else path.with_suffix(FORMATS[self.format])
+            written = export_head(require_active_head(context), path, cards=self.cards)
         except FitDiffError as error:
             self.report({"ERROR"}, error.sentence)
             return {"CANCELLED"}

@@ -164,9 +164,9 @@ class FITDIFF_PT_export(_OfHead, bpy.types.Panel):
 
     def draw(self, _context: bpy.types.Context) -> None:
         row = self.layout.row(align=True)
-        for kind, text in (("glb", "glTF"), ("usd", "USD"), ("fbx", "FBX")):
+        for kind, text in (("glb", "glTF"), ("usd", "USD"), ("fbx", "FBX"), ("abc", "Alembic")):
             cell = row.row(align=True)
-            cell.enabled = kind != "usd" or bpy.app.build_options.usd
+            cell.enabled = {"usd": bpy.app.build_options.usd, "abc": bpy.app.build_options.alembic}.get(kind, True)
             cell.operator("fitdiff.export_head", text=text, icon="EXPORT").format = kind
 
 

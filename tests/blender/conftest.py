@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 import pytest
 
-from tests import synthetic_head
+from tests import synthetic_groom, synthetic_head
 from tests.avatar_folders import ABOUT, BROWS, HAIR, write_folder
 
 _status = 0
@@ -34,7 +34,14 @@ def pytest_unconfigure() -> None:
 def make_folder(tmp_path: Path) -> Callable[..., Path]:
     """make_folder(name, about=..., maps=..., **arrays): a valid folder with whatever is given put in place."""
 
-    def make(name: str = "Ada", *, about: dict | None = None, maps: dict | None = None, **arrays: np.ndarray) -> Path:
+    def make(
+        name: str = "Ada",
+        *,
+        about: dict | None = None,
+        maps: dict | None = None,
+        groom: dict | None = None,
+        **arrays: np.ndarray,
+    ) -> Path:
         photo = np.zeros((400, 300, 3), np.uint8) + 90
         return write_folder(
             tmp_path / name,
@@ -42,6 +49,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
             synthetic_head.maps() if maps is None else maps,
             {**ABOUT, **(about or {})},
             photo,
+            groom,
         )
 
     return make
@@ -51,6 +59,15 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 def hairy(make_folder: Callable[..., Path]) -> Path:
     """A folder with short hair on the upper third of the skin."""
     return make_folder(about={"hair": HAIR}, maps={**synthetic_head.maps(), "hair": synthetic_head.hair_map()})
+
+
+@pytest.fixture
+def groomed(make_folder: Callable[..., Path]) -> Path:
+    """A folder with long hair and a beard in strands, and short hair for readers that know no strands."""
+    maps = {**synthetic_head.maps(), "hair": synthetic_head.hair_map()}
+    groom = synthetic_groom.arrays()
+    groom["melanin"][:], groom["redness"][:] = 0.4, 0.3  # one colour: exports have fewer bundles to draw
+    return make_folder(about={"hair": HAIR}, maps=maps, groom=groom)
 
 
 @pytest.fixture

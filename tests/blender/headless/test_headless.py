@@ -261,7 +261,7 @@ def test_a_path_that_is_not_there_is_said_to_be_that(tmp_path, make_folder, monk
 def test_a_run_that_asks_for_no_file_says_so(tmp_path, make_folder, stand_in, capfd):
     out, ada = tmp_path / "out", str(make_folder())
     assert headless.run([ada, "--out", str(out)]) == headless.USAGE
-    assert "--blend, --glb, --usd, --fbx or --render" in capfd.readouterr().err
+    assert "--blend, --glb, --usd, --fbx, --abc or --render" in capfd.readouterr().err
     assert not out.exists()
     words = [str(photo(tmp_path / "p", "good.jpg")), ada, "--out", str(out), "--backend-python", str(stand_in)]
     assert headless.run(words) == headless.SOME_FAILED

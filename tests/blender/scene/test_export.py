@@ -15,7 +15,7 @@ import pytest
 
 import blender_fitdiff
 from blender_fitdiff.errors import FitDiffError
-from blender_fitdiff.scene import controls, export
+from blender_fitdiff.scene import controls, exporters
 from blender_fitdiff.scene.export import export_head
 from blender_fitdiff.scene.heads import Head, active_head
 from blender_fitdiff.scene.importer import import_avatar
@@ -201,6 +201,30 @@ def test_usd_says_the_weights(head, tmp_path):
     )
 
 
+def properties(thing: bpy.types.Object) -> dict:
+    values = {name: thing[name] for name in thing.keys()}  # noqa: SIM118  # objects are no dicts
+    return {name: value.to_dict() if hasattr(value, "to_dict") else value for name, value in values.items()}
+
+
+@pytest.mark.skipif(not bpy.app.build_options.alembic, reason="this build of Blender has no Alembic")
+def test_alembic_keeps_shape_and_strands(grown, tmp_path):
+    before = properties(grown.mesh)
+    expected = shown_points(grown.mesh)
+    count = sum(len(one.data.curves) for one in (grown.hair, grown.lashes, grown.brows))
+    path = export_head(grown, tmp_path / "head.abc")
+    assert properties(grown.mesh) == before
+    assert "displayColor" not in grown.hair.data
+    told = path.read_bytes()
+    assert str(tmp_path).encode() not in told
+    for colour in strand_colours(grown).values():
+        assert np.array(colour, np.float64).tobytes() in told or np.array(colour, np.float32).tobytes() in told
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.alembic_import(filepath=str(path), as_background_job=False)
+    assert sum(len(thing.data.curves) for thing in bpy.data.objects if thing.type == "CURVES") == count
+    (mesh,) = (thing for thing in bpy.data.objects if thing.type == "MESH")
+    assert np.allclose(shown_points(mesh), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("pack", [True, False])
 def test_no_file_tells_of_this_machines_folders(make_folder, tmp_path, pack):
     import_avatar(make_folder(), pack=pack)
@@ -317,7 +341,7 @@ def test_what_cannot_be_exported_is_told(head, tmp_path, monkeypatch):
     assert code(tmp_path / "head.obj") == "export-format"
     (tmp_path / "taken.glb").mkdir()
     assert code(tmp_path / "taken.glb") == "write-export"
-    monkeypatch.setattr(export, "_is_there", lambda *_: False)
+    monkeypatch.setattr(exporters, "_is_there", lambda *_: False)
     assert code(tmp_path / "head.usdc") == "usd-unavailable"
     assert code(tmp_path / "head.glb") == "gltf-unavailable"
     assert code(tmp_path / "head.fbx") == "fbx-unavailable"

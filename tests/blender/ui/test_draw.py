@@ -302,7 +302,7 @@ def test_panels_of_a_head(registered, hairy, runtime):
     assert {"light", "light_on", "light_strength"} <= set(drawn["FITDIFF_PT_light"].properties())
     assert drawn["FITDIFF_PT_hair"].properties() == ["hair_on", "hair_length"]
     assert {"map_diffuse", "photo_opacity"} <= set(drawn["FITDIFF_PT_maps"].properties())
-    assert drawn["FITDIFF_PT_export"].operators().count("fitdiff.export_head") == 3
+    assert drawn["FITDIFF_PT_export"].operators().count("fitdiff.export_head") == 4
     assert drawn["FITDIFF_PT_expression"].properties().count("value") == 52
 
 
