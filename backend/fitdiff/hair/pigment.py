@@ -13,6 +13,7 @@ Array = NDArray[Any]
 
 EUMELANIN, PHEOMELANIN = (0.506, 0.841, 1.653), (0.343, 0.733, 1.924)  # absorption of red, green and blue light
 LEAST = 1e-4  # share of light that the darkest hair lets through
+WHITE = 0.003  # melanin of a strand without pigment: none at all would be whiter than any hair
 SPREAD = 5.969 + 0.3 * (-0.215 + 0.3 * (2.532 + 0.3 * (-10.73 + 0.3 * (5.574 + 0.3 * 0.245))))
 """How absorption becomes the colour of many strands, at the shader's usual radial roughness of 0.3."""
 MELANINS, REDNESSES = 160, 48  # of the table in which a colour's pigments are looked up
@@ -35,9 +36,9 @@ def pigments(colour: Array) -> tuple[Array, Array]:
 
 @functools.cache
 def _table() -> tuple[cKDTree, Array, Array]:
+    steps = np.linspace(0, np.sqrt(-np.log(LEAST)), MELANINS) ** 2  # finer towards white, where colour changes fast
     melanin, redness = (
-        values.ravel()
-        for values in np.meshgrid(np.linspace(0, 1, MELANINS), np.linspace(0, 1, REDNESSES), indexing="ij")
+        values.ravel() for values in np.meshgrid(-np.expm1(-steps), np.linspace(0, 1, REDNESSES), indexing="ij")
     )
     return cKDTree(_perceived(reflectance(melanin, redness))), melanin, redness
 
