@@ -16,6 +16,7 @@ MARGIN = 4  # texels at a tile's sides that stay clear, so that neighbours do no
 STRANDS = 90  # of a tile
 THICK = 1.2  # texels: half of a strand's width at its root
 GREY = np.array([0.45, 0.43, 0.4])  # linear, of hair without pigment, whose scattered light is not all seen
+RAGGED = 0.04  # share of the length within which strands begin
 SEED = 31
 
 
@@ -96,4 +97,4 @@ def _path(look: Look, along: np.ndarray, phase: float, random: np.random.Generat
     across = WIDTH * (0.5 + lane * (1 - 2 * min(look.wave, 0.3)) * drawn + wander + wave)
     end = 1 - abs(random.normal(0, 0.18))
     half = THICK * np.sqrt(np.clip(1 - along / max(end, 0.3), 0, 1))
-    return across, np.where(half > 0, half.clip(0.45), 0)
+    return across, np.where((half > 0) & (along > random.uniform(0, RAGGED)), half.clip(0.45), 0)

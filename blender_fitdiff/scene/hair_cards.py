@@ -15,6 +15,9 @@ SEGMENT = 0.018  # metres that one segment of a card covers, where there are tri
 SEGMENTS = (2, 10)  # of a card, least and most
 OVERLAP = 2.2  # a card's width over the distance between guides
 WIDTHS = ((0.005, 0.03), (0.003, 0.012))  # metres, narrowest and widest card of scalp and beard
+SQUARE = 0.7  # a card's width over its length, at most
+AT_ROOT = 0.8  # share of its width that a card has at its root, so that the hairline is not made of steps
+TOWARDS_ROOT = 1.35  # power of a card's divisions: above 1 they are closer at the root, where hair bends most
 TILT = 0.35  # radians: standard deviation by which cards are turned about their guides
 SUNK = 0.001  # metres that roots lie under the skin, so that no gap shows
 BESIDE = 3  # neighbours of a guide between which cards may lie
@@ -50,7 +53,8 @@ def make_cards(groom: GroomArrays) -> Cards | None:
     start = 0
     for count in np.unique(lines.segments):
         rows = np.flatnonzero(lines.segments == count)
-        path, width = _resample(lines.points[rows], count), _resample(lines.width[rows], count)
+        along = np.linspace(0, 1, count + 1) ** TOWARDS_ROOT
+        path, width = _resample(lines.points[rows], along), _resample(lines.width[rows], along)
         out = _outwards(path, centre)
         path[:, 0] -= SUNK * out[:, 0]
         across, facing = _frames(path, out, random)
@@ -58,7 +62,7 @@ def make_cards(groom: GroomArrays) -> Cards | None:
         points.append(edges.reshape(-1, 3))
         soft = _unit(0.7 * out + 0.3 * facing)
         normals.append(np.repeat(soft[:, :, None], 2, 2).reshape(-1, 3))
-        down = high[rows, 1, None] + (low[rows, 1] - high[rows, 1])[:, None] * np.linspace(0, 1, count + 1)
+        down = high[rows, 1, None] + (low[rows, 1] - high[rows, 1])[:, None] * along
         sides = np.stack([left[rows], right[rows]], -1)[:, None].repeat(count + 1, 1)
         uv.append(np.stack([sides, np.repeat(down[..., None], 2, -1)], -1).reshape(-1, 2))
         first = start + 2 * (np.arange(len(rows))[:, None] * (count + 1) + np.arange(count))
@@ -105,11 +109,12 @@ def _centre_lines(groom: GroomArrays, random: np.random.Generator) -> _Lines:
     strands = groom.strands[guide]
     fullness = np.sqrt(strands / np.median(strands)).clip(0.5, 1.3)
     narrowest, widest = np.array(WIDTHS)[groom.kind[guide]].T
-    width = np.clip(OVERLAP * spread * cell * fullness, narrowest, widest)
+    width = np.clip(OVERLAP * spread * cell * fullness, narrowest, np.minimum(widest, SQUARE * length).clip(narrowest))
     # Cards widen towards their tips as guides part from each other there, and narrow as these meet.
     apart = np.linalg.norm(points - points[other[:, 0]], axis=2)  # (C, P)
     widening = (apart[:, -1:] / apart[:, :1].clip(1e-4)).clip(0.7, 1.6)
-    widths = width[:, None] * (1 + (widening - 1) * np.linspace(0, 1, points.shape[1]))
+    along = np.linspace(0, 1, points.shape[1])
+    widths = width[:, None] * (1 + (widening - 1) * along) * np.interp(along, (0, 0.2), (AT_ROOT, 1))
     # Between neighbours that run side by side, the nearest ones first.
     one, next_to = np.tile(np.arange(len(guide)), BESIDE), other.T.ravel()
     _, first = np.unique(np.sort(np.stack([one, next_to], 1), 1), axis=0, return_index=True)
@@ -228,9 +233,9 @@ def _frames(path: np.ndarray, out: np.ndarray, random: np.random.Generator) -> t
     return turned, np.cross(turned, way)
 
 
-def _resample(values: np.ndarray, count: int) -> np.ndarray:
-    """(R, P, C) at even places -> (R, count + 1, C)."""
-    place = np.linspace(0, values.shape[1] - 1, count + 1)
+def _resample(values: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """(R, P, C) at even places -> (R, N, C) at the places (N,), from 0 to 1."""
+    place = along * (values.shape[1] - 1)
     low = np.minimum(place.astype(int), values.shape[1] - 2)
     share = (place - low)[:, None]
     return values[:, low] * (1 - share) + values[:, low + 1] * share
