@@ -15,7 +15,6 @@ WIDTH, HEIGHT = SIZE // COLUMNS, SIZE // ROWS  # texels of a tile
 MARGIN = 4  # texels at a tile's sides that stay clear, so that neighbours do not bleed in
 STRANDS = 90  # of a tile
 THICK = 1.2  # texels: half of a strand's width at its root
-GREY = np.array([0.45, 0.43, 0.4])  # linear, of hair without pigment, whose scattered light is not all seen
 RAGGED = 0.04  # share of the length within which strands begin
 SEED = 31
 
@@ -26,7 +25,8 @@ class Look:
 
     root: np.ndarray  # (3,) linear RGB
     tip: np.ndarray  # (3,) linear RGB
-    grey: float = 0.0  # share of strands without pigment
+    white: np.ndarray  # (3,) linear RGB of strands without pigment
+    grey: float = 0.0  # share of those
     clump: float = 0.5  # how far strands draw together at the tip
     frizz: float = 0.05  # share of the width that strands wander
     wave: float = 0.0  # share of the width: half of a wave's height
@@ -75,7 +75,7 @@ def _draw_bundle(look: Look, random: np.random.Generator) -> tuple[np.ndarray, n
         cover *= (columns >= MARGIN) & (columns < WIDTH - MARGIN)
         columns = columns.clip(0, WIDTH - 1)
         shade = random.uniform(0.8, 1.2) * (0.65 + 0.35 * number / (STRANDS - 1))
-        own = (np.broadcast_to(GREY, base.shape) if random.random() < look.grey else base) * shade
+        own = (np.broadcast_to(look.white, base.shape) if random.random() < look.grey else base) * shade
         under, ridge = colour[rows, columns], normal[rows, columns]
         opaque = np.concatenate([own, np.ones((HEIGHT, 1))], 1)[:, None]
         colour[rows, columns] = under + (opaque - under) * cover[..., None]

@@ -8,7 +8,7 @@ import numpy as np
 
 from .card_atlas import LOOKS, VARIANTS, Atlas, Look, draw_atlas, tile_box
 from .groom_arrays import GroomArrays
-from .hair_pigment import albedo
+from .hair_pigment import WHITE, albedo
 
 TRIANGLE_LIMIT = 20_000
 SEGMENT = 0.018  # metres that one segment of a card covers, where there are triangles enough
@@ -172,13 +172,14 @@ def _looks(groom: GroomArrays, lines: _Lines) -> tuple[list[Look], np.ndarray]:
     used = np.unique(lines.guide)
     label = np.zeros(len(length), int)
     label[used] = _grouped(features[used], LOOKS)
+    white = albedo(np.array(WHITE), np.array(0.0), groom.tint)
     looks = []
     for one in range(label[used].max() + 1):
         of = used[label[used] == one]
         root, tip = colour[of].mean(0)
         frizz = float((groom.frizz[of] / width[of].clip(1e-3)).mean().clip(0, 0.15))
         looks.append(
-            Look(root, tip, float(groom.grey[of].mean()), float(groom.clump[of].mean()), frizz,
+            Look(root, tip, white, float(groom.grey[of].mean()), float(groom.clump[of].mean()), frizz,
                  float(wave[of].mean()), float(np.median(turns[of])))
         )  # fmt: skip
     return looks, label[lines.guide]

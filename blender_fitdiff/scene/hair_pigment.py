@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 EUMELANIN, PHEOMELANIN = np.array([0.506, 0.841, 1.653]), np.array([0.343, 0.733, 1.924])  # absorption of each, RGB
+WHITE = 0.003  # melanin of a strand without pigment: none at all would be whiter than any hair
 ROUGHNESS = 0.3  # the shader's radial roughness, which its colours depend on
 
 

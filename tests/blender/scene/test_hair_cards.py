@@ -97,8 +97,10 @@ def test_guides_without_strands_have_no_cards():
 
 
 def test_bundles_have_their_colours_and_clear_edges():
-    root, tip = np.array([0.02, 0.01, 0.005]), np.array([0.4, 0.25, 0.1])
-    atlas = draw_atlas([Look(root, tip, grey=0.0), Look(root, tip, wave=0.3, turns=5)])
+    root, tip, white = np.array([0.02, 0.01, 0.005]), np.array([0.4, 0.25, 0.1]), np.array([0.8, 0.77, 0.7])
+    atlas = draw_atlas(
+        [Look(root, tip, white), Look(root, tip, white, wave=0.3, turns=5), Look(root, tip, white, grey=1)]
+    )
     tile = atlas.colour[: SIZE // ROWS, : SIZE // COLUMNS]
     covered = tile[..., 3] > 0.5
     ends = [tile[rows][covered[rows]][:, :3].mean(0) for rows in (np.s_[-60:], np.s_[60:200])]
@@ -108,7 +110,9 @@ def test_bundles_have_their_colours_and_clear_edges():
     assert covered[:60].mean() < 0.35  # thin at the tips
     assert not tile[:, :MARGIN, 3].any()
     assert not tile[:, -MARGIN:, 3].any()
-    assert not atlas.colour[SIZE // ROWS :, :, 3].any()  # nothing but eight tiles is drawn
+    assert not atlas.colour[SIZE // ROWS :, :, 3].any()  # nothing but twelve tiles is drawn
+    grey = atlas.colour[100 : SIZE // ROWS - 100, 8 * 128 : 9 * 128]
+    assert np.allclose(grey[grey[..., 3] > 0.99][:, :3].mean(0), 0.87 * white, rtol=0.1)
     straight, waved = (
         (atlas.colour[100:800, x : x + 128, 3] * np.arange(128)).sum(1)
         / atlas.colour[100:800, x : x + 128, 3].sum(1).clip(1)
