@@ -13,7 +13,7 @@ SECONDS, VERDICT = (
     "fitdiff_seconds",
     "fitdiff_verdict",
 )  # custom properties of the collection of a head that was made here, not imported
-PARTS = ("mesh", "sun", "camera", "world", "hair", "lashes", "brows")
+PARTS = ("mesh", "sun", "camera", "world", "hair", "lashes", "brows", "beard")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +28,7 @@ class Head:
     hair: bpy.types.Object | None = None
     lashes: bpy.types.Object | None = None
     brows: bpy.types.Object | None = None
+    beard: bpy.types.Object | None = None
 
     @property
     def folder(self) -> str:
@@ -56,7 +57,7 @@ class Head:
 def remember(collection: bpy.types.Collection, **parts: bpy.types.ID | None) -> None:
     """Point to the parts by custom properties, which survive renaming and keep a world that no scene uses."""
     for part in PARTS:
-        if parts[part] is not None:
+        if parts.get(part) is not None:
             collection[f"fitdiff_{part}"] = parts[part]
 
 

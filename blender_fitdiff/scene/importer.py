@@ -11,6 +11,7 @@ import bpy
 from .camera import build_camera
 from .eye_corners import with_eye_corners
 from .eyes import find_cornea
+from .groom import build_groom
 from .hair import build_brows, build_hair, build_lashes
 from .heads import head_of, remember
 from .lids import find_openings
@@ -42,6 +43,7 @@ class ImportedAvatar:
     hair: bpy.types.Object | None = None
     lashes: bpy.types.Object | None = None
     brows: bpy.types.Object | None = None
+    beard: bpy.types.Object | None = None
 
 
 def import_avatar(
@@ -109,14 +111,21 @@ def _build(avatar: AvatarFolder, name: str, metre: float, *, subdivision: int, p
     sun = build_sun(f"{name} light", avatar.light, metre=metre)
     camera = build_camera(f"{name} camera", avatar.camera, photo, metre=metre)
     world = build_world(f"{name} ambient", avatar.light)
-    hair = build_hair(f"{name} hair", head, avatar)
+    if avatar.groom is None:
+        hair, beard = build_hair(f"{name} hair", head, avatar), None
+    else:
+        hair, beard = (
+            build_groom(f"{name} {part}", head, avatar.groom, kind)
+            for part, kind in (("hair", "scalp"), ("beard", "beard"))
+        )
     lashes = build_lashes(f"{name} lashes", head, avatar, openings)
     brows = build_brows(f"{name} brows", head, avatar)
     collection = bpy.data.collections.new(name)
-    for thing in (head, sun, camera, *(strands for strands in (hair, lashes, brows) if strands)):
+    for thing in (head, sun, camera, *(strands for strands in (hair, beard, lashes, brows) if strands)):
         collection.objects.link(thing)
-    remember(collection, mesh=head, sun=sun, camera=camera, world=world, hair=hair, lashes=lashes, brows=brows)
-    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials, hair, lashes, brows)
+    grown = {"hair": hair, "lashes": lashes, "brows": brows, "beard": beard}
+    remember(collection, mesh=head, sun=sun, camera=camera, world=world, **grown)
+    return ImportedAvatar(avatar, collection, head, sun, camera, world, materials, **grown)
 
 
 def _match_photo(scene: bpy.types.Scene, imported: ImportedAvatar, avatar: AvatarFolder) -> None:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ..avatar import Groom
-from .chance import random_value, random_vector
+from .chance import Chance
 from .pigment import LEAST, WHITE, reflectance
 
 Array = NDArray[Any]
 
-PER_GUIDE = 65536  # a strand's identity is that of its guide times this, plus its number
-NUMBER, FIRST, SECOND, PLACE, SLOW, QUICK, KIND, TWIST, AXIS, SHADE = range(10)  # seeds of the random numbers
+NUMBER, FIRST, SECOND, PLACE, SLOW, QUICK, SORT, TWIST, AXIS, SHADE, OWN_TWIST = range(11)  # seeds of random numbers
+PER_STRAND = 16  # a strand's seeds are these plus its number among its guide's times this; the ID is the guide's row
 ROOTS = 4  # nearest roots whose mean distance is a guide's spacing
 AWAY = 1.6  # of the spacing: how far from a guide's root its neighbours are looked for
 FILL = 0.7  # the greatest share that neighbours have in a strand
@@ -48,14 +48,14 @@ def strands_of(groom: Groom, share: float = 1.0) -> Strands:
     points, guides, colours = [], [], []
     for kind in np.unique(groom.kind):
         rows = np.flatnonzero(groom.kind == kind)
-        count = np.floor(groom.strands[rows] * np.float32(share) + random_value(rows, NUMBER)).astype(int)
+        count = np.floor(groom.strands[rows] * np.float32(share) + Chance(rows).value(NUMBER)).astype(int)
         of = np.repeat(np.arange(len(rows)), count)
         number = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
         guide = rows[of]
-        identity = guide * PER_GUIDE + number
-        points.append(_shapes(groom, turned[rows], rows, of, identity))
+        chance = Chance(guide, PER_STRAND * number)
+        points.append(_shapes(groom, turned[rows], rows, of, chance))
         guides.append(guide)
-        colours.append(_colours(groom, guide, identity))
+        colours.append(_colours(groom, guide, chance))
     along = _along(groom)
     made = np.concatenate(points)[..., (0, 2, 1)] * np.array([1, 1, -1], np.float32)
     root, tip = groom.radius
@@ -67,33 +67,33 @@ def _along(groom: Groom) -> Array:
     return np.linspace(0, 1, groom.points.shape[1], dtype=np.float32)
 
 
-def _shapes(groom: Groom, guides: Array, rows: Array, of: Array, identity: Array) -> Array:
+def _shapes(groom: Groom, guides: Array, rows: Array, of: Array, chance: Chance) -> Array:
     """guides (G, P, 3) of one kind, `rows` of the groom; of (N,) which of them each strand belongs to -> (N, P, 3)."""
     along = _along(groom)
     row = rows[of]
-    share, mixed = _mix(groom, guides, rows, of, identity)
+    share, mixed = _mix(groom, guides, rows, of, chance)
     own = guides[of]
     drawn = 1 - np.clip(groom.clump[row], 0, 1)[:, None] * along
     points = own + drawn[..., None] * (
         share[:, :1, None] * (guides[mixed[0]] - own) + share[:, 1:, None] * (guides[mixed[1]] - own)
     )
-    short, wild, _ = random_vector(identity, KIND).T
+    short, wild, _ = chance.vector(SORT).T
     reach = 1 - SHORTER * short**2
     points = _cut(points, reach)
     length = np.linalg.norm(np.diff(guides, axis=1), axis=2).sum(1)[of]
     far = (reach * length)[:, None] * along  # metres from the root
     frizz = groom.frizz[row] * (1 + STRAY * wild**STRAYS)
     curled = np.flatnonzero(groom.curl[row, 0] > 0)
-    twist = _curl(groom, points[curled], row[curled], identity[curled], far[curled])
+    twist = _curl(groom, points[curled], row[curled], chance[curled], far[curled])
     turn = np.float32(2 * np.pi)
-    wander = np.sin(turn * random_vector(identity, SLOW)[:, None] + (turn / SLOW_WAVE * far)[..., None])
-    wander += 0.5 * np.sin(turn * random_vector(identity, QUICK)[:, None] + (turn / QUICK_WAVE * far)[..., None])
+    wander = np.sin(turn * chance.vector(SLOW)[:, None] + (turn / SLOW_WAVE * far)[..., None])
+    wander += 0.5 * np.sin(turn * chance.vector(QUICK)[:, None] + (turn / QUICK_WAVE * far)[..., None])
     points += (frizz[:, None] * np.minimum(far / np.float32(GROWS), 1))[..., None] * wander
     points[curled] += twist
     return points
 
 
-def _mix(groom: Groom, guides: Array, rows: Array, of: Array, identity: Array) -> tuple[Array, tuple[Array, Array]]:
+def _mix(groom: Groom, guides: Array, rows: Array, of: Array, chance: Chance) -> tuple[Array, tuple[Array, Array]]:
     """Shares (N, 2) of two neighbours in each strand, and which guides they are: the own one where they must not mix."""
     roots, tips = guides[:, 0], guides[:, -1]
     tree = cKDTree(roots)
@@ -104,12 +104,12 @@ def _mix(groom: Groom, guides: Array, rows: Array, of: Array, identity: Array) -
     side, span = groom.side[rows], np.linalg.norm(tips - roots, axis=1)
     found = []
     for seed in (FIRST, SECOND):
-        way = random_vector(identity, seed) - np.float32(0.5)
+        way = chance.vector(seed) - np.float32(0.5)
         way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9)
         near = tree.query(roots[of] + AWAY * spacing[of, None] * way)[1]
         apart = np.linalg.norm(tips[near] - tips[of], axis=1) - np.linalg.norm(roots[near] - roots[of], axis=1)
         found.append(np.where((side[near] == side[of]) & (apart < PARTED * span[of]), near, of))
-    out, across, _ = random_vector(identity, PLACE).T
+    out, across, _ = chance.vector(PLACE).T
     out = FILL * np.sqrt(out)
     return np.stack([out * (1 - across), out * across], 1), (found[0], found[1])
 
@@ -124,14 +124,14 @@ def _cut(points: Array, reach: Array) -> Array:
     return np.asarray(start + (at - low)[..., None] * (points[strand, np.minimum(low + 1, last)] - start))
 
 
-def _curl(groom: Groom, points: Array, row: Array, identity: Array, far: Array) -> Array:
+def _curl(groom: Groom, points: Array, row: Array, chance: Chance, far: Array) -> Array:
     """What a helix round each strand adds, (N, P, 3); its radius grows over the first turn."""
     forward = np.concatenate([points[:, 1:], points[:, -1:]], 1) - np.concatenate([points[:, :1], points[:, :-1]], 1)
-    axis = random_vector(row, AXIS) - np.float32(0.5)
+    axis = Chance(row).vector(AXIS) - np.float32(0.5)
     across = _unit(np.cross(forward, axis[:, None]))
     beside = _unit(np.cross(forward, across))
     radius, wave = groom.curl[row].T[:, :, None]
-    turns = far / wave + random_value(row, TWIST)[:, None] + TOGETHER * random_value(identity, TWIST)[:, None]
+    turns = far / wave + Chance(row).value(TWIST)[:, None] + TOGETHER * chance.value(OWN_TWIST)[:, None]
     angle = np.float32(2 * np.pi) * turns
     size = radius * np.minimum(far / wave, 1)
     return np.asarray((size * np.cos(angle))[..., None] * across + (size * np.sin(angle))[..., None] * beside)
@@ -141,11 +141,11 @@ def _unit(vectors: Array) -> Array:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-20))
 
 
-def _colours(groom: Groom, guide: Array, identity: Array) -> Array:
+def _colours(groom: Groom, guide: Array, chance: Chance) -> Array:
     """(N, P, 3) linear."""
     along = _along(groom)
-    white = random_vector(identity, KIND)[:, 2] < groom.grey[guide]
-    more = 1 - DARKER + 2 * DARKER * random_value(identity, SHADE)
+    white = chance.vector(SORT)[:, 2] < groom.grey[guide]
+    more = 1 - DARKER + 2 * DARKER * chance.value(SHADE)
     melanin, redness = (ends[guide, :1] + np.diff(ends[guide]) * along for ends in (groom.melanin, groom.redness))
     melanin = 1 - np.maximum(1 - melanin, np.float32(LEAST)) ** more[:, None]
     melanin[white], redness[white] = WHITE, 0
