@@ -90,7 +90,7 @@ ROOMS = {
     "diffusion": {"errors", "networks", "perception.types"},
     "avatar": {"skin_maps", "__version__", "errors", "topology", "render", "face"},
     "hair": {"colour", "topology", "render", "face", "perception", "avatar"},
-    "pictures": {"errors", "topology", "photo", "render", "face", "perception", "avatar"},
+    "pictures": {"errors", "topology", "photo", "render", "face", "perception", "avatar", "hair"},
     "face.build": {"errors", "topology", "render", "face", "perception", "pictures"},
     "fitting": {"threads", "progress", "topology", "render", "face", "perception", "avatar", "hair"},
     "generation": {

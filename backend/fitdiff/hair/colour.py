@@ -23,7 +23,7 @@ ENDS = 0.4  # of a guide: how much of it is its root, and how much its tip
 NEIGHBOURS = 24  # guides over which colours are smoothed
 STRAYS = 0.7  # natural logarithm: how far a guide's colour may be from the whole hair's
 DARKEST, PALEST = 0.004, 0.75  # linear, of any channel
-MIRRORED = 0.6  # share of the least channel that is mirrored from the surface
+MIRRORED, MOST_MIRRORED = 0.6, 0.015  # share of the least channel that the surface mirrors, and how much it can be
 DYED, BLACK = 1.6, 0.04  # green or blue over red from which hair is dyed; not told of hair darker than the second
 DIM = 0.5  # a light that is thought to be weaker is not believed: the hair would come out too pale
 GREY_RED, GREY_FROM = 1.25, 0.10  # red over blue below which hair of that lightness holds grey strands
@@ -62,7 +62,7 @@ def hair_colour(
 
 def _within(colour: Array) -> Array:
     """(..., 3) -> the light that has gone through the hair: less what its surface mirrors, which is white."""
-    return np.asarray(colour - MIRRORED * colour.min(-1, keepdims=True))
+    return np.asarray(colour - np.minimum(MIRRORED * colour.min(-1, keepdims=True), MOST_MIRRORED))
 
 
 def _natural(colour: Array) -> Array:

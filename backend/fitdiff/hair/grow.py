@@ -14,7 +14,7 @@ from .volume import CURTAIN, Volume
 
 Array = NDArray[np.float64]
 
-GUIDES, POINTS, STEPS = 1300, 32, 80
+GUIDES, STEPS = 1300, 80
 HANGS = 0.085  # metres below the skull's middle: hair that falls further hangs by its weight
 BEHIND_LINE = 0.0005  # metres inside the hairline where roots begin
 SHOWS = 0.35  # share of hair without which a scalp that is seen is bald
@@ -39,7 +39,8 @@ class Guides:
     side: NDArray[np.uint8]
 
 
-def grow(shape: HeadShape, volume: Volume, field: HairField, random: np.random.Generator) -> Guides | None:
+def grow(shape: HeadShape, volume: Volume, field: HairField, count: int, random: np.random.Generator) -> Guides | None:
+    """count: points of a guide. None where too little of a scalp has hair."""
     hanging = bool(volume.lowest.max() > HANGS)
     parting = find_parting(shape, volume, field)
     root = _roots(shape, field, random)
@@ -55,7 +56,7 @@ def grow(shape: HeadShape, volume: Volume, field: HairField, random: np.random.G
     else:
         usual = _even(place, shape.way[root] @ volume.axes.T)
         path, last = _stand(shape, volume, field, place, normal, usual, random)
-    points = _resampled(path, last)
+    points = _resampled(path, last, count)
     front = place[:, 2] > CROWN
     return Guides(volume.places(points), root, np.where(front & hanging, side, 2).astype(np.uint8))
 
@@ -90,7 +91,8 @@ def _beside_parting(shape: HeadShape, volume: Volume, root: NDArray[np.intp], pa
     rows = np.flatnonzero(inside)
     local = volume.local(shape.place[rows])
     near = np.abs(np.abs(local[:, 0] - parting) - PARTED) < 0.0007
-    rows, local = (values[near & (local[:, 2] > CROWN)] for values in (rows, local))
+    near &= local[:, 2] > CROWN
+    rows, local = rows[near], local[near]
     cell = np.stack([local[:, 0] > parting, np.floor(local[:, 2] / APART), np.floor(local[:, 1] / APART)], 1)
     _, chosen = np.unique(cell, axis=0, return_index=True)
     return np.setdiff1d(rows[chosen], root)
@@ -249,15 +251,15 @@ def _off_the_skin(shape: HeadShape, volume: Volume, y: Array) -> Array:
     return y + (way @ volume.axes.T) * lift[:, None]
 
 
-def _resampled(path: Array, last: NDArray[np.intp]) -> Array:
-    """(G, S, 3), the last step of each -> (G, POINTS, 3), evenly spaced up to it."""
+def _resampled(path: Array, last: NDArray[np.intp], count: int) -> Array:
+    """(G, S, 3), the last step of each -> (G, count, 3), evenly spaced up to it."""
     length = np.linalg.norm(np.diff(path, axis=1), axis=-1)
     arc = np.concatenate([np.zeros((len(path), 1)), np.cumsum(length, 1)], 1)
     whole = arc[np.arange(len(path)), last]
     least = arc[:, -1] * 0 + SHORTEST
     whole = np.maximum(whole, np.minimum(least, arc[:, -1]))
-    wanted = whole[:, None] * np.linspace(0, 1, POINTS)
-    found = np.empty((len(path), POINTS, 3))
+    wanted = whole[:, None] * np.linspace(0, 1, count)
+    found = np.empty((len(path), count, 3))
     for row in range(len(path)):
         for axis in range(3):
             found[row, :, axis] = np.interp(wanted[row], arc[row], path[row, :, axis])
