@@ -51,7 +51,7 @@ def groom_of(
         strands=np.full(count, (SHORT_STRANDS if short else STRANDS) // count, np.uint16),
         clump=np.full(count, CLUMP, np.float32),
         frizz=np.full(count, FRIZZ, np.float32),
-        curl=np.tile(np.float32([style.radius, style.length]), (count, 1)),
+        curl=np.tile(np.array([style.radius, style.length], np.float32), (count, 1)),
         melanin=colour.melanin.astype(np.float32),
         redness=colour.redness.astype(np.float32),
         grey=colour.grey.astype(np.float32),
