@@ -19,7 +19,7 @@ from ..render.preview import to_bytes
 from .map_figures import lab
 
 SIDE = 512  # pixels of the photo's long side at which hair is compared
-HALF = 0.5
+HALF, COVERED = 0.5, 0.3  # shares of a pixel from which it is of the hair in the photo, and in the drawing
 LEAST = 0.01  # of the pixels: a photo with less hair, on a head without, has nothing to compare
 CLOSED = 2  # pixels: gaps between strands that are not holes
 SURE = 0.5  # of a line's direction in the photo
@@ -42,14 +42,14 @@ def hair_figures(avatar: Avatar, analysis: Analysis) -> dict[str, float | None]:
     rows, columns = np.indices(size)
     places = np.stack([columns + 0.5, rows + 0.5], -1) / scale
     shares = analysis.parting.at(places, 1 / scale)
-    seen = shares[PARTS.index("hair")] + shares[PARTS.index("beard")] > HALF
+    seen = shares[PARTS.index("hair")] > HALF
     if avatar.groom is None:
         if seen.mean() < LEAST:
             return {}
         covered = np.zeros(size, bool)
     else:
         drawn = head.draw_hair(bald, camera, light_from_avatar(avatar))
-        covered = binary_closing(drawn.alpha > 0.3, iterations=CLOSED)
+        covered = binary_closing(drawn.alpha > COVERED, iterations=CLOSED)
     figures: dict[str, float | None] = {
         "outline": float(((covered | skull) & (seen | skull)).sum() / max((covered | seen | skull).sum(), 1)),
         "bald_outline": float(skull.sum() / max((seen | skull).sum(), 1)),

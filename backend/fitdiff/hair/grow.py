@@ -21,8 +21,10 @@ SHOWS = 0.35  # share of hair without which a scalp that is seen is bald
 CROWN = -0.04  # metres towards the camera from the skull's middle: a parting ends there
 FACES = 0.25  # cosine to the camera from which it is seen
 PARTED, APART = 0.0016, 0.004  # metres: of roots beside a parting from it, and from each other
+SWEPT = (0.0, 0.35, -1.0)  # right, up, towards the camera: the way of short hair that stands high
 EVENED = 40  # neighbours over which a usual direction is averaged
 CLEAR = 0.0015  # metres that hair keeps from skin
+TOLD = 0.25  # share of the facing scalp that the photo must show to tell that a head is bald
 BALD = 0.75  # share of the scalp that is seen without hair: what else has hair cannot be told
 SHORTEST = 0.005  # metres
 WITHIN = 0.0015  # metres that hair in front keeps inside the hair's edge in the photo
@@ -68,7 +70,7 @@ def _roots(shape: HeadShape, field: HairField, random: np.random.Generator) -> N
     bare = faces & field.in_photo(pixels) & (field.share_at(pixels) < SHOWS)
     scalp = shape.inside > BEHIND_LINE
     told = scalp & faces & field.in_photo(pixels)
-    if told.any() and bare[told].mean() > BALD:
+    if told.sum() > TOLD * (scalp & faces).sum() and bare[told].mean() > BALD:
         return np.zeros(0, np.intp)
     able = np.flatnonzero(scalp & ~bare)
     if len(able) <= GUIDES:
@@ -137,6 +139,8 @@ def _hang(
     layer = (0.35 + 0.65 * np.clip((height + 25) / 90, 0, 1)) * random.uniform(0.75, 1.0, count)
     end = random.uniform(0.9, 1.0, count)
     x, velocity = place.copy(), normal.copy()
+    spread = random.uniform(0, 1, count)
+    before = np.clip((volume.lobe_width() - 0.02) / 0.05, 0, 1)[(aside > 0).astype(int)]
     path, last = [x], np.full(count, STEPS)
     for s in range(1, STEPS + 1):
         arc = s * step
@@ -144,10 +148,14 @@ def _hang(
         down = np.array([0.0, -1.0, 0.0])
         pull = np.clip(1 - np.abs(x[:, 0] - parting) / 0.085, 0, 1) * np.clip(x[:, 1] / 0.05, 0, 1)
         pull *= np.clip((x[:, 2] - CROWN) / 0.04, 0, 1)
-        back = np.clip(x[:, 2] / 0.08, 0, 1) * np.clip(x[:, 1] / 0.04 + 0.6, 0, 1)
+        back = np.clip(x[:, 2] / 0.08, 0, 1) * np.clip(x[:, 1] / 0.04 + 0.6, 0, 1) * (1 - 0.6 * before)
         desire = (0.5 + 0.5 * min(1.0, arc / 0.1)) * down + np.stack([1.1 * aside * pull, 0 * pull, -0.9 * back], 1)
         flow, weight, seen = _flow(volume, field, shape, x, desire)
-        desire = desire + 1.6 * flow * (weight * (arc > 0.01))[:, None]
+        inner, outermost = volume.lobes(x)
+        hangs = np.clip(-(x[:, 1] + 0.04) / 0.05, 0, 1) * np.clip(x[:, 2] / 0.02 + 0.5, 0, 1) * before
+        wanted = inner + spread * (outermost - inner)
+        desire[:, 0] += np.sign(x[:, 0]) * np.clip((wanted - np.abs(x[:, 0])) / 0.03, -1.2, 1.2) * hangs
+        desire = desire + 1.6 * flow * (weight * (arc > 0.01) * (1 - 0.7 * hangs))[:, None]
         desire = _tangent(desire, out)
         velocity = 0.6 * velocity + 0.4 * _unit(desire)
         velocity = _unit(velocity)
@@ -179,11 +187,10 @@ def _stand(
     skin, outer = volume.bounds(place)
     thick = np.clip(outer - skin, 0.002, 0.09)
     low = np.clip(-place[:, 1] / 0.05, 0, 1)
-    length = np.clip(1.5 * thick + 0.006, 0.006, 0.12) * random.uniform(0.8, 1.05, count) * (1 - 0.5 * low)
+    length = np.clip(1.7 * thick + 0.011, 0.011, 0.12) * random.uniform(0.8, 1.05, count) * (1 - 0.4 * low)
     step = (length / STEPS)[:, None]
-    stands = thick > 0.014
-    up_back = np.array([0.0, 0.35, -1.0])
-    base = np.where((stands & (place[:, 2] > 0))[:, None], up_back, usual)
+    stands = _rise(thick, 0.010, 0.018) * _rise(place[:, 2], -0.06, -0.02) * _rise(place[:, 1], 0.0, 0.04)
+    base = _even(place, _unit(stands[:, None] * np.array(SWEPT) + (1 - stands[:, None]) * usual))
     x, velocity = place.copy(), _unit(normal + 0.7 * _unit(base))
     path = [x]
     gone_at = np.full(count, STEPS)
@@ -264,6 +271,11 @@ def _resampled(path: Array, last: NDArray[np.intp], count: int) -> Array:
         for axis in range(3):
             found[row, :, axis] = np.interp(wanted[row], arc[row], path[row, :, axis])
     return found
+
+
+def _rise(values: Array, low: float, high: float) -> Array:
+    share = np.clip((values - low) / (high - low), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share))
 
 
 def _tangent(vectors: Array, out: Array) -> Array:

@@ -26,6 +26,8 @@ GAP = 0.015  # metres without hair after which what follows is another thing
 SURE = 0.5  # share of hair that is hair
 SMOOTH = 1.2  # levels over which an outline is smoothed
 LEAST = 0.002  # metres that any hair stands from the skin
+CHIN = 0.10  # metres below the middle from where hair hangs beside the neck
+NECK = 0.015  # metres from the vertical: hair nearer to it counts to both sides
 CURTAIN = 0.045  # metres: how thick a hanging curtain is at most
 
 
@@ -36,6 +38,7 @@ class Volume:
     outer    (2, ANGLES + LEVELS) metres from the middle, or from the vertical through it, to the hair's outline: on the
              picture's left and right, down from the top
     seen     the same, bool: whether there is any hair
+    inner    (2, LEVELS) metres from the vertical to the innermost hair that the photo shows beside the neck
     lowest   (2,) metres below the middle to which hair falls on either side
     """
 
@@ -43,6 +46,7 @@ class Volume:
     axes: Array
     outer: Array
     seen: NDArray[np.bool_]
+    inner: Array
     lowest: Array
     skull: cKDTree
     skull_radius: Array
@@ -77,6 +81,22 @@ class Volume:
         share = share * share * (3 - 2 * share)
         return skull, left + share * (right - left)
 
+    def lobes(self, local: Array) -> tuple[Array, Array]:
+        """Local (N, 3) -> how far out hair in front begins and ends at that height and side, metres from the vertical (N,)."""
+        row = (-local[:, 1] / STEP - 1).clip(0, LEVELS - 1)
+        found = [
+            np.where(local[:, 0] < 0, *(map_coordinates(side, [row], order=1, mode="nearest") for side in both))
+            for both in (self.inner, self.outer[:, ANGLES:])
+        ]
+        return found[0], found[1]
+
+    def lobe_width(self) -> Array:
+        """(2,) metres: how wide the hair is that hangs beside the neck, on either side."""
+        below = slice(int(CHIN / STEP), None)
+        seen = self.seen[:, ANGLES:][:, below]
+        width = (self.outer[:, ANGLES:] - self.inner)[:, below]
+        return np.asarray((width * seen).sum(1) / np.maximum(seen.sum(1), 1))
+
     def _skull(self, way: Array) -> Array:
         distance, near = self.skull.query(way, k=6)
         weight = 1 / (distance + 0.02)
@@ -94,16 +114,18 @@ def hair_volume(shape: HeadShape, field: HairField) -> Volume:
     above = (local[:, 1] > -0.02) & ((shape.inside > -0.05) | (local[:, 1] > 0.02))
     length = np.linalg.norm(local[above], axis=1)
     skull = cKDTree(local[above] / length[:, None])
-    volume = Volume(middle, axes, np.zeros((2, 0)), np.zeros((2, 0), bool), np.zeros(2), skull, length)
-    outer, seen = _outlines(shape, field, volume)
+    volume = Volume(
+        middle, axes, np.zeros((2, 0)), np.zeros((2, 0), bool), np.zeros((2, 0)), np.zeros(2), skull, length
+    )
+    outer, seen, inner = _outlines(shape, field, volume)
     lowest = np.array([_lowest(side[ANGLES:]) for side in seen])
-    return Volume(middle, axes, outer, seen, lowest, skull, length)
+    return Volume(middle, axes, outer, seen, inner, lowest, skull, length)
 
 
-def _outlines(shape: HeadShape, field: HairField, volume: Volume) -> tuple[Array, NDArray[np.bool_]]:
+def _outlines(shape: HeadShape, field: HairField, volume: Volume) -> tuple[Array, NDArray[np.bool_], Array]:
     reach = np.arange(0.0, REACH, FINE)
     angle = np.radians(np.linspace(90, 0, ANGLES))
-    outer, seen = [], []
+    outer, seen, inner = [], [], []
     for sign in (-1, 1):
         dome = np.stack(
             [sign * np.cos(angle)[:, None] * reach, np.sin(angle)[:, None] * reach, 0 * angle[:, None] * reach], -1
@@ -119,7 +141,9 @@ def _outlines(shape: HeadShape, field: HairField, volume: Volume) -> tuple[Array
         outer_side, seen_side = _outermost(hair, in_photo, reach, bald)
         outer.append(outer_side)
         seen.append(seen_side)
-    return np.stack(outer), np.stack(seen)
+        first = hair[ANGLES:] & (reach > NECK)
+        inner.append(np.where(first.any(1), reach[first.argmax(1)], outer_side[ANGLES:]))
+    return np.stack(outer), np.stack(seen), gaussian_filter1d(np.stack(inner), SMOOTH, axis=1, mode="nearest")
 
 
 def _outermost(

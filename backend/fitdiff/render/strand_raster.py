@@ -47,7 +47,7 @@ def draw_strands(
     points = np.asarray(points, np.float64)
     along = np.gradient(points, axis=1)
     along /= np.linalg.norm(along, axis=-1, keepdims=True).clip(1e-12)
-    shown = _lit(points, np.asarray(along, np.float64), np.asarray(colour, np.float64), camera, light)
+    shown = _lit(points, along, np.asarray(colour, np.float64), camera, light)
     behind = np.repeat(np.repeat(np.asarray(depth, np.float64), FINER, 0), FINER, 1) + SLACK
     across = 2 * radius * float(large.focal[0]) / float(np.median(away)) if len(points) else 1.0
     picture = np.zeros((height * FINER, width * FINER, 6))
@@ -97,7 +97,7 @@ def _projected(points: NDArray[np.floating], camera: Camera) -> tuple[Array, Arr
     return found.screen[0].double().numpy().reshape(*shape, 2), found.depth[0].double().numpy().reshape(shape)
 
 
-def _lit(points: Array, along: Array, colour: Array, camera: Camera, light: list[float]) -> Array:
+def _lit(points: Array, along: NDArray[np.floating], colour: Array, camera: Camera, light: list[float]) -> Array:
     """(N, P, 5): colour under the light, and the strand's way in the picture."""
     ambient, diffuse, specular, *rest = light
     tone, towards = np.array(rest[:3]), np.array(rest[3:])
