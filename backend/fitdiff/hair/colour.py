@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.spatial import cKDTree
 
 from ..colour import linear_from_srgb
@@ -17,7 +17,7 @@ from .volume import Volume
 
 Array = NDArray[np.float64]
 
-SURE, EDGE = 0.85, 4.0  # share of hair, and pixels from the hair's edge, from which a colour is the hair's own
+SURE, EDGE = 0.8, 4.0  # share of hair, and pixels from the hair's edge, from which a colour is the hair's own
 MIDDLE = 0.4  # quantile that stands for all: above it lie highlights
 ENDS = 0.4  # of a guide: how much of it is its root, and how much its tip
 NEIGHBOURS = 24  # guides over which colours are smoothed
@@ -40,10 +40,17 @@ class HairColour:
 
 
 def hair_colour(
-    points: Array, shape: HeadShape, volume: Volume, field: HairField, pixels: NDArray[np.uint8], light: Array
+    points: Array,
+    shape: HeadShape,
+    volume: Volume,
+    field: HairField,
+    share: Array,
+    pixels: NDArray[np.uint8],
+    light: Array,
 ) -> HairColour:
-    """points (G, P, 3) metres on the head as it lies in the photo; light: nine numbers."""
-    seen, albedo = _seen_albedo(points, shape, volume, field, pixels, light)
+    """points (G, P, 3) metres on the head as it lies in the photo; share: the field's, of this kind of hair; light: nine
+    numbers."""
+    seen, albedo = _seen_albedo(points, shape, volume, field, share, pixels, light)
     count = points.shape[1]
     half = max(2, round(ENDS * count))
     whole = _middle(albedo.reshape(-1, 3), seen.ravel())
@@ -81,13 +88,20 @@ def _dye(colour: Array) -> Array:
 
 
 def _seen_albedo(
-    points: Array, shape: HeadShape, volume: Volume, field: HairField, pixels: NDArray[np.uint8], light: Array
+    points: Array,
+    shape: HeadShape,
+    volume: Volume,
+    field: HairField,
+    share: Array,
+    pixels: NDArray[np.uint8],
+    light: Array,
 ) -> tuple[NDArray[np.bool_], Array]:
     """(G, P) whether the photo shows a point's hair, (G, P, 3) its colour without the light."""
     flat = points.reshape(-1, 3)
     places, _ = shape.project(flat)
     local = volume.local(flat)
-    seen = (field.share_at(places) > SURE) & (field.at(field.outside, places) < -EDGE) & (local[:, 2] > 0)
+    inner = distance_transform_edt(share > 0.5)
+    seen = (field.at(share, places) > SURE) & (field.at(inner, places) > EDGE) & (local[:, 2] > 0)
     seen &= field.in_photo(places)
     picture = linear_from_srgb(field.window.read(pixels) / 255.0, np.float64)
     observed = np.stack([field.at(gaussian_filter(picture[..., k], 1.5), places) for k in range(3)], 1)

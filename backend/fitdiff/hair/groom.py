@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from torch import Tensor
 
 from ..avatar import Groom
+from ..avatar.groom_rules import KINDS
 from ..face.hairline import has_hairline
 from ..perception.analyse import Analysis
 from ..render.camera import Camera
+from .beard import grow_beard
 from .colour import hair_colour
 from .field import see_field
 from .grow import HANGS, grow
@@ -18,7 +22,8 @@ from .volume import hair_volume
 
 STRANDS, SHORT_STRANDS = 60_000, 100_000  # of a head of long hair, and of short hair, through which skin would show
 RADIUS, SHORT_RADIUS = (0.00005, 0.00002), (0.00005, 0.000035)  # metres, at root and tip
-CLUMP, FRIZZ = 0.35, 0.0008  # how far strands draw together, and metres by which they wander
+BEARD_STRANDS = 14_000
+CLUMP, FRIZZ, BEARD_FRIZZ = 0.35, 0.0008, 0.0012  # how far strands draw together, and metres by which they wander
 
 
 def groom_of(
@@ -34,27 +39,42 @@ def groom_of(
     shape = head_shape(analysis.model, posed, neutral, camera)
     field = see_field(pixels, analysis.parting, analysis.face.landmarks468)
     volume = hair_volume(shape, field)
-    if not volume.seen.any():
-        return None
+    random = np.random.default_rng(seed)
     style = see_style(field, float(volume.lowest.max()))
-    guides = grow(shape, volume, field, style.points, np.random.default_rng(seed))
-    if guides is None:
+    short = bool(volume.lowest.max() < HANGS)
+    grown = {
+        "scalp": grow(shape, volume, field, style.points, random) if volume.seen.any() else None,
+        "beard": grow_beard(shape, volume, field, style.points, random),
+    }
+    parts = {kind: guides for kind, guides in grown.items() if guides is not None}
+    if not parts:
         return None
-    colour = hair_colour(guides.points, shape, volume, field, pixels, np.array(light))
-    count, short = len(guides.root), volume.lowest.max() < HANGS
-    moved = shape.neutral[guides.root] - shape.place[guides.root]
+    strands = {"scalp": SHORT_STRANDS if short else STRANDS, "beard": BEARD_STRANDS}
+    share = {"scalp": field.hair, "beard": field.beard}
+    colours = [
+        hair_colour(guides.points, shape, volume, field, share[kind], pixels, np.array(light))
+        for kind, guides in parts.items()
+    ]
+
+    def each(values: Mapping[str, float]) -> np.ndarray:
+        return np.concatenate([np.full(len(guides.root), values[kind]) for kind, guides in parts.items()])
+
+    root = np.concatenate([guides.root for guides in parts.values()])
+    points = np.concatenate([guides.points for guides in parts.values()])
+    per_guide = {kind: strands[kind] // len(guides.root) for kind, guides in parts.items()}
+    curl = np.array([style.radius, style.length]) * each({"scalp": 1.0, "beard": 0.0})[:, None]
     return Groom(
-        points=(guides.points + moved[:, None]).astype(np.float32),
-        uv=shape.uv[guides.root].astype(np.float32),
-        kind=np.zeros(count, np.uint8),
-        side=guides.side,
-        strands=np.full(count, (SHORT_STRANDS if short else STRANDS) // count, np.uint16),
-        clump=np.full(count, CLUMP, np.float32),
-        frizz=np.full(count, FRIZZ, np.float32),
-        curl=np.tile(np.array([style.radius, style.length], np.float32), (count, 1)),
-        melanin=colour.melanin.astype(np.float32),
-        redness=colour.redness.astype(np.float32),
-        grey=colour.grey.astype(np.float32),
-        tint=colour.tint.astype(np.float32),
+        points=(points + (shape.neutral[root] - shape.place[root])[:, None]).astype(np.float32),
+        uv=shape.uv[root].astype(np.float32),
+        kind=each({kind: KINDS.index(kind) for kind in parts}).astype(np.uint8),
+        side=np.concatenate([guides.side for guides in parts.values()]),
+        strands=each(per_guide).astype(np.uint16),
+        clump=each({"scalp": CLUMP, "beard": CLUMP}).astype(np.float32),
+        frizz=each({"scalp": FRIZZ, "beard": BEARD_FRIZZ}).astype(np.float32),
+        curl=curl.astype(np.float32),
+        melanin=np.concatenate([colour.melanin for colour in colours]).astype(np.float32),
+        redness=np.concatenate([colour.redness for colour in colours]).astype(np.float32),
+        grey=np.concatenate([colour.grey for colour in colours]).astype(np.float32),
+        tint=colours[0].tint.astype(np.float32),
         radius=np.array(SHORT_RADIUS if short else RADIUS, np.float32),
     )

@@ -45,7 +45,7 @@ def grow(shape: HeadShape, volume: Volume, field: HairField, count: int, random:
     """count: points of a guide. None where too little of a scalp has hair."""
     hanging = bool(volume.lowest.max() > HANGS)
     parting = find_parting(shape, volume, field)
-    root = _roots(shape, field, random)
+    root = _roots(shape, field, hanging, random)
     if len(root) < 20:
         return None
     if hanging:
@@ -58,29 +58,35 @@ def grow(shape: HeadShape, volume: Volume, field: HairField, count: int, random:
     else:
         usual = _even(place, shape.way[root] @ volume.axes.T)
         path, last = _stand(shape, volume, field, place, normal, usual, random)
-    points = _resampled(path, last, count)
+    points = resampled(path, last, count)
     front = place[:, 2] > CROWN
     return Guides(volume.places(points), root, np.where(front & hanging, side, 2).astype(np.uint8))
 
 
-def _roots(shape: HeadShape, field: HairField, random: np.random.Generator) -> NDArray[np.intp]:
+def _roots(shape: HeadShape, field: HairField, hanging: bool, random: np.random.Generator) -> NDArray[np.intp]:
     """Rows of samples, evenly spread over the scalp where hair grows."""
     pixels, _ = shape.project(shape.place)
     faces = (shape.normal * shape.towards).sum(1) > FACES
     bare = faces & field.in_photo(pixels) & (field.share_at(pixels) < SHOWS)
     scalp = shape.inside > BEHIND_LINE
     told = scalp & faces & field.in_photo(pixels)
-    if told.sum() > TOLD * (scalp & faces).sum() and bare[told].mean() > BALD:
+    if not hanging and told.sum() > TOLD * (scalp & faces).sum() and bare[told].mean() > BALD:
         return np.zeros(0, np.intp)
     able = np.flatnonzero(scalp & ~bare)
-    if len(able) <= GUIDES:
+    return evenly_spread(shape, able, GUIDES, random)
+
+
+def evenly_spread(
+    shape: HeadShape, able: NDArray[np.intp], count: int, random: np.random.Generator
+) -> NDArray[np.intp]:
+    """Of these rows of samples so many that lie as far from each other as they can."""
+    if len(able) <= count:
         return able
     able = random.permutation(able)
     place = shape.place[able]
-    chosen = np.empty(GUIDES, np.intp)
+    chosen = np.zeros(count, np.intp)
     distance = np.full(len(able), np.inf)
-    chosen[0] = 0
-    for k in range(1, GUIDES):
+    for k in range(1, count):
         distance = np.minimum(distance, ((place - place[chosen[k - 1]]) ** 2).sum(1))
         chosen[k] = distance.argmax()
     return able[chosen]
@@ -162,7 +168,7 @@ def _hang(
         y = x + _tangent(velocity, out) * step
         y = _towards_layer(volume, y, layer, step, arc)
         y, gone = _kept_in_picture(volume, field, shape, y, step)
-        y = _off_the_skin(shape, volume, y)
+        y = off_the_skin(shape, volume, y)
         x = y
         path.append(x)
         level = np.where(
@@ -208,7 +214,7 @@ def _stand(
         move = np.clip(wanted - radius, -0.8 * step[:, 0], 0.9 * step[:, 0])
         y = y + way * move[:, None]
         y, gone = _kept_in_picture(volume, field, shape, y, step[:, 0])
-        x = _off_the_skin(shape, volume, y)
+        x = off_the_skin(shape, volume, y)
         path.append(x)
         gone_at = np.where(gone & (gone_at == STEPS) & (s > 8), s, gone_at)
     return np.stack(path, 1), gone_at
@@ -252,13 +258,14 @@ def _kept_in_picture(
     return y, (out > CUT) & (front > 0.5)
 
 
-def _off_the_skin(shape: HeadShape, volume: Volume, y: Array) -> Array:
+def off_the_skin(shape: HeadShape, volume: Volume, y: Array, clear: float = CLEAR) -> Array:
+    """Local places (N, 3), moved out of the skin; clear: metres that they keep from it."""
     away, way = shape.away(volume.places(y))
-    lift = np.clip(CLEAR - away, 0, 0.04)
+    lift = np.clip(clear - away, 0, 0.04)
     return y + (way @ volume.axes.T) * lift[:, None]
 
 
-def _resampled(path: Array, last: NDArray[np.intp], count: int) -> Array:
+def resampled(path: Array, last: NDArray[np.intp], count: int) -> Array:
     """(G, S, 3), the last step of each -> (G, count, 3), evenly spaced up to it."""
     length = np.linalg.norm(np.diff(path, axis=1), axis=-1)
     arc = np.concatenate([np.zeros((len(path), 1)), np.cumsum(length, 1)], 1)

@@ -44,10 +44,10 @@ def draw_strands(
     height, width = camera.size
     large = camera.resized((height * FINER, width * FINER))
     screen, away = _projected(points, large)
-    points = np.asarray(points, np.float64)
-    along = np.gradient(points, axis=1)
+    places = np.asarray(points, np.float64)
+    along = np.gradient(places, axis=1)
     along /= np.linalg.norm(along, axis=-1, keepdims=True).clip(1e-12)
-    shown = _lit(points, along, np.asarray(colour, np.float64), camera, light)
+    shown = _lit(places, along, np.asarray(colour, np.float64), camera, light)
     behind = np.repeat(np.repeat(np.asarray(depth, np.float64), FINER, 0), FINER, 1) + SLACK
     across = 2 * radius * float(large.focal[0]) / float(np.median(away)) if len(points) else 1.0
     picture = np.zeros((height * FINER, width * FINER, 6))

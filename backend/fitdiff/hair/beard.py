@@ -1,0 +1,76 @@
+"""Guides of beard and moustache: rooted on the skin where the photo shows them, as long as they reach beyond the chin."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .field import HairField
+from .grow import Guides, evenly_spread, off_the_skin, resampled
+from .head_shape import HeadShape
+from .volume import Volume
+
+Array = NDArray[np.float64]
+
+GUIDES, STEPS = 320, 24
+SHARE = 0.45  # of beard in a pixel: more is a beard
+FACES = 0.12  # cosine to the camera from which skin counts as seen
+BEYOND = -0.012  # metres inside the scalp's hairline: beards grow further out than that
+LEAST = 260  # samples of skin under a beard: fewer are folds and shadows
+DENSE = 0.7  # mean share of a beard that hides the skin
+STUBBLE, SHORT, LONG = 0.0022, 0.007, 0.09  # metres
+CHEEK = 0.018  # metres: the longest hair on cheeks and lip
+REACHES = np.arange(0.002, LONG, 0.002)  # metres below the chin that are looked at
+
+
+def grow_beard(
+    shape: HeadShape, volume: Volume, field: HairField, count: int, random: np.random.Generator
+) -> Guides | None:
+    """count: points of a guide. None without a beard."""
+    pixels, _ = shape.project(shape.place)
+    share = field.at(field.beard, pixels) * field.in_photo(pixels)
+    seen = (shape.normal * shape.towards).sum(1) > FACES
+    able = np.flatnonzero((share > SHARE) & seen & (shape.inside < BEYOND))
+    if len(able) < LEAST:
+        return None
+    root = evenly_spread(shape, able, GUIDES, random)
+    place = volume.local(shape.place[root])
+    normal = shape.normal[root] @ volume.axes.T
+    length = _length(shape, volume, field, root, place, float(share[able].mean())) * random.uniform(
+        0.75, 1.05, len(root)
+    )
+    path = _paths(shape, volume, place, normal, length)
+    points = resampled(path, np.full(len(path), STEPS), count)
+    return Guides(volume.places(points), root, np.full(len(root), 3, np.uint8))
+
+
+def _length(
+    shape: HeadShape, volume: Volume, field: HairField, root: NDArray[np.intp], place: Array, share: float
+) -> Array:
+    """(G,) metres: as far as hair reaches below the lowest roots, and less further up."""
+    lowest = place[:, 1] < np.quantile(place[:, 1], 0.2)
+    below = place[lowest][:, None] - REACHES[None, :, None] * np.array([0.0, 1.0, 0.0])
+    pixels, _ = shape.project(volume.places(below))
+    hair = field.at(field.beard, pixels) > SHARE
+    reach = REACHES[np.where(hair.all(1), -1, (~hair).argmax(1))]
+    chin = float(np.clip(np.median(reach), STUBBLE, LONG))
+    if share < DENSE and chin < SHORT:
+        return np.full(len(root), STUBBLE)
+    height = place[:, 1] - place[:, 1].min()
+    down = np.clip(1 - height / 0.035, 0, 1)
+    return np.asarray(min(max(chin, SHORT), CHEEK) * (1 - down) + max(chin, SHORT) * down)
+
+
+def _paths(shape: HeadShape, volume: Volume, place: Array, normal: Array, length: Array) -> Array:
+    """(G, STEPS + 1, 3): out of the skin, down, and away from the middle of the face."""
+    step = (length / STEPS)[:, None]
+    aside = np.sign(place[:, :1]) * np.clip(np.abs(place[:, :1]) / 0.02, 0, 1) * np.array([0.35, 0.0, 0.0])
+    desire = np.array([0.0, -1.0, 0.0]) + aside
+    x, velocity = place, 0.8 * normal + 0.6 * desire
+    path = [x]
+    for _ in range(STEPS):
+        velocity = 0.88 * velocity + 0.12 * desire
+        velocity = velocity / np.linalg.norm(velocity, axis=1, keepdims=True)
+        x = off_the_skin(shape, volume, x + velocity * step, 0.0005)
+        path.append(x)
+    return np.stack(path, 1)
