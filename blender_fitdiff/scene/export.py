@@ -13,6 +13,7 @@ from ..errors import FitDiffError
 from .card_object import hair_cards
 from .exporters import EXPORTERS, USD
 from .heads import Head
+from .material import principled_of
 from .plain_materials import DISPLAY_COLOUR, plain_materials
 from .stored_groom import groom_on
 from .units import metres_per_unit
@@ -37,9 +38,9 @@ def export_head(head: Head, path: Path, *, cards: bool = True) -> Path:
     if exporter is None:
         sentence = f"“{path.name}” does not end with a format for heads: end it with .glb, .usdc, .fbx or .abc."
         raise FitDiffError("export-format", sentence)
-    strands = [one for one in (head.hair, head.lashes, head.brows) if one is not None and one.visible_get()]
+    strands = [one for one in (head.hair, head.beard, head.lashes, head.brows) if one is not None and one.visible_get()]
     stranded = suffix in STRANDED
-    groom = groom_on(head) if cards and not stranded and head.hair in strands else None
+    groom = groom_on(head) if cards and not stranded else None
     with ExitStack() as undo:
         flat = undo.enter_context(hair_cards(head, groom, clipped=suffix != ".fbx"))
         grown = strands if stranded else [flat] if flat is not None else []
@@ -76,8 +77,8 @@ def _in_metres(head: Head) -> Iterator[None]:
 
 @contextmanager
 def _colour_properties(things: Sequence[bpy.types.Object]) -> Iterator[None]:
-    """Give strands their first curve's colour as a custom property, since Alembic's exporter writes no attributes of curves,
-    and take our own properties away, which hold the avatar's folder."""
+    """Give strands the colour of their material, made plain, as a custom property, since Alembic's exporter writes no
+    attributes of curves, and take our own properties away, which hold the avatar's folder."""
     with ExitStack() as undo:
         for block in [*things, *(thing.data for thing in things)]:
             for name in [name for name in block.keys() if name.startswith(OURS)]:  # noqa: SIM118  # blocks are no dicts
@@ -85,11 +86,10 @@ def _colour_properties(things: Sequence[bpy.types.Object]) -> Iterator[None]:
                 undo.callback(block.__setitem__, name, value.to_dict() if hasattr(value, "to_dict") else value)
                 del block[name]
         for thing in things:
-            shown = getattr(thing.data, "attributes", {}).get(DISPLAY_COLOUR)
-            if shown is not None and len(shown.data):
-                first = shown.data[0]
-                thing.data[DISPLAY_COLOUR] = list(getattr(first, "color", None) or first.vector)[:3]
-                undo.callback(thing.data.__delitem__, DISPLAY_COLOUR)
+            shader = principled_of(thing.active_material) if thing.type == "CURVES" and thing.active_material else None
+            if shader is not None:
+                thing[DISPLAY_COLOUR] = list(shader.inputs["Base Color"].default_value)[:3]
+                undo.callback(thing.__delitem__, DISPLAY_COLOUR)
         yield
 
 

@@ -17,6 +17,13 @@ def to_blender(points: np.ndarray) -> np.ndarray:
     return turned
 
 
+def from_blender(points: np.ndarray) -> np.ndarray:
+    """The reverse of `to_blender`."""
+    turned = np.empty(points.shape, np.float32)
+    turned[..., 0], turned[..., 1], turned[..., 2] = points[..., 0], points[..., 2], -points[..., 1]
+    return turned
+
+
 def build_mesh(name: str, arrays: MeshArrays) -> tuple[bpy.types.Mesh, list[str]]:
     """The mesh, and the regions that its material slots stand for, in order.
 

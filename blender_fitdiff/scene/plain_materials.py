@@ -10,11 +10,15 @@ import bpy
 import numpy as np
 
 from .eyes import FILM
+from .groom import is_groom
+from .groom_nodes import COLOUR as STRAND_COLOUR
 from .hair import COLOUR
 from .heads import Head
 from .material import PORES, principled_of
+from .node_graph import NodeGraph
 
 DISPLAY_COLOUR = "displayColor"  # USD's attribute for the colour of curves; Blender's importer reads it too
+COLOURS_OF_CURVES = bpy.app.version >= (4, 5, 0)  # USD of 4.2 writes vectors of curves, not colours
 SURFACE = 0.08  # reflectance at a Specular IOR Level of 1
 
 
@@ -31,7 +35,7 @@ def plain_materials(head: Head, strands: Sequence[bpy.types.Object] = (), *, coa
         for thing in strands:
             for material in thing.data.materials:
                 if material is not None:
-                    _plain_strands(undo, material, thing.data)
+                    _plain_strands(undo, material, thing)
         yield
 
 
@@ -69,22 +73,61 @@ def _fold_coat(undo: ExitStack, material: bpy.types.Material) -> None:
     _set(undo, roughness, shader.inputs["Coat Roughness"].default_value)
 
 
-def _plain_strands(undo: ExitStack, material: bpy.types.Material, curves: bpy.types.Curves) -> None:
-    """Give all strands one colour, without the variation from strand to strand."""
-    own = material.node_tree.nodes.get(COLOUR) if material.node_tree else None
-    if own is None or own.type != "RGB" or (shader := principled_of(material)) is None:
+def _plain_strands(undo: ExitStack, material: bpy.types.Material, thing: bpy.types.Object) -> None:
+    """Give the material one colour, and the strands theirs as an attribute: of each point where they have colours of their
+    own, else of each strand."""
+    shader = principled_of(material) if material.node_tree else None
+    if shader is None:
         return
-    colour = tuple(own.outputs["Color"].default_value)
+    own = material.node_tree.nodes.get(COLOUR)
+    if own is not None and own.type == "RGB":
+        colour = tuple(own.outputs["Color"].default_value)
+        _one_colour(undo, thing.data, colour)
+    elif is_groom(thing) and (mean := _mean_colour(thing)) is not None:
+        colour = mean
+        _point_colours(undo, thing)
+    else:
+        return
     base = shader.inputs["Base Color"]
     if base.is_linked:
         _unplug(undo, material, base)
         _set(undo, base, colour)
-    if DISPLAY_COLOUR not in curves.attributes:
-        kind, channels = ("FLOAT_COLOR", 4) if bpy.app.version >= (4, 5, 0) else ("FLOAT_VECTOR", 3)
-        shown = curves.attributes.new(DISPLAY_COLOUR, kind, "CURVE")  # USD of 4.2 writes vectors of curves, not colours
-        undo.callback(lambda: curves.attributes.remove(curves.attributes[DISPLAY_COLOUR]))
-        values = np.tile(np.array(colour[:channels], np.float32), len(curves.curves))
-        shown.data.foreach_set("color" if channels == 4 else "vector", values)
+
+
+def _one_colour(undo: ExitStack, curves: bpy.types.Curves, colour: tuple[float, ...]) -> None:
+    if DISPLAY_COLOUR in curves.attributes:
+        return
+    channels = 4 if COLOURS_OF_CURVES else 3
+    shown = curves.attributes.new(DISPLAY_COLOUR, "FLOAT_COLOR" if COLOURS_OF_CURVES else "FLOAT_VECTOR", "CURVE")
+    undo.callback(lambda: curves.attributes.remove(curves.attributes[DISPLAY_COLOUR]))
+    values = np.tile(np.array(colour[:channels], np.float32), len(curves.curves))
+    shown.data.foreach_set("color" if channels == 4 else "vector", values)
+
+
+def _point_colours(undo: ExitStack, thing: bpy.types.Object) -> None:
+    """Turn the attribute that the strands are coloured by into the one that USD knows, by one more modifier."""
+    kind = "COLOUR" if COLOURS_OF_CURVES else "VECTOR"
+    graph = NodeGraph(DISPLAY_COLOUR, {})
+    coloured = graph.store(graph.geometry, DISPLAY_COLOUR, graph.named(STRAND_COLOUR, kind), kind, "POINT")
+    bare = graph.node("GeometryNodeRemoveAttribute", coloured)  # else a file would hold every colour twice
+    bare.inputs["Name"].default_value = STRAND_COLOUR
+    tree = graph.output(bare.outputs[0])
+    undo.callback(bpy.data.node_groups.remove, tree)
+    modifier = thing.modifiers.new(DISPLAY_COLOUR, "NODES")
+    undo.callback(thing.modifiers.remove, modifier)
+    modifier.node_group = tree
+
+
+def _mean_colour(thing: bpy.types.Object) -> tuple[float, ...] | None:
+    """Of the strands as they are drawn; None where they have no colours."""
+    drawn = thing.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    colours = drawn.attributes.get(STRAND_COLOUR)
+    if colours is None or colours.data_type != "FLOAT_COLOR" or not len(colours.data):
+        return None
+    values = np.empty(4 * len(colours.data), np.float32)
+    colours.data.foreach_get("color", values)
+    red, green, blue = values.reshape(-1, 4)[:, :3].mean(0).tolist()
+    return red, green, blue, 1.0
 
 
 def _unplug(

@@ -213,7 +213,7 @@ def test_alembic_keeps_shape_and_strands(grown, tmp_path):
     count = sum(len(one.data.curves) for one in (grown.hair, grown.lashes, grown.brows))
     path = export_head(grown, tmp_path / "head.abc")
     assert properties(grown.mesh) == before
-    assert "displayColor" not in grown.hair.data
+    assert "displayColor" not in grown.hair
     told = path.read_bytes()
     assert str(tmp_path).encode() not in told
     for colour in strand_colours(grown).values():

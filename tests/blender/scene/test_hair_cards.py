@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import blender_fitdiff
-from blender_fitdiff.scene import controls
 from blender_fitdiff.scene.card_atlas import COLUMNS, MARGIN, ROWS, SIZE, Look, draw_atlas
 from blender_fitdiff.scene.export import export_head
 from blender_fitdiff.scene.groom_arrays import GroomArrays
@@ -197,7 +196,8 @@ def test_an_fbx_carries_cards_and_their_pictures(head, tmp_path):
 @pytest.mark.parametrize("why", ["not wanted", "hidden", "no groom"])
 def test_without_cards(head, make_folder, tmp_path, why):
     if why == "hidden":
-        controls.set_hair(head, on=False)
+        for thing in (head.hair, head.beard):
+            thing.hide_set(True)
     if why == "no groom":
         bpy.ops.wm.read_homefile(use_empty=True)
         import_avatar(make_folder("Bo"))
