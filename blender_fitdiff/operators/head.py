@@ -8,6 +8,7 @@ import bpy
 
 from ..errors import FitDiffError
 from ..scene.controls import back_to_photo, reset_expression
+from ..scene.groom_controls import grown, regrow_hair
 from ..scene.heads import active_head, heads, require_active_head
 from ..scene.visibility import other_lamps, show_only, switch_off
 
@@ -48,6 +49,26 @@ class FITDIFF_OT_back_to_photo(_OfHead, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class FITDIFF_OT_regrow_hair(_OfHead, bpy.types.Operator):
+    """Put hair and beard back as they were imported, without what was combed, cut and removed since"""
+
+    bl_idname = "fitdiff.regrow_hair"
+    bl_label = "Regrow"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        head = active_head(context)
+        return head is not None and context.mode == "OBJECT" and bool(grown(head))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            regrow_hair(require_active_head(context))
+        except FitDiffError as error:
+            self.report({"WARNING"}, error.sentence)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
 class FITDIFF_OT_only_own_light(_OfHead, bpy.types.Operator):
     """Switch off the scene's other lamps, so that the head is lit as chosen here"""
 
@@ -77,4 +98,10 @@ class FITDIFF_OT_show_head(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (FITDIFF_OT_reset_expression, FITDIFF_OT_back_to_photo, FITDIFF_OT_only_own_light, FITDIFF_OT_show_head)
+CLASSES = (
+    FITDIFF_OT_reset_expression,
+    FITDIFF_OT_back_to_photo,
+    FITDIFF_OT_regrow_hair,
+    FITDIFF_OT_only_own_light,
+    FITDIFF_OT_show_head,
+)

@@ -11,6 +11,7 @@ import bpy
 from ..errors import FitDiffError
 from .camera import return_to_standpoint
 from .environment import build_hdri_world, find_hdri
+from .groom import is_groom
 from .hair import length_of, set_length
 from .heads import Head
 from .light import ESTIMATE
@@ -113,19 +114,22 @@ def set_maps(head: Head, on: bool, kinds: Sequence[str] = tuple(SOCKETS)) -> Non
 
 
 def hair_state(head: Head) -> tuple[bool, float | None] | None:
-    """Whether the hair is shown, and its length in metres, None where its modifier is gone; None where there is no hair."""
-    return None if head.hair is None else (not head.hair.hide_render, length_of(head.hair))
+    """Whether the hair is shown, and the length in metres of shorn hair, None where its modifier is gone and for hair from a
+    groom (groom_controls.py); None where there is no hair."""
+    if head.hair is None:
+        return None
+    return not head.hair.hide_render, None if is_groom(head.hair) else length_of(head.hair)
 
 
 def set_hair(head: Head, *, on: bool | None = None, length: float | None = None) -> None:
-    """Show the strands of hair, and set their length in metres; what is None stays as it is."""
+    """Show the strands of hair, and set the length of shorn hair in metres; what is None stays as it is."""
     if head.hair is None:
         raise FitDiffError(
             "hair-missing", "This head has no strands of hair: its photo shows no short hair, or they were deleted."
         )
     if on is not None:
         head.hair.hide_render = head.hair.hide_viewport = not on
-    if length is not None:
+    if length is not None and not is_groom(head.hair):
         set_length(head.hair, length)
 
 
@@ -148,6 +152,16 @@ def set_brows(head: Head, on: bool) -> None:
     """Show the strands over the painted brows, or hide them."""
     gone = "This head has no strands on its brows: the brows are too pale, or the strands were deleted."
     _show(head.brows, on, FitDiffError("brows-missing", gone))
+
+
+def beard_state(head: Head) -> bool | None:
+    """Whether the beard's strands are shown; None where there are none."""
+    return _shown(head.beard)
+
+
+def set_beard(head: Head, on: bool) -> None:
+    gone = "This head has no strands of beard: its photo shows none, or they were deleted."
+    _show(head.beard, on, FitDiffError("beard-missing", gone))
 
 
 def _shown(strands: bpy.types.Object | None) -> bool | None:

@@ -16,6 +16,7 @@ from .groom_rules import KINDS
 from .mesh import UV_LAYER, to_blender
 from .modifier_inputs import find_input, read_input, write_input
 from .nodes import node_tree
+from .ownership import NAME_TAG
 
 STRANDS = "FitDiff Hair"  # the modifier
 GUIDES = "fitdiff_guides"  # custom property of the object: the guides as they were imported
@@ -56,6 +57,7 @@ def regrow(hair: bpy.types.Object) -> bool:
     if not combed.users:
         bpy.data.hair_curves.remove(combed)
     hair.data.name = name
+    hair.data[NAME_TAG] = hair.data.name  # it belongs to the import, which removes it with the rest
     return True
 
 
@@ -72,7 +74,9 @@ def groom_input(hair: bpy.types.Object, name: str) -> float | None:
 def set_groom_input(hair: bpy.types.Object, name: str, value: float) -> None:
     found = _input(hair, name)
     if found is not None:
-        write_input(*found, value)
+        modifier, identifier = found
+        socket = next(item for item in modifier.node_group.interface.items_tree if item.identifier == identifier)
+        write_input(modifier, identifier, min(max(value, socket.min_value), socket.max_value))
         hair.update_tag()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable
 import bpy
 
 from ..scene import controls
+from ..scene.groom_controls import grown
 from ..scene.heads import active_head, heads, require_active_head
 from ..scene.material import SOCKETS
 from ..scene.shape_keys import FIT_RESIDUAL, START
@@ -91,7 +92,9 @@ class FITDIFF_PT_hair(_OfHead, bpy.types.Panel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         head = active_head(context)
-        return head is not None and any(strands is not None for strands in (head.hair, head.lashes, head.brows))
+        return head is not None and any(
+            strands is not None for strands in (head.hair, head.beard, head.lashes, head.brows)
+        )
 
     def draw(self, context: bpy.types.Context) -> None:
         switches, head = context.scene.fitdiff_switches, require_active_head(context)
@@ -100,6 +103,13 @@ class FITDIFF_PT_hair(_OfHead, bpy.types.Panel):
         column.use_property_split, column.use_property_decorate = True, False
         if state is not None:
             column.prop(switches, "hair_on")
+        if head.beard is not None:
+            column.prop(switches, "beard_on")
+        if grown(head):
+            for name in ("length", "density", "viewport", "melanin", "redness", "grey"):
+                column.prop(switches, f"groom_{name}", slider=True)
+            column.operator("fitdiff.regrow_hair", icon="LOOP_BACK")
+        elif state is not None:
             length = column.row()
             length.enabled = state[0] and state[1] is not None
             length.prop(switches, "hair_length", slider=True)

@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 
 from ..errors import FitDiffError
-from ..scene import controls
+from ..scene import controls, groom_controls
 from ..scene.environment import hdris
 from ..scene.hair import LONGEST
 from ..scene.heads import Head, active_head
@@ -100,6 +100,15 @@ def _write_light(head: Head, number: int) -> None:
     controls.use_hdri(head, bpy.context.scene, names[number] or None)
 
 
+def _groom(name: str) -> dict[str, Callable]:
+    """One of the groom's inputs, by its name in groom_controls.set_groom."""
+    return _switch(
+        lambda head: groom_controls.groom_state(head, name.replace("_", " ").title()) or 0.0,
+        lambda head, value: groom_controls.set_groom(head, **{name: value}),
+        0.0,
+    )
+
+
 def _maps(kind: str) -> dict[str, Callable]:
     return _switch(
         lambda head: bool(controls.maps_state(head, kind)), lambda head, on: controls.set_maps(head, on, [kind]), False
@@ -161,6 +170,60 @@ class FitDiffSwitches(bpy.types.PropertyGroup):
         step=50,
         precision=1,
         **_switch(_hair_length, lambda head, mm: controls.set_hair(head, length=mm / 1000), 0.0),
+    )
+    beard_on: bpy.props.BoolProperty(
+        name="Beard",
+        description="Strands of beard and moustache",
+        **_switch(lambda head: controls.beard_state(head) is True, controls.set_beard, False),
+    )
+    groom_length: bpy.props.FloatProperty(
+        name="Length",
+        description="1 is as long as in the photo; less cuts the strands, more stretches them",
+        min=0.0,
+        max=3.0,
+        soft_max=1.5,
+        **_groom("length"),
+    )
+    groom_density: bpy.props.FloatProperty(
+        name="Density",
+        description="1 is as many strands as the avatar has",
+        min=0.0,
+        max=3.0,
+        soft_max=2.0,
+        **_groom("density"),
+    )
+    groom_viewport: bpy.props.FloatProperty(
+        name="Viewport Share",
+        description="How many of the strands the viewport shows; renders always have all",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        **_groom("viewport_share"),
+    )
+    groom_melanin: bpy.props.FloatProperty(
+        name="Melanin",
+        description="Pigment: 0 is white, 1 is black",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        precision=3,
+        **_groom("melanin"),
+    )
+    groom_redness: bpy.props.FloatProperty(
+        name="Redness",
+        description="How red the pigment is",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        **_groom("redness"),
+    )
+    groom_grey: bpy.props.FloatProperty(
+        name="Grey",
+        description="Share of strands without pigment",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        **_groom("grey"),
     )
     lashes_on: bpy.props.BoolProperty(
         name="Lashes",
