@@ -14,7 +14,7 @@ from ..colour import linear_from_srgb
 from ..hair.field import see_field
 from ..perception.analyse import Analysis
 from ..perception.parting import PARTS
-from ..pictures.relight import Head, backdrop
+from ..pictures.relight import Head, backdrop, portrait
 from ..render.preview import to_bytes
 from .map_figures import lab
 
@@ -23,7 +23,9 @@ HALF, COVERED = 0.5, 0.3  # shares of a pixel from which it is of the hair in th
 LEAST = 0.01  # of the pixels: a photo with less hair, on a head without, has nothing to compare
 CLOSED = 2  # pixels: gaps between strands that are not holes
 SURE = 0.5  # of a line's direction in the photo
-TURNS = (45, -90, 180)  # degrees, of the pictures to look at
+TURNS = (-90, 180)  # degrees, of the pictures to look at
+ROOM, FINER = 2.0, 2  # of the head's larger side; how many times larger they are drawn
+STUDIO, LAMP = (0.5, 0.7, 0.7, 1.0, 1.0, 1.0), (-0.4, 0.6, 0.7)  # light numbers, and the lamp's way from the camera
 
 
 def hair_figures(avatar: Avatar, analysis: Analysis) -> dict[str, float | None]:
@@ -77,22 +79,15 @@ def hair_figures(avatar: Avatar, analysis: Analysis) -> dict[str, float | None]:
     return figures
 
 
-def hair_views(avatar: Avatar, pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8: the photo, the head with its hair in the photo's view and light, and turned, in a row; side: pixels of
-    each one's long side."""
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    size = (round(height * scale), round(width * scale))
-    head, camera = Head(avatar), camera_from_avatar(avatar).resized(size)
-    row = [np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.LANCZOS))]
+def hair_views(avatar: Avatar, side: int) -> list[NDArray[np.uint8]]:
+    """(side, side, 3) uint8 each, with room for hair: in the photo's view and light; under a studio's lamp turned by each of
+    TURNS."""
+    head = Head(avatar)
+    camera = portrait(avatar, side * FINER, ROOM)
+    row = []
     for turn in (0, *TURNS):
         view = head.turned(camera, turn) if turn else camera
         light = None if not turn else [*STUDIO, *(view.rotation[0].T @ torch.tensor(LAMP)).tolist()]
-        row.append(to_bytes(head.draw(view, light, shadowed=True).over(backdrop()))[0])
-    return np.concatenate(row, 1)
-
-
-STUDIO, LAMP = (
-    (0.5, 0.7, 0.7, 1.0, 1.0, 1.0),
-    (-0.4, 0.6, 0.7),
-)  # light numbers, and the lamp's direction from the camera
+        large = to_bytes(head.draw(view, light, shadowed=True).over(backdrop()))[0]
+        row.append(np.asarray(Image.fromarray(large).resize((side, side), Image.Resampling.BOX)))
+    return row

@@ -46,10 +46,21 @@ COLUMNS = (  # title, key, digits
     ("skin", "photometric", 3),
     ("hair IoU", "parting.hair_iou", 3),
     ("matte", "parting.matte_error", 4),
+    ("outline", "hair.outline", 3),
+    ("uncovered", "hair.uncovered", 3),
+    ("direction", "hair.direction", 1),
+    ("hair colour", "hair.colour", 1),
     ("seconds", "seconds", 1),
 )
 PARTING = tuple(key for _, key, _ in COLUMNS if key.startswith("parting."))
-UNDER = {"overlay": "photo.inside", "relit": "relit.whole", "flat": "flat.whole", "turned": "turned_40.whole"}
+HAIR = tuple(key for _, key, _ in COLUMNS if key.startswith("hair."))
+UNDER = {
+    "overlay": "photo.inside",
+    "relit": "relit.whole",
+    "flat": "flat.whole",
+    "turned": "turned_40.whole",
+    "hair": "photo.whole",
+}
 """The figure that stands beneath each picture of a sheet."""
 
 Figures = dict[str, float | None]
@@ -85,7 +96,7 @@ def report(
                 "medians": {
                     engine: {
                         key: html_report.spread(flat[one.portrait.name, engine][key] for one in part)
-                        for key in (*figures_of({}, known), *PARTING)
+                        for key in (*figures_of({}, known), *PARTING, *HAIR)
                     }
                     for engine in engines
                 },
@@ -96,11 +107,14 @@ def report(
 
 
 def _flat(result: PortraitResult, engine: str, network_names: Iterable[str]) -> Figures:
-    """An engine's figures and, where it has succeeded, the parting's, which are the same for all engines."""
+    """An engine's figures, its hair's and, where it has succeeded, the parting's, which are the same for all engines."""
     parting = {} if engine in result.errors else result.parting
-    return figures_of(result.engines[engine], network_names) | {
-        key: parting.get(key.partition(".")[2]) for key in PARTING
-    }
+    hair = result.engines[engine].get("hair", {})
+    return (
+        figures_of(result.engines[engine], network_names)
+        | {key: parting.get(key.partition(".")[2]) for key in PARTING}
+        | {key: hair.get(key.partition(".")[2]) for key in HAIR}
+    )
 
 
 def columns(about: Mapping[str, Any]) -> list[tuple[str, str, int]]:
@@ -112,7 +126,8 @@ def columns(about: Mapping[str, Any]) -> list[tuple[str, str, int]]:
         for column in COLUMNS
         if column[1].partition(".")[0] not in absent
         and (
-            column[1] not in PARTING or any(column[1] in figures and figures[column[1]]["count"] for figures in medians)
+            column[1] not in (*PARTING, *HAIR)
+            or any(column[1] in figures and figures[column[1]]["count"] for figures in medians)
         )
     ]
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from .. import weight_files
 from ..atomic_write import atomic_file
+from ..avatar import Avatar
 from ..face.model import MorphableModel
 from ..failures import explained
 from ..perception.analyse import analyse
@@ -25,6 +26,7 @@ from ..photo import open_photo
 from ..progress import Report, silent
 from .avatar_cache import AvatarCache
 from .engine_variants import RunSettings
+from .hair_figures import hair_figures, hair_views
 from .map_figures import lab
 from .parting_figures import parting_figures
 from .portraits import Portrait
@@ -39,13 +41,24 @@ SHOWN = {
     "flat": "flat light",
     "geometry": "clay",
     "turned": "turned 40\N{DEGREE SIGN}",
-    "behind": "from behind",
+    "hair": "with all hair",
+    "hair aside": "turned 90\N{DEGREE SIGN}",
+    "hair behind": "from behind",
 }
 """The pictures of a portrait, from left to right, with their titles."""
 TILE = 152  # pixels a side of each: eleven people then fill a sheet of 2000
 QUALITY = 92  # of the kept pictures' JPEG
 # The files that figures and pictures follow from, beside what an avatar follows from.
-JUDGES = ("map_figures", "metrics", "parting_figures", "portrait_results", "real_photos", "recognisers", "views")
+JUDGES = (
+    "hair_figures",
+    "map_figures",
+    "metrics",
+    "parting_figures",
+    "portrait_results",
+    "real_photos",
+    "recognisers",
+    "views",
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +128,8 @@ class PortraitCache:
             portrait.name, portrait.photo, engine, run_settings, lambda: reference.analysis, report
         )
         judged, parting = judge_avatar(avatar, engine, seconds, reference), reference.analysis.parting
-        drawn = judged.pictures | {"parting": _parted(reference)}
+        judged.figures["hair"] = hair_figures(avatar, reference.analysis)
+        drawn = judged.pictures | {"parting": _parted(reference)} | _with_hair(avatar)
         pictures = np.concatenate([_tile(drawn[name]) for name in SHOWN], 1)
         kept = {
             "key": key,
@@ -151,6 +165,12 @@ class _Look:
             self.seconds = time.perf_counter() - started
             self._reference = Reference(analysis)
         return self._reference
+
+
+def _with_hair(avatar: Avatar) -> dict[str, NDArray[np.uint8]]:
+    """The head with all of its hair, square: in the photo's view, turned by a quarter, and from behind."""
+    row = hair_views(avatar, TILE)
+    return dict(zip(("hair", "hair aside", "hair behind"), row, strict=True))
 
 
 def _parted(reference: Reference) -> NDArray[np.uint8]:

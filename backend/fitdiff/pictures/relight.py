@@ -121,15 +121,16 @@ def posed(avatar: Avatar) -> np.ndarray:
     return moved if mesh.fit_residual is None else moved + mesh.fit_residual
 
 
-def portrait(avatar: Avatar, side: int) -> Camera:
-    """The square round the head that `blender_fitdiff.demo` cuts out too, so that both pictures lie on each other."""
+def portrait(avatar: Avatar, side: int, margin: float = MARGIN) -> Camera:
+    """The square round the head that `blender_fitdiff.demo` cuts out too, so that both pictures lie on each other; margin: its
+    side over the head's larger one."""
     camera = camera_from_avatar(avatar)
     height, width = camera.size
     points = camera.project(torch.tensor(avatar.mesh.vertices)[None]).screen[0].double().numpy()
     low, high = points.min(0), points.max(0)
     size = np.array([width, height])
     has_photo = avatar.photo is not None
-    length = (high - low).max() * MARGIN
+    length = (high - low).max() * margin
     length = max(8, int(np.ceil(min(length, size.max()) if has_photo else length)))
     corner = np.round((low + high) / 2 - length / 2)
     if has_photo:
