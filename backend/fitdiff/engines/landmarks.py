@@ -19,6 +19,7 @@ from ..fitting.evidence import Evidence, read_evidence
 from ..fitting.initial_light import initial_light
 from ..fitting.iris_colour import iris_colour
 from ..fitting.light_guess import UNKNOWN, LightGuess
+from ..hair.drawing import draw_hair, over_head, posed_strands
 from ..hair.groom import groom_of
 from ..perception import Perception
 from ..perception.analyse import Analysis, crop_camera
@@ -27,7 +28,7 @@ from ..progress import Progress, Report, silent
 from ..render.camera import Camera
 from ..render.maps import UNPAINTED, Maps
 from ..render.preview import over_photo
-from ..render.renderer import Renderer
+from ..render.renderer import Renderer, Rendering
 
 NAME = "landmarks"
 STAGES = ("camera and shape", "skin and light", "eyes and expression", "hair", "picture")
@@ -80,9 +81,15 @@ def reconstruct(
     clock.done()
 
     shown, light = maps_from_avatar(maps, vertices), vertices.new_tensor([guess.numbers])
-    preview = over_photo(
-        analysis.photo.pixels, settings.preview_side, camera, lambda view: renderer(vertices, shown, view, light)
-    )
+    strands = None if groom is None else posed_strands(groom, neutral[0].numpy(), vertices[0].numpy())
+
+    def draw(view: Camera) -> Rendering:
+        drawn = renderer(vertices, shown, view, light)
+        if strands is None:
+            return drawn
+        return over_head(draw_hair(strands, drawn, vertices[0], renderer.mesh.triangles, view, guess.numbers), drawn)
+
+    preview = over_photo(analysis.photo.pixels, settings.preview_side, camera, draw)
     clock.done(preview)
     return avatar_from_model(
         model,

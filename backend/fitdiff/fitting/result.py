@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..avatar import Avatar, Hair, avatar_from_model
+from ..avatar import Avatar, Groom, Hair, avatar_from_model
 from ..avatar.convert import camera_to_avatar, light_to_avatar, maps_from_avatar, maps_to_avatar
 from ..face.appearance import EYE_MAP
 from ..face.arkit import named, to_arkit
@@ -18,12 +18,15 @@ from ..face.brows import brow_places
 from ..face.hairline import has_hairline
 from ..face.skin import relief
 from ..hair.brows import stored_brows
+from ..hair.drawing import draw_hair, over_head, posed_strands
 from ..hair.groom import groom_of
 from ..hair.scalp import hair_like_brows, photo_hair, stored_hair, with_photo_hair
 from ..render.atlas import Atlas
+from ..render.camera import Camera
 from ..render.geometry import vertex_normals
 from ..render.preview import over_photo
 from ..render.projection import HeadInPhoto, seen_texels
+from ..render.renderer import Rendering
 from ..resize import resized
 from .energy import drawn_over, metrics
 from .evidence import Evidence
@@ -138,18 +141,26 @@ def avatar_of(
         seed=seed,
         settings=flattened(asdict(settings)),
         metrics=metrics(drawn_over(evidence, head.rendered(), head.vertices(), head.window()), evidence),
-        preview=_preview(head, analysis.photo.pixels, maps, settings.preview_side),
+        preview=_preview(head, analysis.photo.pixels, maps, settings.preview_side, groom, neutral),
         photo=analysis.photo.pixels,
     )
     return replace(avatar, notes=notes)
 
 
-def _preview(head: FitHead, pixels: np.ndarray, maps: dict[str, np.ndarray], side: int) -> np.ndarray:
-    """(H, W, 3) uint8: the head with its finished maps over the photo, no side longer than this."""
-    shown = maps_from_avatar(maps, head.light)
-    return over_photo(
-        pixels, side, head.camera(), lambda view: head.renderer(head.vertices(), shown, view, head.light, head.shade)
-    )
+def _preview(
+    head: FitHead, pixels: np.ndarray, maps: dict[str, np.ndarray], side: int, groom: Groom | None, neutral: Tensor
+) -> np.ndarray:
+    """(H, W, 3) uint8: the head with its finished maps and its hair over the photo, no side longer than this."""
+    shown, vertices, light = maps_from_avatar(maps, head.light), head.vertices(), head.light[0].tolist()
+    strands = None if groom is None else posed_strands(groom, neutral.cpu().numpy(), vertices[0].cpu().numpy())
+
+    def draw(view: Camera) -> Rendering:
+        drawn = head.renderer(vertices, shown, view, head.light, head.shade)
+        if strands is None:
+            return drawn
+        return over_head(draw_hair(strands, drawn, vertices[0], head.renderer.mesh.triangles, view, light), drawn)
+
+    return over_photo(pixels, side, head.camera(), draw)
 
 
 def flattened(settings: dict) -> dict:

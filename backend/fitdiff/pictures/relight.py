@@ -7,24 +7,22 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..avatar import Avatar
 from ..avatar.convert import camera_from_avatar, light_from_avatar, maps_from_avatar
-from ..hair.strands import Strands, strands_of
+from ..hair.drawing import draw_hair, over_head, posed_strands
+from ..hair.strands import Strands
 from ..render.camera import Camera
 from ..render.colour import to_linear
 from ..render.preview import clay, to_bytes
-from ..render.projection import depth_picture
 from ..render.renderer import Renderer, Rendering
 from ..render.shadows import Shaded, Shadows
-from ..render.strand_raster import DrawnStrands, draw_strands, lamp_reaching
+from ..render.strand_raster import DrawnStrands, lamp_reaching
 from ..topology import Topology
 
 BACKDROP = (0.13, 0.14, 0.16)  # sRGB, as behind the pictures that Blender's side makes
 SUPERSAMPLE = 2
-DRAWN = 0.5  # share of the strands that our own pictures draw, as much thicker
 MARGIN = 1.25  # of the head's larger side
 
 
@@ -45,12 +43,8 @@ class Head:
     @cached_property
     def strands(self) -> Strands:
         """On the head in its fitted expression."""
-        groom = self.avatar.groom
-        assert groom is not None
-        neutral = np.asarray(self.avatar.mesh.vertices, np.float64)
-        _, near = cKDTree(neutral).query(groom.points[:, 0])
-        moved = self.vertices.numpy()[near] - neutral[near]
-        return strands_of(replace(groom, points=groom.points + moved[:, None].astype(np.float32)), DRAWN)
+        assert self.avatar.groom is not None
+        return posed_strands(self.avatar.groom, self.avatar.mesh.vertices, self.vertices.numpy())
 
     @torch.no_grad()
     def draw(self, camera: Camera, light: list[float] | None = None, shadowed: bool = False) -> Rendering:
@@ -62,20 +56,11 @@ class Head:
         drawn = self.renderer(self.vertices[None], self.maps, camera, numbers, shade)
         if not self.hairy:
             return drawn
-        hair = self.draw_hair(drawn, camera, numbers[0].tolist())
-        image, alpha = (torch.from_numpy(values).to(drawn.image) for values in (hair.image, hair.alpha))
-        over = 1 - alpha[None, None]
-        return replace(
-            drawn, image=image.permute(2, 0, 1)[None] + over * drawn.image, alpha=alpha[None, None] + over * drawn.alpha
-        )
+        return over_head(self.draw_hair(drawn, camera, numbers[0].tolist()), drawn)
 
     def draw_hair(self, drawn: Rendering, camera: Camera, light: list[float]) -> DrawnStrands:
         """The strands alone, where the drawn head does not hide them."""
-        projected = camera.project(self.vertices[None])
-        depth = depth_picture(drawn.face, projected.screen[0], projected.depth[0], self.renderer.mesh.triangles)
-        strands = self.strands
-        radius = float(strands.radius.mean()) / DRAWN
-        return draw_strands(strands.points, strands.colour, radius, camera, depth[0, 0].numpy(), light)
+        return draw_hair(self.strands, drawn, self.vertices, self.renderer.mesh.triangles, camera, light)
 
     def _shade_by_hair(self, shade: Shaded, numbers: Tensor) -> None:
         reaching = lamp_reaching(self.vertices.double().numpy(), self.strands.points, numbers[0, 6:].double().numpy())

@@ -1,0 +1,60 @@
+"""A groom's strands in our own pictures, over a drawn head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from ..avatar import Groom
+from ..render.camera import Camera
+from ..render.projection import depth_picture
+from ..render.renderer import Rendering
+from ..render.strand_raster import DrawnStrands, draw_strands
+from .head_shape import SHOULDERS
+from .strands import Strands, strands_of
+
+SHARE = 0.5  # of the strands that are drawn, as much thicker
+
+
+def posed_strands(groom: Groom, neutral: np.ndarray, posed: np.ndarray) -> Strands:
+    """neutral, posed (V, 3) metres: the head that the groom was made on, and where it is now."""
+    _, near = cKDTree(neutral).query(groom.points[:, 0])
+    moved = (posed - neutral)[near].astype(np.float32)
+    return strands_of(replace(groom, points=groom.points + moved[:, None]), SHARE)
+
+
+def draw_hair(
+    strands: Strands, head: Rendering, vertices: Tensor, triangles: Tensor, camera: Camera, light: list[float]
+) -> DrawnStrands:
+    """The strands where the head (vertices (V, 3), as drawn) does not hide them; light: nine numbers."""
+    projected = camera.project(vertices[None])
+    depth = depth_picture(head.face, projected.screen[0], projected.depth[0], triangles)[0, 0].cpu().numpy()
+    depth = np.minimum(depth, _body_depth(camera))
+    return draw_strands(strands.points, strands.colour, float(strands.radius.mean()) / SHARE, camera, depth, light)
+
+
+def _body_depth(camera: Camera) -> np.ndarray:
+    """(H, W) metres to the shoulders that no mesh shows, which hide hair that falls down the back; large off them."""
+    height, width = camera.size
+    rotation, position = camera.rotation[0].double().cpu().numpy(), camera.position[0].double().cpu().numpy()
+    rows, columns = np.indices((height, width)) + 0.5
+    across, down = camera.principal[0].double().cpu().numpy()
+    focal = float(camera.focal[0])
+    way = np.stack([(columns - across) / focal, (down - rows) / focal, -np.ones((height, width))], -1) @ rotation
+    middle, radii = (np.array(values) for values in SHOULDERS)
+    way, start = way / radii, (position - middle) / radii
+    a, b, c = (way * way).sum(-1), (way * start).sum(-1), float(start @ start) - 1
+    inside = b * b - a * c
+    return np.asarray(np.where(inside > 0, (-b - np.sqrt(inside.clip(0))) / a, 1e3))
+
+
+def over_head(hair: DrawnStrands, head: Rendering) -> Rendering:
+    image, alpha = (torch.from_numpy(values).to(head.image) for values in (hair.image, hair.alpha))
+    under = 1 - alpha[None, None]
+    return replace(
+        head, image=image.permute(2, 0, 1)[None] + under * head.image, alpha=alpha[None, None] + under * head.alpha
+    )
