@@ -1,4 +1,11 @@
-"""The hair's pigments along its guides, with the photo's light taken out."""
+"""The hair's pigments along its guides, with the photo's light taken out.
+
+How light comes back from strands was measured: a ball under five layers of combed strands of known pigment, drawn by Cycles
+with Blender's hair shader under an even world of strength 1, and under a sun that gives a facing surface as much. `SEEN` is
+the light that came back from them under the world, `ALBEDO` what `pigment.reflectance` says of their pigment; one curve serves
+all channels. The sun's came to `SUN` of it, since strands shade each other. The surface mirrors 2 % whatever the
+pigment, so black hair is seen as 0.02; white hair lets light through to the head and is seen as 0.4.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +19,7 @@ from scipy.spatial import cKDTree
 from ..colour import linear_from_srgb
 from .field import HairField
 from .head_shape import HeadShape
-from .pigment import pigments, reflectance
+from .pigment import WHITE, pigments, reflectance
 from .volume import Volume
 
 Array = NDArray[np.float64]
@@ -21,12 +28,16 @@ SURE, EDGE = 0.8, 4.0  # share of hair, and pixels from the hair's edge, from wh
 MIDDLE = 0.4  # quantile that stands for all: above it lie highlights
 ENDS = 0.4  # of a guide: how much of it is its root, and how much its tip
 NEIGHBOURS = 24  # guides over which colours are smoothed
-STRAYS = 0.7  # natural logarithm: how far a guide's colour may be from the whole hair's
-DARKEST, PALEST = 0.004, 0.75  # linear, of any channel
-MIRRORED, MOST_MIRRORED = 0.6, 0.015  # share of the least channel that the surface mirrors, and how much it can be
+FEW = 40  # places seen among these, below which the whole hair counts more
+MIRROR = 0.5  # weight of the other side of the head
+STRAYS = 0.9  # natural logarithm: how far a guide's colour may be from the whole hair's
+SEEN = (0.0195, 0.0200, 0.0240, 0.0300, 0.0340, 0.0580, 0.0740, 0.1120, 0.1520, 0.2320, 0.3700, 0.4300)
+ALBEDO = (0.0002, 0.0008, 0.0019, 0.0062, 0.0092, 0.0285, 0.0439, 0.0733, 0.1183, 0.2009, 0.6604, 0.7949)
+SUN = 0.85
 DYED, BLACK = 1.6, 0.04  # green or blue over red from which hair is dyed; not told of hair darker than the second
-DIM = 0.5  # a light that is thought to be weaker is not believed: the hair would come out too pale
-GREY_RED, GREY_FROM = 1.25, 0.10  # red over blue below which hair of that lightness holds grey strands
+DIM = 0.8  # a light that is thought to be weaker is not believed: the hair would come out too pale
+SHADED = 0.4  # least share of the light that reaches any hair
+SHEEN = 0.07  # as seen: darker hair is not grey but shines
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,26 +61,55 @@ def hair_colour(
 ) -> HairColour:
     """points (G, P, 3) metres on the head as it lies in the photo; share: the field's, of this kind of hair; light: nine
     numbers."""
-    seen, albedo = _seen_albedo(points, shape, volume, field, share, pixels, light)
+    seen, colour = _seen_colour(points, shape, volume, field, share, pixels, light)
     count = points.shape[1]
     half = max(2, round(ENDS * count))
-    whole = _middle(albedo.reshape(-1, 3), seen.ravel())
+    whole = _middle(colour.reshape(-1, 3), seen.ravel())
     if whole is None:
         whole = np.full(3, 0.05)
+    near, weight = _neighbours(points, shape)
     ends = np.stack(
-        [_by_guide(albedo[:, part], seen[:, part], whole) for part in (slice(0, half), slice(count - half, count))], 1
+        [
+            _by_guide(colour[:, part], seen[:, part], whole, near, weight)
+            for part in (slice(0, half), slice(count - half, count))
+        ],
+        1,
     )
-    _, near = cKDTree(points[:, 0]).query(points[:, 0], k=min(NEIGHBOURS, len(points)))
-    ends = np.exp(np.log(ends)[near].mean(1))
-    grey = _grey(ends)
     tint = _dye(whole)
-    melanin, redness = pigments(_within(ends if tint.min() < 1 else _natural(ends)))
+    melanin, redness, grey = _pigments(ends if tint.min() < 1 else _natural(ends), dyed=bool(tint.min() < 1))
     return HairColour(melanin, redness, grey, tint)
 
 
-def _within(colour: Array) -> Array:
-    """(..., 3) -> the light that has gone through the hair: less what its surface mirrors, which is white."""
-    return np.asarray(colour - np.minimum(MIRRORED * colour.min(-1, keepdims=True), MOST_MIRRORED))
+def _pigments(colour: Array, dyed: bool) -> tuple[Array, Array, Array]:
+    """(G, 2, 3) as seen under a light of 1 -> melanin, redness (G, 2) and grey (G,). Hair with less yellow than any pigment
+    leaves, and paler than black hair's sheen, is a mixture with white strands."""
+    white = np.interp(reflectance(np.array(WHITE), np.array(0.0)), ALBEDO, SEEN)
+    if dyed:
+        grey = np.zeros(len(colour))
+    else:
+        pale = np.clip((colour.mean(-1) - SHEEN) / SHEEN, 0, 1)
+        grey = (_share_of_white(colour, white) * pale).mean(1)
+    left = (colour - grey[:, None, None] * white) / (1 - grey[:, None, None])
+    melanin, redness = pigments(np.interp(left, SEEN, ALBEDO))
+    return melanin, redness, grey
+
+
+def _share_of_white(colour: Array, white: Array) -> Array:
+    """(..., 3) -> (...) the share of white strands among those without red pigment that comes nearest."""
+    melanin, grey = np.meshgrid(np.linspace(0.0, 0.999, 60) ** 0.5, np.linspace(0.0, 0.95, 40), indexing="ij")
+    pigmented = np.interp(reflectance(melanin, np.zeros_like(melanin)), ALBEDO, SEEN)
+    mixed = pigmented + grey[..., None] * (white - pigmented)
+    _, row = cKDTree(np.cbrt(mixed.reshape(-1, 3))).query(np.cbrt(colour))
+    return np.asarray(grey.ravel()[row])
+
+
+def _neighbours(points: Array, shape: HeadShape) -> tuple[NDArray[np.intp], Array]:
+    """Guides near each, on its side of the head and on the other: rows and weights, both (G, 2 NEIGHBOURS). The sides share
+    their colours, so that what is unseen is as what is seen, and light from one side fades."""
+    root = shape.neutral[shape.tree.query(points[:, 0])[1]]
+    tree, most = cKDTree(root), min(NEIGHBOURS, len(root))
+    own, other = tree.query(root, k=most)[1], tree.query(root * [-1, 1, 1], k=most)[1]
+    return np.concatenate([own, other], 1), np.repeat([1.0, MIRROR], most)[None]
 
 
 def _natural(colour: Array) -> Array:
@@ -83,11 +123,12 @@ def _dye(colour: Array) -> Array:
     red, green, blue = colour
     if max(blue, green) < DYED * red or colour.max() < BLACK:
         return np.ones(3)
-    tint = colour / reflectance(*pigments(_natural(colour))).clip(1e-3)
+    albedo = np.interp(colour, SEEN, ALBEDO)
+    tint = albedo / reflectance(*pigments(_natural(albedo))).clip(1e-3)
     return np.asarray(tint / tint.max())
 
 
-def _seen_albedo(
+def _seen_colour(
     points: Array,
     shape: HeadShape,
     volume: Volume,
@@ -96,7 +137,7 @@ def _seen_albedo(
     pixels: NDArray[np.uint8],
     light: Array,
 ) -> tuple[NDArray[np.bool_], Array]:
-    """(G, P) whether the photo shows a point's hair, (G, P, 3) its colour without the light."""
+    """(G, P) whether the photo shows a point's hair, (G, P, 3) its colour under a light of 1."""
     flat = points.reshape(-1, 3)
     places, _ = shape.project(flat)
     local = volume.local(flat)
@@ -109,25 +150,20 @@ def _seen_albedo(
     tone, towards = np.sqrt(np.array(rest[:3])), np.array(rest[3:])  # half of the tone: some of it is the skin's own
     _, way = volume.radial(local)
     facing = np.clip((way @ volume.axes) @ (towards / np.linalg.norm(towards)), 0, 1)
-    shade = tone * (ambient + diffuse * facing)[:, None]
-    albedo = np.clip(observed / np.maximum(shade, DIM), DARKEST, PALEST)
-    return seen.reshape(points.shape[:2]), albedo.reshape(points.shape)
+    strength = ambient + SUN * diffuse
+    lit = np.maximum((ambient + SUN * diffuse * facing) / strength, SHADED)
+    colour = observed / (tone * (lit * max(strength, DIM))[:, None])
+    return seen.reshape(points.shape[:2]), np.clip(colour, SEEN[0], SEEN[-1]).reshape(points.shape)
 
 
 def _middle(colours: Array, seen: NDArray[np.bool_]) -> Array | None:
     return np.asarray(np.quantile(colours[seen], MIDDLE, axis=0)) if seen.sum() > 30 else None
 
 
-def _by_guide(albedo: Array, seen: NDArray[np.bool_], whole: Array) -> Array:
-    """(G, P, 3), (G, P) -> (G, 3): the mean of what is seen, and the whole hair's colour where little is."""
-    count = seen.sum(1, keepdims=True)
-    logs = (np.log(albedo) * seen[..., None]).sum(1) / np.maximum(count, 1) - np.log(whole)
-    return np.asarray(np.exp(np.log(whole) + np.clip(logs, -STRAYS, STRAYS) * (count / (count + 3))))
-
-
-def _grey(ends: Array) -> Array:
-    """(G, 2, 3) -> (G,): pale hair without the yellow of blond hair is a mixture with white strands."""
-    mean = ends.mean(1)
-    yellow = mean[:, 0] / mean[:, 2].clip(1e-3)
-    pale = np.clip((mean.mean(1) - GREY_FROM) / 0.25, 0, 1)
-    return np.asarray(np.clip((GREY_RED + 0.35 - yellow) / 0.6, 0, 1) * pale)
+def _by_guide(colour: Array, seen: NDArray[np.bool_], whole: Array, near: NDArray[np.intp], weight: Array) -> Array:
+    """(G, P, 3), (G, P) -> (G, 3): the mean of what is seen of a guide and of those near it, and the whole hair's colour
+    where little is."""
+    logs = np.clip(np.log(colour) - np.log(whole), -STRAYS, STRAYS) * seen[..., None]
+    total = (logs.sum(1)[near] * weight[..., None]).sum(1)
+    count = (seen.sum(1)[near] * weight).sum(1)[:, None]
+    return np.asarray(whole * np.exp(total / (count + FEW)))

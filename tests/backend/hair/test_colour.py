@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from fitdiff.hair.colour import ALBEDO, SEEN, _by_guide, _dye, _natural, _pigments
+from fitdiff.hair.pigment import WHITE, reflectance
+
+
+def seen(melanin: float, redness: float, grey: float = 0.0) -> np.ndarray:
+    """(1, 2, 3): how hair of these pigments looks under a light of 1."""
+    colour, white = (
+        np.interp(reflectance(np.array(m), np.array(r)), ALBEDO, SEEN) for m, r in ((melanin, redness), (WHITE, 0.0))
+    )
+    return np.broadcast_to(colour + grey * (white - colour), (1, 2, 3))
+
+
+@pytest.mark.parametrize("pigments", [(0.12, 0.9), (0.3, 0.8), (0.5, 0.5), (0.6, 1.0)])
+def test_pigmented_hair_is_told_from_its_colour(pigments):
+    melanin, redness, grey = _pigments(seen(*pigments), dyed=False)
+
+    assert melanin == pytest.approx(pigments[0], abs=0.05)
+    assert redness == pytest.approx(pigments[1], abs=0.25)
+    assert grey < 0.12
+
+
+@pytest.mark.parametrize("share", [0.4, 0.7])
+def test_grey_hair_is_dark_hair_among_white(share):
+    melanin, _, grey = _pigments(seen(0.9, 0.0, share), dyed=False)
+
+    assert grey == pytest.approx(share, abs=0.12)
+    assert (melanin > 0.6).all()
+
+
+def test_the_sheen_of_black_hair_is_not_grey():
+    assert _pigments(seen(0.98, 0.0, 0.05), dyed=False)[2] == 0
+
+
+def test_only_dyed_hair_has_a_tint():
+    assert (_dye(seen(0.4, 0.3)[0, 0]) == 1).all()
+    red, green, blue = _dye(np.array([0.05, 0.1, 0.3]))
+    assert blue == 1 and red < 0.6
+
+
+def test_no_hair_is_bluer_than_grey():
+    assert _natural(np.array([0.1, 0.2, 0.3])) == pytest.approx([0.2, 0.2, 0.2])
+
+
+def test_unseen_guides_take_their_neighbours_colour_and_ends_may_differ():
+    whole = np.full(3, 0.1)
+    colour = np.full((3, 20, 3), 0.2)
+    lit = np.zeros((3, 20), bool)
+    lit[:2] = True
+
+    found = _by_guide(colour, lit, whole, np.array([[0, 1], [0, 1], [2, 2]]), np.ones((1, 2)) * 10)
+
+    assert found[0] == pytest.approx(0.2, rel=0.08)
+    assert found[2] == pytest.approx(whole)
