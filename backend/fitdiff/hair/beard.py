@@ -16,6 +16,7 @@ GUIDES, STEPS = 320, 24
 SHARE = 0.45  # of beard in a pixel: more is a beard
 FACES = 0.12  # cosine to the camera from which skin counts as seen
 BEYOND = -0.012  # metres inside the scalp's hairline: beards grow further out than that
+LOWEST, BACK = -0.13, 0.0  # metres, up and forward on the head at rest: the end of the jaw
 LEAST = 260  # samples of skin under a beard: fewer are folds and shadows
 DENSE = 0.7  # mean share of a beard that hides the skin
 STUBBLE, SHORT, LONG = 0.0022, 0.007, 0.09  # metres
@@ -30,7 +31,8 @@ def grow_beard(
     pixels, _ = shape.project(shape.place)
     share = field.at(field.beard, pixels) * field.in_photo(pixels)
     seen = (shape.normal * shape.towards).sum(1) > FACES
-    able = np.flatnonzero((share > SHARE) & seen & (shape.inside < BEYOND))
+    jaw = (shape.neutral[:, 1] > LOWEST) & (shape.neutral[:, 2] > BACK)  # what lies over the neck hangs from the jaw
+    able = np.flatnonzero((share > SHARE) & seen & jaw & (shape.inside < BEYOND))
     if len(able) < LEAST:
         return None
     root = evenly_spread(shape, able, GUIDES, random)
