@@ -13,8 +13,8 @@ VARIANTS = 4  # tiles of one look, which differ in their strands
 LOOKS = COLUMNS * ROWS // VARIANTS  # at most
 WIDTH, HEIGHT = SIZE // COLUMNS, SIZE // ROWS  # texels of a tile
 MARGIN = 4  # texels at a tile's sides that stay clear, so that neighbours do not bleed in
-STRANDS = 90  # of a tile
-THICK = 1.2  # texels: half of a strand's width at its root
+THICK = (1.2, 2.2)  # texels: half of a strand's width at its root, least and most
+COVER = 108  # texels: together, half of the widths of a tile's strands
 RAGGED = 0.04  # share of the length within which strands begin
 SEED = 31
 
@@ -26,6 +26,7 @@ class Look:
     root: np.ndarray  # (3,) linear RGB
     tip: np.ndarray  # (3,) linear RGB
     white: np.ndarray  # (3,) linear RGB of strands without pigment
+    thick: float = THICK[0]  # texels: half of a strand's width at its root
     grey: float = 0.0  # share of those
     clump: float = 0.5  # how far strands draw together at the tip
     frizz: float = 0.05  # share of the width that strands wander
@@ -67,14 +68,15 @@ def _draw_bundle(look: Look, random: np.random.Generator) -> tuple[np.ndarray, n
     colour = np.repeat(np.concatenate([0.7 * base, np.zeros((HEIGHT, 1))], 1)[:, None], WIDTH, 1)
     normal = np.full((HEIGHT, WIDTH, 3), (0.0, 0.0, 1.0))
     phase, rows = random.uniform(0, 2 * np.pi), np.arange(HEIGHT)[:, None]
-    for number in range(STRANDS):
+    count = round(COVER / look.thick)
+    for number in range(count):
         across, half = _path(look, along, phase, random)
         columns = np.floor(across)[:, None].astype(int) + np.arange(-2, 3)  # (HEIGHT, 5)
         off = columns + 0.5 - across[:, None]
         cover = np.clip(half[:, None] + 0.5 - np.abs(off), 0, 1) * (half > 0)[:, None]
         cover *= (columns >= MARGIN) & (columns < WIDTH - MARGIN)
         columns = columns.clip(0, WIDTH - 1)
-        shade = random.uniform(0.8, 1.2) * (0.65 + 0.35 * number / (STRANDS - 1))
+        shade = random.uniform(0.8, 1.2) * (0.65 + 0.35 * number / (count - 1))
         own = (np.broadcast_to(look.white, base.shape) if random.random() < look.grey else base) * shade
         under, ridge = colour[rows, columns], normal[rows, columns]
         opaque = np.concatenate([own, np.ones((HEIGHT, 1))], 1)[:, None]
@@ -96,5 +98,5 @@ def _path(look: Look, along: np.ndarray, phase: float, random: np.random.Generat
     wave = look.wave * np.minimum(4 * along, 1) * np.sin(2 * np.pi * look.turns * along + turn)
     across = WIDTH * (0.5 + lane * (1 - 2 * min(look.wave, 0.3)) * drawn + wander + wave)
     end = 1 - abs(random.normal(0, 0.18))
-    half = THICK * np.sqrt(np.clip(1 - along / max(end, 0.3), 0, 1))
+    half = look.thick * np.sqrt(np.clip(1 - along / max(end, 0.3), 0, 1))
     return across, np.where((half > 0) & (along > random.uniform(0, RAGGED)), half.clip(0.45), 0)

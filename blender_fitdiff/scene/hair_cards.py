@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .card_atlas import LOOKS, VARIANTS, Atlas, Look, draw_atlas, tile_box
+from .card_atlas import LOOKS, THICK, VARIANTS, WIDTH, Atlas, Look, draw_atlas, tile_box
 from .groom_arrays import GroomArrays
 from .hair_pigment import WHITE, albedo
 
@@ -14,11 +14,12 @@ TRIANGLE_LIMIT = 20_000
 SEGMENT = 0.018  # metres that one segment of a card covers, where there are triangles enough
 SEGMENTS = (2, 10)  # of a card, least and most
 OVERLAP = 2.2  # a card's width over the distance between guides
-WIDTHS = ((0.005, 0.03), (0.003, 0.012))  # metres, narrowest and widest card of scalp and beard
-SQUARE = 0.7  # a card's width over its length, at most
+WIDTHS = ((0.005, 0.03), (0.002, 0.012))  # metres, narrowest and widest card of scalp and beard
+SQUARE = (0.7, 0.5)  # a card's width over its length, at most, of scalp and beard
 AT_ROOT = 0.8  # share of its width that a card has at its root, so that the hairline is not made of steps
 TOWARDS_ROOT = 1.35  # power of a card's divisions: above 1 they are closer at the root, where hair bends most
 TILT = 0.35  # radians: standard deviation by which cards are turned about their guides
+STRAND = 5e-5  # metres: half of the width that a strand seems to have
 SUNK = 0.001  # metres that roots lie under the skin, so that no gap shows
 BESIDE = 3  # neighbours of a guide between which cards may lie
 SEED = 37
@@ -109,28 +110,49 @@ def _centre_lines(groom: GroomArrays, random: np.random.Generator) -> _Lines:
     strands = groom.strands[guide]
     fullness = np.sqrt(strands / np.median(strands)).clip(0.5, 1.3)
     narrowest, widest = np.array(WIDTHS)[groom.kind[guide]].T
-    width = np.clip(OVERLAP * spread * cell * fullness, narrowest, np.minimum(widest, SQUARE * length).clip(narrowest))
+    width = np.clip(
+        OVERLAP * spread * cell * fullness,
+        narrowest,
+        np.minimum(widest, np.array(SQUARE)[groom.kind[guide]] * length).clip(narrowest),
+    )
     # Cards widen towards their tips as guides part from each other there, and narrow as these meet.
     apart = np.linalg.norm(points - points[other[:, 0]], axis=2)  # (C, P)
     widening = (apart[:, -1:] / apart[:, :1].clip(1e-4)).clip(0.7, 1.6)
     along = np.linspace(0, 1, points.shape[1])
     widths = width[:, None] * (1 + (widening - 1) * along) * np.interp(along, (0, 0.2), (AT_ROOT, 1))
-    # Between neighbours that run side by side, the nearest ones first.
-    one, next_to = np.tile(np.arange(len(guide)), BESIDE), other.T.ravel()
-    _, first = np.unique(np.sort(np.stack([one, next_to], 1), 1), axis=0, return_index=True)
-    one, next_to = one[np.sort(first)], next_to[np.sort(first)]
-    gap = np.linalg.norm(points[one] - points[next_to], axis=2)
-    beside = (one != next_to) & (gap.max(1) < 3 * np.maximum(gap[:, 0], 0.01))
-    one, next_to = one[beside], next_to[beside]
-    room = np.cumsum(segments[one]) <= TRIANGLE_LIMIT // 2 - segments.sum()
-    one, next_to = one[room], next_to[room]
-    middle = 0.5 * (points[one] + points[next_to])
+    row, share = _between(points, other)
+    room = np.cumsum(segments[row[:, 0]]) <= TRIANGLE_LIMIT // 2 - segments.sum()
+    row, share = row[room], share[room]
+    middle = np.einsum("nk,nkpc->npc", share, points[row])
+    one = row[:, 0]
     return _Lines(
         np.concatenate([points, middle]),
         np.concatenate([widths, widths[one]])[..., None],
         np.concatenate([guide, guide[one]]),
         np.concatenate([segments, segments[one]]),
     )
+
+
+def _between(points: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lines between guides (C, P, 3) and their neighbours (C, BESIDE) that run beside them: the three rows that each is mixed
+    from, and their shares, (N, 3) both. First half-way between two, then between three, then closer to one."""
+    itself = np.arange(len(points))
+    one, next_to = np.tile(itself, BESIDE), other.T.ravel()
+    _, first = np.unique(np.sort(np.stack([one, next_to], 1), 1), axis=0, return_index=True)
+    pair = np.stack([one, next_to], 1)[np.sort(first)]
+    pair = pair[_runs_beside(points, *pair.T)]
+    three = np.stack([itself, other[:, 0], other[:, 1]], 1)
+    three = three[_runs_beside(points, itself, other[:, 0]) & _runs_beside(points, itself, other[:, 1])]
+    two = pair[:, [0, 1, 1]]
+    mixes = ((two, (0.5, 0.5, 0)), (three, (0.4, 0.3, 0.3)), (two, (0.75, 0.25, 0)), (two, (0.25, 0.75, 0)))
+    return np.concatenate([rows for rows, _ in mixes]), np.concatenate(
+        [np.tile(s, (len(rows), 1)) for rows, s in mixes]
+    )
+
+
+def _runs_beside(points: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    gap = np.linalg.norm(points[one] - points[other], axis=2)
+    return (one != other) & (gap.max(1) < 3 * np.maximum(gap[:, 0], 0.01))
 
 
 def _neighbours(roots: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -178,10 +200,10 @@ def _looks(groom: GroomArrays, lines: _Lines) -> tuple[list[Look], np.ndarray]:
         of = used[label[used] == one]
         root, tip = colour[of].mean(0)
         frizz = float((groom.frizz[of] / width[of].clip(1e-3)).mean().clip(0, 0.15))
-        looks.append(
-            Look(root, tip, white, float(groom.grey[of].mean()), float(groom.clump[of].mean()), frizz,
-                 float(wave[of].mean()), float(np.median(turns[of])))
-        )  # fmt: skip
+        thick = float((STRAND * WIDTH / width[of].mean()).clip(*THICK))
+        grey, clump = float(groom.grey[of].mean()), float(groom.clump[of].mean())
+        wave_of, turns_of = float(wave[of].mean()), float(np.median(turns[of]))
+        looks.append(Look(root, tip, white, thick, grey, clump, frizz, wave_of, turns_of))
     return looks, label[lines.guide]
 
 
