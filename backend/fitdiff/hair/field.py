@@ -10,11 +10,13 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinat
 
 from ..perception.parting import PARTS, WIDE, Parting
 from ..perception.window import Window
+from .direction import see_direction
+from .orientation import see_orientation
+from .soft_edge import follow_edges
 
 Array = NDArray[np.float64]
 
 SIDE = 512  # pixels of the window
-LINES, TOGETHER = 1.0, 3.0  # pixels: over which a strand's edge is felt, and over which strands agree on a direction
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +28,7 @@ class HairField:
     sure     0 to 1: how sure the way is, up to its sign
     outside  pixels to the nearest hair, negative within
     slope    (2, side, side): the way out of the hair, along the window's x and y
+    part_column  of the window: where hair over the forehead leaves to either side
     size     the photo's height and width
     """
 
@@ -38,6 +41,7 @@ class HairField:
     sure: Array
     outside: Array
     slope: Array
+    part_column: float
     size: tuple[int, int]
 
     def at(self, picture: Array, pixels: Array) -> Array:
@@ -60,20 +64,16 @@ class HairField:
 def see_field(pixels: NDArray[np.uint8], parting: Parting, points: NDArray[np.floating]) -> HairField:
     """pixels (H, W, 3) uint8, points (468, 2+) FaceMesh's."""
     window = Window.around(points, SIDE, WIDE)
-    places = window.places()
-    shares = parting.at(places, window.step).astype(float)
-    hair, beard, skin, background = (shares[PARTS.index(name)] for name in ("hair", "beard", "skin", "background"))
-    grey = window.read(pixels).astype(float).mean(-1) / 255
+    shares = parting.at(window.places(), window.step).astype(float)
+    picture = window.read(pixels).astype(float) / 255
+    hair, beard = (follow_edges(shares[PARTS.index(name)], picture) for name in ("hair", "beard"))
+    skin, background = (shares[PARTS.index(name)] for name in ("skin", "background"))
     inside = hair > 0.5
-    gx, gy = (gaussian_filter(grey, LINES, order=order) for order in ((0, 1), (1, 0)))
-    weight = gaussian_filter(inside.astype(float), 1.0)
-    xx, yy, xy = (gaussian_filter(value * weight, TOGETHER) for value in (gx * gx, gy * gy, gx * gy))
-    angle = 0.5 * np.arctan2(2 * xy, xx - yy) + np.pi / 2
-    sure = np.hypot(xx - yy, 2 * xy) / (xx + yy + 1e-5) * inside
-    way = np.stack([np.cos(angle), np.sin(angle)], -1)
-    way *= np.where(way[..., 1:] < 0, -1, 1)
+    angle, sure = see_orientation(picture.mean(-1), hair)
+    way, part_column = see_direction(angle, sure, hair, skin, window.inside(points))
     outside = distance_transform_edt(~inside) - distance_transform_edt(inside)
     smooth = gaussian_filter(outside, 2.0)
     slope = np.stack([gaussian_filter(smooth, 1.0, order=(0, 1)), gaussian_filter(smooth, 1.0, order=(1, 0))])
     turned = way @ (window.axes / window.step).T
-    return HairField(window, hair, beard, skin, 1 - background, turned, sure, outside, slope, pixels.shape[:2])
+    size = (pixels.shape[0], pixels.shape[1])
+    return HairField(window, hair, beard, skin, 1 - background, turned, sure, outside, slope, part_column, size)
