@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from .field import HairField
 from .grow import Guides, evenly_spread, off_the_skin, resampled
@@ -17,10 +18,11 @@ SHARE = 0.45  # of beard in a pixel: more is a beard
 FACES = 0.12  # cosine to the camera from which skin counts as seen
 BEYOND = -0.012  # metres inside the scalp's hairline: beards grow further out than that
 LOWEST, BACK = -0.13, 0.0  # metres, up and forward on the head at rest: the end of the jaw
-LEAST = 260  # samples of skin under a beard: fewer are folds and shadows
-DENSE = 0.7  # mean share of a beard that hides the skin
-STUBBLE, SHORT, LONG = 0.0022, 0.007, 0.09  # metres
+LEAST = 1500  # samples of skin under a beard: fewer are folds and shadows
+DENSE = 0.78  # mean share of a beard that hides the skin: stubble is better painted, as the skin's map has it
+SHORT, LONG = 0.0045, 0.12  # metres
 CHEEK = 0.018  # metres: the longest hair on cheeks and lip
+SKIN = 0.004  # metres below the lowest roots that are thought to be skin with stubble
 REACHES = np.arange(0.002, LONG, 0.002)  # metres below the chin that are looked at
 
 
@@ -28,39 +30,41 @@ def grow_beard(
     shape: HeadShape, volume: Volume, field: HairField, count: int, random: np.random.Generator
 ) -> Guides | None:
     """count: points of a guide. None without a beard."""
-    pixels, _ = shape.project(shape.place)
-    share = field.at(field.beard, pixels) * field.in_photo(pixels)
-    seen = (shape.normal * shape.towards).sum(1) > FACES
+    share = _share(shape, field)
     jaw = (shape.neutral[:, 1] > LOWEST) & (shape.neutral[:, 2] > BACK)  # what lies over the neck hangs from the jaw
-    able = np.flatnonzero((share > SHARE) & seen & jaw & (shape.inside < BEYOND))
-    if len(able) < LEAST:
+    able = np.flatnonzero((share > SHARE) & jaw & (shape.inside < BEYOND))
+    if len(able) < LEAST or share[able].mean() < DENSE:
         return None
     root = evenly_spread(shape, able, GUIDES, random)
     place = volume.local(shape.place[root])
     normal = shape.normal[root] @ volume.axes.T
-    length = _length(shape, volume, field, root, place, float(share[able].mean())) * random.uniform(
-        0.75, 1.05, len(root)
-    )
+    length = _length(shape, volume, field, place) * random.uniform(0.75, 1.05, len(root))
     path = _paths(shape, volume, place, normal, length)
     points = resampled(path, np.full(len(path), STEPS), count)
     return Guides(volume.places(points), root, np.full(len(root), 3, np.uint8))
 
 
-def _length(
-    shape: HeadShape, volume: Volume, field: HairField, root: NDArray[np.intp], place: Array, share: float
-) -> Array:
+def _share(shape: HeadShape, field: HairField) -> Array:
+    """(M,) of beard, as the photo shows it; where skin is turned away, that of the face's other side."""
+    pixels, _ = shape.project(shape.place)
+    facing = (shape.normal * shape.towards).sum(1)
+    share = field.at(field.beard, pixels) * field.in_photo(pixels)
+    other = cKDTree(shape.neutral).query(shape.neutral * [-1, 1, 1])[1]
+    share[facing < FACES] = 0
+    return np.asarray(np.where((facing < FACES) & (facing[other] > FACES), share[other], share))
+
+
+def _length(shape: HeadShape, volume: Volume, field: HairField, place: Array) -> Array:
     """(G,) metres: as far as hair reaches below the lowest roots, and less further up."""
     lowest = place[:, 1] < np.quantile(place[:, 1], 0.2)
     below = place[lowest][:, None] - REACHES[None, :, None] * np.array([0.0, 1.0, 0.0])
     pixels, _ = shape.project(volume.places(below))
     hair = field.at(field.beard, pixels) > SHARE
     reach = REACHES[np.where(hair.all(1), -1, (~hair).argmax(1))]
-    chin = float(np.clip(np.median(reach), STUBBLE, LONG))
-    if share < DENSE and chin < SHORT:
-        return np.full(len(root), STUBBLE)
+    chin = float(np.clip(np.median(reach) - SKIN, SHORT, LONG))
     height = place[:, 1] - place[:, 1].min()
     down = np.clip(1 - height / 0.035, 0, 1)
-    return np.asarray(min(max(chin, SHORT), CHEEK) * (1 - down) + max(chin, SHORT) * down)
+    return np.asarray(min(chin, CHEEK) * (1 - down) + chin * down)
 
 
 def _paths(shape: HeadShape, volume: Volume, place: Array, normal: Array, length: Array) -> Array:

@@ -25,7 +25,8 @@ from .volume import Volume
 Array = NDArray[np.float64]
 
 SURE, EDGE = 0.8, 4.0  # share of hair, and pixels from the hair's edge, from which a colour is the hair's own
-MIDDLE = 0.4  # quantile that stands for all: above it lie highlights
+MIDDLE, SHOWN_THROUGH = 0.4, 0.2  # quantile that stands for all: above it lie highlights, or skin between dark hair
+GREYING = 0.25  # share of white strands from which thin hair is paler than the skin
 ENDS = 0.4  # of a guide: how much of it is its root, and how much its tip
 NEIGHBOURS = 24  # guides over which colours are smoothed
 FEW = 40  # places seen among these, below which the whole hair counts more
@@ -58,13 +59,16 @@ def hair_colour(
     share: Array,
     pixels: NDArray[np.uint8],
     light: Array,
+    thin: bool = False,
 ) -> HairColour:
     """points (G, P, 3) metres on the head as it lies in the photo; share: the field's, of this kind of hair; light: nine
-    numbers."""
+    numbers; thin: whether skin shows between the strands."""
     seen, colour = _seen_colour(points, shape, volume, field, share, pixels, light)
     count = points.shape[1]
     half = max(2, round(ENDS * count))
-    whole = _middle(colour.reshape(-1, 3), seen.ravel())
+    whole = _middle(colour[seen], MIDDLE)
+    if thin and whole is not None and _pigments(_natural(whole[None, None]), dyed=False)[2] < GREYING:
+        whole = _middle(colour[seen], SHOWN_THROUGH)
     if whole is None:
         whole = np.full(3, 0.05)
     near, weight = _neighbours(points, shape)
@@ -156,14 +160,15 @@ def _seen_colour(
     return seen.reshape(points.shape[:2]), np.clip(colour, SEEN[0], SEEN[-1]).reshape(points.shape)
 
 
-def _middle(colours: Array, seen: NDArray[np.bool_]) -> Array | None:
-    return np.asarray(np.quantile(colours[seen], MIDDLE, axis=0)) if seen.sum() > 30 else None
+def _middle(colours: Array, quantile: float) -> Array | None:
+    return np.asarray(np.quantile(colours, quantile, axis=0)) if len(colours) > 30 else None
 
 
 def _by_guide(colour: Array, seen: NDArray[np.bool_], whole: Array, near: NDArray[np.intp], weight: Array) -> Array:
     """(G, P, 3), (G, P) -> (G, 3): the mean of what is seen of a guide and of those near it, and the whole hair's colour
     where little is."""
-    logs = np.clip(np.log(colour) - np.log(whole), -STRAYS, STRAYS) * seen[..., None]
+    usual = np.median(np.log(colour[seen]), 0) if seen.any() else np.log(whole)
+    logs = np.clip(np.log(colour) - usual, -STRAYS, STRAYS) * seen[..., None]
     total = (logs.sum(1)[near] * weight[..., None]).sum(1)
     count = (seen.sum(1)[near] * weight).sum(1)[:, None]
     return np.asarray(whole * np.exp(total / (count + FEW)))

@@ -52,7 +52,7 @@ def groom_of(
     strands = {"scalp": SHORT_STRANDS if short else STRANDS, "beard": BEARD_STRANDS}
     share = {"scalp": field.hair, "beard": field.beard}
     colours = [
-        hair_colour(guides.points, shape, volume, field, share[kind], pixels, np.array(light))
+        hair_colour(guides.points, shape, volume, field, share[kind], pixels, np.array(light), kind == "beard")
         for kind, guides in parts.items()
     ]
 

@@ -44,13 +44,13 @@ def test_no_hair_is_bluer_than_grey():
     assert _natural(np.array([0.1, 0.2, 0.3])) == pytest.approx([0.2, 0.2, 0.2])
 
 
-def test_unseen_guides_take_their_neighbours_colour_and_ends_may_differ():
+def test_guides_keep_their_own_colour_and_unseen_ones_have_the_whole_hairs():
     whole = np.full(3, 0.1)
-    colour = np.full((3, 20, 3), 0.2)
-    lit = np.zeros((3, 20), bool)
-    lit[:2] = True
+    colour = np.repeat([0.2, 0.1, 0.05, 0.3], 20)[:, None].repeat(3, 1).reshape(4, 20, 3)
+    lit = np.ones((4, 20), bool)
+    lit[3] = False
 
-    found = _by_guide(colour, lit, whole, np.array([[0, 1], [0, 1], [2, 2]]), np.ones((1, 2)) * 10)
+    found = _by_guide(colour, lit, whole, np.arange(4)[:, None].repeat(2, 1), np.full((1, 2), 10.0))
 
-    assert found[0] == pytest.approx(0.2, rel=0.08)
-    assert found[2] == pytest.approx(whole)
+    assert found[:3, 0] == pytest.approx([0.2, 0.1, 0.05], rel=0.1)
+    assert found[3] == pytest.approx(whole)
