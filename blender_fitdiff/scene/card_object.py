@@ -15,7 +15,7 @@ from .heads import Head
 from .mesh import UV_LAYER, to_blender
 from .nodes import node_tree
 
-STILL = 1e-5  # metres: shape keys that move no root further than this are left out
+STILL = 1e-4  # metres: shape keys that move no root further than this are left out
 ROUGHNESS, SPECULAR = 0.55, 0.3
 
 
