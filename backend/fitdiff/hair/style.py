@@ -15,6 +15,7 @@ CLEAR, TANGLED = 0.75, 0.5  # how sure lines are in combed hair, and in coils
 LEAST = 600  # pixels of hair without which nothing is told
 WAVE = (0.007, 0.07), (0.008, 0.024)  # metres: radius and length of a turn of slight waves, and of curls
 COIL = (0.0022, 0.0075)  # of coils
+COILED = 0.9  # curled and tangled from which short hair is coiled
 LONG = 0.085  # metres below the skull's middle from which hair is long: short hair shows no waves, only coils
 PER_TURN = 5  # points that a turn needs
 
@@ -41,7 +42,7 @@ def see_style(field: HairField, falls: float) -> HairStyle:
     tangled = float(np.clip((CLEAR - np.median(field.sure[inside])) / (CLEAR - TANGLED), 0, 1))
     curled = float(np.clip((wanders - STRAIGHT) / (CURLED - STRAIGHT), 0, 1))
     if falls < LONG:
-        return HairStyle(*COIL, 48) if curled * tangled > 0.8 else HairStyle(0.0, 0.0, 32)
+        return HairStyle(*COIL, 48) if curled * tangled > COILED else HairStyle(0.0, 0.0, 32)
     if curled < 0.1:
         return HairStyle(0.0, 0.0, 32)
     share = curled * (0.35 + 0.65 * tangled)
