@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 
 SURE, EDGE = 0.8, 4.0  # share of hair, and pixels from the hair's edge, from which a colour is the hair's own
 MIDDLE, SHOWN_THROUGH = 0.4, 0.2  # quantile that stands for all: above it lie highlights, or skin between dark hair
+CROPPED = 0.014  # metres: skin shows between shorter hair
 GREYING = 0.25  # share of white strands from which thin hair is paler than the skin
 ENDS = 0.4  # of a guide: how much of it is its root, and how much its tip
 NEIGHBOURS = 24  # guides over which colours are smoothed
@@ -59,15 +60,15 @@ def hair_colour(
     share: Array,
     pixels: NDArray[np.uint8],
     light: Array,
-    thin: bool = False,
 ) -> HairColour:
     """points (G, P, 3) metres on the head as it lies in the photo; share: the field's, of this kind of hair; light: nine
-    numbers; thin: whether skin shows between the strands."""
+    numbers."""
     seen, colour = _seen_colour(points, shape, volume, field, share, pixels, light)
     count = points.shape[1]
     half = max(2, round(ENDS * count))
     whole = _middle(colour[seen], MIDDLE)
-    if thin and whole is not None and _pigments(_natural(whole[None, None]), dyed=False)[2] < GREYING:
+    length = float(np.median(np.linalg.norm(np.diff(points, axis=1), axis=2).sum(1)))
+    if length < CROPPED and whole is not None and _pigments(_natural(whole[None, None]), dyed=False)[2] < GREYING:
         whole = _middle(colour[seen], SHOWN_THROUGH)
     if whole is None:
         whole = np.full(3, 0.05)

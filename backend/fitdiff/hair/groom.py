@@ -22,7 +22,7 @@ from .volume import hair_volume
 
 STRANDS, SHORT_STRANDS = 60_000, 100_000  # of a head of long hair, and of short hair, through which skin would show
 RADIUS, SHORT_RADIUS = (0.00005, 0.00002), (0.00005, 0.000035)  # metres, at root and tip
-BEARD_STRANDS = 14_000
+BEARD_STRANDS = 19_000
 CLUMP, FRIZZ, BEARD_FRIZZ = 0.35, 0.0008, 0.0012  # how far strands draw together, and metres by which they wander
 
 
@@ -52,7 +52,7 @@ def groom_of(
     strands = {"scalp": SHORT_STRANDS if short else STRANDS, "beard": BEARD_STRANDS}
     share = {"scalp": field.hair, "beard": field.beard}
     colours = [
-        hair_colour(guides.points, shape, volume, field, share[kind], pixels, np.array(light), kind == "beard")
+        hair_colour(guides.points, shape, volume, field, share[kind], pixels, np.array(light))
         for kind, guides in parts.items()
     ]
 

@@ -42,9 +42,18 @@ def grown(shape, share=0.95, below=0.0, wide=400.0):
     beard = share * ((y > nose[1] + 12) & (y < chin + below) & (np.abs(x - nose[0]) < wide))
     empty = np.zeros((SIDE, SIDE))
     field = HairField(
-        window, empty, beard, empty, empty + 1, np.zeros((SIDE, SIDE, 2)), empty, empty + 9, np.zeros((2, SIDE, SIDE)),
-        (SIDE, SIDE),
-    )  # fmt: skip
+        window,
+        hair=empty,
+        beard=beard,
+        skin=empty,
+        person=empty + 1,
+        way=np.zeros((SIDE, SIDE, 2)),
+        sure=empty,
+        outside=empty + 9,
+        slope=np.zeros((2, SIDE, SIDE)),
+        part_column=SIDE / 2,
+        size=(SIDE, SIDE),
+    )
     return grow_beard(shape, hair_volume(shape, field), field, 12, np.random.default_rng(0))
 
 
