@@ -24,12 +24,12 @@ ROOT, FALL, AWAY = 2.5, 0.08, 0.02  # weights of beginning at the hairline, of f
 LINE = 4.0  # weight of a sure line beside smoothness, which has 1
 
 
-def see_direction(angle: Array, sure: Array, hair: Array, skin: Array, points: Array) -> tuple[Array, float]:
+def see_direction(angle: Array, sure: Array, hair: Array, skin: Array, points: Array) -> Array:
     """angle, sure (N, N) of lines; hair, skin (N, N) shares; points (468, 2) in their pixels -> (N, N, 2) unit, x and y,
-    from roots to tips; and the column in which hair parts."""
+    from roots to tips."""
     inside = hair > 0.5
     if not inside.any():
-        return np.broadcast_to(np.array([0.0, 1.0]), (*hair.shape, 2)).copy(), float(points[10, 0])
+        return np.broadcast_to(np.array([0.0, 1.0]), (*hair.shape, 2)).copy()
     parting = part_column(angle, sure, inside, points)
     wish, weight = _wishes(inside, skin > 0.5, points, parting)
     coarse = [_shrunk(value) for value in (inside.astype(float), wish[..., 0] * weight, wish[..., 1] * weight, weight)]
@@ -39,7 +39,7 @@ def see_direction(angle: Array, sure: Array, hair: Array, skin: Array, points: A
     smooth = _unit(smooth)
     line = np.stack([np.cos(angle), np.sin(angle)], -1)
     along = (line * smooth).sum(-1, keepdims=True)
-    return _unit(line * np.where(along < 0, -1, 1) * sure[..., None] + 0.3 * smooth), parting
+    return _unit(line * np.where(along < 0, -1, 1) * sure[..., None] + 0.3 * smooth)
 
 
 def part_column(angle: Array, sure: Array, inside: NDArray[np.bool_], points: Array) -> float:

@@ -28,7 +28,6 @@ class HairField:
     sure     0 to 1: how sure the way is, up to its sign
     outside  pixels to the nearest hair, negative within
     slope    (2, side, side): the way out of the hair, along the window's x and y
-    part_column  of the window: where hair over the forehead leaves to either side
     size     the photo's height and width
     """
 
@@ -41,7 +40,6 @@ class HairField:
     sure: Array
     outside: Array
     slope: Array
-    part_column: float
     size: tuple[int, int]
 
     def at(self, picture: Array, pixels: Array) -> Array:
@@ -70,10 +68,10 @@ def see_field(pixels: NDArray[np.uint8], parting: Parting, points: NDArray[np.fl
     skin, background = (shares[PARTS.index(name)] for name in ("skin", "background"))
     inside = hair > 0.5
     angle, sure = see_orientation(picture.mean(-1), hair)
-    way, part_column = see_direction(angle, sure, hair, skin, window.inside(points))
+    way = see_direction(angle, sure, hair, skin, window.inside(points))
     outside = distance_transform_edt(~inside) - distance_transform_edt(inside)
     smooth = gaussian_filter(outside, 2.0)
     slope = np.stack([gaussian_filter(smooth, 1.0, order=(0, 1)), gaussian_filter(smooth, 1.0, order=(1, 0))])
     turned = way @ (window.axes / window.step).T
     size = (pixels.shape[0], pixels.shape[1])
-    return HairField(window, hair, beard, skin, 1 - background, turned, sure, outside, slope, part_column, size)
+    return HairField(window, hair, beard, skin, 1 - background, turned, sure, outside, slope, size)

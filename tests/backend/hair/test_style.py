@@ -30,7 +30,6 @@ def seen(picture):
         sure=sure,
         outside=-50 * full,
         slope=np.zeros((2, SIZE, SIZE)),
-        part_column=SIZE / 2,
         size=(SIZE, SIZE),
     )
 
