@@ -1,3 +1,5 @@
+"""The colour of hair: read from the photo, with the light and the skin beside it left out."""
+
 import numpy as np
 import pytest
 
