@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 SURE, EDGE = 0.8, 4.0  # share of hair, and pixels from the hair's edge, from which a colour is the hair's own
 MIDDLE, SHOWN_THROUGH = 0.4, 0.2  # quantile that stands for all: above it lie highlights, or skin between dark hair
-CROPPED = 0.014  # metres: skin shows between shorter hair
+CROPPED = 0.017  # metres: skin shows between shorter hair
 GREYING = 0.25  # share of white strands from which thin hair is paler than the skin
 ENDS = 0.4  # of a guide: how much of it is its root, and how much its tip
 NEIGHBOURS = 24  # guides over which colours are smoothed
@@ -67,8 +67,7 @@ def hair_colour(
     count = points.shape[1]
     half = max(2, round(ENDS * count))
     whole = _middle(colour[seen], MIDDLE)
-    length = float(np.median(np.linalg.norm(np.diff(points, axis=1), axis=2).sum(1)))
-    if length < CROPPED and whole is not None and _pigments(_natural(whole[None, None]), dyed=False)[2] < GREYING:
+    if cropped(points) and whole is not None and _pigments(_natural(whole[None, None]), dyed=False)[2] < GREYING:
         whole = _middle(colour[seen], SHOWN_THROUGH)
     if whole is None:
         whole = np.full(3, 0.05)
@@ -83,6 +82,20 @@ def hair_colour(
     tint = _dye(whole)
     melanin, redness, grey = _pigments(ends if tint.min() < 1 else _natural(ends), dyed=bool(tint.min() < 1))
     return HairColour(melanin, redness, grey, tint)
+
+
+def cropped(points: Array) -> bool:
+    """Whether hair with these guides (G, P, 3) is so short that skin shows between."""
+    return float(np.median(np.linalg.norm(np.diff(points, axis=1), axis=2).sum(1))) < CROPPED
+
+
+def as_dark_as(hair: HairColour, beard: HairColour) -> HairColour:
+    """The same hair, with the beard's pigment where it looks greyer than the beard: hair seldom is."""
+    if np.median(hair.grey) < np.median(beard.grey) + GREYING:
+        return hair
+    count = len(hair.grey)
+    melanin, redness = (np.tile(np.median(ends, 0), (count, 1)) for ends in (beard.melanin, beard.redness))
+    return HairColour(melanin, redness, np.full(count, np.median(beard.grey)), hair.tint)
 
 
 def _pigments(colour: Array, dyed: bool) -> tuple[Array, Array, Array]:

@@ -13,7 +13,7 @@ from ..face.hairline import has_hairline
 from ..perception.analyse import Analysis
 from ..render.camera import Camera
 from .beard import grow_beard
-from .colour import hair_colour
+from .colour import as_dark_as, cropped, hair_colour
 from .field import see_field
 from .grow import HANGS, grow
 from .head_shape import head_shape
@@ -55,6 +55,9 @@ def groom_of(
         hair_colour(guides.points, shape, volume, field, share[kind], pixels, np.array(light))
         for kind, guides in parts.items()
     ]
+
+    if len(parts) == 2 and cropped(parts["scalp"].points):
+        colours[0] = as_dark_as(*colours)
 
     def each(values: Mapping[str, float]) -> np.ndarray:
         return np.concatenate([np.full(len(guides.root), values[kind]) for kind, guides in parts.items()])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fitdiff.hair.colour import ALBEDO, SEEN, _by_guide, _dye, _natural, _pigments
+from fitdiff.hair.colour import ALBEDO, SEEN, HairColour, _by_guide, _dye, _natural, _pigments, as_dark_as
 from fitdiff.hair.pigment import WHITE, reflectance
 
 
@@ -56,3 +56,13 @@ def test_guides_keep_their_own_colour_and_unseen_ones_have_the_whole_hairs():
 
     assert found[:3, 0] == pytest.approx([0.2, 0.1, 0.05], rel=0.1)
     assert found[3] == pytest.approx(whole)
+
+
+def test_cropped_hair_is_not_much_greyer_than_the_beard():
+    dark, grey, pale = (
+        HairColour(np.full((4, 2), m), np.zeros((4, 2)), np.full(4, g), np.ones(3))
+        for m, g in ((0.9, 0.0), (0.8, 0.4), (0.7, 0.5))
+    )
+
+    assert (as_dark_as(pale, dark).grey == 0).all() and (as_dark_as(pale, dark).melanin == 0.9).all()
+    assert as_dark_as(pale, grey) is pale
