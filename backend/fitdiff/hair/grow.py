@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from .field import HairField
+from .fill import fill
 from .head_shape import HeadShape
 from .volume import CURTAIN, Volume
 
@@ -59,6 +60,11 @@ def grow(shape: HeadShape, volume: Volume, field: HairField, count: int, random:
         usual = _even(place, shape.way[root] @ volume.axes.T)
         path, last = _stand(shape, volume, field, place, normal, usual, random)
     points = resampled(path, last, count)
+    if hanging:
+        further, last, guide = fill(shape, volume, field, points)
+        further[:, 1:] = off_the_skin(shape, volume, further[:, 1:].reshape(-1, 3)).reshape(further[:, 1:].shape)
+        points = np.concatenate([points, resampled(further, last, count)])
+        root, place, side = (np.concatenate([values, values[guide]]) for values in (root, place, side))
     front = place[:, 2] > CROWN
     return Guides(volume.places(points), root, np.where(front & hanging, side, 2).astype(np.uint8))
 
