@@ -14,7 +14,7 @@ from .node_graph import NodeGraph, Value
 
 NUMBER, FIRST, SECOND, PLACE, SLOW, QUICK, SORT, TWIST, AXIS, SHADE, OWN_TWIST = range(11)
 PER_STRAND, PER_SEED = 16, 1 << 20
-AWAY, FILL, PARTED, SHORTER = 1.6, 0.7, 0.6, 0.3
+AWAY, LOCKS, PARTED, SHORTER = 1.6, 0.06, 0.6, 0.3
 GROWS, SLOW_WAVE, QUICK_WAVE = 0.03, 0.06, 0.034
 STRAY, STRAYS, TOGETHER, DARKER = 7.0, 24.0, 0.2, 0.25
 LEAST = 1e-4
@@ -127,12 +127,13 @@ class _Builder:
         places = graph.sample(guides, graph.named("fitdiff_root", "VECTOR"), self.index, "VECTOR")
         roots = graph.node("GeometryNodePoints", count, places).outputs[0]
         far, across, _ = graph.parts(self._chance(PLACE))
-        out = graph.times(graph.math("SQRT", far), FILL)
+        out = graph.math("SQRT", far)
         shares = graph.times(out, graph.minus(1.0, across)), graph.times(out, across)
         for number, (seed, share) in enumerate(zip((FIRST, SECOND), shares, strict=True)):
             strands = self._neighbour(strands, guides, roots, number, seed, share)
         clump = graph.node("ShaderNodeClamp", graph.times(graph.named("clump"), self.inputs["Clump"])).outputs[0]
-        drawn = graph.minus(1.0, graph.times(clump, self.along))
+        long = graph.math("MINIMUM", graph.over(graph.named("fitdiff_length"), LOCKS), 1.0)
+        drawn = graph.minus(1.0, graph.times(clump, long, self.along))
         moves = []
         for number in range(2):
             at = graph.math("ROUND", graph.times(self.step, graph.named(f"fitdiff_ratio_{number}")))

@@ -20,7 +20,7 @@ NUMBER, FIRST, SECOND, PLACE, SLOW, QUICK, SORT, TWIST, AXIS, SHADE, OWN_TWIST =
 PER_STRAND = 16  # a strand's seeds are these plus its number among its guide's times this; the ID is the guide's row
 ROOTS = 4  # nearest roots whose mean distance is a guide's spacing
 AWAY = 1.6  # of the spacing: how far from a guide's root its neighbours are looked for
-FILL = 0.7  # the greatest share that neighbours have in a strand
+LOCKS = 0.06  # metres: shorter hair draws together less
 PARTED = 0.6  # of a guide's span: neighbours whose tips are further off than their roots, by more than this, do not mix
 SHORTER = 0.3  # by what share the shortest strands are cut
 GROWS = 0.03  # metres from the root over which strands begin to wander
@@ -73,14 +73,15 @@ def _shapes(groom: Groom, guides: Array, rows: Array, of: Array, chance: Chance)
     row = rows[of]
     share, mixed = _mix(groom, guides, rows, of, chance)
     own = guides[of]
-    drawn = 1 - np.clip(groom.clump[row], 0, 1)[:, None] * along
+    length = np.linalg.norm(np.diff(guides, axis=1), axis=2).sum(1)[of]
+    clump = np.clip(groom.clump[row], 0, 1) * np.minimum(length / np.float32(LOCKS), 1)
+    drawn = 1 - clump[:, None] * along
     points = own + drawn[..., None] * (
         share[:, :1, None] * (guides[mixed[0]] - own) + share[:, 1:, None] * (guides[mixed[1]] - own)
     )
     short, wild, _ = chance.vector(SORT).T
     reach = 1 - SHORTER * short**2
     points = _cut(points, reach)
-    length = np.linalg.norm(np.diff(guides, axis=1), axis=2).sum(1)[of]
     far = (reach * length)[:, None] * along  # metres from the root
     frizz = groom.frizz[row] * (1 + STRAY * wild**STRAYS)
     curled = np.flatnonzero(groom.curl[row, 0] > 0)
@@ -110,7 +111,7 @@ def _mix(groom: Groom, guides: Array, rows: Array, of: Array, chance: Chance) ->
         apart = np.linalg.norm(tips[near] - tips[of], axis=1) - np.linalg.norm(roots[near] - roots[of], axis=1)
         found.append(np.where((side[near] == side[of]) & (apart < PARTED * span[of]), near, of))
     out, across, _ = chance.vector(PLACE).T
-    out = FILL * np.sqrt(out)
+    out = np.sqrt(out)
     return np.stack([out * (1 - across), out * across], 1), (found[0], found[1])
 
 
