@@ -22,7 +22,6 @@ STRANDS = "FitDiff Hair"  # the modifier
 GUIDES = "fitdiff_guides"  # custom property of the object: the guides as they were imported
 VIEWPORT_SHARE = 0.3  # of the strands
 ROOTS = 4  # nearest roots whose mean distance is a guide's spacing
-POLY = 1  # of the attribute curve_type
 
 
 def build_groom(
@@ -111,7 +110,6 @@ def _guides(name: str, groom: GroomArrays, rows: np.ndarray) -> bpy.types.Curves
     radius = groom.radius[0] + (groom.radius[1] - groom.radius[0]) * along**2
     _attribute(data, "radius", "FLOAT", np.tile(radius, count), "POINT")
     _attribute(data, "surface_uv_coordinate", "FLOAT2", groom.uv[rows].ravel())
-    _attribute(data, "curve_type", "INT8", np.full(count, POLY, np.int8))
     _attribute(data, "guide", "INT", rows)
     _attribute(data, "side", "INT", groom.side[rows])
     _attribute(data, "strands", "INT", groom.strands[rows])
@@ -130,7 +128,7 @@ def _guides(name: str, groom: GroomArrays, rows: np.ndarray) -> bpy.types.Curves
 
 def _attribute(data: bpy.types.Curves, name: str, kind: str, values: np.ndarray, domain: str = "CURVE") -> None:
     attribute = data.attributes.get(name) or data.attributes.new(name, kind, domain)
-    kept = {"FLOAT": np.float32, "FLOAT2": np.float32, "INT": np.int32, "INT8": np.int8}[kind]
+    kept = {"FLOAT": np.float32, "FLOAT2": np.float32, "INT": np.int32}[kind]
     attribute.data.foreach_set("vector" if kind == "FLOAT2" else "value", np.ascontiguousarray(values, kept))
 
 

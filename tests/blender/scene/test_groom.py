@@ -151,3 +151,8 @@ def test_what_is_made_are_ordinary_curves(head):
     assert {"radius", "surface_uv_coordinate", COLOUR} <= set(dict(data.attributes))
     assert not [name for name in dict(data.attributes) if name.startswith("fitdiff_")]
     assert [slot.material for slot in head.hair.material_slots]
+
+
+def test_without_the_modifier_the_guides_are_left(head):
+    head.hair.modifiers.clear()
+    assert len(strands(head.hair)) == len(head.hair.data.curves)
