@@ -21,6 +21,7 @@ from .map_figures import lab
 SIDE = 512  # pixels of the photo's long side at which hair is compared
 HALF, COVERED = 0.5, 0.3  # shares of a pixel from which it is of the hair in the photo, and in the drawing
 LEAST = 0.01  # of the pixels: a photo with less hair, on a head without, has nothing to compare
+CHIN = 152  # of FaceMesh's points
 CLOSED = 2  # pixels: gaps between strands that are not holes
 SURE = 0.5  # of a line's direction in the photo
 TURNS = (-90, 180)  # degrees, of the pictures to look at
@@ -28,8 +29,13 @@ ROOM, FINER = 2.0, 2  # of the head's larger side; how many times larger they ar
 STUDIO, LAMP = (0.5, 0.7, 0.7, 1.0, 1.0, 1.0), (-0.4, 0.6, 0.7)  # light numbers, and the lamp's way from the camera
 
 
-def hair_figures(avatar: Avatar, analysis: Analysis) -> dict[str, float | None]:
-    """outline     IoU of head and hair in the photo's view, drawn and as the parting has it; where hair lies
+def hair_figures(
+    avatar: Avatar, analysis: Analysis, mask: NDArray[np.floating] | None = None
+) -> dict[str, float | None]:
+    """mask (h, w) 0 to 1: where the photo shows hair, as another eye than the parting has it; None: the parting's own.
+
+    outline     IoU of head and hair in the photo's view, drawn and seen. Skin counts down to the chin, since necks end
+                where meshes do; hair counts all the way
     uncovered   share of the photo's hair that no hair lies on
     direction   degrees between drawn and seen lines, median where both are sure
     colour      CIE76 between the middle colours of both, in the photo's light
@@ -44,7 +50,13 @@ def hair_figures(avatar: Avatar, analysis: Analysis) -> dict[str, float | None]:
     rows, columns = np.indices(size)
     places = np.stack([columns + 0.5, rows + 0.5], -1) / scale
     shares = analysis.parting.at(places, 1 / scale)
-    seen = shares[PARTS.index("hair")] > HALF
+    share = dict(zip(PARTS, shares, strict=True))
+    seen = share["hair"] > HALF
+    if mask is not None:
+        seen = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)) > HALF
+        seen &= share["beard"] + share["brows"] < HALF  # such masks hold both at times
+    above = rows < scale * analysis.face.landmarks468[CHIN, 1]
+    face = (share["skin"] + share["brows"] + share["beard"] + share["glasses"] > HALF) & above
     if avatar.groom is None:
         if seen.mean() < LEAST:
             return {}
@@ -53,8 +65,8 @@ def hair_figures(avatar: Avatar, analysis: Analysis) -> dict[str, float | None]:
         drawn = head.draw_hair(bald, camera, light_from_avatar(avatar))
         covered = binary_closing(drawn.alpha > COVERED, iterations=CLOSED)
     figures: dict[str, float | None] = {
-        "outline": float(((covered | skull) & (seen | skull)).sum() / max((covered | seen | skull).sum(), 1)),
-        "bald_outline": float(skull.sum() / max((seen | skull).sum(), 1)),
+        "outline": _overlap(covered | (skull & above), seen | face),
+        "bald_outline": _overlap(skull & above, seen | face),
         "uncovered": float((seen & ~covered).sum() / max(seen.sum(), 1)),
         "direction": None,
         "colour": None,
@@ -62,7 +74,7 @@ def hair_figures(avatar: Avatar, analysis: Analysis) -> dict[str, float | None]:
     if avatar.groom is None:
         return figures
     field = see_field(analysis.photo.pixels, analysis.parting, analysis.face.landmarks468)
-    both = seen & (drawn.alpha > 0.8) & (shares[PARTS.index("hair")] > 0.8)
+    both = seen & (drawn.alpha > 0.8) & (share["hair"] > 0.8)
     strength = np.linalg.norm(drawn.way, axis=-1) / drawn.alpha.clip(1e-3)
     sure = both & (field.at(field.sure, places) > SURE) & (strength > SURE)
     if sure.sum() > 100:
@@ -77,6 +89,10 @@ def hair_figures(avatar: Avatar, analysis: Analysis) -> dict[str, float | None]:
         colours = [np.median(values, 0).astype(np.float32) for values in (linear_from_srgb(small[both]), mine)]
         figures["colour"] = float(np.linalg.norm(lab(colours[0]) - lab(colours[1])))
     return figures
+
+
+def _overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float((one & other).sum() / max((one | other).sum(), 1))
 
 
 def hair_views(avatar: Avatar, side: int) -> list[NDArray[np.uint8]]:

@@ -48,9 +48,20 @@ def agreement(
 
 def parting_figures(parting: Parting, width: int, photo: Path) -> dict[str, float | None]:
     """`agreement` with the masks of this photo, width pixels wide; empty where they are not there."""
-    paths = [photo.parent.parent / kind / f"{photo.stem}.png" for kind in (HAIR, MATTE)]
-    if not all(path.is_file() for path in paths):
+    hair, matte = hair_mask(photo), _mask(photo, MATTE)
+    if hair is None or matte is None:
         return {}
-    hair, matte = (np.asarray(Image.open(path).convert("L"), np.float32) / 255 for path in paths)
     shares, seen, _ = on_masks(parting, width, hair.shape)
     return agreement(shares, seen, hair, matte)
+
+
+def hair_mask(photo: Path) -> NDArray[np.float32] | None:
+    """(h, w) 0..1: the mask of hair that lies beside a portrait."""
+    return _mask(photo, HAIR)
+
+
+def _mask(photo: Path, kind: str) -> NDArray[np.float32] | None:
+    path = photo.parent.parent / kind / f"{photo.stem}.png"
+    if not path.is_file():
+        return None
+    return np.asarray(np.asarray(Image.open(path).convert("L")) / 255, np.float32)

@@ -28,7 +28,7 @@ from .avatar_cache import AvatarCache
 from .engine_variants import RunSettings
 from .hair_figures import hair_figures, hair_views
 from .map_figures import lab
-from .parting_figures import parting_figures
+from .parting_figures import hair_mask, parting_figures
 from .portraits import Portrait
 from .real_photos import Reference, judge_avatar
 from .recognisers import EXTRA
@@ -128,7 +128,7 @@ class PortraitCache:
             portrait.name, portrait.photo, engine, run_settings, lambda: reference.analysis, report
         )
         judged, parting = judge_avatar(avatar, engine, seconds, reference), reference.analysis.parting
-        judged.figures["hair"] = hair_figures(avatar, reference.analysis)
+        judged.figures["hair"] = hair_figures(avatar, reference.analysis, hair_mask(portrait.photo))
         drawn = judged.pictures | {"parting": _parted(reference)} | _with_hair(avatar)
         pictures = np.concatenate([_tile(drawn[name]) for name in SHOWN], 1)
         kept = {

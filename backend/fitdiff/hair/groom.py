@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..avatar import Groom
@@ -21,7 +22,8 @@ from .style import see_style
 from .volume import hair_volume
 
 STRANDS, SHORT_STRANDS = 60_000, 100_000  # of a head of long hair, and of short hair, through which skin would show
-RADIUS, SHORT_RADIUS = (0.00005, 0.00002), (0.00005, 0.000035)  # metres, at root and tip
+RADIUS, SHORT_RADIUS = (0.00005, 0.00002), (0.00006, 0.00004)  # metres, at root and tip
+NEIGHBOURS, THINNED = 6, (0.8, 3.0)  # guides that are compared; bounds of how much denser strands stand
 BEARD_STRANDS = 19_000
 CLUMP, FRIZZ, BEARD_FRIZZ = 0.35, 0.0008, 0.0012  # how far strands draw together, and metres by which they wander
 
@@ -64,14 +66,14 @@ def groom_of(
 
     root = np.concatenate([guides.root for guides in parts.values()])
     points = np.concatenate([guides.points for guides in parts.values()])
-    per_guide = {kind: strands[kind] // len(guides.root) for kind, guides in parts.items()}
+    per_guide = [strands[kind] * _thinned(guides.points) for kind, guides in parts.items()]
     curl = np.array([style.radius, style.length]) * each({"scalp": 1.0, "beard": 0.0})[:, None]
     return Groom(
         points=(points + (shape.neutral[root] - shape.place[root])[:, None]).astype(np.float32),
         uv=shape.uv[root].astype(np.float32),
         kind=each({kind: KINDS.index(kind) for kind in parts}).astype(np.uint8),
         side=np.concatenate([guides.side for guides in parts.values()]),
-        strands=each(per_guide).astype(np.uint16),
+        strands=np.concatenate(per_guide).astype(np.uint16),
         clump=each({"scalp": CLUMP, "beard": CLUMP}).astype(np.float32),
         frizz=each({"scalp": FRIZZ, "beard": BEARD_FRIZZ}).astype(np.float32),
         curl=curl.astype(np.float32),
@@ -81,3 +83,12 @@ def groom_of(
         tint=colours[0].tint.astype(np.float32),
         radius=np.array(SHORT_RADIUS if short else RADIUS, np.float32),
     )
+
+
+def _thinned(points: np.ndarray) -> np.ndarray:
+    """(G, P, 3) -> (G,) each guide's share of the strands: more where guides part, as at the whorl, so that no skin shows."""
+    distance, near = cKDTree(points[:, 0]).query(points[:, 0], k=min(NEIGHBOURS + 1, len(points)))
+    early = points[:, points.shape[1] // 4]
+    parted = np.linalg.norm(early[near[:, 1:]] - early[:, None], axis=-1).mean(1) / distance[:, 1:].mean(1).clip(1e-4)
+    weight = np.clip(parted, *THINNED)
+    return np.asarray(weight / weight.sum())

@@ -162,6 +162,7 @@ def _hang(
         pull *= np.clip((x[:, 2] - CROWN) / 0.04, 0, 1)
         back = np.clip(x[:, 2] / 0.08, 0, 1) * np.clip(x[:, 1] / 0.04 + 0.6, 0, 1) * (1 - 0.6 * before)
         desire = (0.5 + 0.5 * min(1.0, arc / 0.1)) * down + np.stack([1.1 * aside * pull, 0 * pull, -0.9 * back], 1)
+        desire[:, 2] -= np.clip((x[:, 1] - 0.05) / 0.03, 0, 1)  # over the crown: weight alone would part it there
         flow, weight, seen = _flow(volume, field, shape, x, desire)
         inner, outermost = volume.lobes(x)
         hangs = np.clip(-(x[:, 1] + 0.04) / 0.05, 0, 1) * np.clip(x[:, 2] / 0.02 + 0.5, 0, 1) * before
