@@ -20,7 +20,8 @@ from ..fitting.initial_light import initial_light
 from ..fitting.iris_colour import iris_colour
 from ..fitting.light_guess import UNKNOWN, LightGuess
 from ..hair.drawing import draw_hair, over_head, posed_strands
-from ..hair.groom import groom_of
+from ..hair.groom import groom_of, painted_scalp
+from ..hair.scalp import PhotoHair, with_photo_hair
 from ..perception import Perception
 from ..perception.analyse import Analysis, crop_camera
 from ..perception.pose_fit import refuse_unclear
@@ -72,12 +73,12 @@ def reconstruct(
     gaze = evidence.gaze[0].to(like)
     arkit = _sliders(analysis, pose.expression)
     iris = iris_colour(analysis.photo.pixels, analysis.face, analysis.mask.eyes_shown)
-    maps = _base_maps(model, guess.melanin, guess.haemoglobin, iris)
     clock.done()
 
     vertices = model.vertices(identity[None], expression[None], gaze[None])
     neutral = model.vertices(identity[None])
     groom = groom_of(analysis, vertices[0], neutral[0], camera, guess.numbers, seed)
+    maps = _base_maps(model, guess.melanin, guess.haemoglobin, iris, None if groom is None else painted_scalp(groom))
     clock.done()
 
     shown, light = maps_from_avatar(maps, vertices), vertices.new_tensor([guess.numbers])
@@ -144,11 +145,16 @@ def _sliders(analysis: Analysis, expression: np.ndarray) -> dict[str, float]:
 
 
 def _base_maps(
-    model: MorphableModel, melanin: float, haemoglobin: float, iris: np.ndarray | None = None
+    model: MorphableModel,
+    melanin: float,
+    haemoglobin: float,
+    iris: np.ndarray | None = None,
+    scalp: PhotoHair | None = None,
 ) -> dict[str, np.ndarray]:
-    """All maps of an avatar, 8 bits, as it stores them; iris (3,) linear, None for brown eyes."""
+    """All maps of an avatar, 8 bits, as it stores them; iris (3,) linear, None for brown eyes; scalp: painted under hair."""
     with torch.no_grad():
         skin = mean_albedo(model, melanin, haemoglobin)
+        skin = skin if scalp is None else with_photo_hair(skin, scalp, model)
         paint = Paint(None if iris is None else skin.new_tensor(iris)[None])
         return maps_to_avatar(head_maps(model, skin, paint, EYE_SIZE))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -18,6 +19,8 @@ from .colour import as_dark_as, cropped, hair_colour
 from .field import see_field
 from .grow import HANGS, grow
 from .head_shape import head_shape
+from .pigment import WHITE, reflectance
+from .scalp import DARKEST, PALEST, PhotoHair
 from .style import see_style
 from .volume import hair_volume
 
@@ -83,6 +86,17 @@ def groom_of(
         tint=colours[0].tint.astype(np.float32),
         radius=np.array(SHORT_RADIUS if short else RADIUS, np.float32),
     )
+
+
+def painted_scalp(groom: Groom) -> PhotoHair | None:
+    """The paint that hides skin between the strands, in their colour; None where no hair grows on the scalp."""
+    scalp = groom.kind == KINDS.index("scalp")
+    if not scalp.any():
+        return None
+    melanin, redness = (np.median(values[scalp], 0).mean() for values in (groom.melanin, groom.redness))
+    white = groom.grey[scalp].mean()
+    colour = (1 - white) * reflectance(melanin, redness) + white * reflectance(np.asarray(WHITE), np.asarray(0.0))
+    return PhotoHair(torch.tensor(np.clip(colour * groom.tint, DARKEST, PALEST), dtype=torch.float32))
 
 
 def _thinned(points: np.ndarray) -> np.ndarray:

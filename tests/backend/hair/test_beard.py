@@ -51,7 +51,6 @@ def grown(shape, share=0.95, below=0.0, wide=400.0):
         sure=empty,
         outside=empty + 9,
         slope=np.zeros((2, SIDE, SIDE)),
-        part_column=SIDE / 2,
         size=(SIDE, SIDE),
     )
     return grow_beard(shape, hair_volume(shape, field), field, 12, np.random.default_rng(0))
