@@ -31,8 +31,9 @@ def draw_hair(
     strands: Strands, head: Rendering, vertices: Tensor, triangles: Tensor, camera: Camera, light: list[float]
 ) -> DrawnStrands:
     """The strands where the head (vertices (V, 3), as drawn) does not hide them; light: nine numbers."""
+    camera, vertices = camera.to("cpu"), vertices.cpu()
     projected = camera.project(vertices[None])
-    depth = depth_picture(head.face, projected.screen[0], projected.depth[0], triangles)[0, 0].cpu().numpy()
+    depth = depth_picture(head.face.cpu(), projected.screen[0], projected.depth[0], triangles.cpu())[0, 0].numpy()
     depth = np.minimum(depth, _body_depth(camera))
     return draw_strands(strands.points, strands.colour, float(strands.radius.mean()) / SHARE, camera, depth, light)
 
@@ -40,9 +41,9 @@ def draw_hair(
 def _body_depth(camera: Camera) -> np.ndarray:
     """(H, W) metres to the shoulders that no mesh shows, which hide hair that falls down the back; large off them."""
     height, width = camera.size
-    rotation, position = camera.rotation[0].double().cpu().numpy(), camera.position[0].double().cpu().numpy()
+    rotation, position = camera.rotation[0].double().numpy(), camera.position[0].double().numpy()
     rows, columns = np.indices((height, width)) + 0.5
-    across, down = camera.principal[0].double().cpu().numpy()
+    across, down = camera.principal[0].double().numpy()
     focal = float(camera.focal[0])
     way = np.stack([(columns - across) / focal, (down - rows) / focal, -np.ones((height, width))], -1) @ rotation
     middle, radii = (np.array(values) for values in SHOULDERS)
