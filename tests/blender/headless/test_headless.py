@@ -277,7 +277,7 @@ def test_two_photos_of_one_name_stay_apart(tmp_path, stand_in):
 
 def test_what_this_blender_lacks_costs_only_that(make_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(headless, "eevee_trouble", lambda: "no libEGL")
-    monkeypatch.setattr("blender_fitdiff.scene.export._is_there", lambda *_: False)
+    monkeypatch.setattr("blender_fitdiff.scene.exporters._is_there", lambda *_: False)
     out = tmp_path / "out"
     words = ["--glb", "--usd", "--blend", "--render", "eevee", "--size", "16", "--samples", "1"]
     assert headless.run([str(make_folder()), "--out", str(out), *words]) == headless.SOME_FAILED
