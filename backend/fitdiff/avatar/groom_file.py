@@ -9,10 +9,10 @@ import numpy as np
 
 from .groom import Groom
 from .groom_rules import check_groom, read_groom
-from .manifest import GroomEntry, broken
+from .manifest import GROOM_FILE, GroomEntry, broken
 from .npz_file import pack_arrays
 
-FILE = "hair.npz"
+FILE = GROOM_FILE
 
 
 def encode(groom: Groom) -> bytes:

@@ -11,6 +11,8 @@ from ..errors import FitDiffError
 from .avatar_rules import FILE_LIMIT, MANIFEST, SCHEMA_VERSION, NewerError, read_manifest
 from .groom_rules import GUIDE_LIMIT, SIZE_LIMIT, STRAND_LIMIT
 
+GROOM_FILE = "hair.npz"
+
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Vector3 = tuple[float, float, float]
 Pair = tuple[float, float]
@@ -108,6 +110,10 @@ class Manifest(Struct, frozen=True, kw_only=True):
     timings: Annotated[dict[str, Intensity], Meta(description="seconds by stage")] = {}
     licences: Annotated[dict[str, Name], Meta(description="what went into this avatar, and its licence")] = {}
     files: dict[str, FileEntry] = {}
+
+    def all_files(self) -> dict[str, FileEntry | GroomEntry]:
+        """Every file of the folder but avatar.json, by relative path."""
+        return {**self.files, **({GROOM_FILE: self.groom} if self.groom else {})}
 
 
 def encode(manifest: Manifest) -> bytes:

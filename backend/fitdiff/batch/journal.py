@@ -109,7 +109,9 @@ def is_whole(out: Path, entry: Entry) -> bool:
     try:
         if manifest_hash(folder) != entry.manifest:
             return False
-        return all((folder / name).stat().st_size == file.bytes for name, file in read_manifest(folder).files.items())
+        return all(
+            (folder / name).stat().st_size == file.bytes for name, file in read_manifest(folder).all_files().items()
+        )
     except (OSError, FitDiffError):
         return False
 

@@ -55,10 +55,14 @@ def receive(data: bytes, target: Path) -> dict[str, Any]:
         known = {name: result.error.get(name) for name in ("details", "data")}
         raise FitDiffError(str(result.error.get("code")), str(result.error.get("message")), **known)  # type: ignore[arg-type]
     about = manifest.decode(result.files.get(MANIFEST, b""))
-    if set(result.files) != {MANIFEST, *about.files}:
-        raise manifest.broken(MANIFEST, f"lists {sorted(about.files)}, but {sorted(result.files)} came")
-    for name, entry in about.files.items():
-        if not is_file_name(name) or hashlib.sha256(result.files[name]).hexdigest() != entry.sha256:
+    listed = about.all_files()
+    if set(result.files) != {MANIFEST, *listed}:
+        raise manifest.broken(MANIFEST, f"lists {sorted(listed)}, but {sorted(result.files)} came")
+    for name, entry in listed.items():
+        if (
+            not (name == manifest.GROOM_FILE or is_file_name(name))
+            or hashlib.sha256(result.files[name]).hexdigest() != entry.sha256
+        ):
             raise manifest.broken(name, "not what the worker wrote")
     with atomic_folder(target) as folder:
         (folder / "maps").mkdir()

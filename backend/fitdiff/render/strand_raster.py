@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
+from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
@@ -117,10 +117,7 @@ def _lit(points: Array, along: NDArray[np.floating], colour: Array, camera: Came
     return np.concatenate([shown, way[..., :1], -way[..., 1:2]], -1)
 
 
-@numba.njit(cache=True)
-def _draw(
-    picture: Array, behind: Array, screen: Array, away: Array, shown: Array, across: float
-) -> None:  # pragma: no cover
+def _draw_lines(picture: Array, behind: Array, screen: Array, away: Array, shown: Array, across: float) -> None:
     """Lines a pixel wide, the nearest on top; of lines thinner than a pixel only so many pixels are drawn."""
     height, width = behind.shape
     state = np.uint32(1)
@@ -149,3 +146,9 @@ def _draw(
                 picture[y, x, 3] = 1.0
                 picture[y, x, 4] = shown[strand, part, 3]
                 picture[y, x, 5] = shown[strand, part, 4]
+
+
+try:
+    _draw = njit(cache=True, nogil=True)(_draw_lines)
+except RuntimeError:  # the cache cannot be written (a read-only installation): compile once per process
+    _draw = njit(_draw_lines, nogil=True)

@@ -484,3 +484,10 @@ def test_reading_only_the_manifest_does_not_touch_the_rest(written):
     assert av.read_manifest(written).engine == "test"
     assert code_of(av.read_avatar, written) == "avatar-broken"
     assert folder_module.MANIFEST == "avatar.json"
+
+
+def test_hair_is_one_of_the_files(written):
+    about = av.read_manifest(written)
+    assert set(about.all_files()) == {*about.files, "hair.npz"}
+    for name, entry in about.all_files().items():
+        assert (written / name).stat().st_size == entry.bytes
