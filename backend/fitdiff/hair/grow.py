@@ -22,6 +22,7 @@ SHOWS = 0.35  # share of hair without which a scalp that is seen is bald
 CROWN = -0.015  # metres towards the camera from the skull's middle: a parting ends there
 FACES = 0.25  # cosine to the camera from which it is seen
 PARTED, APART = 0.0016, 0.004  # metres: of roots beside a parting from it, and from each other
+FOREHEAD = (-0.03, -0.008)  # metres inside the usual hairline: the forehead below it
 SWEPT = (0.0, 0.35, -1.0)  # right, up, towards the camera: the way of short hair that stands high
 EVENED = 40  # neighbours over which a usual direction is averaged
 CLEAR = 0.0015  # metres that hair keeps from skin
@@ -202,7 +203,12 @@ def _stand(
     low = np.clip(-place[:, 1] / 0.05, 0, 1)
     length = np.clip(1.7 * thick + 0.011, 0.011, 0.12) * random.uniform(0.8, 1.05, count) * (1 - 0.4 * low)
     step = (length / STEPS)[:, None]
-    stands = _rise(thick, 0.010, 0.018) * _rise(place[:, 2], -0.06, -0.02) * _rise(place[:, 1], 0.0, 0.04)
+    stands = (
+        (1 - _fringe(shape, field))
+        * _rise(thick, 0.010, 0.018)
+        * _rise(place[:, 2], -0.06, -0.02)
+        * _rise(place[:, 1], 0.0, 0.04)
+    )
     base = _even(place, _unit(stands[:, None] * np.array(SWEPT) + (1 - stands[:, None]) * usual))
     x, velocity = place.copy(), _unit(normal + 0.7 * _unit(base))
     path = [x]
@@ -225,6 +231,14 @@ def _stand(
         path.append(x)
         gone_at = np.where(gone & (gone_at == STEPS) & (s > 8), s, gone_at)
     return np.stack(path, 1), gone_at
+
+
+def _fringe(shape: HeadShape, field: HairField) -> float:
+    """0 to 1: whether hair hangs over the forehead, which must then fall forwards."""
+    forehead = (shape.inside > FOREHEAD[0]) & (shape.inside < FOREHEAD[1]) & (shape.recedes > 0.5)
+    pixels, _ = shape.project(shape.place[forehead])
+    told = field.in_photo(pixels)
+    return float(_rise(field.share_at(pixels)[told].mean(), 0.25, 0.5)) if told.any() else 0.0
 
 
 def _flow(volume: Volume, field: HairField, shape: HeadShape, x: Array, desire: Array) -> tuple[Array, Array, Array]:
