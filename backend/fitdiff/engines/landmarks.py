@@ -19,7 +19,7 @@ from ..fitting.evidence import Evidence, read_evidence
 from ..fitting.initial_light import initial_light
 from ..fitting.iris_colour import iris_colour
 from ..fitting.light_guess import UNKNOWN, LightGuess
-from ..hair.drawing import draw_hair, over_head, posed_strands
+from ..hair.drawing import posed_strands, with_hair
 from ..hair.groom import groom_of, painted_scalp
 from ..hair.scalp import PhotoHair, with_photo_hair
 from ..perception import Perception
@@ -86,9 +86,7 @@ def reconstruct(
 
     def draw(view: Camera) -> Rendering:
         drawn = renderer(vertices, shown, view, light)
-        if strands is None:
-            return drawn
-        return over_head(draw_hair(strands, drawn, vertices[0], renderer.mesh.triangles, view, guess.numbers), drawn)
+        return with_hair(strands, drawn, vertices[0], renderer.mesh.triangles, view, guess.numbers)
 
     preview = over_photo(analysis.photo.pixels, settings.preview_side, camera, draw)
     clock.done(preview)

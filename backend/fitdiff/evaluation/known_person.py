@@ -73,7 +73,7 @@ class Subject:
             raise FitDiffError(
                 "truth-broken", f"The truth of {folder.name} is incomplete: make it again.", details=repr(error)
             ) from error
-        self.head, self.camera = Head(self.avatar), camera_from_avatar(self.avatar)
+        self.head, self.camera = Head(self.avatar, hair=False), camera_from_avatar(self.avatar)
         self.shape = FaceShape(ground.topology, posed(self.avatar))
         self.neutral = FaceShape(ground.topology, self.avatar.mesh.vertices)
         self.outline = Outline(ground.topology, posed(self.avatar), self.camera)
@@ -101,7 +101,7 @@ class Subject:
 
     def judge(self, avatar: Avatar, front: Front) -> dict[str, Any]:
         """All figures of one engine's head: millimetres, degrees, and recognisers' and map_figures' own units."""
-        head, camera, maps = Head(avatar), camera_from_avatar(avatar), stored_maps(avatar)
+        head, camera, maps = Head(avatar, hair=False), camera_from_avatar(avatar), stored_maps(avatar)
         shape = self.shape.errors(posed(avatar)) | {"neutral": self.neutral.errors(avatar.mesh.vertices)["overall"]}
         albedo = [linear_from_srgb(one["diffuse"]).astype(np.float64) for one in (maps, self.maps)]
         direction, truth = (

@@ -32,7 +32,7 @@ class Front:
         """person: the true neutral head, to which the avatar is aligned in size and place."""
         vertices = person.lay(avatar.mesh.vertices).astype(np.float32)
         mesh = replace(avatar.mesh, vertices=vertices, fit_residual=None)
-        head = Head(replace(avatar, manifest=with_fields(avatar.manifest, arkit={}), mesh=mesh))
+        head = Head(replace(avatar, manifest=with_fields(avatar.manifest, arkit={}), mesh=mesh), hair=False)
         face = torch.from_numpy(model.topology.vertex_masks["face"] > 0.5)
         target = model.mean[: len(face)][face].mean(0) + torch.tensor([0.0, 0.02, 0.0])
         angle = 2 * math.degrees(math.atan(REACH / DISTANCE))

@@ -18,7 +18,7 @@ from ..face.brows import brow_places
 from ..face.hairline import has_hairline
 from ..face.skin import relief
 from ..hair.brows import stored_brows
-from ..hair.drawing import draw_hair, over_head, posed_strands
+from ..hair.drawing import posed_strands, with_hair
 from ..hair.groom import groom_of
 from ..hair.scalp import hair_like_brows, photo_hair, stored_hair, with_photo_hair
 from ..render.atlas import Atlas
@@ -156,9 +156,7 @@ def _preview(
 
     def draw(view: Camera) -> Rendering:
         drawn = head.renderer(vertices, shown, view, head.light, head.shade)
-        if strands is None:
-            return drawn
-        return over_head(draw_hair(strands, drawn, vertices[0], head.renderer.mesh.triangles, view, light), drawn)
+        return with_hair(strands, drawn, vertices[0], head.renderer.mesh.triangles, view, light)
 
     return over_photo(pixels, side, head.camera(), draw)
 

@@ -53,7 +53,13 @@ def _body_depth(camera: Camera) -> np.ndarray:
     return np.asarray(np.where(inside > 0, (-b - np.sqrt(inside.clip(0))) / a, 1e3))
 
 
-def over_head(hair: DrawnStrands, head: Rendering) -> Rendering:
+def with_hair(
+    strands: Strands | None, head: Rendering, vertices: Tensor, triangles: Tensor, camera: Camera, light: list[float]
+) -> Rendering:
+    """The drawn head with these strands; as it is without any."""
+    if strands is None:
+        return head
+    hair = draw_hair(strands, head, vertices, triangles, camera, light)
     image, alpha = (torch.from_numpy(values).to(head.image) for values in (hair.image, hair.alpha))
     under = 1 - alpha[None, None]
     return replace(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..avatar import Avatar
 from ..avatar.convert import camera_from_avatar, light_from_avatar, maps_from_avatar
-from ..hair.drawing import draw_hair, over_head, posed_strands
+from ..hair.drawing import draw_hair, posed_strands, with_hair
 from ..hair.strands import Strands
 from ..render.camera import Camera
 from ..render.colour import to_linear
@@ -54,9 +54,8 @@ class Head:
         if shade is not None and self.hairy:
             self._shade_by_hair(shade, numbers)
         drawn = self.renderer(self.vertices[None], self.maps, camera, numbers, shade)
-        if not self.hairy:
-            return drawn
-        return over_head(self.draw_hair(drawn, camera, numbers[0].tolist()), drawn)
+        strands = self.strands if self.hairy else None
+        return with_hair(strands, drawn, self.vertices, self.renderer.mesh.triangles, camera, numbers[0].tolist())
 
     def draw_hair(self, drawn: Rendering, camera: Camera, light: list[float]) -> DrawnStrands:
         """The strands alone, where the drawn head does not hide them."""
