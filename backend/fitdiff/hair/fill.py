@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, gaussian_filter1d
+from scipy.ndimage import binary_dilation, gaussian_filter1d, grey_opening
 from scipy.spatial import cKDTree
 
 from .field import HairField
@@ -13,59 +13,110 @@ from .volume import Volume
 
 Array = NDArray[np.float64]
 
-MOST = 120  # further guides
+MOST = 300  # further guides
 REACHED = 4  # pixels of the field round a guide that its strands cover
 APART = 7  # pixels between further guides
 STRIDE, UP, DOWN = 3.0, 50, 50  # pixels of a step along the photo's lines, and steps towards root and tip
 JOINS = 40.0  # pixels from the end of a line to the guide that it is joined to, at most
 BEHIND = -0.03  # metres towards the camera: guides further back are not what the photo shows
-HAIR = 0.5  # share of hair that is hair
-EVEN = 3.0  # points over which a joint is smoothed
+MARGIN = 1.0  # pixels that lines keep inside the hair's edge: their strands lie on both sides
+ASTRAY, MAY_STRAY = 6.0, 0.3  # pixels outside of the hair where lines do not run, and for what share of them they may
+OVER = 0.006  # metres that lines keep before the head
+NEARER, FARTHER = 0.5, 1.2  # metres by which a line comes nearer, and goes off, on a metre of its way
+SHIFT = 0.006  # metres from the guide's root to the line's, at most
+EVEN, BETWEEN = 3.0, 0.003  # points over which a joint is smoothed, and metres between them
+HIDDEN = 0.012  # metres behind the head's surface from which it hides hair
+CELL, FAR = 4, 1e3  # pixels over which the head's distance is told; metres where there is none
 FINE = 4  # places on each piece of a guide that are marked as covered
 
 
 def fill(
     shape: HeadShape, volume: Volume, field: HairField, points: Array
 ) -> tuple[Array, NDArray[np.intp], NDArray[np.intp]]:
-    """Local guides (G, P, 3) -> local paths (N, S, 3), the last step of each (N,), and the guide that each leaves (N,).
+    """Local guides (G, P, 3) -> local paths (N, S, 3), the last step of each (N,), and the samples they are rooted on (N,).
 
-    A line is followed through the photo's flow from hair that no guide covers up to a guide, and down to where hair ends.
+    A line is followed through the photo's flow from hair that no guide covers up to a guide, and down to where hair ends. It
+    is rooted beside that guide: strands are mixed from guides with near roots, and so from its neighbours among the lines.
     """
     pixels, depth = shape.project(volume.places(points))
     inside = field.window.inside(pixels.reshape(-1, 2)).reshape(pixels.shape)
-    covered = _covered(inside, field.hair.shape)
-    missing = np.argwhere((field.hair > HAIR) & ~covered)
-    if not len(missing):
+    covers = hiding_depth(shape, field)
+    shown = depth < field.at(covers, pixels)
+    covered = _covered(inside, shown, field.hair.shape)
+    missing = np.argwhere((field.outside < -MARGIN) & ~covered)
+    front = np.argwhere(shown & (points[..., 2] > BEHIND))
+    if not len(missing) or not len(front):
         return np.zeros((0, 2, 3)), np.zeros(0, np.intp), np.zeros(0, np.intp)
     _, first = np.unique(missing // APART, axis=0, return_index=True)
     seeds = missing[first][:, ::-1] + 0.5
     seeds = seeds[np.linspace(0, len(seeds) - 1, min(MOST, len(seeds))).astype(int)]
     up, down = _line(field, seeds, -1, UP, covered), _line(field, seeds, 1, DOWN, None)
-    front = np.argwhere(points[..., 2] > BEHIND)
     distance, near = cKDTree(inside[front[:, 0], front[:, 1]]).query([line[-1] for line in up])
-    paths, guides = [], []
-    for k in np.flatnonzero(distance < JOINS):
+    scalp = np.flatnonzero(shape.inside > 0)
+    ground = volume.local(shape.place[scalp])
+    tree = cKDTree(ground)
+    paths, roots = [], []
+    between = (inside[front[near, 0], front[near, 1]] + np.array([line[-1] for line in up])) / 2
+    joins = (distance < JOINS) & (_at(field.outside, between) < ASTRAY)
+    for k in np.flatnonzero(joins):
         guide, at = front[near[k]]
         line = np.concatenate([up[k][::-1], down[k][1:]])
-        lifted = _lifted(shape, volume, field, line, float(depth[guide, at]))
-        path = np.concatenate([points[guide, : at + 1], lifted])
-        if len(path) > 3:
-            smooth = gaussian_filter1d(path, EVEN, axis=0, mode="nearest")
-            paths.append(np.concatenate([path[:1], smooth[1:]]))
-            guides.append(guide)
+        lifted = _lifted(shape, volume, field, line, float(depth[guide, at]), covers)
+        beside = lifted[0] - points[guide, at]
+        towards = beside * min(1.0, SHIFT / max(float(np.linalg.norm(beside)), 1e-9))
+        root = tree.query(points[guide, 0] + towards)[1]
+        share = (np.arange(1, at + 1) / max(at, 1))[:, None]
+        led = points[guide, 1 : at + 1] + (1 - share) * (ground[root] - points[guide, 0]) + share * beside
+        path = np.concatenate([ground[None, root], led, lifted])
+        if len(path) > 3 and not _strays(shape, volume, field, path, covers):
+            paths.append(_smoothed(path))
+            roots.append(scalp[root])
     last = np.array([len(path) - 1 for path in paths], np.intp)
     longest = int(last.max(initial=1)) + 1
     padded = [np.concatenate([path, np.repeat(path[-1:], longest - len(path), 0)]) for path in paths]
-    return np.array(padded).reshape(-1, longest, 3), last, np.array(guides, np.intp)
+    return np.array(padded).reshape(-1, longest, 3), last, np.array(roots, np.intp)
 
 
-def _covered(inside: Array, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Window places of guides (G, P, 2) -> the pixels that their strands cover."""
+def _strays(shape: HeadShape, volume: Volume, field: HairField, path: Array, covers: Array) -> bool:
+    """Whether a path (S, 3) runs where the photo shows no hair."""
+    pixels, depth = shape.project(volume.places(path))
+    shown = (depth < field.at(covers, pixels)) & field.in_photo(pixels)
+    return bool((field.at(field.outside, pixels)[shown] > ASTRAY).sum() > MAY_STRAY * len(path))
+
+
+def _at(picture: Array, places: Array) -> Array:
+    column, row = np.floor(places).astype(int).clip(0, len(picture) - 1).T
+    return np.asarray(picture[row, column])
+
+
+def _smoothed(path: Array) -> Array:
+    """(S, 3) -> (N, 3), BETWEEN apart, without the joint's corner; both ends stay."""
+    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    places = np.linspace(0, length[-1], max(4, int(length[-1] / BETWEEN)))
+    even = np.stack([np.interp(places, length, path[:, axis]) for axis in range(3)], 1)
+    turned = np.concatenate([2 * even[0] - even[:0:-1], even, 2 * even[-1] - even[-2::-1]])
+    return np.asarray(gaussian_filter1d(turned, EVEN, axis=0)[len(even) - 1 : 2 * len(even) - 1])
+
+
+def hiding_depth(shape: HeadShape, field: HairField) -> Array:
+    """(side, side) metres from the camera beyond which the head hides hair; far where the window does not show it."""
+    pixels, depth = shape.project(shape.place)
+    columns, rows = np.floor(field.window.inside(pixels) / CELL).astype(int).T
+    count = field.hair.shape[0] // CELL
+    near = np.full((count, count), FAR)
+    good = (rows >= 0) & (columns >= 0) & (rows < count) & (columns < count)
+    np.minimum.at(near, (rows[good], columns[good]), depth[good])
+    return np.repeat(np.repeat(grey_opening(near, 3), CELL, 0), CELL, 1) + HIDDEN
+
+
+def _covered(inside: Array, shown: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Window places of guides (G, P, 2), which of them the head does not hide -> the pixels that their strands cover."""
     share = np.linspace(0, 1, FINE, endpoint=False)[:, None]
     between = inside[:, :-1, None] * (1 - share) + inside[:, 1:, None] * share
     columns, rows = np.floor(between.reshape(-1, 2)).astype(int).T
     marked = np.zeros(size, bool)
     good = (rows >= 0) & (columns >= 0) & (rows < size[0]) & (columns < size[1])
+    good &= np.repeat(shown[:, 1:].reshape(-1), FINE)
     marked[rows[good], columns[good]] = True
     return np.asarray(binary_dilation(marked, iterations=REACHED))
 
@@ -83,7 +134,7 @@ def _line(field: HairField, seeds: Array, sign: int, steps: int, until: NDArray[
         towards = towards / np.linalg.norm(towards, axis=1, keepdims=True).clip(1e-9)
         forward = at + sign * STRIDE * towards
         column, row = np.floor(forward).astype(int).clip(0, side - 1).T
-        going &= ((forward > 1) & (forward < side - 1)).all(1) & (field.hair[row, column] > HAIR)
+        going &= ((forward > 1) & (forward < side - 1)).all(1) & (field.outside[row, column] < -MARGIN)
         at = np.where(going[:, None], forward, at)
         length += going
         track.append(at)
@@ -93,10 +144,17 @@ def _line(field: HairField, seeds: Array, sign: int, steps: int, until: NDArray[
     return [line[:end] for line, end in zip(whole, length, strict=True)]
 
 
-def _lifted(shape: HeadShape, volume: Volume, field: HairField, line: Array, depth: float) -> Array:
-    """Window places (S, 2) -> local places (S, 3) at this distance from the camera, metres."""
+def _lifted(shape: HeadShape, volume: Volume, field: HairField, line: Array, depth: float, covers: Array) -> Array:
+    """Window places (S, 2) -> local places (S, 3): from this distance to the camera on, close over the head where there is one
+    behind them, so that the line lies right from every side."""
     pixels = line @ field.window.axes.T + field.window.origin
     middle, away = shape.project(volume.middle[None])
     focal, centre = float(shape.camera.focal[0]), shape.camera.principal[0].double().numpy()
-    flat = (pixels - centre) / focal * depth - (middle - centre) / focal * away
-    return np.column_stack([flat[:, 0], -flat[:, 1], np.full(len(line), float(away[0]) - depth)])
+    head = field.at(covers, pixels) - HIDDEN - OVER
+    stride = STRIDE * field.window.step * depth / focal
+    far = np.full(len(line), depth)
+    for k in range(1, len(line)):
+        wanted = head[k] if head[k] < FAR / 2 else far[k - 1]
+        far[k] = far[k - 1] + np.clip(wanted - far[k - 1], -NEARER * stride, FARTHER * stride)
+    flat = (pixels - centre) / focal * far[:, None] - (middle - centre) / focal * away
+    return np.column_stack([flat[:, 0], -flat[:, 1], float(away[0]) - far])

@@ -26,9 +26,13 @@ from .volume import hair_volume
 
 STRANDS, SHORT_STRANDS = 60_000, 100_000  # of a head of long hair, and of short hair, through which skin would show
 RADIUS, SHORT_RADIUS = (0.00005, 0.00002), (0.00006, 0.00004)  # metres, at root and tip
-NEIGHBOURS, THINNED = 6, (0.8, 3.0)  # guides that are compared; bounds of how much denser strands stand
+NEIGHBOURS, THINNED = 6, (0.8, 4.0)  # guides that are compared; bounds of how much denser strands stand
 BEARD_STRANDS = 19_000
-CLUMP, FRIZZ, BEARD_FRIZZ = 0.35, 0.0008, 0.0012  # how far strands draw together, and metres by which they wander
+CLUMP, FRIZZ, BEARD_FRIZZ = (
+    0.35,
+    0.0008,
+    0.0012,
+)  # how far a beard's strands draw together, and metres by which they wander
 
 
 def groom_of(
@@ -48,7 +52,7 @@ def groom_of(
     style = see_style(field, float(volume.lowest.max()))
     short = bool(volume.lowest.max() < HANGS)
     grown = {
-        "scalp": grow(shape, volume, field, style.points, random) if volume.seen.any() else None,
+        "scalp": grow(shape, volume, field, style, random) if volume.seen.any() else None,
         "beard": grow_beard(shape, volume, field, style.points, random),
     }
     parts = {kind: guides for kind, guides in grown.items() if guides is not None}
@@ -77,7 +81,7 @@ def groom_of(
         kind=each({kind: KINDS.index(kind) for kind in parts}).astype(np.uint8),
         side=np.concatenate([guides.side for guides in parts.values()]),
         strands=np.concatenate(per_guide).astype(np.uint16),
-        clump=each({"scalp": CLUMP, "beard": CLUMP}).astype(np.float32),
+        clump=each({"scalp": style.clump, "beard": CLUMP}).astype(np.float32),
         frizz=each({"scalp": FRIZZ, "beard": BEARD_FRIZZ}).astype(np.float32),
         curl=curl.astype(np.float32),
         melanin=np.concatenate([colour.melanin for colour in colours]).astype(np.float32),
@@ -102,7 +106,8 @@ def painted_scalp(groom: Groom) -> PhotoHair | None:
 def _thinned(points: np.ndarray) -> np.ndarray:
     """(G, P, 3) -> (G,) each guide's share of the strands: more where guides part, as at the whorl, so that no skin shows."""
     distance, near = cKDTree(points[:, 0]).query(points[:, 0], k=min(NEIGHBOURS + 1, len(points)))
-    early = points[:, points.shape[1] // 4]
-    parted = np.linalg.norm(early[near[:, 1:]] - early[:, None], axis=-1).mean(1) / distance[:, 1:].mean(1).clip(1e-4)
+    parts = points[:, [points.shape[1] * k // 4 for k in (1, 2, 3)]]
+    apart = np.linalg.norm(parts[near[:, 1:]] - parts[:, None], axis=-1).mean(1).max(-1)
+    parted = apart / distance[:, 1:].mean(1).clip(1e-4)
     weight = np.clip(parted, *THINNED)
     return np.asarray(weight / weight.sum())

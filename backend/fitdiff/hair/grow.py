@@ -11,11 +11,14 @@ from scipy.spatial import cKDTree
 from .field import HairField
 from .fill import fill
 from .head_shape import HeadShape
+from .locks import lay_locks
+from .style import HairStyle
+from .trim import within_outline
 from .volume import CURTAIN, Volume
 
 Array = NDArray[np.float64]
 
-GUIDES, STEPS = 1300, 80
+GUIDES, STEPS = 1140, 80
 HANGS = 0.085  # metres below the skull's middle: hair that falls further hangs by its weight
 BEHIND_LINE = 0.0005  # metres inside the hairline where roots begin
 SHOWS = 0.35  # share of hair without which a scalp that is seen is bald
@@ -43,8 +46,10 @@ class Guides:
     side: NDArray[np.uint8]
 
 
-def grow(shape: HeadShape, volume: Volume, field: HairField, count: int, random: np.random.Generator) -> Guides | None:
-    """count: points of a guide. None where too little of a scalp has hair."""
+def grow(
+    shape: HeadShape, volume: Volume, field: HairField, style: HairStyle, random: np.random.Generator
+) -> Guides | None:
+    """None where too little of a scalp has hair."""
     hanging = bool(volume.lowest.max() > HANGS)
     parting = find_parting(shape, volume, field)
     root = _roots(shape, field, hanging, random)
@@ -60,14 +65,20 @@ def grow(shape: HeadShape, volume: Volume, field: HairField, count: int, random:
     else:
         usual = _even(place, shape.way[root] @ volume.axes.T)
         path, last = _stand(shape, volume, field, place, normal, usual, random)
-    points = resampled(path, last, count)
-    if hanging:
-        further, last, guide = fill(shape, volume, field, points)
-        further[:, 1:] = off_the_skin(shape, volume, further[:, 1:].reshape(-1, 3)).reshape(further[:, 1:].shape)
-        points = np.concatenate([points, resampled(further, last, count)])
-        root, place, side = (np.concatenate([values, values[guide]]) for values in (root, place, side))
+    points = resampled(path, last, style.points)
     front = place[:, 2] > CROWN
-    return Guides(volume.places(points), root, np.where(front & hanging, side, 2).astype(np.uint8))
+    sides = np.where(front & hanging, side, 2).astype(np.uint8)
+    points = lay_locks(points, sides, style, random)
+    points[:, 1:] = off_the_skin(shape, volume, points[:, 1:].reshape(-1, 3)).reshape(points[:, 1:].shape)
+    further, last, rooted = fill(shape, volume, field, points)
+    further[:, 1:] = off_the_skin(shape, volume, further[:, 1:].reshape(-1, 3)).reshape(further[:, 1:].shape)
+    points = np.concatenate([points, resampled(further, last, style.points)])
+    points, last = within_outline(shape, volume, field, points)
+    points[:, 1:] = off_the_skin(shape, volume, points[:, 1:].reshape(-1, 3)).reshape(points[:, 1:].shape)
+    points = resampled(points, last, style.points)
+    root = np.concatenate([root, rooted])
+    sides = np.concatenate([sides, np.full(len(rooted), 2, np.uint8)])
+    return Guides(volume.places(points), root, sides)
 
 
 def _roots(shape: HeadShape, field: HairField, hanging: bool, random: np.random.Generator) -> NDArray[np.intp]:

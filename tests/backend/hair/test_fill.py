@@ -1,5 +1,7 @@
 """Further guides reach hair in the photo that no guide covers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,18 +32,54 @@ def strand(seen, x, bottom):
 def test_lines_lead_from_a_guide_to_the_end_of_hair_that_it_leaves_uncovered(seen):
     shape, volume, field = seen
     guides = np.stack([strand(seen, x, -0.08) for x in (-0.1, 0.1)])
-    paths, last, left = fill(shape, volume, field, guides)
-    assert len(paths) > 20 and set(left) == {0, 1}
-    assert paths[:, 0] == pytest.approx(guides[left, 0])
+    paths, last, roots = fill(shape, volume, field, guides)
+    assert len(paths) > 20 and (shape.inside[roots] > 0).all()
+    assert paths[:, 0] == pytest.approx(volume.local(shape.place[roots]))
     ends = paths[np.arange(len(paths)), last]
     assert ends[:, 1].min() < guides[:, -1, 1].min() - 0.05
     pixels, _ = shape.project(volume.places(ends))
     assert (field.share_at(pixels) > 0.3).mean() > 0.9
 
 
+def curtain(seen, forward):
+    """Guides that cover the whole picture, so many metres before the head's middle."""
+    guides = np.stack([strand(seen, x, -0.3) for x in np.linspace(-0.14, 0.14, 120)])
+    guides[..., 1] *= 1.3
+    return guides + [0, 0, forward]
+
+
+def all_hair(field):
+    """Hair everywhere, which falls."""
+    down = np.broadcast_to([0.0, 1.0], field.way.shape)
+    one = np.ones_like(field.hair)
+    return replace(field, hair=one, outside=-50 * one, way=down, sure=one)
+
+
+def test_hair_behind_the_head_does_not_cover_what_lies_over_the_face(seen):
+    shape, volume, field = seen
+    fringe = np.stack([strand(seen, x, 0.05) for x in np.linspace(-0.04, 0.04, 12)]) + [0, 0, 0.06]
+    behind, before = (
+        fill(shape, volume, all_hair(field), np.concatenate([fringe, curtain(seen, forward)]))[0]
+        for forward in (-0.1, 0.1)
+    )
+
+    def over_the_face(paths):
+        return (np.abs(paths[:, -1, 0]) < 0.04).sum()
+
+    assert over_the_face(behind) > over_the_face(before) + 10
+
+
+def test_lines_lie_close_over_the_head(seen):
+    shape, volume, field = seen
+    guides = np.stack([strand(seen, x, 0.05) for x in np.linspace(-0.04, 0.04, 12)]) + [0, 0, 0.06]
+    paths, last, _ = fill(shape, volume, all_hair(field), guides)
+    tips = paths[np.arange(len(paths)), last]
+    tips = tips[(np.abs(tips[:, 0]) < 0.04) & (tips[:, 1] > -0.13)]
+    away, _ = shape.away(volume.places(tips))
+    assert len(tips) > 5 and np.abs(away).max() < 0.012
+
+
 def test_nothing_is_added_to_hair_that_is_covered(seen):
     shape, volume, field = seen
-    guides = np.stack([strand(seen, x, -0.25) for x in np.linspace(-0.14, 0.14, 120)])
-    guides[..., 1] *= 1.6
-    paths, _, _ = fill(shape, volume, field, guides)
+    paths, _, _ = fill(shape, volume, field, curtain(seen, 0.1))
     assert len(paths) <= 5

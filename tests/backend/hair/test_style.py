@@ -47,13 +47,13 @@ def coils():
 
 
 def test_straight_hair_has_no_turns():
-    assert see_style(seen(falling(0.0)), LONG).radius == 0
+    assert see_style(seen(falling(0.0)), LONG).wave == 0
 
 
 def test_waves_are_seen_and_wider_where_hair_swings_more():
     slight, strong = (see_style(seen(falling(swing)), LONG) for swing in (0.5, 0.8))
-    assert slight.radius > 0
-    assert strong.length < slight.length
+    assert slight.wave > 0 and slight.radius == 0
+    assert strong.turn < slight.turn and strong.clump > slight.clump
 
 
 def test_short_hair_is_coiled_where_no_line_holds(coils):
