@@ -5,7 +5,9 @@ import pytest
 
 from fitdiff.hair.trim import MOST, within_outline
 
-from .test_fill import seen, strand  # noqa: F401 (a fixture)
+from . import test_fill
+
+seen = test_fill.seen
 
 
 def outside(seen, points):
@@ -16,7 +18,7 @@ def outside(seen, points):
 
 def test_what_would_show_beside_the_hair_is_drawn_in(seen):
     shape, volume, field = seen
-    beside = np.stack([strand(seen, x, -0.15) for x in (-0.135, 0.135)])[:, 15:]
+    beside = np.stack([test_fill.strand(seen, x, -0.15) for x in (-0.135, 0.135)])[:, 15:]
     assert (outside(seen, beside)[:, 5:] > 3).all()
     moved, last = within_outline(shape, volume, field, beside)
     assert (outside(seen, moved)[:, 5:] < 0).all()
@@ -26,13 +28,13 @@ def test_what_would_show_beside_the_hair_is_drawn_in(seen):
 
 def test_what_is_too_far_off_is_cut(seen):
     shape, volume, field = seen
-    long = np.stack([strand(seen, 0.1, -0.2 - 6 * MOST)])
+    long = np.stack([test_fill.strand(seen, 0.1, -0.2 - 6 * MOST)])
     _, last = within_outline(shape, volume, field, long)
     assert 10 < last[0] < long.shape[1] - 1
 
 
 def test_hair_within_the_outline_stays(seen):
     shape, volume, field = seen
-    inside = np.stack([strand(seen, x, -0.15) for x in (-0.1, 0.1)])
+    inside = np.stack([test_fill.strand(seen, x, -0.15) for x in (-0.1, 0.1)])
     moved, _ = within_outline(shape, volume, field, inside)
     assert moved[:, 10:] == pytest.approx(inside[:, 10:], abs=1e-6)
