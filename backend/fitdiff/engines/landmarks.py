@@ -67,7 +67,7 @@ def reconstruct(
     renderer = Renderer(model.topology).to(like.device)
     camera = pose.camera(like.dtype, like.device)
     evidence = read_evidence(analysis)
-    guess = _light(evidence, renderer, vertices, camera)
+    guess, own = _light(evidence, renderer, vertices, camera).shared()
     clock.done()
 
     gaze = evidence.gaze[0].to(like)
@@ -78,7 +78,8 @@ def reconstruct(
     vertices = model.vertices(identity[None], expression[None], gaze[None])
     neutral = model.vertices(identity[None])
     groom = groom_of(analysis, vertices[0], neutral[0], camera, guess.numbers, seed)
-    maps = _base_maps(model, guess.melanin, guess.haemoglobin, iris, None if groom is None else painted_scalp(groom))
+    scalp = None if groom is None else painted_scalp(groom)
+    maps = _base_maps(model, guess.melanin, guess.haemoglobin, own, iris, scalp)
     clock.done()
 
     shown, light = maps_from_avatar(maps, vertices), vertices.new_tensor([guess.numbers])
@@ -146,12 +147,15 @@ def _base_maps(
     model: MorphableModel,
     melanin: float,
     haemoglobin: float,
+    own: np.ndarray,
     iris: np.ndarray | None = None,
     scalp: PhotoHair | None = None,
 ) -> dict[str, np.ndarray]:
-    """All maps of an avatar, 8 bits, as it stores them; iris (3,) linear, None for brown eyes; scalp: painted under hair."""
+    """All maps of an avatar, 8 bits, as it stores them; own (3,): the skin's tint beyond its pigments; iris (3,) linear, None
+    for brown eyes; scalp: painted under hair."""
     with torch.no_grad():
         skin = mean_albedo(model, melanin, haemoglobin)
+        skin = (skin * skin.new_tensor(own)[None, :, None, None]).clamp(0, 0.95)
         skin = skin if scalp is None else with_photo_hair(skin, scalp, model)
         paint = Paint(None if iris is None else skin.new_tensor(iris)[None])
         return maps_to_avatar(head_maps(model, skin, paint, EYE_SIZE))

@@ -7,7 +7,7 @@ photographers expose for, and together exactly the photo's colours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,10 @@ MOST_BURNT = 2.0  # times as bright as it looks
 
 @dataclass(frozen=True)
 class LightGuess:
-    """The light, and the two pigments of the skin (face/skin.py's first two coefficients) that go with it."""
+    """The light, and the skin's two pigments (face/skin.py's first two coefficients) that go with it.
+
+    left    (3,) how colour and light miss what is expected: of the skin, or of the light. `shared` gives half to either.
+    """
 
     ambient: float
     diffuse: float
@@ -36,6 +39,17 @@ class LightGuess:
     direction: tuple[float, float, float]
     melanin: float
     haemoglobin: float
+    left: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def shared(self) -> tuple[LightGuess, Array]:
+        """The light with half of what is left, and the skin's half, (3,): a light that had all would tint hair and eyes."""
+        own = np.sqrt(np.array(self.left))
+        colour = np.array(self.colour) / own
+        level = float(colour @ LUMINANCE)
+        light = replace(
+            self, colour=_triple(colour / level), ambient=self.ambient * level, diffuse=self.diffuse * level
+        )
+        return light, own
 
     @property
     def numbers(self) -> list[float]:
@@ -77,9 +91,11 @@ def guess_light(
     tint = np.array([_weighted_median(tint[:, c], clear) for c in range(3)])
     # What skin that faces the light gets, on the mean skin: the pigments' share of it goes to them.
     lit = np.log(ambient + diffuse) + tint
-    melanin, haemoglobin, colour = _share_out(lit, hints or LightHints())
+    hints = hints or LightHints()
+    melanin, haemoglobin, colour = _share_out(lit, hints)
     intensity = float(colour @ LUMINANCE)
     share = ambient / (ambient + diffuse)
+    left = colour / intensity / np.exp(hints.tint)
     return LightGuess(
         ambient=float(np.clip(intensity * share, 0.0, 10.0)),
         diffuse=float(np.clip(intensity * (1 - share), 0.0, 10.0)),
@@ -87,6 +103,7 @@ def guess_light(
         direction=_triple(direction),
         melanin=melanin,
         haemoglobin=haemoglobin,
+        left=_triple(left / (left @ LUMINANCE)),
     )
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from .field import HairField
-from .grow import Guides, evenly_spread, off_the_skin, resampled
+from .grow import Guides, evenly_spread, off_the_skin, resampled, rise
 from .head_shape import HeadShape
 from .volume import Volume
 
@@ -15,12 +15,16 @@ Array = NDArray[np.float64]
 
 GUIDES, STEPS = 320, 24
 SHARE = 0.45  # of beard in a pixel: more is a beard
+EDGE, FULL = 0.15, 0.7  # shares between which it thins out towards its edge
 FACES = 0.12  # cosine to the camera from which skin counts as seen
 BEYOND = -0.012  # metres inside the scalp's hairline: beards grow further out than that
 LOWEST, BACK = -0.13, 0.0  # metres, up and forward on the head at rest: the end of the jaw
 LEAST = 1500  # samples of skin under a beard: fewer are folds and shadows
-DENSE = 0.78  # mean share of a beard that hides the skin: stubble is better painted, as the skin's map has it
-SHORT, LONG = 0.0045, 0.12  # metres
+DENSE, HIDES = (
+    0.78,
+    0.95,
+)  # mean shares of stubble, below which it is better painted as the skin's map has it, and of a beard
+STUBBLE, SHORT, LONG = 0.0028, 0.0065, 0.12  # metres: the least of stubble, and of a beard that hides the skin
 CHEEK = 0.018  # metres: the longest hair on cheeks and lip
 SKIN = 0.004  # metres below the lowest roots that are thought to be skin with stubble
 REACHES = np.arange(0.002, LONG, 0.002)  # metres below the chin that are looked at
@@ -32,16 +36,19 @@ def grow_beard(
     """count: points of a guide. None without a beard."""
     share = _share(shape, field)
     jaw = (shape.neutral[:, 1] > LOWEST) & (shape.neutral[:, 2] > BACK)  # what lies over the neck hangs from the jaw
-    able = np.flatnonzero((share > SHARE) & jaw & (shape.inside < BEYOND))
+    grows = jaw & (shape.inside < BEYOND)
+    able = np.flatnonzero((share > SHARE) & grows)
     if len(able) < LEAST or share[able].mean() < DENSE:
         return None
-    root = evenly_spread(shape, able, GUIDES, random)
+    root = evenly_spread(shape, np.flatnonzero((share > EDGE) & grows), GUIDES, random)
+    full = rise(share[root], EDGE, FULL)
     place = volume.local(shape.place[root])
     normal = shape.normal[root] @ volume.axes.T
-    length = _length(shape, volume, field, place) * random.uniform(0.75, 1.05, len(root))
+    least = STUBBLE + (SHORT - STUBBLE) * float(rise(share[able].mean(), DENSE, HIDES))
+    length = _length(shape, volume, field, place, least) * random.uniform(0.75, 1.05, len(root)) * (0.4 + 0.6 * full)
     path = _paths(shape, volume, place, normal, length)
     points = resampled(path, np.full(len(path), STEPS), count)
-    return Guides(volume.places(points), root, np.full(len(root), 3, np.uint8))
+    return Guides(volume.places(points), root, np.full(len(root), 3, np.uint8), 0.1 + 0.9 * full)
 
 
 def _share(shape: HeadShape, field: HairField) -> Array:
@@ -54,14 +61,14 @@ def _share(shape: HeadShape, field: HairField) -> Array:
     return np.asarray(np.where((facing < FACES) & (facing[other] > FACES), share[other], share))
 
 
-def _length(shape: HeadShape, volume: Volume, field: HairField, place: Array) -> Array:
+def _length(shape: HeadShape, volume: Volume, field: HairField, place: Array, least: float) -> Array:
     """(G,) metres: as far as hair reaches below the lowest roots, and less further up."""
     lowest = place[:, 1] < np.quantile(place[:, 1], 0.2)
     below = place[lowest][:, None] - REACHES[None, :, None] * np.array([0.0, 1.0, 0.0])
     pixels, _ = shape.project(volume.places(below))
     hair = field.at(field.beard, pixels) > SHARE
     reach = REACHES[np.where(hair.all(1), -1, (~hair).argmax(1))]
-    chin = float(np.clip(np.median(reach) - SKIN, SHORT, LONG))
+    chin = float(np.clip(np.median(reach) - SKIN, least, LONG))
     height = place[:, 1] - place[:, 1].min()
     down = np.clip(1 - height / 0.035, 0, 1)
     return np.asarray(min(chin, CHEEK) * (1 - down) + chin * down)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
 from scipy.spatial import cKDTree
 
 from ..colour import linear_from_srgb
@@ -39,7 +39,15 @@ SUN = 0.85
 DYED, BLACK = 1.6, 0.04  # green or blue over red from which hair is dyed; not told of hair darker than the second
 DIM = 0.8  # a light that is thought to be weaker is not believed: the hair would come out too pale
 SHADED = 0.4  # least share of the light that reaches any hair
-SHEEN = 0.07  # as seen: darker hair is not grey but shines
+SHEEN, AGED_SHEEN = 0.07, 0.028  # as seen: darker hair is not grey but shines; where the skin has lines
+SKIN_RIM, LINES, FEW_SKIN = (
+    6,
+    4.0,
+    400,
+)  # pixels left out at the skin's edge, over which it is even, and that tell of it
+SMOOTH_SKIN, LINED_SKIN = 0.058, 0.07  # how far the lightness of smooth and of lined skin differs from its mean
+ASH, SPARING = (0.4, 0.62, 1.0), 3e-4  # the strongest tint of ash hair, and what it costs
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +88,45 @@ def hair_colour(
         1,
     )
     tint = _dye(whole)
-    melanin, redness, grey = _pigments(ends if tint.min() < 1 else _natural(ends), dyed=bool(tint.min() < 1))
-    return HairColour(melanin, redness, grey, tint)
+    if tint.min() < 1:
+        return HairColour(*_pigments(ends, dyed=True), tint)
+    sheen = SHEEN + (AGED_SHEEN - SHEEN) * lined(field, pixels)
+    _, _, grey = _pigments(_natural(ends), dyed=False, sheen=sheen)
+    tint = _ash(whole, float(np.median(grey)))
+    return HairColour(*_pigments(_natural(_without(tint, ends)), dyed=False, sheen=sheen), tint)
+
+
+def lined(field: HairField, pixels: NDArray[np.uint8]) -> float:
+    """0 to 1: whether the skin has lines, which tell that dull hair is greying rather than ash brown."""
+    picture = np.cbrt(linear_from_srgb(field.window.read(pixels) / 255.0, np.float64) @ LUMINANCE)
+    inside = binary_erosion(field.skin > SURE, iterations=SKIN_RIM)
+    if inside.sum() < FEW_SKIN:
+        return 0.0
+    weight = inside.astype(float)
+    even = gaussian_filter(picture * weight, LINES) / np.maximum(gaussian_filter(weight, LINES), 1e-3)
+    detail = np.sqrt(((picture - even)[inside] ** 2).mean()) / max(float(picture[inside].mean()), 1e-3)
+    return float(np.clip((detail - SMOOTH_SKIN) / (LINED_SKIN - SMOOTH_SKIN), 0, 1))
+
+
+def _ash(whole: Array, grey: float) -> Array:
+    """(3,) the whole hair's colour -> a tint (3,), with which hair without red pigment is as dull as it; white where it is not
+    duller than such hair."""
+    melanin, share = np.meshgrid(np.linspace(0.0, 0.999, 60) ** 0.5, np.linspace(0, 1, 21), indexing="ij")
+    tints = 1 + share[..., None] * (1 - grey) * (np.array(ASH) - 1)
+    white = reflectance(np.array(WHITE), np.array(0.0))
+    found = as_seen(reflectance(melanin, np.zeros_like(melanin)) * tints) * (1 - grey) + grey * as_seen(white * tints)
+    missed = ((np.cbrt(found) - np.cbrt(whole)) ** 2).sum(-1) + SPARING * share**2
+    return np.asarray(tints.reshape(-1, 3)[missed.argmin()])
+
+
+def _without(tint: Array, colour: Array) -> Array:
+    """(..., 3) as seen -> the same of hair that has not this tint."""
+    return as_seen(np.interp(colour, SEEN, ALBEDO) / tint)
+
+
+def as_seen(albedo: Array) -> Array:
+    """Linear -> what a mass of such hair sends back of a light of 1."""
+    return np.interp(albedo, ALBEDO, SEEN)
 
 
 def cropped(points: Array) -> bool:
@@ -98,14 +143,14 @@ def as_dark_as(hair: HairColour, beard: HairColour) -> HairColour:
     return HairColour(melanin, redness, np.full(count, np.median(beard.grey)), hair.tint)
 
 
-def _pigments(colour: Array, dyed: bool) -> tuple[Array, Array, Array]:
+def _pigments(colour: Array, dyed: bool, sheen: float = SHEEN) -> tuple[Array, Array, Array]:
     """(G, 2, 3) as seen under a light of 1 -> melanin, redness (G, 2) and grey (G,). Hair with less yellow than any pigment
     leaves, and paler than black hair's sheen, is a mixture with white strands."""
-    white = np.interp(reflectance(np.array(WHITE), np.array(0.0)), ALBEDO, SEEN)
+    white = as_seen(reflectance(np.array(WHITE), np.array(0.0)))
     if dyed:
         grey = np.zeros(len(colour))
     else:
-        pale = np.clip((colour.mean(-1) - SHEEN) / SHEEN, 0, 1)
+        pale = np.clip((colour.mean(-1) - sheen) / sheen, 0, 1)
         grey = (_share_of_white(colour, white) * pale).mean(1)
     left = (colour - grey[:, None, None] * white) / (1 - grey[:, None, None])
     melanin, redness = pigments(np.interp(left, SEEN, ALBEDO))
@@ -115,7 +160,7 @@ def _pigments(colour: Array, dyed: bool) -> tuple[Array, Array, Array]:
 def _share_of_white(colour: Array, white: Array) -> Array:
     """(..., 3) -> (...) the share of white strands among those without red pigment that comes nearest."""
     melanin, grey = np.meshgrid(np.linspace(0.0, 0.999, 60) ** 0.5, np.linspace(0.0, 0.95, 40), indexing="ij")
-    pigmented = np.interp(reflectance(melanin, np.zeros_like(melanin)), ALBEDO, SEEN)
+    pigmented = as_seen(reflectance(melanin, np.zeros_like(melanin)))
     mixed = pigmented + grey[..., None] * (white - pigmented)
     _, row = cKDTree(np.cbrt(mixed.reshape(-1, 3))).query(np.cbrt(colour))
     return np.asarray(grey.ravel()[row])
@@ -165,7 +210,7 @@ def _seen_colour(
     picture = linear_from_srgb(field.window.read(pixels) / 255.0, np.float64)
     observed = np.stack([field.at(gaussian_filter(picture[..., k], 1.5), places) for k in range(3)], 1)
     ambient, diffuse, _, *rest = light
-    tone, towards = np.sqrt(np.array(rest[:3])), np.array(rest[3:])  # half of the tone: some of it is the skin's own
+    tone, towards = np.array(rest[:3]), np.array(rest[3:])
     _, way = volume.radial(local)
     facing = np.clip((way @ volume.axes) @ (towards / np.linalg.norm(towards)), 0, 1)
     strength = ambient + SUN * diffuse

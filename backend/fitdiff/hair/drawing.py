@@ -14,9 +14,11 @@ from ..render.camera import Camera
 from ..render.projection import depth_picture
 from ..render.renderer import Rendering
 from ..render.strand_raster import DrawnStrands, draw_strands
+from .colour import as_seen
 from .head_shape import SHOULDERS
 from .strands import Strands, strands_of
 
+SHINE = 0.012  # of what hair is seen as, the surface's own, which the drawing adds as a highlight
 SHARE = 0.5  # of the strands that are drawn, as much thicker
 
 
@@ -35,7 +37,9 @@ def draw_hair(
     projected = camera.project(vertices[None])
     depth = depth_picture(head.face.cpu(), projected.screen[0], projected.depth[0], triangles.cpu())[0, 0].numpy()
     depth = np.minimum(depth, _body_depth(camera))
-    return draw_strands(strands.points, strands.colour, float(strands.radius.mean()) / SHARE, camera, depth, light)
+    return draw_strands(
+        strands.points, as_seen(strands.colour) - SHINE, float(strands.radius.mean()) / SHARE, camera, depth, light
+    )
 
 
 def _body_depth(camera: Camera) -> np.ndarray:

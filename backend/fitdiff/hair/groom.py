@@ -73,7 +73,7 @@ def groom_of(
 
     root = np.concatenate([guides.root for guides in parts.values()])
     points = np.concatenate([guides.points for guides in parts.values()])
-    per_guide = [strands[kind] * _thinned(guides.points) for kind, guides in parts.items()]
+    per_guide = [strands[kind] * guides.density * _thinned(guides.points) for kind, guides in parts.items()]
     curl = np.array([style.radius, style.length]) * each({"scalp": 1.0, "beard": 0.0})[:, None]
     return Groom(
         points=(points + (shape.neutral[root] - shape.place[root])[:, None]).astype(np.float32),

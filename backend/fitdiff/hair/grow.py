@@ -39,11 +39,12 @@ CUT = 0.006  # metres beyond that edge at which it is cut
 @dataclass(frozen=True, eq=False)
 class Guides:
     """points (G, P, 3) metres on the head as it lies in the photo; root (G,) rows of HeadShape's samples; side (G,) of the
-    parting."""
+    parting; density (G,) of the strands round each, 1 where hair is full."""
 
     points: Array
     root: NDArray[np.intp]
     side: NDArray[np.uint8]
+    density: Array
 
 
 def grow(
@@ -78,7 +79,7 @@ def grow(
     points = resampled(points, last, style.points)
     root = np.concatenate([root, rooted])
     sides = np.concatenate([sides, np.full(len(rooted), 2, np.uint8)])
-    return Guides(volume.places(points), root, sides)
+    return Guides(volume.places(points), root, sides, np.ones(len(root)))
 
 
 def _roots(shape: HeadShape, field: HairField, hanging: bool, random: np.random.Generator) -> NDArray[np.intp]:
@@ -216,9 +217,9 @@ def _stand(
     step = (length / STEPS)[:, None]
     stands = (
         (1 - _fringe(shape, field))
-        * _rise(thick, 0.010, 0.018)
-        * _rise(place[:, 2], -0.06, -0.02)
-        * _rise(place[:, 1], 0.0, 0.04)
+        * rise(thick, 0.010, 0.018)
+        * rise(place[:, 2], -0.06, -0.02)
+        * rise(place[:, 1], 0.0, 0.04)
     )
     base = _even(place, _unit(stands[:, None] * np.array(SWEPT) + (1 - stands[:, None]) * usual))
     x, velocity = place.copy(), _unit(normal + 0.7 * _unit(base))
@@ -249,7 +250,7 @@ def _fringe(shape: HeadShape, field: HairField) -> float:
     forehead = (shape.inside > FOREHEAD[0]) & (shape.inside < FOREHEAD[1]) & (shape.recedes > 0.5)
     pixels, _ = shape.project(shape.place[forehead])
     told = field.in_photo(pixels)
-    return float(_rise(field.share_at(pixels)[told].mean(), 0.25, 0.5)) if told.any() else 0.0
+    return float(rise(field.share_at(pixels)[told].mean(), 0.25, 0.5)) if told.any() else 0.0
 
 
 def _flow(volume: Volume, field: HairField, shape: HeadShape, x: Array, desire: Array) -> tuple[Array, Array, Array]:
@@ -312,7 +313,7 @@ def resampled(path: Array, last: NDArray[np.intp], count: int) -> Array:
     return found
 
 
-def _rise(values: Array, low: float, high: float) -> Array:
+def rise(values: Array, low: float, high: float) -> Array:
     share = np.clip((values - low) / (high - low), 0, 1)
     return np.asarray(share * share * (3 - 2 * share))
 

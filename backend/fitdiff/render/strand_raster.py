@@ -16,9 +16,9 @@ Array = NDArray[np.float64]
 
 FINER = 2  # lines are drawn in a picture so many times as large
 LAMP_SIDE, LAMP_BLUR = 192, 1.5  # pixels of the picture from the lamp that shadows are read from
-DENSE = 130.0  # per metre: how fast hair swallows the lamp's light
-ROOM_LEFT = 0.55  # share of the room's light that reaches hair among hair
-LOBE, GLOSS = 40.0, 0.045  # exponent and strength of the highlight
+DENSE = 90.0  # per metre: how fast hair swallows the lamp's light
+ROOM_LEFT = 0.6  # share of the room's light that reaches hair deep among hair
+LOBE, GLOSS = 40.0, 0.02  # exponent and strength of the highlight
 SLACK = 0.0015  # metres that hair may lie within the skin and still be seen
 
 
@@ -39,8 +39,8 @@ def draw_strands(
     depth: NDArray[np.floating],
     light: list[float],
 ) -> DrawnStrands:
-    """points (N, P, 3) metres; colour (N, P, 3) linear; radius: mean, metres; depth (H, W) metres to the head in the camera's
-    picture, large off it; light: nine numbers."""
+    """points (N, P, 3) metres; colour (N, P, 3) linear, as a mass of it looks under a light of 1; radius: mean, metres; depth
+    (H, W) metres to the head in the camera's picture, large off it; light: nine numbers."""
     height, width = camera.size
     large = camera.resized((height * FINER, width * FINER))
     screen, away = _projected(points, large)
@@ -106,12 +106,17 @@ def _lit(points: Array, along: NDArray[np.floating], colour: Array, camera: Came
     view /= np.linalg.norm(view, axis=-1, keepdims=True)
     half = view + towards
     half /= np.linalg.norm(half, axis=-1, keepdims=True).clip(1e-9)
-    lamp = _Lamp(points, towards).reaching(points.reshape(-1, 3)).reshape(points.shape[:2])[..., None]
+    camera_way = view.reshape(-1, 3).mean(0)
+    shape = points.shape[:2]
+    room = (
+        ROOM_LEFT + (1 - ROOM_LEFT) * lamp_reaching(points.reshape(-1, 3), points, camera_way).reshape(shape)[..., None]
+    )
+    lamp = _Lamp(points, towards).reaching(points.reshape(-1, 3)).reshape(shape)[..., None]
     sine = np.sqrt(np.clip(1 - (along @ towards) ** 2, 0, 1))[..., None]
     gloss = np.clip(1 - (along * half).sum(-1) ** 2, 0, 1)[..., None] ** (LOBE / 2)
     facing = 0.5 + 0.5 * (view @ towards)[..., None]
     shown = tone * (
-        colour * (ROOM_LEFT * ambient + diffuse * sine * lamp * facing) + GLOSS * specular * gloss * lamp * facing
+        colour * (room * ambient + diffuse * sine * lamp * facing) + GLOSS * specular * gloss * lamp * facing
     )
     way = along @ camera.rotation[0].double().numpy().T
     return np.concatenate([shown, way[..., :1], -way[..., 1:2]], -1)

@@ -34,12 +34,13 @@ def mouth_and_chin(shape):
     return pixels[nose], pixels[front & (shape.inside < -0.02)][:, 1].max()
 
 
-def grown(shape, share=0.95, below=0.0, wide=400.0):
-    """Guides of a beard painted from below the nose to `below` pixels under the chin, `wide` pixels wide."""
+def grown(shape, share=0.95, below=0.0, wide=400.0, fades=1.0):
+    """Guides of a beard painted from below the nose to `below` pixels under the chin, `wide` pixels wide to either side, and
+    over `fades` pixels at its upper edge."""
     nose, chin = mouth_and_chin(shape)
     window = Window(np.zeros(2), np.eye(2), SIDE)
     x, y = np.moveaxis(window.places(), -1, 0)
-    beard = share * ((y > nose[1] + 12) & (y < chin + below) & (np.abs(x - nose[0]) < wide))
+    beard = share * np.clip((y - nose[1] - 12) / fades, 0, 1) * ((y < chin + below) & (np.abs(x - nose[0]) < wide))
     empty = np.zeros((SIDE, SIDE))
     field = HairField(
         window,
@@ -77,3 +78,11 @@ def test_a_beard_that_reaches_further_is_longer(shape):
 def test_thin_stubble_and_small_patches_stay_paint(shape):
     assert grown(shape, share=0.6) is None
     assert grown(shape, wide=4.0) is None
+
+
+def test_it_thins_out_towards_its_edge(shape):
+    guides = grown(shape, fades=40.0)
+    height = shape.neutral[guides.root, 1]
+    upper, lower = height > np.quantile(height, 0.9), height < np.quantile(height, 0.5)
+    assert guides.density[upper].mean() < 0.7 * guides.density[lower].mean()
+    assert lengths(guides)[upper].mean() < lengths(guides)[lower].mean()

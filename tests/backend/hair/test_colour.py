@@ -1,9 +1,23 @@
 """The colour of hair: read from the photo, with the light and the skin beside it left out."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from fitdiff.hair.colour import ALBEDO, SEEN, HairColour, _by_guide, _dye, _natural, _pigments, as_dark_as
+from fitdiff.hair.colour import (
+    ALBEDO,
+    SEEN,
+    HairColour,
+    _ash,
+    _by_guide,
+    _dye,
+    _natural,
+    _pigments,
+    _without,
+    as_dark_as,
+    lined,
+)
 from fitdiff.hair.pigment import WHITE, reflectance
 
 
@@ -34,6 +48,33 @@ def test_grey_hair_is_dark_hair_among_white(share):
 
 def test_the_sheen_of_black_hair_is_not_grey():
     assert _pigments(seen(0.98, 0.0, 0.05), dyed=False)[2] == 0
+
+
+@pytest.mark.parametrize("dull", [np.array([0.7, 0.85, 1.0]), np.array([0.5, 0.7, 1.0])])
+def test_ash_hair_has_a_cool_tint_and_keeps_its_colour(dull):
+    albedo = reflectance(np.array(0.4), np.array(0.0)) * dull
+    whole = np.interp(albedo, ALBEDO, SEEN)
+    tint = _ash(whole, grey=0.0)
+    assert tint[2] == 1 and tint[0] < tint[1] < 1
+    melanin, redness, _ = _pigments(np.broadcast_to(_without(tint, whole), (1, 2, 3)), dyed=False)
+    again = np.interp(reflectance(melanin[0, 0], redness[0, 0]) * tint, ALBEDO, SEEN)
+    assert again == pytest.approx(whole, rel=0.25)
+
+
+def test_warm_hair_has_no_tint():
+    for pigments in ((0.4, 0.0), (0.5, 0.8), (0.98, 0.0)):
+        assert _ash(seen(*pigments)[0, 0], grey=0.0) == pytest.approx(1.0, abs=0.08)
+
+
+def test_lines_tell_old_skin_from_smooth_skin():
+    random = np.random.default_rng(2)
+    one = np.ones((256, 256))
+    field = SimpleNamespace(skin=one, window=SimpleNamespace(read=lambda pixels: pixels))
+    smooth = np.full((256, 256, 3), 160, np.uint8)
+    creased = (160 + 50 * np.sign(np.sin(np.arange(256) * 0.8))[:, None, None] * np.ones((1, 256, 3))).astype(np.uint8)
+    assert lined(field, smooth) == 0
+    assert lined(field, creased) == 1
+    assert 0 <= lined(field, (160 + 20 * random.standard_normal((256, 256, 1)) * np.ones(3)).astype(np.uint8)) <= 1
 
 
 def test_only_dyed_hair_has_a_tint():
