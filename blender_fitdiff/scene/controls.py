@@ -15,7 +15,7 @@ from .groom import is_groom
 from .hair import length_of, set_length
 from .heads import Head
 from .light import ESTIMATE
-from .material import SOCKETS, connect, disconnect, is_connected
+from .material import KINDS, connect, disconnect, is_connected, map_strength, set_map_strength
 from .nodes import background_of
 from .ownership import NAME_TAG, TAG
 from .shape_keys import FIT_RESIDUAL, START
@@ -99,18 +99,30 @@ def _degrees(radians: float) -> float:
 
 
 def maps_state(head: Head, kind: str) -> bool | None:
-    """Whether the head shows its maps of this kind (diffuse, specular, normal); None where it has none."""
+    """Whether the head shows its maps of this kind (of `material.KINDS`); None where it has none."""
     states = [is_connected(material, kind) for material in head.materials if material.node_tree]
     known = [state for state in states if state is not None]
     return any(known) if known else None
 
 
-def set_maps(head: Head, on: bool, kinds: Sequence[str] = tuple(SOCKETS)) -> None:
+def set_maps(head: Head, on: bool, kinds: Sequence[str] = KINDS) -> None:
     """Connect or disconnect the maps of these kinds, in all materials of the head."""
     for material in head.materials:
         for kind in kinds:
             if material.node_tree and is_connected(material, kind) is not None:
                 (connect if on else disconnect)(material, kind)
+
+
+def strength_state(head: Head, kind: str) -> float | None:
+    """Strength of the head's map of translucency or occlusion, 0 to 1; None where it has none."""
+    found = (map_strength(material, kind) for material in head.materials if material.node_tree)
+    return next((strength for strength in found if strength is not None), None)
+
+
+def set_strength(head: Head, kind: str, strength: float) -> None:
+    for material in head.materials:
+        if material.node_tree:
+            set_map_strength(material, kind, strength)
 
 
 def hair_state(head: Head) -> tuple[bool, float | None] | None:

@@ -14,10 +14,13 @@ from .eyes import Cornea, add_cornea, add_film
 from .mesh import UV_LAYER
 from .mesh_arrays import REGIONS, MeshArrays
 from .nodes import load_image, node_tree
+from .traced import STRENGTHS, TRACED, add_occlusion, add_translucency, map_input, strength_input
 
 REGION_TAG = "fitdiff_region"
 SOCKETS = {"diffuse": "Base Color", "specular": "Specular IOR Level", "normal": "Normal"}
 """Kind of map -> the Principled input that it feeds. Its texture node bears the kind's name."""
+KINDS = (*SOCKETS, *TRACED)
+"""All kinds of maps that can be switched."""
 HEAD_WIDTH = 0.17  # metres from ear to ear: the lengths below are for a head of this width
 PORE_COUNT = 520.0  # across the skin's tile: 0.7 mm apart on a cheek
 PORES = "Pores"  # name of the bump node for pores
@@ -91,6 +94,13 @@ def build_material(
     for row, (kind, path) in enumerate(own.items()):
         _add_map(tree, kind, load_image(path, f"{name} {kind}", srgb=kind == "diffuse", pack=pack), row)
         connect(material, kind)
+    if region == "skin":
+        for row, kind in enumerate((kind for kind in TRACED if kind in maps), len(own)):
+            texture = _add_texture(tree, kind, load_image(maps[kind], f"{name} {kind}", srgb=False, pack=pack), row)
+            if kind == "translucency":
+                add_translucency(tree, principled, texture)
+            else:
+                add_occlusion(tree, texture)
     if region == "eyes":
         add_film(tree, principled)
         if cornea is not None:
@@ -111,6 +121,12 @@ def connect(material: bpy.types.Material, kind: str) -> bool:
     texture, principled = nodes.get(kind), principled_of(material)
     if texture is None or principled is None:
         return False
+    if kind in STRENGTHS:
+        strength = nodes.get(STRENGTHS[kind])
+        if strength is None:
+            return False
+        links.new(texture.outputs["Color"], map_input(strength))
+        return True
     target = principled.inputs[SOCKETS[kind]]
     if kind == "normal":
         bump = nodes.get("Normal Map")
@@ -141,17 +157,35 @@ def is_connected(material: bpy.types.Material, kind: str) -> bool | None:
     return any(output.is_linked for output in node.outputs)
 
 
+def map_strength(material: bpy.types.Material, kind: str) -> float | None:
+    """Strength of a map of STRENGTHS; None where the material has none."""
+    node = material.node_tree.nodes.get(STRENGTHS[kind])
+    return None if node is None else float(strength_input(node).default_value)
+
+
+def set_map_strength(material: bpy.types.Material, kind: str, strength: float) -> None:
+    node = material.node_tree.nodes.get(STRENGTHS[kind])
+    if node is not None:
+        strength_input(node).default_value = min(max(strength, 0.0), 1.0)
+
+
 def _add_map(tree: bpy.types.NodeTree, kind: str, image: bpy.types.Image, row: int) -> None:
-    """Add the texture node with the head's texture coordinates; for normals, the Normal Map node too."""
+    """Add the texture node; for normals, the Normal Map node too."""
+    _add_texture(tree, kind, image, row)
+    if kind == "normal":
+        bend = tree.nodes.new("ShaderNodeNormalMap")
+        bend.uv_map, bend.location = UV_LAYER, (-450, -300)
+
+
+def _add_texture(tree: bpy.types.NodeTree, kind: str, image: bpy.types.Image, row: int) -> bpy.types.Node:
+    """Add the texture node with the head's texture coordinates."""
     uv = tree.nodes.get("UV") or tree.nodes.new("ShaderNodeUVMap")
     uv.name, uv.uv_map, uv.location = "UV", UV_LAYER, (-1000, 0)
     texture = tree.nodes.new("ShaderNodeTexImage")
     texture.name, texture.label, texture.image = kind, kind.capitalize(), image
     texture.location = (-750, 300 - 300 * row)
     tree.links.new(uv.outputs["UV"], texture.inputs["Vector"])
-    if kind == "normal":
-        bend = tree.nodes.new("ShaderNodeNormalMap")
-        bend.uv_map, bend.location = UV_LAYER, (-450, -300)
+    return texture
 
 
 def _add_pores(tree: bpy.types.NodeTree, principled: bpy.types.Node, depth: float) -> None:

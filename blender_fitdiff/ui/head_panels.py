@@ -11,6 +11,7 @@ from ..scene.groom_controls import grown
 from ..scene.heads import active_head, heads, require_active_head
 from ..scene.material import SOCKETS
 from ..scene.shape_keys import FIT_RESIDUAL, START
+from ..scene.traced import TRACED
 from ..scene.view_transform import view_note
 from ..scene.visibility import other_lamps
 from ..workflow import wording
@@ -131,6 +132,13 @@ class FITDIFF_PT_maps(_OfHead, bpy.types.Panel):
             cell = row.row(align=True)
             cell.enabled = controls.maps_state(head, kind) is not None
             cell.prop(switches, f"map_{kind}", toggle=True)
+        for kind in TRACED:
+            row = layout.row(align=True)
+            row.enabled = controls.maps_state(head, kind) is not None
+            row.prop(switches, f"map_{kind}", toggle=True)
+            strength = row.row(align=True)
+            strength.enabled = bool(controls.maps_state(head, kind))
+            strength.prop(switches, f"{kind}_strength", text="", slider=True)
         column = layout.column()
         column.enabled = controls.photo_state(head) is not None
         row = column.row(align=True)

@@ -115,6 +115,14 @@ def _maps(kind: str) -> dict[str, Callable]:
     )
 
 
+def _strength(kind: str) -> dict[str, Callable]:
+    def read(head: Head) -> float:
+        strength = controls.strength_state(head, kind)
+        return 0.0 if strength is None else strength
+
+    return _switch(read, lambda head, value: controls.set_strength(head, kind, value), 0.0)
+
+
 class FitDiffSwitches(bpy.types.PropertyGroup):
     light: bpy.props.EnumProperty(
         name="Light",
@@ -261,6 +269,32 @@ class FitDiffSwitches(bpy.types.PropertyGroup):
     )
     map_normal: bpy.props.BoolProperty(
         name="Normal", description="Show the normal map; without it, the bare mesh", **_maps("normal")
+    )
+    map_translucency: bpy.props.BoolProperty(
+        name="Translucency",
+        description="Let light travel further through thin skin, as in ears; without it, as far everywhere",
+        **_maps("translucency"),
+    )
+    translucency_strength: bpy.props.FloatProperty(
+        name="Translucency Strength",
+        description="1 is as thin as the head is",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        **_strength("translucency"),
+    )
+    map_occlusion: bpy.props.BoolProperty(
+        name="Occlusion",
+        description="Give glTF files the map of where the head hides the room's light; Blender traces that itself",
+        **_maps("occlusion"),
+    )
+    occlusion_strength: bpy.props.FloatProperty(
+        name="Occlusion Strength",
+        description="Of the map in glTF files",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        **_strength("occlusion"),
     )
 
 

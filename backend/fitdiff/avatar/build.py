@@ -12,7 +12,9 @@ from torch import Tensor
 from .. import __version__
 from ..face.embedded import EmbeddedFace
 from ..face.model import MorphableModel
+from ..face.traced import traced_maps
 from .groom import Groom
+from .images import stored
 from .manifest import Camera, FaceModel, Hair, Latent, Light, Manifest
 from .mesh import AvatarMesh
 from .result import Avatar
@@ -46,7 +48,8 @@ def avatar_from_model(
 
     `arkit` holds starting weights by name (face.arkit.to_arkit). The rest of the fit, that is the gaze and the part of the
     expression that no slider reaches, becomes one more shape, so that the imported head lies exactly on the photo. maps,
-    preview and photo are as in Avatar; `hair` and `brows` need maps of the same names.
+    preview and photo are as in Avatar; `hair` and `brows` need maps of the same names. Maps that follow from
+    the neutral shape are added.
     """
     shapes = _shapes(model, identity)
     start = {name: float(np.clip(weight, 0, 1)) for name, weight in (arkit or {}).items() if name in model.arkit_names}
@@ -88,7 +91,9 @@ def avatar_from_model(
         timings={name: float(value) for name, value in (timings or {}).items()},
         licences={f"face model {model.name}": model.licence, **(licences or {})},
     )
-    return Avatar(about, mesh, dict(maps), preview, photo, groom)
+    traced = traced_maps(topology, torch.from_numpy(mesh.vertices))
+    grey = {name: stored(values[0, 0].double().numpy()) for name, values in traced.items()}
+    return Avatar(about, mesh, {**grey, **maps}, preview, photo, groom)
 
 
 @torch.no_grad()

@@ -64,13 +64,15 @@ class Rendering:
 
 
 class Directional:
-    """Shading under the nine light numbers (B, 9): the default."""
+    """Shading under the nine light numbers (B, 9), the ambient light less what the occlusion map keeps off: the default."""
 
     def __init__(self, exponent: float = shading.EXPONENT) -> None:
         self.exponent = exponent
 
     def __call__(self, surface: Surface, light: Tensor) -> Tensor:
         lamp = shading.DirectionalLight.of(surface.spread(light))
+        room = shading.LEAST_ROOM + (1 - shading.LEAST_ROOM) * surface.occlusion
+        lamp = lamp._replace(ambient=lamp.ambient * shading.with_bounces(room, surface.albedo.detach()).clamp(max=1))
         return shading.blinn_phong(surface.albedo, surface.specular, surface.normal, surface.view, lamp, self.exponent)
 
 

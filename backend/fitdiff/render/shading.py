@@ -21,6 +21,8 @@ EXPONENT = 32.0
 """Blinn-Phong exponent of skin; a GGX surface of roughness `roughness_of(32)` = 0.49 has the same highlight."""
 REFLECTANCE = 0.08
 """What the specular map's 1.0 reflects from the front, as Principled's "Specular IOR Level" at index 1.5."""
+LEAST_ROOM = 0.1
+"""Share of the room's light in the deepest fold, where it comes through the skin."""
 
 
 class DirectionalLight(NamedTuple):
@@ -67,6 +69,14 @@ def blinn_phong(
     lobe = (normal * half).sum(-1, keepdim=True).relu() ** exponent
     gloss = specular * (light.specular * facing * lobe * (REFLECTANCE * (exponent + 2) / 8))
     return light.colour * (albedo * (light.ambient + light.diffuse * facing) + gloss)
+
+
+def with_bounces(room: Tensor, albedo: Tensor) -> Tensor:
+    """room (M, 1) share of the sky's light that arrives directly, albedo (M, 3) -> (M, 3) share with the light that
+    neighbours reflect: most in folds of pale skin, and more red than blue. Jimenez et al. 2016, "Practical real-time
+    strategies for accurate indirect occlusion", equation 10."""
+    a, b, c = 2.0404 * albedo - 0.3324, -4.7951 * albedo + 0.6417, 2.7552 * albedo + 0.6903
+    return torch.maximum(room, ((room * a + b) * room + c) * room)
 
 
 def s2f2(

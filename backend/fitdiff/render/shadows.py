@@ -14,12 +14,11 @@ from .geometry import vertex_normals
 from .mesh import MeshTables
 from .occlusion import ambient_occlusion, cast_shadow, round_about, visibility
 from .renderer import Surface
-from .shading import DirectionalLight, blinn_phong
+from .shading import LEAST_ROOM, DirectionalLight, blinn_phong, with_bounces
 
 SIZE = 256  # texels
 SOFTNESS = 0.25  # radians, the lamp's angular radius
 ELSEWHERE, ELSEWHERE_COUNT = 0.3, 16  # for `unsure`: radians by which the lamp may be misplaced, and directions tried
-LEAST_ROOM = 0.1  # share of the room's light in the deepest fold, where it comes through the skin
 NEIGHBOURS = 1 / 16  # of the tile: radius of the neighbourhood that light bounces off
 BEHIND_LIDS = (
     0.75,
@@ -113,14 +112,6 @@ class Shaded:
 def softened(lamp: Tensor, hardness: Tensor) -> Tensor:
     """The share of the lamp that reaches a place, with shadows no harder than `hardness`."""
     return 1 - hardness * (1 - lamp)
-
-
-def with_bounces(room: Tensor, albedo: Tensor) -> Tensor:
-    """room (M, 1) share of the sky's light that arrives directly, albedo (M, 3) -> (M, 3) share with the light that
-    neighbours reflect: most in folds of pale skin, and more red than blue. Jimenez et al. 2016, "Practical real-time
-    strategies for accurate indirect occlusion", equation 10."""
-    a, b, c = 2.0404 * albedo - 0.3324, -4.7951 * albedo + 0.6417, 2.7552 * albedo + 0.6903
-    return torch.maximum(room, ((room * a + b) * room + c) * room)
 
 
 def second_order(normal: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from fitdiff.render import Camera, Maps, Renderer
 from fitdiff.render.colour import to_linear, to_srgb
 from fitdiff.render.maps import UNPAINTED
 from fitdiff.render.preview import clay
-from fitdiff.render.renderer import detailed, harmonic
+from fitdiff.render.renderer import Directional, Surface, detailed, harmonic
 
 from . import scenes
 
@@ -241,3 +241,23 @@ def test_clay_shows_the_form_framed() -> None:
     assert seen.any(0).sum() > 40 and seen.any(1).sum() > 60
     assert not seen[0].any() and not seen[-1].any() and not seen[:, 0].any() and not seen[:, -1].any()
     assert picture[seen].std() > 10
+
+
+def test_an_occlusion_map_darkens_the_ambient_light_alone():
+    surface = Surface(
+        position=torch.zeros(2, 3),
+        normal=torch.tensor([[0.0, 0, 1]]).expand(2, 3),
+        view=torch.tensor([[0.0, 0, 1]]).expand(2, 3),
+        uv=torch.zeros(2, 2),
+        region=torch.zeros(2, dtype=torch.int64),
+        albedo=torch.full((2, 3), 0.3),
+        specular=torch.zeros(2, 1),
+        occlusion=torch.tensor([[1.0], [0.2]]),
+        translucency=torch.zeros(2, 1),
+        owner=None,
+    )
+    room = Directional()(surface, torch.tensor([[1.0, 0, 0, 1, 1, 1, 0, 0, 1]]))
+    assert torch.equal(room[0], surface.albedo[0])
+    assert (room[1] < 0.6 * room[0]).all()
+    lamp = Directional()(surface, torch.tensor([[0.0, 1, 1, 1, 1, 1, 0, 0, 1]]))
+    assert torch.equal(lamp[0], lamp[1])
