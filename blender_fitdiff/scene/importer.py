@@ -20,6 +20,7 @@ from .material import build_material, size_of
 from .mesh import build_mesh
 from .nodes import load_image
 from .ownership import owned
+from .pores import cells_across
 from .reader import AvatarFolder, read_avatar
 from .shape_keys import add_shape_keys
 from .units import metres_per_unit
@@ -99,8 +100,11 @@ def _build(avatar: AvatarFolder, name: str, metre: float, *, subdivision: int, p
     size, cornea = size_of(avatar.mesh) * metre, find_cornea(avatar.mesh)
     if cornea is not None:
         cornea = dataclasses.replace(cornea, radius=cornea.radius * metre)
+    cells = cells_across(arrays, size_of(avatar.mesh))
     for region in regions:
-        materials[region] = build_material(f"{name} {region}", region, avatar.maps, pack=pack, size=size, cornea=cornea)
+        materials[region] = build_material(
+            f"{name} {region}", region, avatar.maps, pack=pack, size=size, cornea=cornea, cells=cells
+        )
         mesh.materials.append(materials[region])
     add_shape_keys(head, arrays, avatar.arkit)
     add_groups(head, arrays)

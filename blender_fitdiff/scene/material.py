@@ -14,16 +14,15 @@ from .eyes import Cornea, add_cornea, add_film
 from .mesh import UV_LAYER
 from .mesh_arrays import REGIONS, MeshArrays
 from .nodes import load_image, node_tree
+from .pores import PORES, add_pores
 from .traced import STRENGTHS, TRACED, add_occlusion, add_translucency, map_input, strength_input
 
 REGION_TAG = "fitdiff_region"
-SOCKETS = {"diffuse": "Base Color", "specular": "Specular IOR Level", "normal": "Normal"}
+SOCKETS = {"diffuse": "Base Color", "specular": "Specular IOR Level", "roughness": "Roughness", "normal": "Normal"}
 """Kind of map -> the Principled input that it feeds. Its texture node bears the kind's name."""
 KINDS = (*SOCKETS, *TRACED)
 """All kinds of maps that can be switched."""
 HEAD_WIDTH = 0.17  # metres from ear to ear: the lengths below are for a head of this width
-PORE_COUNT = 520.0  # across the skin's tile: 0.7 mm apart on a cheek
-PORES = "Pores"  # name of the bump node for pores
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Look:
 # reflects at its film of water alone: two glossy layers would turn pupils grey under a bright sky. Enamel lets all colours
 # through about alike: the map has the tooth's tint already.
 LOOKS = {
-    "skin": Look((0.5, 0.32, 0.25), roughness=0.49, subsurface=0.5, scale=0.003, pores=0.00009),
+    "skin": Look((0.5, 0.32, 0.25), roughness=0.49, subsurface=0.5, scale=0.003, pores=0.00013),
     "eyes": Look((0.8, 0.78, 0.75), roughness=0.25, specular=0.0, coat=1.0, coat_roughness=0.02),
     "teeth": Look((0.8, 0.73, 0.62), roughness=0.3, subsurface=0.2, radius=(1.0, 0.95, 0.9), scale=0.0006, coat=0.5),
     "mouth": Look((0.35, 0.1, 0.09), roughness=0.35, subsurface=0.3, scale=0.003, coat=0.4, coat_roughness=0.1),
@@ -63,12 +62,21 @@ def size_of(arrays: MeshArrays) -> float:
 
 
 def build_material(
-    name: str, region: str, maps: Mapping[str, Path], *, pack: bool, size: float = 1.0, cornea: Cornea | None = None
+    name: str,
+    region: str,
+    maps: Mapping[str, Path],
+    *,
+    pack: bool,
+    size: float = 1.0,
+    cornea: Cornea | None = None,
+    cells: tuple[float, float, float] = (250.0, 320.0, 400.0),
 ) -> bpy.types.Material:
-    """The skin takes `diffuse`, `specular`, `normal`; another region takes `<region>_diffuse` and so on, if they exist.
+    """The skin takes `diffuse` and all the other maps without a prefix; another region takes `<region>_diffuse` and so on, if
+    they exist.
 
     A region's texture coordinates lie in its own tile (u from 1 to 2 for the eyes, ...); images repeat, so every tile
-    shows its whole map and no coordinate has to be moved. `size` is the head's (`size_of`).
+    shows its whole map and no coordinate has to be moved. `size` is the head's (`size_of`),
+    `cells` its pores' (`cells_across`).
     """
     look = LOOKS[region]
     material = bpy.data.materials.new(name)
@@ -106,7 +114,11 @@ def build_material(
         if cornea is not None:
             add_cornea(tree, principled, cornea)
     if look.pores:
-        _add_pores(tree, principled, look.pores * size)
+        depths = None
+        if "pores" in maps:
+            image = load_image(maps["pores"], f"{name} pores", srgb=False, pack=pack)
+            depths = _add_texture(tree, "pores", image, len(own) + len(TRACED))
+        add_pores(tree, principled, look.pores * size, cells, depths)
     return material
 
 
@@ -186,21 +198,3 @@ def _add_texture(tree: bpy.types.NodeTree, kind: str, image: bpy.types.Image, ro
     texture.location = (-750, 300 - 300 * row)
     tree.links.new(uv.outputs["UV"], texture.inputs["Vector"])
     return texture
-
-
-def _add_pores(tree: bpy.types.NodeTree, principled: bpy.types.Node, depth: float) -> None:
-    """Add pores for near views, in texture coordinates, so that they move with the skin."""
-    uv = tree.nodes.get("UV") or tree.nodes.new("ShaderNodeUVMap")
-    uv.name, uv.uv_map, uv.location = "UV", UV_LAYER, (-1000, 0)
-    cells = tree.nodes.new("ShaderNodeTexVoronoi")
-    cells.voronoi_dimensions, cells.location = "2D", (-450, -520)
-    cells.inputs["Scale"].default_value = PORE_COUNT
-    relief = tree.nodes.new("ShaderNodeBump")
-    relief.name, relief.label, relief.location = PORES, PORES, (-220, -300)
-    relief.inputs["Distance"].default_value = depth
-    tree.links.new(uv.outputs["UV"], cells.inputs["Vector"])
-    tree.links.new(cells.outputs["Distance"], relief.inputs["Height"])
-    normal = principled.inputs["Normal"]
-    for link in list(normal.links):
-        tree.links.new(link.from_socket, relief.inputs["Normal"])
-    tree.links.new(relief.outputs["Normal"], normal)

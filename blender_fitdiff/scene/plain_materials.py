@@ -14,8 +14,9 @@ from .groom import is_groom
 from .groom_nodes import COLOUR as STRAND_COLOUR
 from .hair import COLOUR
 from .heads import Head
-from .material import PORES, principled_of
+from .material import principled_of
 from .node_graph import NodeGraph
+from .pores import PORES
 
 DISPLAY_COLOUR = "displayColor"  # USD's attribute for the colour of curves; Blender's importer reads it too
 COLOURS_OF_CURVES = bpy.app.version >= (4, 5, 0)  # USD of 4.2 writes vectors of curves, not colours

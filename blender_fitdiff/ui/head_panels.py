@@ -127,9 +127,9 @@ class FITDIFF_PT_maps(_OfHead, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, head = self.layout, require_active_head(context)
         switches = context.scene.fitdiff_switches
-        row = layout.row(align=True)
+        grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         for kind in SOCKETS:
-            cell = row.row(align=True)
+            cell = grid.row(align=True)
             cell.enabled = controls.maps_state(head, kind) is not None
             cell.prop(switches, f"map_{kind}", toggle=True)
         for kind in TRACED:

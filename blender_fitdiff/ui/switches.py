@@ -267,6 +267,9 @@ class FitDiffSwitches(bpy.types.PropertyGroup):
     map_specular: bpy.props.BoolProperty(
         name="Specular", description="Show the specular map; without it, even shine", **_maps("specular")
     )
+    map_roughness: bpy.props.BoolProperty(
+        name="Roughness", description="Show the roughness map; without it, evenly rough skin", **_maps("roughness")
+    )
     map_normal: bpy.props.BoolProperty(
         name="Normal", description="Show the normal map; without it, the bare mesh", **_maps("normal")
     )

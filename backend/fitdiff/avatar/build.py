@@ -12,7 +12,8 @@ from torch import Tensor
 from .. import __version__
 from ..face.embedded import EmbeddedFace
 from ..face.model import MorphableModel
-from ..face.traced import traced_maps
+from ..face.surface import surface_maps
+from .convert import stored_traced
 from .groom import Groom
 from .images import stored
 from .manifest import Camera, FaceModel, Hair, Latent, Light, Manifest
@@ -48,8 +49,8 @@ def avatar_from_model(
 
     `arkit` holds starting weights by name (face.arkit.to_arkit). The rest of the fit, that is the gaze and the part of the
     expression that no slider reaches, becomes one more shape, so that the imported head lies exactly on the photo. maps,
-    preview and photo are as in Avatar; `hair` and `brows` need maps of the same names. Maps that follow from
-    the neutral shape are added.
+    preview and photo are as in Avatar; `hair` and `brows` need maps of the same names. Those that follow from
+    the shape or the face model are added where they are missing.
     """
     shapes = _shapes(model, identity)
     start = {name: float(np.clip(weight, 0, 1)) for name, weight in (arkit or {}).items() if name in model.arkit_names}
@@ -91,9 +92,10 @@ def avatar_from_model(
         timings={name: float(value) for name, value in (timings or {}).items()},
         licences={f"face model {model.name}": model.licence, **(licences or {})},
     )
-    traced = traced_maps(topology, torch.from_numpy(mesh.vertices))
-    grey = {name: stored(values[0, 0].double().numpy()) for name, values in traced.items()}
-    return Avatar(about, mesh, {**grey, **maps}, preview, photo, groom)
+    if not {"occlusion", "translucency"} <= set(maps):
+        maps = {**stored_traced(topology, torch.from_numpy(mesh.vertices)), **maps}
+    maps = {**{name: stored(values) for name, values in surface_maps(topology).items()}, **maps}
+    return Avatar(about, mesh, dict(maps), preview, photo, groom)
 
 
 @torch.no_grad()

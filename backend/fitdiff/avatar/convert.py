@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 
 from ..colour import linear_from_srgb
+from ..face.traced import traced_maps
 from ..render.camera import Camera
 from ..render.maps import UNPAINTED, Maps
 from ..skin_maps import SKIN_MAPS
-from . import Avatar, Light, stored, stored_diffuse
-from . import Camera as StoredCamera
+from ..topology import Topology
+from .images import stored, stored_diffuse
+from .manifest import Camera as StoredCamera
+from .manifest import Light
+from .result import Avatar
 
 EYE_SIZE = 512  # texels of a stored eye map: the iris is an eighth of it
 
@@ -26,6 +30,11 @@ def maps_to_avatar(maps: Mapping[str, Maps]) -> dict[str, np.ndarray]:
         if region in maps:
             result[f"{region}_diffuse"] = map_to_avatar("diffuse", maps[region].diffuse)
     return result
+
+
+def stored_traced(topology: Topology, neutral: Tensor) -> dict[str, np.ndarray]:
+    """neutral (V, 3) metres -> occlusion and translucency as an avatar stores them."""
+    return {name: map_to_avatar(name, values) for name, values in traced_maps(topology, neutral).items()}
 
 
 def map_to_avatar(name: str, values: Tensor) -> np.ndarray:

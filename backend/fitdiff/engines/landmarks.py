@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from ..avatar import Avatar, avatar_from_model
-from ..avatar.convert import EYE_SIZE, camera_to_avatar, light_to_avatar, maps_from_avatar, maps_to_avatar
+from ..avatar.convert import (
+    EYE_SIZE,
+    camera_to_avatar,
+    light_to_avatar,
+    maps_from_avatar,
+    maps_to_avatar,
+    stored_traced,
+)
 from ..face.appearance import Paint, head_maps
 from ..face.mean_skin import mean_albedo
 from ..face.model import MorphableModel
@@ -80,6 +87,7 @@ def reconstruct(
     groom = groom_of(analysis, vertices[0], neutral[0], camera, guess.numbers, seed)
     scalp = None if groom is None else painted_scalp(groom)
     maps = _base_maps(model, guess.melanin, guess.haemoglobin, own, iris, scalp)
+    maps |= stored_traced(model.topology, neutral[0])
     clock.done()
 
     shown, light = maps_from_avatar(maps, vertices), vertices.new_tensor([guess.numbers])

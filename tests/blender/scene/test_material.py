@@ -28,8 +28,10 @@ SKIN = {
     ("UV", "UV", "normal", "Vector"),
     ("normal", "Color", "Normal Map", "Color"),
     ("Normal Map", "Normal", "Pores", "Normal"),
-    ("UV", "UV", "Voronoi Texture", "Vector"),
-    ("Voronoi Texture", "Distance", "Pores", "Height"),
+    ("Texture Coordinate", "Generated", "Vector Math", "Vector"),
+    ("Vector Math", "Vector", "Voronoi Texture", "Vector"),
+    ("Voronoi Texture", "Distance", "Pore Depth", "Value"),
+    ("Pore Depth", "Value", "Pores", "Height"),
     ("Pores", "Normal", "Principled BSDF", "Normal"),
 }
 FILM = {

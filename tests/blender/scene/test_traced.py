@@ -75,3 +75,15 @@ def test_a_second_head_uses_the_same_group(head, make_folder):
     grey = np.full((32, 32), 128, np.uint8)
     import_avatar(make_folder("Eve", maps={**synthetic_head.maps(), "occlusion": grey}))
     assert len([group for group in bpy.data.node_groups if group.name.startswith(GLTF)]) == 1
+
+
+def test_pores_lie_on_the_neutral_head_as_deep_as_their_map_says_and_as_wide_apart_everywhere(make_folder):
+    grey = np.full((32, 32), 128, np.uint8)
+    import_avatar(make_folder("Eve", maps={**synthetic_head.maps(), "pores": grey, "roughness": grey}))
+    skin = active_head(bpy.context).materials[0]
+    found = links(skin)
+    assert ("pores", "Color", "Pore Depth", "Value") in found
+    assert ("roughness", "Color", "Principled BSDF", "Roughness") in found
+    cells = np.array(skin.node_tree.nodes["Vector Math"].inputs[1].default_value)
+    sides = np.array(active_head(bpy.context).mesh.dimensions)
+    assert cells / sides == pytest.approx(np.full(3, (cells / sides).mean()), rel=0.01)
