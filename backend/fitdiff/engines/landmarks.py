@@ -74,7 +74,7 @@ def reconstruct(
     renderer = Renderer(model.topology).to(like.device)
     camera = pose.camera(like.dtype, like.device)
     evidence = read_evidence(analysis)
-    guess, own = _light(evidence, renderer, vertices, camera).shared()
+    guess, own = _light(evidence, renderer, vertices, camera).shared(evidence.hints)
     clock.done()
 
     gaze = evidence.gaze[0].to(like)

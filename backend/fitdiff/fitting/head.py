@@ -60,6 +60,7 @@ class FitHead:
         self.gaze = self._free(evidence.gaze)
         self.turn, self.shift = self._free(np.zeros(3)), self._free(np.zeros(3))
         self.skin = self._free(np.zeros((1, self.basis.count)))
+        self.own = torch.ones(1, 3, 1, 1, device=self.device)  # the skin's tint beyond its pigments
         eyes = iris_colour(analysis.photo.pixels, analysis.face, analysis.mask.eyes_shown)
         self.iris, self.sclera = self._free([BROWN] if eyes is None else eyes[None]), self._free([SCLERA])
         self.iris_start = self.iris.detach().clone()
@@ -115,7 +116,7 @@ class FitHead:
 
     def prior(self, size: int = MAP_SIZE) -> Tensor:
         """(1, 3, size, size) linear albedo of the skin basis, without the residual."""
-        return self.basis.albedo(self.skin, size)
+        return limited(self.basis.albedo(self.skin, size) * self.own, DARKEST, PALEST)
 
     def beyond(self) -> Tensor:
         """(1, 3, MAP_SIZE, MAP_SIZE) log albedo that the photo adds to it."""

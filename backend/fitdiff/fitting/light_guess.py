@@ -41,9 +41,12 @@ class LightGuess:
     haemoglobin: float
     left: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    def shared(self) -> tuple[LightGuess, Array]:
-        """The light with half of what is left, and the skin's half, (3,): a light that had all would tint hair and eyes."""
-        own = np.sqrt(np.array(self.left))
+    def shared(self, hints: LightHints) -> tuple[LightGuess, Array]:
+        """The light with half of what is left, if it may be as warm as that, and the skin's share, (3,): a light that had all
+        would tint hair and eyes."""
+        colour = np.exp(hints.possible(np.log(self.colour) - np.log(self.left) / 2))
+        own = np.array(self.colour) / colour
+        own /= float(own @ LUMINANCE)
         colour = np.array(self.colour) / own
         level = float(colour @ LUMINANCE)
         light = replace(

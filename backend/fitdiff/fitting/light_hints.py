@@ -11,6 +11,7 @@ from ..colour import linear_from_srgb
 from ..face.appearance import SCLERA
 from ..perception.analyse import Analysis
 from ..perception.gaze import OPEN, openness
+from ..perception.parting import PARTS
 from ..perception.regions import LEFT_EYE, RIGHT_EYE, Crop, polygon
 from ..perception.types import Face
 
@@ -27,14 +28,26 @@ USUAL_BRIGHTEST = 0.8
 BRIGHTEST = 0.999  # quantile
 TRUST_TINT, TRUST_WHITE, TRUST_BRIGHTEST = 0.75, 0.3, 0.3
 MOST_TINT, MOST_LEVEL = 0.5, 1.2  # logs
+HAIR_SIDE, HAIR, FEW_HAIRS, BLACK_HAIR = 256, 0.9, 150, 0.02  # pixels of the photo's side, share, pixels, linear
+COOLEST = -0.1  # log: hair that is bluer is dyed, and tells nothing of the light
 
 
 @dataclass(frozen=True)
 class LightHints:
-    """What to expect of the light: log level (0 is a well exposed photo's), log tint (3,) of mean 0."""
+    """What to expect of the light: log level (0 is a well exposed photo's), log tint (3,) of mean 0, and the warmest that it
+    may be: logs of red over green and of green over blue."""
 
     level: float = 0.0
     tint: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    warmest: tuple[float, float] = (np.inf, np.inf)
+
+    def possible(self, tint: Array) -> Array:
+        """Log tint (3,) -> the nearest that is not too warm, of the same mean."""
+        red, green, blue = tint
+        red -= max(0.0, red - green - self.warmest[0])
+        blue += max(0.0, green - blue - self.warmest[1])
+        found = np.array([red, green, blue])
+        return np.asarray(found - found.mean() + np.mean(tint))
 
 
 def light_hints(analysis: Analysis) -> LightHints:
@@ -43,14 +56,33 @@ def light_hints(analysis: Analysis) -> LightHints:
     small = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)]
     brightest = float(np.quantile(linear_from_srgb(small / 255.0) @ LUMINANCE, BRIGHTEST))
     level = TRUST_BRIGHTEST * min(0.0, np.log(max(brightest, 1e-3) / USUAL_BRIGHTEST))
+    warmest = hair_warmth(analysis)
     white = eye_white(pixels, analysis.face, analysis.mask.eyes_shown)
     if white is None:
-        return LightHints(float(np.clip(level, -MOST_LEVEL, MOST_LEVEL)))
+        return LightHints(float(np.clip(level, -MOST_LEVEL, MOST_LEVEL)), warmest=warmest)
     level += TRUST_WHITE * np.log(float(white @ LUMINANCE) / USUAL_WHITE)
     tint = np.log(white / SCLERA)
     tint = np.clip(TRUST_TINT * (tint - tint.mean()), -MOST_TINT, MOST_TINT)
-    red, green, blue = (tint - tint.mean()).tolist()
-    return LightHints(float(np.clip(level, -MOST_LEVEL, MOST_LEVEL)), (red, green, blue))
+    level = float(np.clip(level, -MOST_LEVEL, MOST_LEVEL))
+    red, green, blue = LightHints(level, warmest=warmest).possible(tint - tint.mean()).tolist()
+    return LightHints(level, (red, green, blue), warmest)
+
+
+def hair_warmth(analysis: Analysis) -> tuple[float, float]:
+    """Logs of red over green and of green over blue of the hair. No pigment of hair makes light cooler, so the light is no
+    warmer than that: white hair tells it best. Infinite where there is little hair, or it is black."""
+    pixels = analysis.photo.pixels
+    step = max(1, max(pixels.shape[:2]) // HAIR_SIDE)
+    small = pixels[step // 2 :: step, step // 2 :: step]
+    rows, columns = np.indices(small.shape[:2])
+    places = step * np.stack([columns, rows], -1) + step // 2 + 0.5
+    colours = linear_from_srgb(small[analysis.parting.at(places, step)[PARTS.index("hair")] > HAIR] / 255.0)
+    if len(colours) < FEW_HAIRS:
+        return np.inf, np.inf
+    red, green, blue = np.maximum(np.median(colours, 0), 1e-4).tolist()
+    if green < BLACK_HAIR:
+        return np.inf, np.inf
+    return max(COOLEST, float(np.log(red / green))), max(COOLEST, float(np.log(green / blue)))
 
 
 def eye_white(pixels: NDArray[np.uint8], face: Face, shown: tuple[float, float] = (1.0, 1.0)) -> Array | None:

@@ -54,7 +54,8 @@ class Fit:
 def begin_light(head: FitHead, evidence: Evidence) -> None:
     """Light and tone as the landmark engine guesses them: melanin and haemoglobin for the guessed albedo."""
     rendering = head.renderer(head.vertices(), head.maps(head.prior()), head.window(), head.light)
-    guess = initial_light(rendering, evidence.photo, evidence.bare, evidence.hints)
+    guess, own = initial_light(rendering, evidence.photo, evidence.bare, evidence.hints).shared(evidence.hints)
+    head.own = head.light.new_tensor(own)[None, :, None, None]
     head.light[:] = head.light.new_tensor([guess.numbers])
     head.skin[0, :2] = head.skin.new_tensor([guess.melanin, guess.haemoglobin])
 

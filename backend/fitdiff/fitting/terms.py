@@ -13,6 +13,7 @@ from ..topology import REGIONS
 from .evidence import Evidence
 from .light_hints import LightHints
 
+WARM = 40.0  # on a light that is warmer than the hair shows it to be
 GRAZING, FULL = (
     0.12,
     0.47,
@@ -68,15 +69,19 @@ def expression_prior(expression: Tensor) -> Tensor:
 
 
 def light_prior(light: Tensor, hints: LightHints) -> Tensor:
-    """light (1, 9): lamp and room should be about as strong and as white as the hints say."""
+    """light (1, 9): lamp and room should be as strong and as white as the hints say, no warmer than hair allows."""
     level = math.exp(hints.level)
     ambient, diffuse, colour = light[:, 0] / level, light[:, 1] / level, light[:, 3:6]
     expected = torch.tensor(hints.tint, dtype=light.dtype, device=light.device).exp()
     colour = colour / (expected / expected.mean())
     strength = (ambient + 0.6 * diffuse).clamp(min=1e-3).log().square().mean()
     tint = (colour - colour.mean(1, keepdim=True)).square().sum()
+    red, green, blue = light[0, 3:6].clamp(min=1e-3).log()
+    warm = (red - green - hints.warmest[0]).clamp(min=0).square() + (green - blue - hints.warmest[1]).clamp(
+        min=0
+    ).square()
     balance = (ambient - 0.55).square().mean()
-    return strength + 8.0 * tint + 0.5 * balance + 2.0 * (colour.mean() - 1).square()
+    return strength + 8.0 * tint + WARM * warm + 0.5 * balance + 2.0 * (colour.mean() - 1).square()
 
 
 def uneven_prior(uneven: Tensor, level: float, tint: float) -> Tensor:

@@ -78,9 +78,11 @@ class PhotoEnergy:
         with that light."""
         skin = self.generator.decoded(z)
         rendering = self.draw(self.generator.statistics.standardise(z), skin).head.rendering
-        guess = initial_light(rendering, self.evidence.photo, self.evidence.bare, self.evidence.hints)
-        tone = torch.from_numpy(guess.melanin * MELANIN + guess.haemoglobin * HAEMOGLOBIN).to(z)
-        return z.new_tensor([guess.numbers]), skin._replace(diffuse=skin.diffuse * tone.exp()[None, :, None, None])
+        evidence = self.evidence
+        guess = initial_light(rendering, evidence.photo, evidence.bare, evidence.hints)
+        light, own = guess.shared(evidence.hints)
+        tone = torch.from_numpy(guess.melanin * MELANIN + guess.haemoglobin * HAEMOGLOBIN + np.log(own)).to(z)
+        return z.new_tensor([light.numbers]), skin._replace(diffuse=skin.diffuse * tone.exp()[None, :, None, None])
 
     @torch.no_grad()
     def look_at_shadows(self, z: Tensor) -> None:

@@ -46,7 +46,7 @@ SKIN_RIM, LINES, FEW_SKIN = (
     400,
 )  # pixels left out at the skin's edge, over which it is even, and that tell of it
 SMOOTH_SKIN, LINED_SKIN = 0.058, 0.07  # how far the lightness of smooth and of lined skin differs from its mean
-ASH, SPARING = (0.4, 0.62, 1.0), 3e-4  # the strongest tint of ash hair, and what it costs
+ASH, SPARING = (0.62, 0.77, 1.0), 3e-4  # the strongest tint of ash hair, and what it costs
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 MOST = 300  # further guides
 REACHED = 4  # pixels of the field round a guide that its strands cover
 APART = 7  # pixels between further guides
-STRIDE, UP, DOWN = 3.0, 50, 50  # pixels of a step along the photo's lines, and steps towards root and tip
+STRIDE, UP, DOWN = 3.0, 60, 110  # pixels of a step along the photo's lines, and steps towards root and tip
 JOINS = 40.0  # pixels from the end of a line to the guide that it is joined to, at most
 BEHIND = -0.03  # metres towards the camera: guides further back are not what the photo shows
 MARGIN = 1.0  # pixels that lines keep inside the hair's edge: their strands lie on both sides
@@ -121,6 +121,14 @@ def _covered(inside: Array, shown: NDArray[np.bool_], size: tuple[int, ...]) -> 
     return np.asarray(binary_dilation(marked, iterations=REACHED))
 
 
+def _inwards(field: HairField, places: Array) -> Array:
+    """Window places (N, 2), those at the hair's edge moved to where lines may run: so lines follow the edge, as hair does."""
+    column, row = np.floor(places).astype(int).clip(0, len(field.hair) - 1).T
+    slope = field.slope[:, row, column].T
+    slope = slope / np.linalg.norm(slope, axis=1, keepdims=True).clip(1e-6)
+    return np.asarray(places - slope * np.clip(field.outside[row, column] + MARGIN + 1, 0, STRIDE)[:, None])
+
+
 def _line(field: HairField, seeds: Array, sign: int, steps: int, until: NDArray[np.bool_] | None) -> list[Array]:
     """Window places (N, 2) -> a line from each along the flow (sign 1) or against it (-1), to the hair's end or `until`."""
     side = field.hair.shape[0]
@@ -132,7 +140,7 @@ def _line(field: HairField, seeds: Array, sign: int, steps: int, until: NDArray[
         column, row = np.floor(at).astype(int).clip(0, side - 1).T
         towards = way[row, column]
         towards = towards / np.linalg.norm(towards, axis=1, keepdims=True).clip(1e-9)
-        forward = at + sign * STRIDE * towards
+        forward = _inwards(field, at + sign * STRIDE * towards)
         column, row = np.floor(forward).astype(int).clip(0, side - 1).T
         going &= ((forward > 1) & (forward < side - 1)).all(1) & (field.outside[row, column] < -MARGIN)
         at = np.where(going[:, None], forward, at)

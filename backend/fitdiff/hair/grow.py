@@ -28,6 +28,7 @@ PARTED, APART = 0.0016, 0.004  # metres: of roots beside a parting from it, and 
 FOREHEAD = (-0.03, -0.008)  # metres inside the usual hairline: the forehead below it
 SWEPT = (0.0, 0.35, -1.0)  # right, up, towards the camera: the way of short hair that stands high
 EVENED = 40  # neighbours over which a usual direction is averaged
+FRINGE = 0.1  # metres: longer hair falls to one side
 CLEAR = 0.0015  # metres that hair keeps from skin
 TOLD = 0.25  # share of the facing scalp that the photo must show to tell that a head is bald
 BALD = 0.75  # share of the scalp that is seen without hair: what else has hair cannot be told
@@ -78,8 +79,15 @@ def grow(
     points[:, 1:] = off_the_skin(shape, volume, points[:, 1:].reshape(-1, 3)).reshape(points[:, 1:].shape)
     points = resampled(points, last, style.points)
     root = np.concatenate([root, rooted])
-    sides = np.concatenate([sides, np.full(len(rooted), 2, np.uint8)])
+    sides = np.concatenate([sides, _sides_of(points[len(sides) :], parting)])
     return Guides(volume.places(points), root, sides, np.ones(len(root)))
+
+
+def _sides_of(points: Array, parting: float) -> NDArray[np.uint8]:
+    """(G, P, 3) -> (G,) the side to which long hair falls, wherever it is rooted; 2 of short hair, such as a fringe's."""
+    falls = points[:, points.shape[1] // 2 :, 0].mean(1) > parting
+    long = np.linalg.norm(np.diff(points, axis=1), axis=2).sum(1) > FRINGE
+    return np.where(long, falls, 2).astype(np.uint8)
 
 
 def _roots(shape: HeadShape, field: HairField, hanging: bool, random: np.random.Generator) -> NDArray[np.intp]:

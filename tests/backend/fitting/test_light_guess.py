@@ -99,7 +99,7 @@ def test_a_low_sun_that_burns_the_cheek_out_is_found_where_it_stands() -> None:
 def test_what_neither_pigments_nor_hints_explain_is_shared_by_light_and_skin() -> None:
     tinted = shaded((0.3, 0.4, 0.8), colour=(1.35, 0.9, 0.8))
     guess = guess_light(*tinted)
-    light, own = guess.shared()
+    light, own = guess.shared(LightHints())
     whole, half = (np.array(colour) / colour[1] for colour in (guess.colour, light.colour))
     assert abs(np.log(half[0])) < 0.7 * abs(np.log(whole[0]))
     given = np.array(light.colour) * own * (light.ambient + light.diffuse)
@@ -110,6 +110,16 @@ def test_a_light_that_the_eyes_tell_of_stays_whole() -> None:
     colour = np.array([1.2, 0.97, 0.83])
     told = LightHints(0.0, tuple(np.log(colour) - np.log(colour).mean()))
     guess = guess_light(*shaded((0.3, 0.4, 0.8), colour=tuple(colour)), told)
-    light, own = guess.shared()
+    light, own = guess.shared(told)
     assert own == pytest.approx(1.0, abs=0.04)
     assert light.colour == pytest.approx(guess.colour, abs=0.05)
+
+
+def test_the_light_is_no_warmer_than_hair_lets_it_be() -> None:
+    cool = LightHints(warmest=(0.05, 0.1))
+    guess = guess_light(*shaded((0.3, 0.4, 0.8), colour=(1.35, 0.9, 0.7)), cool)
+    light, own = guess.shared(cool)
+    red, green, blue = np.log(light.colour)
+    assert red - green < 0.051 and green - blue < 0.101
+    given = np.array(light.colour) * own * (light.ambient + light.diffuse)
+    assert given == pytest.approx(np.array(guess.colour) * (guess.ambient + guess.diffuse))

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from fitdiff.colour import srgb_from_linear
 from fitdiff.face.appearance import SCLERA
 from fitdiff.fitting.light_hints import LightHints, eye_white, light_hints
+from fitdiff.perception.parting import PARTS
 from fitdiff.perception.regions import LEFT_EYE, RIGHT_EYE
 from fitdiff.perception.types import Face
 
@@ -63,12 +64,43 @@ def test_a_hand_over_an_eye_is_not_taken_for_its_white(light: tuple[float, float
     assert eye_white(picture, face, (0.1, 0.2)) is None
 
 
-def test_warm_and_dim_lights_are_told_from_skin() -> None:
-    def hints(light: tuple[float, float, float]) -> LightHints:
-        pixels, face = painted(light)
-        mask = SimpleNamespace(eyes_shown=(1.0, 1.0))
-        return light_hints(SimpleNamespace(photo=SimpleNamespace(pixels=pixels), face=face, mask=mask))  # type: ignore[arg-type]
+def hints(light: tuple[float, float, float], hair: tuple[float, float, float] | None = None) -> LightHints:
+    """Of painted eyes; hair: its albedo, on the lower third of the picture."""
+    pixels, face = painted(light)
+    pixels, covered = pixels.copy(), np.zeros(pixels.shape[:2], bool)
+    if hair is not None:
+        covered[80:] = True
+        pixels[covered] = np.rint(255 * srgb_from_linear(np.array(hair) * light))
 
+    def shares(places: np.ndarray, step: float) -> np.ndarray:
+        column, row = places.astype(int).reshape(-1, 2).T
+        found = np.zeros((len(PARTS), *places.shape[:2]))
+        found[PARTS.index("hair")] = covered[row, column].reshape(places.shape[:2])
+        return found
+
+    told = {"mask": SimpleNamespace(eyes_shown=(1.0, 1.0)), "parting": SimpleNamespace(at=shares)}
+    return light_hints(SimpleNamespace(photo=SimpleNamespace(pixels=pixels), face=face, **told))  # type: ignore[arg-type]
+
+
+def test_white_hair_tells_how_warm_the_light_is_at_most() -> None:
+    told = hints((1.2, 0.9, 0.55), hair=(0.6, 0.6, 0.6))
+    assert told.warmest == pytest.approx(np.log([1.2 / 0.9, 0.9 / 0.55]), abs=0.03)
+    assert np.isinf(hints((1.2, 0.9, 0.55)).warmest).all()
+    assert np.isinf(hints((1.2, 0.9, 0.55), hair=(0.01, 0.01, 0.01)).warmest).all()
+
+
+def test_a_tint_that_is_too_warm_is_drawn_to_what_may_be() -> None:
+    told = LightHints(warmest=(0.1, 0.2))
+    red, green, blue = told.possible(np.array([0.3, 0.0, -0.3]))
+    assert (
+        red - green == pytest.approx(0.1)
+        and green - blue == pytest.approx(0.2)
+        and red + green + blue == pytest.approx(0)
+    )
+    assert told.possible(np.array([0.05, 0.0, -0.05])) == pytest.approx([0.05, 0.0, -0.05])
+
+
+def test_warm_and_dim_lights_are_told_from_skin() -> None:
     white, warm, dim = hints((1.0, 1.0, 1.0)), hints((1.2, 0.9, 0.55)), hints((0.25, 0.25, 0.25))
     assert np.abs(white.tint).max() < 0.05 and abs(sum(warm.tint)) < 1e-6
     assert warm.tint[0] > 0.15 and warm.tint[2] < -0.2

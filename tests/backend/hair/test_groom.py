@@ -116,3 +116,11 @@ def test_the_outline_says_how_far_hair_stands_off(shape):
         volume = hair_volume(shape, see_field(analysis.photo.pixels, analysis.parting, analysis.face.landmarks468))
         assert volume.outer[:, 30] == pytest.approx(wide, abs=0.006)
         assert volume.lowest == pytest.approx(0.15 + volume.middle[1], abs=0.025)
+
+
+def test_long_strands_of_one_side_are_not_mixed_with_the_others(long, shape):
+    tips = long.points[:, -1] + (shape.place - shape.neutral).mean(0)
+    length = np.linalg.norm(np.diff(long.points, axis=1), axis=2).sum(1)
+    told = (long.side < 2) & (length > 0.12) & (np.abs(tips[:, 0]) > 0.05)
+    assert told.sum() > 200
+    assert ((tips[told, 0] > 0) == (long.side[told] == 1)).mean() > 0.97
