@@ -63,7 +63,7 @@ def test_an_engine_runs_whole_on_another_device(looked_at, engine, monkeypatch):
     assert avatar.manifest.metrics == pytest.approx(mine.manifest.metrics, rel=1e-3)
     assert np.abs(avatar.mesh.vertices - mine.mesh.vertices).max() < 1e-5
     for name, picture in avatar.maps.items():
-        assert np.abs(picture.astype(int) - mine.maps[name].astype(int)).mean() < 0.05, name
+        assert np.abs(picture.astype(int) - mine.maps[name].astype(int)).mean() < 0.1, name
 
 
 def test_the_face_model_is_copied_once_and_stays_where_perception_knows_it(photo_analysis):
