@@ -90,7 +90,9 @@ class ViewRenderer:
 
     def geometry(self) -> np.ndarray:
         """(S, S, 3) uint8: the form alone."""
-        return clay(self.head.vertices, self.head.topology, self.size, camera=self.camera, renderer=self.head.renderer)
+        head = self.head
+        normal = head.maps["skin"].normal
+        return clay(head.vertices, head.topology, self.size, camera=self.camera, renderer=head.renderer, normal=normal)
 
 
 def as_bytes(picture: Tensor) -> np.ndarray:

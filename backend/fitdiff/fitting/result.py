@@ -31,6 +31,7 @@ from ..resize import resized
 from .energy import drawn_over, metrics
 from .evidence import Evidence
 from .finish import finished_albedo
+from .folds import bare_skin, read_folds
 from .head import DARKEST, MAP_SIZE, PALEST, FitHead
 from .settings import FitSettings
 from .shine import own_shine
@@ -57,7 +58,13 @@ def finished_maps(head: FitHead, evidence: Evidence, size: int) -> Finished:
     prior, fitted = head.prior(size), head.albedo()
     seen = _in_photo(head, evidence, evidence.analysis.image)
     albedo = finished_albedo(seen, prior, fitted, head.beyond(), head.likeness, atlas).clamp(DARKEST, PALEST)
-    painted = head.maps(albedo, _relief(head, albedo, prior), EYE_MAP)
+    normal = _relief(head, albedo, prior)
+    if head.likeness > 0:
+        bare = seen_texels(seen, atlas, seen.skin) * bare_skin(head.model.topology, size).to(albedo)
+        folds = read_folds(albedo, prior, head.likeness * bare)
+        normal = F.normalize(normal + folds.bend, dim=1)
+        albedo = (albedo * folds.paint.exp()).clamp(DARKEST, PALEST)
+    painted = head.maps(albedo, normal, EYE_MAP)
     specular, found, notes = painted["skin"].specular, None, []
     if head.likeness > 0:
         shade = tooth_shade(evidence.photo, evidence.inside, evidence.tone, head.rendered())

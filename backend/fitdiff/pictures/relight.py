@@ -86,7 +86,8 @@ def picture(
     head, camera = Head(avatar), portrait(avatar, side)
     camera = head.turned(camera, turn) if turn else camera
     if bare:
-        return clay(head.vertices, head.topology, side, supersample=SUPERSAMPLE, camera=camera, renderer=head.renderer)
+        normal = head.maps["skin"].normal if "skin" in head.maps else None
+        return clay(head.vertices, head.topology, side, 0, 0, SUPERSAMPLE, camera, head.renderer, normal)
     rendering = head.draw(camera.resized((side * SUPERSAMPLE,) * 2), light, shadowed)
     over = rendering.over(backdrop())
     return to_bytes(torch.nn.functional.avg_pool2d(over, SUPERSAMPLE))[0]

@@ -1,4 +1,4 @@
-"""Box averages and maxima whose cost does not grow with the radius: maps of 2048 texels are smoothed over hundreds of them."""
+"""Averages and maxima. Those over boxes cost the same whatever the radius: maps of 2048 texels are smoothed over hundreds."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def averaged(values: Tensor, radius: int) -> Tensor:
         sums = F.pad(values, margin, mode="replicate").double().cumsum(axis)
         values = ((sums.narrow(axis, width, size) - sums.narrow(axis, 0, size)) / width).to(values.dtype)
     return values
+
+
+def blurred(values: Tensor, sigma: float) -> Tensor:
+    """(B, 1, H, W), borders repeated: Gaussian averages, exact for widths below a few texels too."""
+    radius = max(1, round(3 * sigma))
+    steps = torch.arange(-radius, radius + 1, dtype=values.dtype, device=values.device)
+    kernel = torch.exp(-0.5 * (steps / sigma).square())
+    kernel = kernel / kernel.sum()
+    wide = F.pad(values, (radius,) * 4, mode="replicate")
+    return F.conv2d(F.conv2d(wide, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
 
 
 def largest(values: Tensor, radius: int) -> Tensor:

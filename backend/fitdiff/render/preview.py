@@ -55,10 +55,12 @@ def clay(
     supersample: int = 2,
     camera: Camera | None = None,
     renderer: Renderer | None = None,
+    normal: Tensor | None = None,
 ) -> np.ndarray:
     """vertices (V, 3) in metres -> (H, W, 3) uint8 sRGB: the form alone, softly lit, framed to fit.
 
     yaw and pitch are degrees of the camera round the head. A renderer made before for this topology may be handed in.
+    normal: the skin's map (1, 3, S, S), for its folds.
     """
     height, width = (size, size) if isinstance(size, int) else size
     points = torch.as_tensor(vertices, dtype=torch.float32)[None]
@@ -66,6 +68,8 @@ def clay(
     camera = framing(points[0], large, yaw, pitch) if camera is None else camera.resized(large)
     renderer = renderer or Renderer(topology)
     maps = {name: Maps.plain(*CLAY_COLOURS[name], like=points) for name in REGIONS}
+    if normal is not None:
+        maps["skin"] = maps["skin"]._replace(normal=normal)
     rendering = renderer(points, maps, camera, _studio(camera, points), shade=_lit_by_all)
     picture = rendering.over(points.new_tensor(BACKGROUND).view(1, 3, 1, 1))
     return to_bytes(torch.nn.functional.avg_pool2d(picture, supersample))[0]
