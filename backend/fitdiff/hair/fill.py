@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 MOST = 300  # further guides
 REACHED = 4  # pixels of the field round a guide that its strands cover
 APART = 7  # pixels between further guides
+TUFT = 5  # steps: shorter lines are tufts at the hairline
 STRIDE, UP, DOWN = 3.0, 60, 110  # pixels of a step along the photo's lines, and steps towards root and tip
 JOINS = 40.0  # pixels from the end of a line to the guide that it is joined to, at most
 BEHIND = -0.03  # metres towards the camera: guides further back are not what the photo shows
@@ -61,6 +62,8 @@ def fill(
     for k in np.flatnonzero(joins):
         guide, at = front[near[k]]
         line = np.concatenate([up[k][::-1], down[k][1:]])
+        if len(line) < TUFT:
+            continue
         lifted = _lifted(shape, volume, field, line, float(depth[guide, at]), covers)
         beside = lifted[0] - points[guide, at]
         towards = beside * min(1.0, SHIFT / max(float(np.linalg.norm(beside)), 1e-9))
