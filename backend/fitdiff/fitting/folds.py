@@ -26,7 +26,7 @@ SPOT, LINE = (
 )  # how far edges agree in direction round spots, which are pigment, and along lines, which are folds
 REACH = 2.0  # widths over which they are compared
 EDGE = 6.0  # texels over which folds fade out at the mask's edge
-TAKEN = 0.6  # of a fold's darkness that leaves the paint: the rest is grime, blood and what light does within skin
+TAKEN = 0.25  # of a fold's darkness that leaves the paint: more, and the photo loses what its light does in folds
 BROWS, LIPS = 128, 200  # parts of a map's side by which what is no skin is widened
 
 
