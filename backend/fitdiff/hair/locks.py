@@ -69,7 +69,7 @@ def lay_locks(points: Array, side: NDArray[np.uint8], style: HairStyle, random: 
 
 def _waves(points: Array, arc: Array, locks: Locks, style: HairStyle, random: np.random.Generator) -> Array:
     forward = np.gradient(points, axis=1)
-    out = points * [1, 1, 1]
+    out = points.copy()
     out[..., 1] = np.maximum(out[..., 1], 0)  # from the skull's middle, or below it from its vertical
     across = _unit(np.cross(forward, out))
     up = _unit(np.cross(across, forward))
