@@ -22,6 +22,11 @@ JOINS = 40.0  # pixels from the end of a line to the guide that it is joined to,
 BEHIND = -0.03  # metres towards the camera: guides further back are not what the photo shows
 MARGIN = 1.0  # pixels that lines keep inside the hair's edge: their strands lie on both sides
 ASTRAY, MAY_STRAY = 6.0, 0.3  # pixels outside of the hair where lines do not run, and for what share of them they may
+SPREAD, GOLDEN = (
+    0.035,
+    0.618034,
+)  # metres over which lines beside the head lie in depth, or they would be one wire; a number
+# whose multiples fill that evenly
 OVER = 0.006  # metres that lines keep before the head
 NEARER, FARTHER = 0.5, 1.2  # metres by which a line comes nearer, and goes off, on a metre of its way
 SHIFT = 0.006  # metres from the guide's root to the line's, at most
@@ -64,7 +69,8 @@ def fill(
         line = np.concatenate([up[k][::-1], down[k][1:]])
         if len(line) < TUFT:
             continue
-        lifted = _lifted(shape, volume, field, line, float(depth[guide, at]), covers)
+        aside = SPREAD * (2 * (k * GOLDEN % 1) - 1)
+        lifted = _lifted(shape, volume, field, line, float(depth[guide, at]), covers, aside)
         beside = lifted[0] - points[guide, at]
         towards = beside * min(1.0, SHIFT / max(float(np.linalg.norm(beside)), 1e-9))
         root = tree.query(points[guide, 0] + towards)[1]
@@ -155,9 +161,11 @@ def _line(field: HairField, seeds: Array, sign: int, steps: int, until: NDArray[
     return [line[:end] for line, end in zip(whole, length, strict=True)]
 
 
-def _lifted(shape: HeadShape, volume: Volume, field: HairField, line: Array, depth: float, covers: Array) -> Array:
+def _lifted(
+    shape: HeadShape, volume: Volume, field: HairField, line: Array, depth: float, covers: Array, aside: float
+) -> Array:
     """Window places (S, 2) -> local places (S, 3): from this distance to the camera on, close over the head where there is one
-    behind them, so that the line lies right from every side."""
+    behind them, so that the line lies right from every side; elsewhere so far behind that distance, or before it."""
     pixels = line @ field.window.axes.T + field.window.origin
     middle, away = shape.project(volume.middle[None])
     focal, centre = float(shape.camera.focal[0]), shape.camera.principal[0].double().numpy()
@@ -165,7 +173,7 @@ def _lifted(shape: HeadShape, volume: Volume, field: HairField, line: Array, dep
     stride = STRIDE * field.window.step * depth / focal
     far = np.full(len(line), depth)
     for k in range(1, len(line)):
-        wanted = head[k] if head[k] < FAR / 2 else far[k - 1]
+        wanted = head[k] if head[k] < FAR / 2 else depth + aside
         far[k] = far[k - 1] + np.clip(wanted - far[k - 1], -NEARER * stride, FARTHER * stride)
     flat = (pixels - centre) / focal * far[:, None] - (middle - centre) / focal * away
     return np.column_stack([flat[:, 0], -flat[:, 1], float(away[0]) - far])
