@@ -68,9 +68,10 @@ def hair_colour(
     share: Array,
     pixels: NDArray[np.uint8],
     light: Array,
+    tint: Array | None = None,
 ) -> HairColour:
     """points (G, P, 3) metres on the head as it lies in the photo; share: the field's, of this kind of hair; light: nine
-    numbers."""
+    numbers; tint: to be read under, since a head's hair has one; None: the hair's own."""
     seen, colour = _seen_colour(points, shape, volume, field, share, pixels, light)
     count = points.shape[1]
     half = max(2, round(ENDS * count))
@@ -87,12 +88,12 @@ def hair_colour(
         ],
         1,
     )
-    tint = _dye(whole)
-    if tint.min() < 1:
-        return HairColour(*_pigments(ends, dyed=True), tint)
+    dye = _dye(whole)
+    if tint is None and dye.min() < 1:
+        return HairColour(*_pigments(ends, dyed=True), dye)
     sheen = SHEEN + (AGED_SHEEN - SHEEN) * lined(field, pixels)
     _, _, grey = _pigments(_natural(ends), dyed=False, sheen=sheen)
-    tint = _ash(whole, float(np.median(grey)))
+    tint = _ash(whole, float(np.median(grey))) if tint is None else tint
     return HairColour(*_pigments(_natural(_without(tint, ends)), dyed=False, sheen=sheen), tint)
 
 

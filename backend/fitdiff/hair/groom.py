@@ -15,7 +15,7 @@ from ..face.hairline import has_hairline
 from ..perception.analyse import Analysis
 from ..render.camera import Camera
 from .beard import grow_beard
-from .colour import as_dark_as, cropped, hair_colour
+from .colour import HairColour, as_dark_as, cropped, hair_colour
 from .field import see_field
 from .grow import HANGS, grow
 from .head_shape import head_shape
@@ -60,11 +60,10 @@ def groom_of(
         return None
     strands = {"scalp": SHORT_STRANDS if short else STRANDS, "beard": BEARD_STRANDS}
     share = {"scalp": field.hair, "beard": field.beard}
-    colours = [
-        hair_colour(guides.points, shape, volume, field, share[kind], pixels, np.array(light))
-        for kind, guides in parts.items()
-    ]
-
+    colours: list[HairColour] = []
+    for kind, guides in parts.items():
+        tint = colours[0].tint if colours else None
+        colours.append(hair_colour(guides.points, shape, volume, field, share[kind], pixels, np.array(light), tint))
     if len(parts) == 2 and cropped(parts["scalp"].points):
         colours[0] = as_dark_as(*colours)
 

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from fitdiff.avatar.groom_rules import KINDS, STRAND_LIMIT, check_groom
+from fitdiff.hair.colour import hair_colour
 from fitdiff.hair.drawing import draw_hair, posed_strands
 from fitdiff.hair.field import see_field
 from fitdiff.hair.head_shape import head_shape
+from fitdiff.hair.pigment import reflectance
 from fitdiff.hair.volume import hair_volume
 from fitdiff.render.renderer import Renderer
 
@@ -124,3 +126,18 @@ def test_long_strands_of_one_side_are_not_mixed_with_the_others(long, shape):
     told = (long.side < 2) & (length > 0.12) & (np.abs(tips[:, 0]) > 0.05)
     assert told.sum() > 200
     assert ((tips[told, 0] > 0) == (long.side[told] == 1)).mean() > 0.97
+
+
+def test_a_beard_keeps_its_colour_under_the_tint_of_the_hair(short, shape):
+    analysis = painted.person(**SHORT, beard=-0.15, colour=(120, 80, 50))
+    field = see_field(analysis.photo.pixels, analysis.parting, analysis.face.landmarks468)
+    volume = hair_volume(shape, field)
+    points = short.points[short.kind == KINDS.index("beard")].astype(float)
+
+    def seen(tint):
+        args = points, shape, volume, field, field.beard, analysis.photo.pixels, np.array(painted.LIGHT)
+        found = hair_colour(*args, tint=np.array(tint))
+        assert found.tint == pytest.approx(np.array(tint))
+        return np.median(reflectance(found.melanin, found.redness) * found.tint, axis=(0, 1))
+
+    assert seen([0.7, 0.82, 1.0]) == pytest.approx(seen([1.0, 1.0, 1.0]), rel=0.3, abs=0.01)
