@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue
 DARK, DARK_SRGB = 0.0031308, 0.04045  # linear and sRGB, below which the curve is a straight line
 
 

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..colour import LUMINANCE
 from ..perception.landmark_basis import FACE_OVAL
 from ..perception.types import IdentityNetwork
 
 GREY = 0.5  # sRGB, the background of recognisers' pictures
 JAW = 17  # the first points of iBUG's 68 lie on the outline, which changes with the view
-LUMINANCE = (0.2126, 0.7152, 0.0722)
 LEAST_ERROR = 1e-10  # squared; equal pictures score 100 dB
 
 # The kind of each recogniser's figure. dlib's is a distance: 0 for the same picture, 0.6 the limit of the same person. The

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..colour import LUMINANCE
 from ..face.skin import HAEMOGLOBIN, MELANIN
 from .light_hints import LightHints
 
 Array = NDArray[np.float64]
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 BRIGHTNESS_SPREAD = 0.45  # of the log of what lit skin gets, about 1
 COLOUR_SPREAD = 0.13  # of the log of the light's channels, about white
 LEAST_PIXELS = 50.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..colour import linear_from_srgb
+from ..colour import LUMINANCE, linear_from_srgb
 from ..face.appearance import SCLERA
 from ..perception.analyse import Analysis
 from ..perception.gaze import OPEN, openness
@@ -17,7 +17,6 @@ from ..perception.types import Face
 
 Array = NDArray[np.float64]
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 EYE_PIXELS = 64  # a side of the window round an eye
 INNER = (0.9, 0.75)  # of an eye's outline across and up and down: lids and lashes stay out
 IRIS = 1.12  # of its radius

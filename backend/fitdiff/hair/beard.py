@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from .field import HairField
-from .grow import Guides, evenly_spread, off_the_skin, resampled, rise
+from .grow import Guides, evenly_spread, off_the_skin, resampled
 from .head_shape import HeadShape
+from .vectors import rise
 from .volume import Volume
 
 Array = NDArray[np.float64]
@@ -20,10 +21,8 @@ FACES = 0.12  # cosine to the camera from which skin counts as seen
 BEYOND = -0.012  # metres inside the scalp's hairline: beards grow further out than that
 LOWEST, BACK = -0.13, 0.0  # metres, up and forward on the head at rest: the end of the jaw
 LEAST = 1500  # samples of skin under a beard: fewer are folds and shadows
-DENSE, HIDES = (
-    0.78,
-    0.95,
-)  # mean shares of stubble, below which it is better painted as the skin's map has it, and of a beard
+DENSE = 0.78  # mean share of stubble: less is better painted, as the skin's map has it
+HIDES = 0.95  # mean share of a beard that hides the skin
 STUBBLE, SHORT, LONG = 0.0028, 0.0065, 0.12  # metres: the least of stubble, and of a beard that hides the skin
 CHEEK = 0.018  # metres: the longest hair on cheeks and lip
 SKIN = 0.004  # metres below the lowest roots that are thought to be skin with stubble

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter
 from scipy.spatial import cKDTree
 
-from ..colour import linear_from_srgb
+from ..colour import LUMINANCE, linear_from_srgb
 from .field import HairField
 from .head_shape import HeadShape
 from .pigment import WHITE, pigments, reflectance
@@ -40,14 +40,10 @@ DYED, BLACK = 1.6, 0.04  # green or blue over red from which hair is dyed; not t
 DIM = 0.8  # a light that is thought to be weaker is not believed: the hair would come out too pale
 SHADED = 0.4  # least share of the light that reaches any hair
 SHEEN, AGED_SHEEN = 0.07, 0.028  # as seen: darker hair is not grey but shines; where the skin has lines
-SKIN_RIM, LINES, FEW_SKIN = (
-    6,
-    4.0,
-    400,
-)  # pixels left out at the skin's edge, over which it is even, and that tell of it
+SKIN_RIM, LINES = 6, 4.0  # pixels left out at the skin's edge, and over which skin without lines is even
+FEW_SKIN = 400  # pixels of skin without which nothing is told
 SMOOTH_SKIN, LINED_SKIN = 0.058, 0.07  # how far the lightness of smooth and of lined skin differs from its mean
 ASH, SPARING = (0.62, 0.77, 1.0), 3e-4  # the strongest tint of ash hair, and what it costs
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 @dataclass(frozen=True, eq=False)

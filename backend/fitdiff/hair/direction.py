@@ -12,6 +12,8 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, zoom
 from scipy.sparse import bmat, coo_matrix, diags
 from scipy.sparse.linalg import cg
 
+from .vectors import unit
+
 Array = NDArray[np.float64]
 
 SHRINK = 4  # pixels of the field for one of the solve
@@ -36,10 +38,10 @@ def see_direction(angle: Array, sure: Array, hair: Array, skin: Array, points: A
     lines = [_shrunk(value * sure * inside) for value in (np.cos(2 * angle), np.sin(2 * angle))]
     field = _solved(coarse[0] > 0.25, np.stack(coarse[1:3], -1), coarse[3], np.stack(lines, -1))
     smooth = np.stack([zoom(field[..., k], SHRINK, order=1, grid_mode=True, mode="nearest") for k in (0, 1)], -1)
-    smooth = _unit(smooth)
+    smooth = unit(smooth)
     line = np.stack([np.cos(angle), np.sin(angle)], -1)
     along = (line * smooth).sum(-1, keepdims=True)
-    return _unit(line * np.where(along < 0, -1, 1) * sure[..., None] + 0.3 * smooth)
+    return unit(line * np.where(along < 0, -1, 1) * sure[..., None] + 0.3 * smooth)
 
 
 def part_column(angle: Array, sure: Array, inside: NDArray[np.bool_], points: Array) -> float:
@@ -68,11 +70,11 @@ def _wishes(inside: NDArray[np.bool_], skin: NDArray[np.bool_], points: Array, p
     from_parting = np.stack([columns - parting, rows - line + 0.25 * (line - top)], -1)
     lower = np.clip((rows - brows) / max(chin - brows, 1.0), 0, 1)
     weight = AWAY + FALL * (0.1 + lower)
-    wish = AWAY * _unit(from_parting) + (FALL * (0.1 + lower))[..., None] * np.array([0.0, 1.0])
+    wish = AWAY * unit(from_parting) + (FALL * (0.1 + lower))[..., None] * np.array([0.0, 1.0])
     if (skin & ~inside).any():
         away = distance_transform_edt(~(skin & ~inside))
         smooth = gaussian_filter(away, 2.0)
-        out = _unit(np.stack([np.gradient(smooth, axis=1), np.gradient(smooth, axis=0)], -1))
+        out = unit(np.stack([np.gradient(smooth, axis=1), np.gradient(smooth, axis=0)], -1))
         height = (brows - rows) / max(brows - forehead, 1.0)
         kind = np.clip(
             (height - FRINGE) / (HAIRLINE - FRINGE) * 2 - 1, -1, 1
@@ -117,7 +119,3 @@ def _solved(inside: NDArray[np.bool_], pull: Array, weight: Array, lines: Array)
     field[inside] = found.reshape(2, count).T
     nearest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
     return np.asarray(field[tuple(nearest)])
-
-
-def _unit(vectors: Array) -> Array:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-9))

@@ -13,6 +13,7 @@ from ..perception.window import Window
 from .direction import see_direction
 from .orientation import see_orientation
 from .soft_edge import follow_edges
+from .vectors import unit
 
 Array = NDArray[np.float64]
 
@@ -49,6 +50,11 @@ class HairField:
 
     def share_at(self, pixels: Array) -> Array:
         return self.at(self.hair, pixels)
+
+    def way_out(self, pixels: Array) -> Array:
+        """(..., 2) photo pixels -> (..., 2) unit, right and up: the way out of the hair."""
+        slope = np.stack([self.at(side, pixels) for side in self.slope], -1)
+        return unit(slope @ (self.window.axes / self.window.step).T * [1, -1])
 
     def in_photo(self, pixels: Array) -> NDArray[np.bool_]:
         """Whether the photo and the window reach there."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, gaussian_filter1d, grey_opening
+from scipy.ndimage import binary_dilation, gaussian_filter1d
 from scipy.spatial import cKDTree
 
 from .field import HairField
 from .head_shape import HeadShape
+from .hiding import FAR, HIDDEN, hiding_depth
 from .volume import Volume
 
 Array = NDArray[np.float64]
@@ -22,17 +23,12 @@ JOINS = 40.0  # pixels from the end of a line to the guide that it is joined to,
 BEHIND = -0.03  # metres towards the camera: guides further back are not what the photo shows
 MARGIN = 1.0  # pixels that lines keep inside the hair's edge: their strands lie on both sides
 ASTRAY, MAY_STRAY = 6.0, 0.3  # pixels outside of the hair where lines do not run, and for what share of them they may
-SPREAD, GOLDEN = (
-    0.035,
-    0.618034,
-)  # metres over which lines beside the head lie in depth, or they would be one wire; a number
-# whose multiples fill that evenly
+SPREAD = 0.035  # metres by which lines beside the head differ in depth, to either side: else they are one wire
+GOLDEN = 0.618034  # its multiples fill that range evenly
 OVER = 0.006  # metres that lines keep before the head
 NEARER, FARTHER = 0.5, 1.2  # metres by which a line comes nearer, and goes off, on a metre of its way
 SHIFT = 0.006  # metres from the guide's root to the line's, at most
 EVEN, BETWEEN = 3.0, 0.003  # points over which a joint is smoothed, and metres between them
-HIDDEN = 0.012  # metres behind the head's surface from which it hides hair
-CELL, FAR = 4, 1e3  # pixels over which the head's distance is told; metres where there is none
 FINE = 4  # places on each piece of a guide that are marked as covered
 
 
@@ -105,17 +101,6 @@ def _smoothed(path: Array) -> Array:
     even = np.stack([np.interp(places, length, path[:, axis]) for axis in range(3)], 1)
     turned = np.concatenate([2 * even[0] - even[:0:-1], even, 2 * even[-1] - even[-2::-1]])
     return np.asarray(gaussian_filter1d(turned, EVEN, axis=0)[len(even) - 1 : 2 * len(even) - 1])
-
-
-def hiding_depth(shape: HeadShape, field: HairField) -> Array:
-    """(side, side) metres from the camera beyond which the head hides hair; far where the window does not show it."""
-    pixels, depth = shape.project(shape.place)
-    columns, rows = np.floor(field.window.inside(pixels) / CELL).astype(int).T
-    count = field.hair.shape[0] // CELL
-    near = np.full((count, count), FAR)
-    good = (rows >= 0) & (columns >= 0) & (rows < count) & (columns < count)
-    np.minimum.at(near, (rows[good], columns[good]), depth[good])
-    return np.repeat(np.repeat(grey_opening(near, 3), CELL, 0), CELL, 1) + HIDDEN
 
 
 def _covered(inside: Array, shown: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:

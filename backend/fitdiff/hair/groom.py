@@ -28,11 +28,8 @@ STRANDS, SHORT_STRANDS = 60_000, 100_000  # of a head of long hair, and of short
 RADIUS, SHORT_RADIUS = (0.00005, 0.00002), (0.00006, 0.00004)  # metres, at root and tip
 NEIGHBOURS, THINNED = 6, (0.8, 4.0)  # guides that are compared; bounds of how much denser strands stand
 BEARD_STRANDS = 19_000
-CLUMP, FRIZZ, BEARD_FRIZZ = (
-    0.35,
-    0.0008,
-    0.0012,
-)  # how far a beard's strands draw together, and metres by which they wander
+CLUMP = 0.35  # how far a beard's strands draw together
+FRIZZ, BEARD_FRIZZ = 0.0008, 0.0012  # metres by which strands wander
 
 
 def groom_of(

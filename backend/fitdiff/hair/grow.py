@@ -14,6 +14,7 @@ from .head_shape import HeadShape
 from .locks import lay_locks
 from .style import HairStyle
 from .trim import within_outline
+from .vectors import rise, unit
 from .volume import CURTAIN, Volume
 
 Array = NDArray[np.float64]
@@ -71,12 +72,12 @@ def grow(
     front = place[:, 2] > CROWN
     sides = np.where(front & hanging, side, 2).astype(np.uint8)
     points = lay_locks(points, sides, style, random)
-    points[:, 1:] = off_the_skin(shape, volume, points[:, 1:].reshape(-1, 3)).reshape(points[:, 1:].shape)
+    points[:, 1:] = off_the_skin(shape, volume, points[:, 1:])
     further, last, rooted = fill(shape, volume, field, points)
-    further[:, 1:] = off_the_skin(shape, volume, further[:, 1:].reshape(-1, 3)).reshape(further[:, 1:].shape)
+    further[:, 1:] = off_the_skin(shape, volume, further[:, 1:])
     points = np.concatenate([points, resampled(further, last, style.points)])
     points, last = within_outline(shape, volume, field, points)
-    points[:, 1:] = off_the_skin(shape, volume, points[:, 1:].reshape(-1, 3)).reshape(points[:, 1:].shape)
+    points[:, 1:] = off_the_skin(shape, volume, points[:, 1:])
     points = resampled(points, last, style.points)
     root = np.concatenate([root, rooted])
     sides = np.concatenate([sides, _sides_of(points[len(sides) :], parting)])
@@ -136,7 +137,7 @@ def _beside_parting(shape: HeadShape, volume: Volume, root: NDArray[np.intp], pa
 def _even(place: Array, way: Array) -> Array:
     """Directions (G, 3) averaged with their neighbours', so that hair does not part where nobody parts it."""
     _, near = cKDTree(place).query(place, k=min(EVENED, len(place)))
-    return _unit(way[near].mean(1))
+    return unit(way[near].mean(1))
 
 
 def find_parting(shape: HeadShape, volume: Volume, field: HairField) -> float:
@@ -191,8 +192,8 @@ def _hang(
         desire[:, 0] += np.sign(x[:, 0]) * np.clip((wanted - np.abs(x[:, 0])) / 0.03, -1.2, 1.2) * hangs
         desire = desire + 1.6 * flow * (weight * (arc > 0.01) * (1 - 0.7 * hangs))[:, None]
         desire = _tangent(desire, out)
-        velocity = 0.6 * velocity + 0.4 * _unit(desire)
-        velocity = _unit(velocity)
+        velocity = 0.6 * velocity + 0.4 * unit(desire)
+        velocity = unit(velocity)
         y = x + _tangent(velocity, out) * step
         y = _towards_layer(volume, y, layer, step, arc)
         y, gone = _kept_in_picture(volume, field, shape, y, step)
@@ -229,16 +230,16 @@ def _stand(
         * rise(place[:, 2], -0.06, -0.02)
         * rise(place[:, 1], 0.0, 0.04)
     )
-    base = _even(place, _unit(stands[:, None] * np.array(SWEPT) + (1 - stands[:, None]) * usual))
-    x, velocity = place.copy(), _unit(normal + 0.7 * _unit(base))
+    base = _even(place, unit(stands[:, None] * np.array(SWEPT) + (1 - stands[:, None]) * usual))
+    x, velocity = place.copy(), unit(normal + 0.7 * unit(base))
     path = [x]
     gone_at = np.full(count, STEPS)
     for s in range(1, STEPS + 1):
         _, out = volume.radial(x)
         flow, weight, _ = _flow(volume, field, shape, x, base)
-        desire = _unit(base) + 1.4 * flow * weight[:, None]
+        desire = unit(base) + 1.4 * flow * weight[:, None]
         desire = _tangent(desire, out)
-        velocity = _unit(0.85 * velocity + 0.15 * _unit(desire))
+        velocity = unit(0.85 * velocity + 0.15 * unit(desire))
         y = x + _tangent(velocity, out) * step
         share = np.sqrt(s / STEPS)
         radius, way = volume.radial(y)
@@ -267,7 +268,7 @@ def _flow(volume: Volume, field: HairField, shape: HeadShape, x: Array, desire: 
     seen = np.clip(x[:, 2] / 0.03 + 0.5, 0, 1)
     weight = field.at(field.sure, pixels) * (field.share_at(pixels) > 0.5) * seen
     flow = np.stack([field.at(field.way[..., 0], pixels), -field.at(field.way[..., 1], pixels), np.zeros(len(x))], 1)
-    flow = _unit(flow)
+    flow = unit(flow)
     along = (flow * desire).sum(1)
     return flow * np.where(along < 0, -1, 1)[:, None], weight, seen
 
@@ -289,9 +290,7 @@ def _kept_in_picture(
     pixels, depth = shape.project(volume.places(y))
     metre = depth / float(shape.camera.focal[0]) * field.window.step
     out = field.at(field.outside, pixels) * metre
-    slope = np.stack([field.at(side, pixels) for side in field.slope], 1)
-    slope = slope @ (field.window.axes / field.window.step).T * [1, -1]
-    slope /= np.linalg.norm(slope, axis=1, keepdims=True).clip(1e-6)
+    slope = field.way_out(pixels)
     front = np.clip(y[:, 2] / 0.02 + 0.5, 0, 1) * field.in_photo(pixels)
     move = np.clip(out + WITHIN, 0, 1.2 * step) * front
     y = y.copy()
@@ -300,10 +299,10 @@ def _kept_in_picture(
 
 
 def off_the_skin(shape: HeadShape, volume: Volume, y: Array, clear: float = CLEAR) -> Array:
-    """Local places (N, 3), moved out of the skin; clear: metres that they keep from it."""
-    away, way = shape.away(volume.places(y))
+    """Local places (..., 3), moved out of the skin; clear: metres that they keep from it."""
+    away, way = shape.away(volume.places(y).reshape(-1, 3))
     lift = np.clip(clear - away, 0, 0.04)
-    return y + (way @ volume.axes.T) * lift[:, None]
+    return y + ((way @ volume.axes.T) * lift[:, None]).reshape(y.shape)
 
 
 def resampled(path: Array, last: NDArray[np.intp], count: int) -> Array:
@@ -321,14 +320,5 @@ def resampled(path: Array, last: NDArray[np.intp], count: int) -> Array:
     return found
 
 
-def rise(values: Array, low: float, high: float) -> Array:
-    share = np.clip((values - low) / (high - low), 0, 1)
-    return np.asarray(share * share * (3 - 2 * share))
-
-
 def _tangent(vectors: Array, out: Array) -> Array:
     return vectors - (vectors * out).sum(1, keepdims=True) * out
-
-
-def _unit(vectors: Array) -> Array:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-9))

@@ -18,6 +18,7 @@ from ..render.camera import Camera
 from ..render.geometry import vertex_normals
 from ..render.mesh import MeshTables
 from ..topology import REGIONS, Topology
+from .vectors import unit
 
 Array = NDArray[np.float64]
 
@@ -64,7 +65,7 @@ class HeadShape:
         distance, near = self.tree.query(points, k=NEAREST)
         weight = 1 / (distance + 1e-4) ** 2
         weight /= weight.sum(1, keepdims=True)
-        normal = _unit((self.normal[near] * weight[..., None]).sum(1))
+        normal = unit((self.normal[near] * weight[..., None]).sum(1))
         signed = (((points[:, None] - self.place[near]) * self.normal[near]).sum(-1) * weight).sum(1)
         far = distance[:, 0]
         skin = np.where(np.abs(signed) < 0.5 * far, np.sign(signed) * far, signed)
@@ -73,13 +74,13 @@ class HeadShape:
         length = np.linalg.norm(scaled, axis=1)
         body = (length - 1) * radii.min()
         nearer = body < skin
-        return np.where(nearer, body, skin), np.where(nearer[:, None], _unit(scaled / radii), normal)
+        return np.where(nearer, body, skin), np.where(nearer[:, None], unit(scaled / radii), normal)
 
     @cached_property
     def towards(self) -> Array:
         """(3,) unit, from the head's middle to the camera."""
         position = self.camera.position[0].double().numpy()
-        return np.asarray(_unit(position - self.place.mean(0)))
+        return np.asarray(unit(position - self.place.mean(0)))
 
     @cached_property
     def axes(self) -> Array:
@@ -96,7 +97,7 @@ def head_shape(model: MorphableModel, posed: Tensor, neutral: Tensor, camera: Ca
     uv = _mixed(uv_corners, weights)
     column, row = (np.stack([uv[:, 0], 1 - uv[:, 1]]) * SIZE).astype(int).clip(0, SIZE - 1)
     normals = vertex_normals(posed[None], MeshTables(model.topology))[0].double().numpy()
-    normal = _unit(_mixed(normals[corners], weights))
+    normal = unit(_mixed(normals[corners], weights))
     around = posed.double().numpy()[corners]
     return HeadShape(
         place=_mixed(around, weights),
@@ -131,9 +132,5 @@ def _on_surface(corners: Array, uv: Array, normal: Array, direction: Array) -> A
     (u1, v1), (u2, v2) = (uv[:, 1] - uv[:, 0]).T, (uv[:, 2] - uv[:, 0]).T
     facing = np.sign(u1 * v2 - u2 * v1)[:, None]
     tangent = ((b - a) * v2[:, None] - (c - a) * v1[:, None]) * facing
-    tangent = _unit(tangent - (tangent * normal).sum(1, keepdims=True) * normal)
-    return _unit(tangent * direction[:, :1] + np.cross(normal, tangent) * facing * direction[:, 1:])
-
-
-def _unit(vectors: Array) -> Array:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12))
+    tangent = unit(tangent - (tangent * normal).sum(1, keepdims=True) * normal)
+    return unit(tangent * direction[:, :1] + np.cross(normal, tangent) * facing * direction[:, 1:])

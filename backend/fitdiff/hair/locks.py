@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from .style import HairStyle
+from .vectors import rise, unit
 
 Array = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ def lay_locks(points: Array, side: NDArray[np.uint8], style: HairStyle, random: 
     long = np.clip(arc[:, -1:] / LONG, 0, 1)
     gather = GATHER[1] + (GATHER[0] - GATHER[1]) * long
     most = TOGETHER[1] + (TOGETHER[0] - TOGETHER[1]) * long
-    share = most * _smooth(arc / gather)
+    share = most * rise(arc, 0.0, gather)
     middle = np.zeros((locks.count, *points.shape[1:]))
     np.add.at(middle, locks.of, points)
     middle /= np.bincount(locks.of, minlength=locks.count)[:, None, None]
@@ -71,21 +72,12 @@ def _waves(points: Array, arc: Array, locks: Locks, style: HairStyle, random: np
     forward = np.gradient(points, axis=1)
     out = points.copy()
     out[..., 1] = np.maximum(out[..., 1], 0)  # from the skull's middle, or below it from its vertical
-    across = _unit(np.cross(forward, out))
-    up = _unit(np.cross(across, forward))
+    across = unit(np.cross(forward, out))
+    up = unit(np.cross(across, forward))
     vary = 1 + VARIES * random.uniform(-1, 1, (2, locks.count))
     phase = AGREE * random.uniform(-1, 1, locks.count)
     turns = arc / (style.turn * vary[0][locks.of, None]) + phase[locks.of, None]
-    size = style.wave * vary[1][locks.of, None] * _smooth(arc / style.turn)
+    size = style.wave * vary[1][locks.of, None] * rise(arc, 0.0, style.turn)
     angle = 2 * np.pi * turns
     moved = np.cos(angle)[..., None] * across + FLAT * np.sin(angle)[..., None] * up
     return np.asarray(size[..., None] * moved)
-
-
-def _smooth(share: Array) -> Array:
-    share = np.clip(share, 0, 1)
-    return np.asarray(share * share * (3 - 2 * share))
-
-
-def _unit(vectors: Array) -> Array:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-9))

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from .field import HairField
-from .fill import hiding_depth
 from .head_shape import HeadShape
+from .hiding import hiding_depth
 from .volume import Volume
 
 Array = NDArray[np.float64]
@@ -44,7 +44,5 @@ def _beside(
     metre = depth / float(shape.camera.focal[0]) * field.window.step
     shown = (depth < field.at(covers, pixels)) & field.in_photo(pixels)
     out = np.where(shown, field.at(field.outside, pixels), -np.inf)
-    slope = np.stack([field.at(side, pixels) for side in field.slope], -1)
-    slope = slope @ (field.window.axes / field.window.step).T * [1, -1]
-    slope /= np.linalg.norm(slope, axis=-1, keepdims=True).clip(1e-6)
+    slope = field.way_out(pixels)
     return out, np.concatenate([slope, np.zeros((*slope.shape[:-1], 1))], -1), metre
