@@ -21,11 +21,13 @@ TUFT = 5  # steps: shorter lines are tufts at the hairline
 STRIDE, UP, DOWN = 3.0, 60, 110  # pixels of a step along the photo's lines, and steps towards root and tip
 JOINS = 40.0  # pixels from the end of a line to the guide that it is joined to, at most
 BEHIND = -0.03  # metres towards the camera: guides further back are not what the photo shows
+RIM = 8.0  # pixels from the edge beside the head in which no line begins: it would be a loose lock from other sides
 MARGIN = 1.0  # pixels that lines keep inside the hair's edge: their strands lie on both sides
 ASTRAY, MAY_STRAY = 6.0, 0.3  # pixels outside of the hair where lines do not run, and for what share of them they may
-SPREAD = 0.035  # metres by which lines beside the head differ in depth, to either side: else they are one wire
+SPREAD = 0.03  # metres over which lines beside the head lie behind each other: else they are one wire
 GOLDEN = 0.618034  # its multiples fill that range evenly
-OVER = 0.006  # metres that lines keep before the head
+OVER = 0.006  # metres that lines keep before the head, and go beyond the hair's volume at most
+FREELY = -0.06  # metres above the skull's middle, from where down hair hangs and does not close over jaw and neck
 NEARER, FARTHER = 0.5, 1.2  # metres by which a line comes nearer, and goes off, on a metre of its way
 SHIFT = 0.006  # metres from the guide's root to the line's, at most
 EVEN, BETWEEN = 3.0, 0.003  # points over which a joint is smoothed, and metres between them
@@ -45,7 +47,8 @@ def fill(
     covers = hiding_depth(shape, field)
     shown = depth < field.at(covers, pixels)
     covered = _covered(inside, shown, field.hair.shape)
-    missing = np.argwhere((field.outside < -MARGIN) & ~covered)
+    deep = np.where(covers < FAR / 2, -MARGIN, -RIM)
+    missing = np.argwhere((field.outside < deep) & ~covered)
     front = np.argwhere(shown & (points[..., 2] > BEHIND))
     if not len(missing) or not len(front):
         return np.zeros((0, 2, 3)), np.zeros(0, np.intp), np.zeros(0, np.intp)
@@ -65,8 +68,8 @@ def fill(
         line = np.concatenate([up[k][::-1], down[k][1:]])
         if len(line) < TUFT:
             continue
-        aside = SPREAD * (2 * (k * GOLDEN % 1) - 1)
-        lifted = _lifted(shape, volume, field, line, float(depth[guide, at]), covers, aside)
+        behind = SPREAD * (k * GOLDEN % 1)
+        lifted = _lifted(shape, volume, field, line, float(depth[guide, at]), covers, behind)
         beside = lifted[0] - points[guide, at]
         towards = beside * min(1.0, SHIFT / max(float(np.linalg.norm(beside)), 1e-9))
         root = tree.query(points[guide, 0] + towards)[1]
@@ -147,18 +150,25 @@ def _line(field: HairField, seeds: Array, sign: int, steps: int, until: NDArray[
 
 
 def _lifted(
-    shape: HeadShape, volume: Volume, field: HairField, line: Array, depth: float, covers: Array, aside: float
+    shape: HeadShape, volume: Volume, field: HairField, line: Array, depth: float, covers: Array, behind: float
 ) -> Array:
-    """Window places (S, 2) -> local places (S, 3): from this distance to the camera on, close over the head where there is one
-    behind them, so that the line lies right from every side; elsewhere so far behind that distance, or before it."""
+    """Window places (S, 2) -> local places (S, 3), which lie right from every side: from this distance to the camera on, close
+    over the head; once past the head, so far behind where it was left, and within the hair's volume."""
     pixels = line @ field.window.axes.T + field.window.origin
     middle, away = shape.project(volume.middle[None])
     focal, centre = float(shape.camera.focal[0]), shape.camera.principal[0].double().numpy()
-    head = field.at(covers, pixels) - HIDDEN - OVER
+    seen = (pixels - centre) / focal
+    height = (middle - centre)[:, 1] / focal * away - seen[:, 1] * depth
+    head = np.where(height > FREELY, field.at(covers, pixels) - HIDDEN - OVER, FAR)
     stride = STRIDE * field.window.step * depth / focal
-    far = np.full(len(line), depth)
+    far, left = np.full(len(line), depth), depth
     for k in range(1, len(line)):
-        wanted = head[k] if head[k] < FAR / 2 else depth + aside
+        over = head[k] < FAR / 2
+        wanted = head[k] if over else left + behind
         far[k] = far[k - 1] + np.clip(wanted - far[k - 1], -NEARER * stride, FARTHER * stride)
-    flat = (pixels - centre) / focal * far[:, None] - (middle - centre) / focal * away
-    return np.column_stack([flat[:, 0], -flat[:, 1], float(away[0]) - far])
+        left = far[k] if over else left
+    flat = seen * far[:, None] - (middle - centre) / focal * away
+    lifted = np.column_stack([flat[:, 0], -flat[:, 1], float(away[0]) - far])
+    radius, way = volume.radial(lifted)
+    beyond = np.clip(radius - volume.bounds(lifted)[1] - OVER, 0, None) * (head > FAR / 2)
+    return np.asarray(lifted - way * beyond[:, None])

@@ -78,6 +78,16 @@ def test_lines_lie_close_over_the_head(seen):
     assert len(away) > 50 and np.abs(away).max() < 0.025 and np.median(away) < 0.01
 
 
+def test_beside_the_head_lines_stay_within_the_hair(seen):
+    """From other sides a line beyond it would be a loose lock, and one that follows the neck a spike."""
+    shape, volume, field = seen
+    paths, last, _ = fill(shape, volume, field, np.stack([strand(seen, x, -0.08) for x in (-0.1, 0.1)]))
+    ends = np.concatenate([path[-8:] for path in (paths[k, : end + 1] for k, end in enumerate(last))])
+    radius, _ = volume.radial(ends)
+    assert (radius - volume.bounds(ends)[1]).max() < 0.012
+    assert np.abs(ends[:, 2]).max() < 0.12
+
+
 def test_nothing_is_added_to_hair_that_is_covered(seen):
     shape, volume, field = seen
     paths, _, _ = fill(shape, volume, field, curtain(seen, 0.1))
